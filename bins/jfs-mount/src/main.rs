@@ -1,0 +1,2 @@
+//! The mount service.
+fn main() {}

@@ -1,0 +1,2 @@
+//! The administrator's tool and front door.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Command-line conventions shared by the binaries: flags, sizes, durations, help.

@@ -1,0 +1,1 @@
+//! Block cache in memory and on disk, in the shared directory layout.

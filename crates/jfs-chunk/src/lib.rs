@@ -1,0 +1,1 @@
+//! Slices to blocks and back: split, compress, upload, download, remove.

@@ -1,0 +1,1 @@
+//! FUSE requests to vfs calls and back, and the mount itself.

@@ -1,0 +1,1 @@
+//! Background and long jobs over a volume: sessions, deleted files, slices, trash.

@@ -1,0 +1,1 @@
+//! Redis engine: maps typed metadata records to keys and WATCH/MULTI/EXEC.

@@ -1,0 +1,1 @@
+//! SQL engines: maps typed metadata records to the tables of the volume format.

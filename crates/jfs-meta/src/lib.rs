@@ -1,0 +1,1 @@
+//! Every metadata operation, written once over a small typed engine interface.

@@ -1,0 +1,1 @@
+//! Object stores by URL, as opendal operators, with durability and length checks.

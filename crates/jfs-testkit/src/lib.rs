@@ -1,0 +1,1 @@
+//! Test helpers: private servers, reference model, fault injectors.

@@ -1,0 +1,34 @@
+//! Who asks: the credentials a request is judged by.
+
+/// Credentials of the process behind a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// Effective user.
+    pub uid: u32,
+    /// Effective group.
+    pub gid: u32,
+    /// Supplementary groups; may or may not repeat `gid`.
+    pub groups: Vec<u32>,
+    /// Process id, for locks and the access log; 0 when unknown.
+    pub pid: u32,
+    /// Whether permissions are checked here. False behind a kernel that checks them itself
+    /// (`default_permissions`); rules the kernel does not know (sticky, sgid) always apply.
+    pub check_permission: bool,
+}
+
+impl Caller {
+    /// The super-user, every check applied (and passed).
+    pub fn root() -> Caller {
+        Caller { uid: 0, gid: 0, groups: Vec::new(), pid: 0, check_permission: true }
+    }
+
+    /// A user with one group, every check applied.
+    pub fn user(uid: u32, gid: u32) -> Caller {
+        Caller { uid, gid, groups: Vec::new(), pid: 0, check_permission: true }
+    }
+
+    /// Whether the caller belongs to `gid`.
+    pub fn in_group(&self, gid: u32) -> bool {
+        self.gid == gid || self.groups.contains(&gid)
+    }
+}

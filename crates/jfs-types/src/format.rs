@@ -1,0 +1,210 @@
+//! The volume's setting: one JSON document that every client reads.
+
+use crate::version::Version;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// The largest `MetaVersion` this client opens.
+pub const META_VERSION: i64 = 1;
+
+/// The setting of a volume (docs/FORMAT.md, "Setting"). Field names and the rules for leaving one
+/// out are those of the stored document.
+#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+#[allow(missing_docs, reason = "docs/FORMAT.md says what each field means")]
+pub struct Format {
+    pub name: String,
+    #[serde(rename = "UUID")]
+    pub uuid: String,
+    pub storage: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub storage_class: String,
+    pub tiers: Option<Map<String, Value>>,
+    pub bucket: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub access_key: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub secret_key: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub session_token: String,
+    /// KiB.
+    pub block_size: u32,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub compression: String,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub shards: i64,
+    #[serde(skip_serializing_if = "is_false")]
+    pub hash_prefix: bool,
+    /// Bytes, 0 = no limit.
+    #[serde(skip_serializing_if = "is_zero_u")]
+    pub capacity: u64,
+    /// Inodes, 0 = no limit.
+    #[serde(skip_serializing_if = "is_zero_u")]
+    pub inodes: u64,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub encrypt_key: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub encrypt_algo: String,
+    #[serde(skip_serializing_if = "is_false")]
+    pub key_encrypted: bool,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub upload_limit: i64,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub download_limit: i64,
+    pub trash_days: i64,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub meta_version: i64,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub min_client_version: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub max_client_version: String,
+    #[serde(skip_serializing_if = "is_false")]
+    pub dir_stats: bool,
+    #[serde(skip_serializing_if = "is_false")]
+    pub user_group_quota: bool,
+    #[serde(rename = "EnableACL")]
+    pub enable_acl: bool,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub ranger_rest_url: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub ranger_service: String,
+    #[serde(skip_serializing_if = "is_false")]
+    pub change_log: bool,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub change_log_max_age: i64,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub change_log_max_lines: i64,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub kerb_conf: String,
+    /// Members that no version we know writes; kept on rewrite.
+    #[serde(flatten)]
+    pub unknown: Map<String, Value>,
+}
+
+fn is_zero(n: &i64) -> bool {
+    *n == 0
+}
+fn is_zero_u(n: &u64) -> bool {
+    *n == 0
+}
+fn is_false(b: &bool) -> bool {
+    !*b
+}
+
+impl Format {
+    /// Decodes a stored setting. The error says what is wrong with the document.
+    pub fn from_json(text: &[u8]) -> Result<Format, String> {
+        let format: Format = serde_json::from_slice(text).map_err(|e| format!("not a setting: {e}"))?;
+        if format.name.is_empty() || format.uuid.is_empty() {
+            return Err("not a setting: it has no Name or no UUID".to_string());
+        }
+        let kib = format.block_size;
+        if !(64..=16384).contains(&kib) || !kib.is_power_of_two() {
+            return Err(format!("BlockSize {kib} KiB is not a power of two from 64 to 16384"));
+        }
+        Ok(format)
+    }
+
+    /// The stored document: one member per line, no indentation, `<`, `>` and `&` escaped.
+    pub fn to_json(&self) -> String {
+        let value = serde_json::to_value(self).unwrap_or(Value::Null);
+        let mut out = String::new();
+        if let Value::Object(members) = &value {
+            out.push_str("{\n");
+            for (i, (k, v)) in members.iter().enumerate() {
+                out.push_str(&format!("{}: {}", Value::from(k.as_str()), one_line(v)));
+                out.push_str(if i + 1 < members.len() { ",\n" } else { "\n" });
+            }
+            out.push('}');
+        }
+        out.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026")
+    }
+
+    /// Block size, bytes.
+    pub fn block_bytes(&self) -> usize {
+        self.block_size as usize * 1024
+    }
+
+    /// Whether blocks are encrypted.
+    pub fn encrypted(&self) -> bool {
+        !self.encrypt_key.is_empty()
+    }
+
+    /// The same setting with secrets replaced by `removed`, for people's eyes.
+    pub fn without_secrets(&self) -> Format {
+        let mut f = self.clone();
+        for s in [&mut f.secret_key, &mut f.session_token, &mut f.encrypt_key] {
+            if !s.is_empty() {
+                *s = "removed".to_string();
+            }
+        }
+        f
+    }
+
+    /// Whether a client that acts as version `own` may open the volume. The error names the limit.
+    pub fn check_version(&self, own: &str) -> Result<(), String> {
+        if self.meta_version > META_VERSION {
+            return Err(format!(
+                "incompatible metadata version {} (this client knows up to {META_VERSION}): use a newer client",
+                self.meta_version
+            ));
+        }
+        let Some(own_version) = Version::parse(own) else {
+            return Err(format!("{own} is not a version"));
+        };
+        let limit = |text: &str| if text.is_empty() { None } else { Version::parse(text) };
+        if limit(&self.min_client_version).is_some_and(|min| own_version < min) {
+            return Err(format!(
+                "allowed minimum client version is {}, this one acts as {own}: please upgrade",
+                self.min_client_version
+            ));
+        }
+        if limit(&self.max_client_version).is_some_and(|max| own_version > max) {
+            return Err(format!(
+                "allowed maximum client version is {}, this one acts as {own}: use an older client",
+                self.max_client_version
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn one_line(v: &Value) -> String {
+    v.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REAL: &str = r#"{"Name":"v","UUID":"00000000-0000-0000-0000-000000000000","Storage":"file",
+        "Tiers":{"0":{"ID":0,"StorageClass":"","Tag":""}},"Bucket":"/tmp/","BlockSize":4096,
+        "Compression":"none","EncryptAlgo":"aes256gcm-rsa","TrashDays":1,"MetaVersion":1,
+        "MinClientVersion":"1.1.0-A","DirStats":true,"EnableACL":false,"Later":{"a":[1]}}"#;
+
+    #[test]
+    fn unknown_members_survive() {
+        let f = Format::from_json(REAL.as_bytes()).expect("a setting");
+        let again = Format::from_json(f.to_json().as_bytes()).expect("a setting");
+        assert_eq!(f, again);
+        assert!(again.to_json().contains("\"Later\": {\"a\":[1]}"));
+    }
+
+    #[test]
+    fn version_limits() {
+        let mut f = Format::from_json(REAL.as_bytes()).expect("a setting");
+        assert!(f.check_version("1.4.2").is_ok());
+        f.min_client_version = "1.9.0".to_string();
+        assert!(f.check_version("1.4.2").is_err());
+        f.min_client_version.clear();
+        f.meta_version = 2;
+        assert!(f.check_version("1.4.2").is_err());
+    }
+
+    #[test]
+    fn nonsense_is_refused_in_words() {
+        assert!(Format::from_json(b"[]").is_err());
+        assert!(Format::from_json(b"{}").is_err());
+        assert!(Format::from_json(REAL.replace("4096", "5000").as_bytes()).is_err());
+    }
+}

@@ -1,0 +1,23 @@
+//! Domain vocabulary of jfs: inodes, attributes, entries, slices, settings, error numbers, and the
+//! clock and randomness that everything else is handed.
+//!
+//! No I/O, no async, no stored encodings (those live in `jfs_meta::wire`).
+
+pub mod ino;
+pub mod name;
+pub mod attr;
+pub mod slice;
+pub mod format;
+pub mod errno;
+pub mod caller;
+pub mod world;
+pub mod version;
+
+pub use attr::{Attr, Entry, FileType, Time};
+pub use caller::Caller;
+pub use errno::Errno;
+pub use format::Format;
+pub use ino::Ino;
+pub use name::Name;
+pub use slice::{CHUNK_SIZE, ChunkIndex, SliceId, SliceRecord};
+pub use world::{Clock, ManualClock, Rand, SystemClock, SystemRand};

@@ -1,0 +1,1 @@
+//! The POSIX view of a volume: handles, reader, writer, close-to-open.

@@ -1,0 +1,2 @@
+//! Build chores: checks, private servers, benchmarks.
+fn main() {}
