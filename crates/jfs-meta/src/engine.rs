@@ -1,0 +1,167 @@
+//! The seam between file system semantics and storage: typed records in, typed records out.
+//!
+//! An [`Engine`] maps records to one database family. It knows keys, tables and its commit protocol;
+//! it knows nothing of permissions, link counts, trash or any other rule. Semantics live in
+//! [`crate::ops`] and reach an engine only through [`Key`], [`Read`] and [`Write`].
+//!
+//! One *attempt* is one optimistic transaction: batched reads, then one commit that succeeds only if
+//! nothing that was read with [`Strength::Hold`] or [`Strength::Own`] has changed since.
+
+mod error;
+mod key;
+mod listing;
+mod write;
+
+pub use error::EngineError;
+pub use key::{Answer, Counter, Key, Read, Strength, hold, own, peek};
+pub use listing::{
+    Delayed, Deleted, DirCursor, DirEntry, DirPage, DirStat, IdKind, JobSlot, SessionRecord, UnsupportedUse,
+};
+pub use write::{Receipt, Write};
+
+use crate::trips::TripLog;
+use async_trait::async_trait;
+use jfs_types::{Attr, Entry, Ino, Name, Time};
+use std::ops::Range;
+
+/// What an engine can do; read by the code above and by the tests.
+#[derive(Clone, Debug)]
+pub struct Capabilities {
+    /// Family name for messages and metrics: `memory`, `sqlite3`, `redis`.
+    pub name: &'static str,
+    /// Whether [`Write::AddUsage`] is applied inside the transaction. Where false, the caller adds up
+    /// deltas and flushes them with [`Engine::add_usage`], as the reference client does on SQL.
+    pub usage_in_transaction: bool,
+    /// Most writes one commit may hold.
+    pub max_writes: usize,
+}
+
+/// One database that holds one volume.
+///
+/// Every method that waits for the server is one round trip unless its documentation says otherwise,
+/// and records it in [`Engine::trips`]. All methods may be called concurrently.
+#[async_trait]
+pub trait Engine: Send + Sync {
+    /// What this engine can do.
+    fn capabilities(&self) -> &Capabilities;
+
+    /// Where round trips are counted.
+    fn trips(&self) -> &TripLog;
+
+    // ---- the volume as a whole
+
+    /// The stored setting document, or `None` when the database holds no volume.
+    async fn load_setting(&self) -> Result<Option<Vec<u8>>, EngineError>;
+
+    /// Replaces the setting document of an existing volume. Fails with `Conflict` when the stored
+    /// document is not `expect` any more.
+    async fn store_setting(&self, expect: &[u8], json: &[u8]) -> Result<(), EngineError>;
+
+    /// Creates an empty volume: tables, first counters, the setting, the root directory and the
+    /// trash directory when given. With `overwrite`, what an earlier volume left is removed first;
+    /// without it an existing setting is a `Conflict`.
+    async fn create_volume(
+        &self,
+        json: &[u8],
+        root: &Attr,
+        trash: Option<&Attr>,
+        overwrite: bool,
+    ) -> Result<(), EngineError>;
+
+    /// Brings the schema of an older volume up to date before the first write (SQL: missing columns
+    /// and tables). Nothing to do elsewhere.
+    async fn prepare_writes(&self) -> Result<(), EngineError>;
+
+    /// Features in use that a setting does not show (directory, user and group quotas).
+    async fn unsupported_use(&self) -> Result<UnsupportedUse, EngineError>;
+
+    // ---- transactions
+
+    /// Starts an attempt. No round trip by itself.
+    async fn begin(&self) -> Result<Box<dyn Attempt>, EngineError>;
+
+    /// Reads records outside a transaction, in one round trip, in the order of `keys`.
+    async fn fetch(&self, keys: &[Key]) -> Result<Vec<Answer>, EngineError>;
+
+    /// An entry and the attributes it leads to, in one round trip where the server can. `None`: no
+    /// such name. The attribute is `None` when the entry points nowhere.
+    async fn lookup(&self, dir: Ino, name: &Name) -> Result<Option<(Entry, Option<Attr>)>, EngineError>;
+
+    // ---- directories
+
+    /// One page of a directory's entries, in the engine's order. A name that exists during the whole
+    /// listing appears at least once (perhaps twice on Redis).
+    async fn list_dir(&self, dir: Ino, cursor: &DirCursor, with_attrs: bool) -> Result<DirPage, EngineError>;
+
+    /// Adds deltas to directory statistics and returns the directories that have no record (the
+    /// caller recomputes those and calls [`Engine::put_dir_stat`]).
+    async fn add_dir_stats(&self, deltas: &[(Ino, DirStat)]) -> Result<Vec<Ino>, EngineError>;
+
+    /// Stores the statistics of one directory as they are.
+    async fn put_dir_stat(&self, dir: Ino, stat: DirStat) -> Result<(), EngineError>;
+
+    // ---- counters
+
+    /// Reserves `n` ids and returns them. Hides that Redis stores the last used number where the
+    /// others store the next free one.
+    async fn reserve_ids(&self, kind: IdKind, n: u64) -> Result<Range<u64>, EngineError>;
+
+    /// Adds to a counter and returns its new value (0 + n when it was absent).
+    async fn add_counter(&self, counter: Counter, n: i64) -> Result<i64, EngineError>;
+
+    /// Adds to both usage counters at once.
+    async fn add_usage(&self, space: i64, inodes: i64) -> Result<(), EngineError>;
+
+    /// Wins a cluster-wide job slot: true, and the stored time becomes `now_sec`, when the stored time is
+    /// not later than `now_sec - interval_sec`.
+    async fn claim_job(&self, job: JobSlot, now_sec: i64, interval_sec: i64) -> Result<bool, EngineError>;
+
+    // ---- sessions
+
+    /// Takes the next session id and stores its record. `expire` in Unix seconds.
+    async fn new_session(&self, expire: i64, info_json: &str) -> Result<u64, EngineError>;
+
+    /// Moves a session's expiry; puts the record back when it is gone.
+    async fn refresh_session(&self, sid: u64, expire: i64, info_json: &str) -> Result<(), EngineError>;
+
+    /// Drops a session's record and its lock bookkeeping. Its sustained inodes must be gone already.
+    async fn drop_session(&self, sid: u64) -> Result<(), EngineError>;
+
+    /// All sessions, unordered.
+    async fn list_sessions(&self) -> Result<Vec<SessionRecord>, EngineError>;
+
+    /// The inodes a session sustains.
+    async fn list_sustained(&self, sid: u64) -> Result<Vec<Ino>, EngineError>;
+
+    // ---- clean-up
+
+    /// Removed files whose time of deletion is before `before_sec`, oldest first, at most `limit`.
+    async fn list_deleted(&self, before_sec: i64, limit: usize) -> Result<Vec<Deleted>, EngineError>;
+
+    /// Indexes of the chunk lists a removed file of `length` bytes still has. Redis may name indexes
+    /// that turn out to be empty.
+    async fn list_chunks(&self, ino: Ino, length: u64) -> Result<Vec<u32>, EngineError>;
+
+    /// Delayed slices recorded before `before_sec`, at most `limit`.
+    async fn list_delayed(&self, before_sec: i64, limit: usize) -> Result<Vec<Delayed>, EngineError>;
+
+    /// Slices that nobody uses any more and whose objects are still to be deleted: (id, size), at
+    /// most `limit`.
+    async fn list_unused_slices(&self, limit: usize) -> Result<Vec<(u64, u32)>, EngineError>;
+
+    /// Flushes and closes connections. The engine is not used afterwards.
+    async fn shutdown(&self) -> Result<(), EngineError>;
+}
+
+/// One optimistic transaction in progress. Dropping it gives it up; nothing is written.
+#[async_trait]
+pub trait Attempt: Send {
+    /// Reads a batch of independent records: one round trip. Answers are in the order of `reads`.
+    async fn read(&mut self, reads: &[Read]) -> Result<Vec<Answer>, EngineError>;
+
+    /// Applies all writes, or none. `Conflict` when a held or owned record changed since it was read,
+    /// or when a [`Write::NewEntry`] / [`Write::NewNode`] found its place taken.
+    ///
+    /// `at` is the time of the attempt, for engines that store it with a record.
+    async fn commit(self: Box<Self>, writes: &[Write], at: Time) -> Result<Receipt, EngineError>;
+}

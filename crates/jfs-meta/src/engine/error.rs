@@ -1,0 +1,36 @@
+//! What can go wrong below the seam, in the kinds the caller can act on.
+
+use thiserror::Error;
+
+/// Outcome of a failed engine call. The text names the operation and never holds a secret.
+#[derive(Debug, Error)]
+pub enum EngineError {
+    /// Something that was read has changed: run the attempt again.
+    #[error("conflict with another client")]
+    Conflict,
+    /// Nothing was changed and a later try may succeed (busy database, connection refused, server
+    /// loading).
+    #[error("{0}")]
+    Transient(String),
+    /// The commit was sent and its answer was lost: it may have been applied.
+    #[error("the answer to a commit was lost: {0}")]
+    MaybeCommitted(String),
+    /// A stored record does not decode. Names the record.
+    #[error("corrupt record {record}: {reason}")]
+    Corrupt {
+        /// The record, in the engine's own terms.
+        record: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Trying again does not help (bad address, wrong password, wrong schema, disk full).
+    #[error("{0}")]
+    Fatal(String),
+}
+
+impl EngineError {
+    /// A [`EngineError::Corrupt`] from its parts.
+    pub fn corrupt(record: impl Into<String>, reason: impl Into<String>) -> EngineError {
+        EngineError::Corrupt { record: record.into(), reason: reason.into() }
+    }
+}

@@ -1,0 +1,129 @@
+//! What listings and scans return.
+
+use bytes::Bytes;
+use jfs_types::{Attr, Entry, Ino, Name};
+
+/// Where a directory listing goes on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum DirCursor {
+    /// From the beginning.
+    #[default]
+    Start,
+    /// After this name (engines with an order).
+    After(Name),
+    /// At this server cursor (Redis HSCAN).
+    Token(u64),
+}
+
+/// One name of a directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DirEntry {
+    /// The name.
+    pub name: Name,
+    /// What it points to.
+    pub entry: Entry,
+    /// Attributes, when they were asked for and the inode exists.
+    pub attr: Option<Attr>,
+}
+
+/// A part of a directory listing.
+#[derive(Clone, Debug, Default)]
+pub struct DirPage {
+    /// Entries, in the engine's order.
+    pub entries: Vec<DirEntry>,
+    /// Where the next page starts; `None` after the last one.
+    pub next: Option<DirCursor>,
+}
+
+/// Statistics over the direct children of a directory, or a change of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DirStat {
+    /// Bytes of the regular files.
+    pub length: i64,
+    /// Bytes in use: 4 KiB steps for regular files, 4096 for everything else.
+    pub space: i64,
+    /// Entries.
+    pub inodes: i64,
+}
+
+impl std::ops::AddAssign for DirStat {
+    fn add_assign(&mut self, other: DirStat) {
+        self.length += other.length;
+        self.space += other.space;
+        self.inodes += other.inodes;
+    }
+}
+
+/// Ids that are handed out in batches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IdKind {
+    /// Inode numbers. 0 and 1 are never used by the caller, whatever the range holds.
+    Inode,
+    /// Slice ids.
+    Slice,
+}
+
+/// Cluster-wide jobs that one client at a time runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JobSlot {
+    /// `lastCleanupSessions`
+    StaleSessions,
+    /// `lastCleanupFiles`
+    DeletedFiles,
+    /// `nextCleanupSlices` (a past time despite its name)
+    Slices,
+    /// `lastCleanupTrash`
+    Trash,
+}
+
+impl JobSlot {
+    /// Name of the counter that holds the time of the last run.
+    pub fn counter_name(self) -> &'static str {
+        match self {
+            JobSlot::StaleSessions => "lastCleanupSessions",
+            JobSlot::DeletedFiles => "lastCleanupFiles",
+            JobSlot::Slices => "nextCleanupSlices",
+            JobSlot::Trash => "lastCleanupTrash",
+        }
+    }
+}
+
+/// A session as stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionRecord {
+    /// Session id.
+    pub sid: u64,
+    /// Unix seconds after which it is stale.
+    pub expire: i64,
+    /// Its description, JSON; empty when the record is gone.
+    pub info: Vec<u8>,
+}
+
+/// A removed file whose data is still there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deleted {
+    /// The file.
+    pub ino: Ino,
+    /// Its length, bytes.
+    pub length: u64,
+    /// Time of deletion, Unix seconds.
+    pub time: i64,
+}
+
+/// Slices that a compaction replaced and that wait for the end of the trash period.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delayed {
+    /// The new slice.
+    pub id: u64,
+    /// When, Unix seconds.
+    pub time: i64,
+    /// 12-byte entries (id, size), joined.
+    pub entries: Bytes,
+}
+
+/// Features in use that the setting does not show.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct UnsupportedUse {
+    /// A directory has a quota.
+    pub dir_quota: bool,
+}
