@@ -7,7 +7,26 @@
 #![forbid(unsafe_code)]
 
 pub mod engine;
+pub mod memory;
+pub mod ops;
+pub mod perm;
 pub mod trips;
 pub mod wire;
 
+mod dir_stats;
+mod ids;
+mod locks;
+mod meta;
+mod open_files;
+mod recent;
+mod run;
+mod txn;
+mod usage;
+mod work;
+
 pub use engine::{Attempt, Engine, EngineError};
+pub use meta::{Meta, MetaConfig, StatFs};
+pub use open_files::ChunkView;
+pub use ops::{Opened, SetAttr, SetTime};
+pub use wire::SessionInfo;
+pub use work::Work;

@@ -107,16 +107,13 @@ impl Format {
 
     /// The stored document: one member per line, no indentation, `<`, `>` and `&` escaped.
     pub fn to_json(&self) -> String {
-        let value = serde_json::to_value(self).unwrap_or(Value::Null);
-        let mut out = String::new();
-        if let Value::Object(members) = &value {
-            out.push_str("{\n");
-            for (i, (k, v)) in members.iter().enumerate() {
-                out.push_str(&format!("{}: {}", Value::from(k.as_str()), one_line(v)));
-                out.push_str(if i + 1 < members.len() { ",\n" } else { "\n" });
-            }
-            out.push('}');
-        }
+        let formatter = serde_json::ser::PrettyFormatter::with_indent(b"");
+        let mut bytes = Vec::new();
+        let mut out = serde_json::Serializer::with_formatter(&mut bytes, formatter);
+        // Writing a struct of strings, numbers and maps with string keys to memory cannot fail.
+        let written = self.serialize(&mut out);
+        debug_assert!(written.is_ok());
+        let out = String::from_utf8_lossy(&bytes);
         out.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026")
     }
 
@@ -169,10 +166,6 @@ impl Format {
     }
 }
 
-fn one_line(v: &Value) -> String {
-    v.to_string()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -187,7 +180,7 @@ mod tests {
         let f = Format::from_json(REAL.as_bytes()).expect("a setting");
         let again = Format::from_json(f.to_json().as_bytes()).expect("a setting");
         assert_eq!(f, again);
-        assert!(again.to_json().contains("\"Later\": {\"a\":[1]}"));
+        assert!(again.to_json().contains("\"Later\": {\n\"a\": [\n1\n]\n}"));
     }
 
     #[test]

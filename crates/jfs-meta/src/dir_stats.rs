@@ -1,0 +1,77 @@
+//! Directory statistics: deltas added up in memory, flushed once a second.
+
+use crate::engine::{DirCursor, DirStat, Engine, EngineError};
+use jfs_types::Ino;
+use parking_lot::Mutex;
+use std::collections::{HashMap, HashSet};
+
+/// Deltas not yet flushed. Bounded by the number of directories changed within a second.
+#[derive(Default)]
+pub(crate) struct DirStats {
+    pending: Mutex<HashMap<Ino, DirStat>>,
+}
+
+impl DirStats {
+    pub(crate) fn add(&self, dir: Ino, delta: DirStat) {
+        *self.pending.lock().entry(dir).or_default() += delta;
+    }
+
+    /// Drops the deltas of a directory that was removed.
+    pub(crate) fn forget(&self, dir: Ino) {
+        self.pending.lock().remove(&dir);
+    }
+
+    /// Writes the deltas. Directories without a record are recomputed from their listing, as the
+    /// reference client does (a new volume has none for the root). On failure the deltas stay.
+    pub(crate) async fn flush(&self, engine: &dyn Engine) -> Result<(), EngineError> {
+        let deltas: Vec<(Ino, DirStat)> = {
+            let mut pending = self.pending.lock();
+            pending.retain(|_, d| *d != DirStat::default());
+            pending.drain().collect()
+        };
+        if deltas.is_empty() {
+            return Ok(());
+        }
+        let missing = match engine.add_dir_stats(&deltas).await {
+            Ok(missing) => missing,
+            Err(e) => {
+                for (dir, delta) in deltas {
+                    self.add(dir, delta);
+                }
+                return Err(e);
+            }
+        };
+        for dir in missing {
+            if let Some(stat) = count(engine, dir).await? {
+                engine.put_dir_stat(dir, stat).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Statistics of a directory by listing it; `None` when it is gone.
+async fn count(engine: &dyn Engine, dir: Ino) -> Result<Option<DirStat>, EngineError> {
+    let answers = engine.fetch(&[crate::engine::Key::Attr(dir)]).await?;
+    let exists = answers.into_iter().next().map(|a| a.into_attr()).transpose()?.flatten().is_some();
+    if !exists {
+        return Ok(None);
+    }
+    let mut stat = DirStat::default();
+    let mut names = HashSet::new(); // a listing may name an entry twice
+    let mut cursor = DirCursor::Start;
+    loop {
+        let page = engine.list_dir(dir, &cursor, true).await?;
+        for e in &page.entries {
+            if let Some(attr) = &e.attr
+                && names.insert(e.name.clone())
+            {
+                stat += crate::ops::stat_of(attr);
+            }
+        }
+        match page.next {
+            Some(next) => cursor = next,
+            None => return Ok(Some(stat)),
+        }
+    }
+}

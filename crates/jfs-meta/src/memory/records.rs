@@ -1,0 +1,71 @@
+//! The records of a volume in memory, and how a key is answered from them.
+
+use crate::engine::{Answer, Counter, DirStat, Key};
+use jfs_types::{Attr, Entry, Ino, Name};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// Everything a volume stores.
+#[derive(Clone, Debug, Default)]
+pub(super) struct State {
+    pub(super) setting: Option<Vec<u8>>,
+    pub(super) attrs: HashMap<Ino, Attr>,
+    pub(super) entries: BTreeMap<(Ino, Name), Entry>,
+    pub(super) parents: HashMap<Ino, BTreeMap<Ino, i64>>,
+    pub(super) chunks: BTreeMap<(Ino, u32), Vec<u8>>,
+    pub(super) symlinks: HashMap<Ino, Vec<u8>>,
+    pub(super) slice_users: BTreeMap<(u64, u32), i64>,
+    pub(super) delayed: BTreeMap<(u64, i64), Vec<u8>>,
+    pub(super) deleted: BTreeMap<(Ino, u64), i64>,
+    pub(super) dir_stats: HashMap<Ino, DirStat>,
+    pub(super) counters: HashMap<Counter, i64>,
+    pub(super) jobs: HashMap<&'static str, i64>,
+    pub(super) next_inode: u64,
+    pub(super) next_slice: u64,
+    pub(super) sessions: BTreeMap<u64, (i64, Vec<u8>)>,
+    pub(super) sustained: BTreeSet<(u64, Ino)>,
+}
+
+impl State {
+    pub(super) fn answer(&self, key: &Key) -> Answer {
+        match key {
+            Key::Attr(ino) => Answer::Attr(self.attrs.get(ino).cloned()),
+            Key::Entry(dir, name) => Answer::Entry(self.entries.get(&(*dir, name.clone())).copied()),
+            Key::DirIsEmpty(dir) => Answer::Flag(self.entries_of(*dir, None).next().is_none()),
+            Key::Parents(ino) => {
+                let counts = self.parents.get(ino).into_iter().flatten();
+                Answer::Parents(counts.filter(|(_, n)| **n > 0).map(|(p, n)| (*p, *n)).collect())
+            }
+            Key::Chunk(ino, index) => {
+                Answer::Bytes(self.chunks.get(&(*ino, *index)).map(|b| b.clone().into()))
+            }
+            Key::Symlink(ino) => Answer::Bytes(self.symlinks.get(ino).map(|b| b.clone().into())),
+            Key::Deleted(ino, length) => Answer::Flag(self.deleted.contains_key(&(*ino, *length))),
+            Key::SliceUsers(id, size) => {
+                Answer::Number(self.slice_users.get(&(*id, *size)).copied().unwrap_or(1))
+            }
+            Key::Delayed(id, time) => {
+                Answer::Bytes(self.delayed.get(&(*id, *time)).map(|b| b.clone().into()))
+            }
+            Key::DirStat(dir) => Answer::Stat(self.dir_stats.get(dir).copied()),
+            Key::Counter(counter) => Answer::Number(self.counters.get(counter).copied().unwrap_or(0)),
+        }
+    }
+
+    /// The names of a directory in order, from the first one after `after`.
+    pub(super) fn entries_of(
+        &self,
+        dir: Ino,
+        after: Option<&Name>,
+    ) -> impl Iterator<Item = (&(Ino, Name), &Entry)> {
+        let from = match after {
+            Some(name) => std::ops::Bound::Excluded((dir, name.clone())),
+            None => std::ops::Bound::Included((dir, Name::stored(b""))),
+        };
+        self.entries.range((from, std::ops::Bound::Unbounded)).take_while(move |((d, _), _)| *d == dir)
+    }
+
+    pub(super) fn add_usage(&mut self, space: i64, inodes: i64) {
+        *self.counters.entry(Counter::UsedSpace).or_insert(0) += space;
+        *self.counters.entry(Counter::TotalInodes).or_insert(0) += inodes;
+    }
+}

@@ -1,0 +1,291 @@
+//! [`Meta`]: one client's view of a volume's metadata.
+
+use crate::dir_stats::DirStats;
+use crate::engine::{Counter, Engine, EngineError, IdKind, Key};
+use crate::ids::IdPool;
+use crate::locks::Locks;
+use crate::open_files::OpenFiles;
+use crate::recent::Recent;
+use crate::trips;
+use crate::usage::Usage;
+use crate::work::Work;
+use jfs_types::{Clock, Errno, Format, Ino, Rand, Time};
+use parking_lot::{Mutex, RwLock};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// Work items that may wait for the background; more are left to the hourly jobs.
+const WORK_MAX: usize = 10_000;
+
+/// How a client behaves.
+#[derive(Clone, Debug)]
+pub struct MetaConfig {
+    /// Refuse every change with EROFS.
+    pub read_only: bool,
+    /// A directory's times are not updated again within this time (default 100 ms).
+    pub skip_dir_mtime: Duration,
+    /// How long attributes of open files are reused without a check (default 0 = never).
+    pub open_cache: Duration,
+    /// How long the kernel keeps attributes; own changes to directories are remembered as long
+    /// (default 1 s).
+    pub attr_cache: Duration,
+    /// Time between two session heartbeats (default 12 s).
+    pub heartbeat: Duration,
+}
+
+impl Default for MetaConfig {
+    fn default() -> MetaConfig {
+        MetaConfig {
+            read_only: false,
+            skip_dir_mtime: Duration::from_millis(100),
+            open_cache: Duration::ZERO,
+            attr_cache: Duration::from_secs(1),
+            heartbeat: Duration::from_secs(12),
+        }
+    }
+}
+
+/// Space and inodes of a volume.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StatFs {
+    /// Bytes in total.
+    pub total_space: u64,
+    /// Bytes available.
+    pub avail_space: u64,
+    /// Inodes in use.
+    pub used_inodes: u64,
+    /// Inodes available.
+    pub avail_inodes: u64,
+}
+
+/// One client of a volume. All operations may be called concurrently; they live in [`crate::ops`].
+pub struct Meta {
+    engine: Arc<dyn Engine>,
+    format: RwLock<Arc<Format>>,
+    config: MetaConfig,
+    clock: Arc<dyn Clock>,
+    rand: Arc<dyn Rand>,
+    pub(crate) locks: Locks,
+    pub(crate) inodes: Arc<IdPool>,
+    pub(crate) slices: Arc<IdPool>,
+    pub(crate) open_files: OpenFiles,
+    pub(crate) recent: Recent,
+    pub(crate) usage: Usage,
+    pub(crate) dir_stats: DirStats,
+    pub(crate) session: AtomicU64,
+    /// The current trash hour directory: name and inode.
+    pub(crate) trash_hour: Mutex<Option<(String, Ino)>>,
+    work: mpsc::Sender<Work>,
+}
+
+impl Meta {
+    /// A client over `engine`. The receiver gets what must happen to data; without somebody who
+    /// listens, data of removed files waits for another client's hourly job.
+    pub fn new(
+        engine: Arc<dyn Engine>,
+        format: Format,
+        config: MetaConfig,
+        clock: Arc<dyn Clock>,
+        rand: Arc<dyn Rand>,
+    ) -> (Arc<Meta>, mpsc::Receiver<Work>) {
+        let (work, receiver) = mpsc::channel(WORK_MAX);
+        let meta = Meta {
+            inodes: IdPool::new(engine.clone(), IdKind::Inode),
+            slices: IdPool::new(engine.clone(), IdKind::Slice),
+            engine,
+            format: RwLock::new(Arc::new(format)),
+            locks: Locks::new(),
+            open_files: OpenFiles::new(config.open_cache),
+            recent: Recent::new(config.attr_cache),
+            usage: Usage::default(),
+            dir_stats: DirStats::default(),
+            session: AtomicU64::new(0),
+            trash_hour: Mutex::new(None),
+            work,
+            config,
+            clock,
+            rand,
+        };
+        (Arc::new(meta), receiver)
+    }
+
+    /// The volume's setting as last read.
+    pub fn format(&self) -> Arc<Format> {
+        self.format.read().clone()
+    }
+
+    /// Replaces the setting after a reload.
+    pub fn set_format(&self, format: Format) {
+        *self.format.write() = Arc::new(format);
+    }
+
+    /// The engine underneath.
+    pub fn engine(&self) -> &Arc<dyn Engine> {
+        &self.engine
+    }
+
+    /// How this client behaves.
+    pub fn config(&self) -> &MetaConfig {
+        &self.config
+    }
+
+    /// The clock.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    /// Now.
+    pub fn now(&self) -> Time {
+        self.clock.now()
+    }
+
+    /// Randomness.
+    pub fn rand(&self) -> &dyn Rand {
+        &*self.rand
+    }
+
+    /// The session this client registered, if any.
+    pub fn session_id(&self) -> Option<u64> {
+        match self.session.load(Ordering::Acquire) {
+            0 => None,
+            sid => Some(sid),
+        }
+    }
+
+    /// A fresh slice id; waits only for a refill (one in 4096).
+    pub async fn new_slice_id(&self) -> Result<u64, Errno> {
+        self.slices.next().await.map_err(|e| self.to_errno("reserve_ids", &e))
+    }
+
+    /// A fresh slice id when one is at hand.
+    pub fn try_new_slice_id(&self) -> Option<u64> {
+        self.slices.try_next()
+    }
+
+    /// Hands work to the background; when the queue is full the hourly jobs find it again.
+    pub(crate) fn emit(&self, work: Work) {
+        if self.work.try_send(work).is_err() {
+            tracing::debug!("background queue is full, left to the hourly job");
+        }
+    }
+
+    /// The one place where engine failures become error numbers.
+    pub(crate) fn to_errno(&self, op: &'static str, e: &EngineError) -> Errno {
+        tracing::warn!(op, "metadata operation failed: {e}");
+        Errno::EIO
+    }
+
+    /// Space and inodes of the volume.
+    pub async fn statfs(&self) -> Result<StatFs, Errno> {
+        let keys = [Key::Counter(Counter::UsedSpace), Key::Counter(Counter::TotalInodes)];
+        let answers = trips::within("statfs", self.fetch(&keys)).await?;
+        let mut numbers = answers.into_iter().map(|a| a.into_number());
+        let mut next = || numbers.next().and_then(Result::ok).unwrap_or(0);
+        let (space, inodes) = (next(), next());
+        self.usage.learn(space, inodes);
+        let (pending_space, pending_inodes) = self.usage.pending();
+        let space = (space + pending_space).max(0) as u64;
+        let inodes = (inodes + pending_inodes).max(0) as u64;
+        Ok(stat_fs(&self.format(), space, inodes))
+    }
+
+    /// Reads records outside a transaction, with retries while the engine is busy.
+    pub(crate) async fn fetch(&self, keys: &[Key]) -> Result<Vec<crate::engine::Answer>, Errno> {
+        let mut failures = 0;
+        loop {
+            match self.engine.fetch(keys).await {
+                Ok(answers) => return Ok(answers),
+                Err(EngineError::Transient(why)) if failures < READ_TRIES => {
+                    failures += 1;
+                    tracing::debug!("read again after: {why}");
+                    tokio::time::sleep(Duration::from_millis(failures * failures * 5)).await;
+                }
+                Err(e) => return Err(self.to_errno("read", &e)),
+            }
+        }
+    }
+
+    /// Refuses growth beyond the volume's limits.
+    pub(crate) fn check_growth(&self, space: i64, inodes: i64) -> Result<(), Errno> {
+        let format = self.format();
+        let (used_space, used_inodes) = self.usage.known();
+        let over = |limit: u64, used: i64, more: i64| {
+            limit > 0 && more > 0 && i128::from(used) + i128::from(more) > i128::from(limit)
+        };
+        if over(format.capacity, used_space, space) || over(format.inodes, used_inodes, inodes) {
+            return Err(Errno::ENOSPC);
+        }
+        Ok(())
+    }
+
+    /// Writes usage and directory statistics collected since the last call. Called once a second and
+    /// when the session ends; what fails stays for the next call.
+    pub async fn flush_stats(&self) {
+        let (space, inodes) = self.usage.take_pending();
+        if (space, inodes) != (0, 0)
+            && let Err(e) = self.engine.add_usage(space, inodes).await
+        {
+            self.usage.add((space, inodes));
+            tracing::debug!("usage could not be flushed: {e}");
+        }
+        if self.format().dir_stats
+            && let Err(e) = self.dir_stats.flush(&*self.engine).await
+        {
+            tracing::debug!("directory statistics could not be flushed: {e}");
+        }
+    }
+
+    /// Reads the usage counters, so that limits are held against what other clients wrote too.
+    pub async fn refresh_usage(&self) {
+        let _ = self.statfs().await;
+    }
+}
+
+/// Tries of a read outside a transaction.
+const READ_TRIES: u64 = 10;
+
+/// What statfs shows: without limits 1 PiB and 10 Mi inodes, grown while usage comes near them, as
+/// the reference client does.
+fn stat_fs(format: &Format, space: u64, inodes: u64) -> StatFs {
+    let (total_space, avail_space) = if format.capacity > 0 {
+        let total = format.capacity.max(space);
+        (total, total - space)
+    } else {
+        let mut total = 1u64 << 50;
+        while u128::from(space) * 10 > u128::from(total) * 8 && total < 1 << 62 {
+            total *= 2;
+        }
+        (total, total.saturating_sub(space))
+    };
+    let avail_inodes = if format.inodes > 0 {
+        format.inodes.saturating_sub(inodes)
+    } else {
+        let mut avail = 10u64 << 20;
+        while inodes > avail / 4 && avail < 1 << 62 {
+            avail *= 2;
+        }
+        avail
+    };
+    StatFs { total_space, avail_space, used_inodes: inodes, avail_inodes }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statfs_numbers() {
+        let mut format = Format::default();
+        let s = stat_fs(&format, 4096, 3);
+        assert_eq!((s.total_space, s.avail_space), (1 << 50, (1 << 50) - 4096));
+        assert_eq!((s.used_inodes, s.avail_inodes), (3, 10 << 20));
+        assert_eq!(stat_fs(&format, 1 << 50, 0).total_space, 1 << 51);
+        assert_eq!(stat_fs(&format, 0, 3 << 20).avail_inodes, 20 << 20);
+        format.capacity = 1 << 30;
+        format.inodes = 10;
+        let s = stat_fs(&format, 1 << 29, 4);
+        assert_eq!((s.total_space, s.avail_space, s.avail_inodes), (1 << 30, 1 << 29, 6));
+    }
+}

@@ -1,0 +1,82 @@
+//! The operations, one file each: what is read, a plan that decides without I/O, what is written.
+
+mod create;
+mod data;
+mod link;
+mod lookup;
+mod open;
+mod readdir;
+mod remove;
+mod rename;
+mod session;
+mod setattr;
+mod trash;
+mod truncate;
+mod victim;
+mod write;
+
+pub use open::Opened;
+pub use setattr::{SetAttr, SetTime};
+pub use trash::TrashHour;
+
+use crate::engine::{DirStat, Write};
+use crate::meta::Meta;
+use crate::txn::{Stop, Txn};
+use jfs_types::attr::flags;
+use jfs_types::{Attr, Errno, Ino, Name};
+
+/// What one child adds to the statistics of its directory.
+pub(crate) fn stat_of(attr: &Attr) -> DirStat {
+    let length = if attr.is_file() { attr.length as i64 } else { 0 };
+    DirStat { length, space: attr.space(), inodes: 1 }
+}
+
+/// The opposite of a change.
+pub(crate) fn negated(stat: DirStat) -> DirStat {
+    DirStat { length: -stat.length, space: -stat.space, inodes: -stat.inodes }
+}
+
+/// A name from outside; `.` and `..` are refused with `dot`.
+pub(crate) fn checked_name(name: &[u8], dot: Errno) -> Result<Name, Errno> {
+    match Name::new(name) {
+        Err(Errno::EEXIST) => Err(dot),
+        other => other,
+    }
+}
+
+/// A directory that names are going to be changed in: it exists, it is a directory, and neither
+/// immutable nor append-only where `removing`.
+pub(crate) fn writable_dir(attr: Option<Attr>, removing: bool) -> Result<Attr, Errno> {
+    let attr = attr.ok_or(Errno::ENOENT)?;
+    if !attr.is_dir() {
+        return Err(Errno::ENOTDIR);
+    }
+    let forbidden = if removing { flags::IMMUTABLE | flags::APPEND } else { flags::IMMUTABLE };
+    if attr.flags & forbidden != 0 {
+        return Err(Errno::EPERM);
+    }
+    Ok(attr)
+}
+
+/// Updates a directory after one of its names changed: link count by `nlink_delta`; times when the
+/// link count changes or the stored mtime is older than `skip-dir-mtime`. Writes nothing when
+/// neither is due.
+pub(crate) fn touch_dir(
+    meta: &Meta,
+    tx: &mut Txn,
+    ino: Ino,
+    before: &Attr,
+    nlink_delta: i32,
+) -> Result<(), Stop> {
+    let now = tx.now;
+    // A clock that went backwards must not stop updates for ever.
+    let due = now.since(before.mtime) >= meta.config().skip_dir_mtime || now < before.mtime;
+    if nlink_delta == 0 && !due {
+        return Ok(());
+    }
+    let mut attr = before.clone();
+    attr.nlink = attr.nlink.saturating_add_signed(nlink_delta);
+    attr.mtime = now;
+    attr.ctime = now;
+    tx.write(Write::TouchDir { ino, attr, nlink_delta, times: true })
+}

@@ -1,0 +1,229 @@
+//! create, mkdir, symlink: a new inode under a new name.
+
+use super::{checked_name, lookup::TRASH_NAME, stat_of, touch_dir, writable_dir};
+use crate::engine::{Answer, Key, Write, own};
+use crate::meta::Meta;
+use crate::perm::{self, EXEC, WRITE};
+use crate::run::{Operation, Proof};
+use crate::txn::{Stop, Txn};
+use jfs_types::attr::flags;
+use jfs_types::{Attr, Caller, Entry, Errno, FileType, Ino, Name, Time};
+
+/// Longest symlink target, bytes.
+const SYMLINK_MAX: usize = 4096;
+
+struct Create<'a> {
+    caller: &'a Caller,
+    parent: Ino,
+    name: Name,
+    kind: FileType,
+    mode: u16,
+    umask: u16,
+    target: &'a [u8],
+    ino: Ino,
+}
+
+impl Meta {
+    /// Creates an empty regular file and counts it as opened once. EEXIST when the name is taken.
+    pub async fn create(
+        &self,
+        caller: &Caller,
+        parent: Ino,
+        name: &[u8],
+        mode: u16,
+        umask: u16,
+    ) -> Result<(Ino, Attr), Errno> {
+        let (ino, attr) =
+            self.new_inode(caller, parent, name, FileType::Regular, mode, umask, b"").await?;
+        self.open_files.open(ino, &attr);
+        Ok((ino, attr))
+    }
+
+    /// Creates a directory.
+    pub async fn mkdir(
+        &self,
+        caller: &Caller,
+        parent: Ino,
+        name: &[u8],
+        mode: u16,
+        umask: u16,
+    ) -> Result<(Ino, Attr), Errno> {
+        self.new_inode(caller, parent, name, FileType::Directory, mode, umask, b"").await
+    }
+
+    /// Creates a symbolic link. EINVAL for an empty target or one with NUL, ENAMETOOLONG above 4096
+    /// bytes.
+    pub async fn symlink(
+        &self,
+        caller: &Caller,
+        parent: Ino,
+        name: &[u8],
+        target: &[u8],
+    ) -> Result<(Ino, Attr), Errno> {
+        if target.is_empty() || target.contains(&0) {
+            return Err(Errno::EINVAL);
+        }
+        if target.len() > SYMLINK_MAX {
+            return Err(Errno::ENAMETOOLONG);
+        }
+        self.new_inode(caller, parent, name, FileType::Symlink, 0o777, 0, target).await
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the three callers above name them")]
+    async fn new_inode(
+        &self,
+        caller: &Caller,
+        parent: Ino,
+        name: &[u8],
+        kind: FileType,
+        mode: u16,
+        umask: u16,
+        target: &[u8],
+    ) -> Result<(Ino, Attr), Errno> {
+        if self.config().read_only {
+            return Err(Errno::EROFS);
+        }
+        if parent.is_trash() {
+            return Err(Errno::EPERM);
+        }
+        if parent == Ino::ROOT && name == TRASH_NAME {
+            return Err(Errno::EPERM);
+        }
+        let name = checked_name(name, Errno::EEXIST)?;
+        self.check_growth(4096, 1)?;
+        let ino = self.inodes.next().await.map_err(|e| self.to_errno("reserve_ids", &e))?;
+        let op = Create { caller, parent, name, kind, mode, umask, target, ino: Ino(ino) };
+        let attr = self.transact(&op).await?;
+        Ok((op.ino, attr))
+    }
+}
+
+impl Operation for Create<'_> {
+    type Out = Attr;
+    const NAME: &'static str = "create";
+
+    fn locks(&self) -> Vec<Ino> {
+        vec![self.parent]
+    }
+
+    async fn attempt(&self, meta: &Meta, tx: &mut Txn) -> Result<Attr, Stop> {
+        let entry = Key::Entry(self.parent, self.name.clone());
+        tx.load(&[own(Key::Attr(self.parent)), own(entry)]).await?;
+        let dir = writable_dir(tx.attr(self.parent)?, false)?;
+        let taken = tx.entry(self.parent, &self.name)?.is_some();
+        let attr = self.plan(&dir, taken, tx.now)?;
+
+        let entry = Entry { kind: self.kind, ino: self.ino };
+        tx.write(Write::NewEntry { dir: self.parent, name: self.name.clone(), entry })?;
+        tx.write(Write::NewNode { ino: self.ino, attr: attr.clone() })?;
+        if self.kind == FileType::Symlink {
+            tx.write(Write::NewSymlink { ino: self.ino, target: self.target.to_vec() })?;
+        }
+        if self.kind == FileType::Directory && meta.format().dir_stats {
+            tx.write(Write::NewDirStat { dir: self.ino })?;
+        }
+        touch_dir(meta, tx, self.parent, &dir, i32::from(self.kind == FileType::Directory))?;
+        tx.add_usage(4096, 1);
+        tx.add_dir_stat(self.parent, stat_of(&attr));
+        Ok(attr)
+    }
+
+    fn proof(&self, _: &Attr) -> Proof {
+        let ino = self.ino;
+        let ours = move |a: &Answer| matches!(a, Answer::Entry(Some(e)) if e.ino == ino);
+        Proof::Record(Key::Entry(self.parent, self.name.clone()), Box::new(ours))
+    }
+}
+
+impl Create<'_> {
+    /// Attributes of the new inode, or why there is none.
+    fn plan(&self, dir: &Attr, taken: bool, now: Time) -> Result<Attr, Errno> {
+        if dir.parent.is_trash() {
+            return Err(Errno::ENOENT);
+        }
+        perm::check_unless_done(self.caller, dir, WRITE | EXEC)?;
+        if taken {
+            return Err(Errno::EEXIST);
+        }
+        let mut attr = Attr::new(self.kind);
+        attr.mode = self.mode & 0o7777 & !self.umask;
+        attr.uid = self.caller.uid;
+        attr.gid = self.caller.gid;
+        attr.parent = self.parent;
+        attr.flags = dir.flags & flags::SKIP_TRASH;
+        attr.tier = dir.tier;
+        (attr.atime, attr.mtime, attr.ctime) = (now, now, now);
+        if self.kind == FileType::Symlink {
+            attr.length = self.target.len() as u64;
+        }
+        inherit_group(&mut attr, dir, self.caller);
+        Ok(attr)
+    }
+}
+
+/// The sgid rules: below an sgid directory the group is the directory's; directories carry the bit
+/// on; a file that is sgid and group-executable loses it unless its creator is in the group.
+fn inherit_group(attr: &mut Attr, dir: &Attr, caller: &Caller) {
+    if dir.mode & 0o2000 == 0 {
+        return;
+    }
+    attr.gid = dir.gid;
+    if attr.is_dir() {
+        attr.mode |= 0o2000;
+    } else if attr.mode & 0o2010 == 0o2010 && caller.uid != 0 && !caller.in_group(dir.gid) {
+        attr.mode &= !0o2000;
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    fn op(caller: &Caller, kind: FileType, mode: u16) -> Create<'_> {
+        Create {
+            caller,
+            parent: Ino(1),
+            name: Name::stored(b"n"),
+            kind,
+            mode,
+            umask: 0o022,
+            target: b"",
+            ino: Ino(9),
+        }
+    }
+
+    fn dir(mode: u16) -> Attr {
+        let mut d = Attr::new(FileType::Directory);
+        (d.mode, d.uid, d.gid, d.parent) = (mode, 1, 2, Ino(1));
+        d
+    }
+
+    #[test]
+    fn permissions_and_names() {
+        let user = Caller::user(5, 6);
+        let now = Time { sec: 7, nsec: 8 };
+        let c = op(&user, FileType::Regular, 0o666);
+        assert_eq!(c.plan(&dir(0o755), false, now), Err(Errno::EACCES));
+        assert_eq!(c.plan(&dir(0o777), true, now), Err(Errno::EEXIST));
+        let a = c.plan(&dir(0o777), false, now).unwrap();
+        assert_eq!((a.mode, a.uid, a.gid, a.nlink, a.length), (0o644, 5, 6, 1, 0));
+        assert_eq!((a.mtime, a.parent), (now, Ino(1)));
+        let mut trashed = dir(0o777);
+        trashed.parent = Ino(Ino::TRASH.0 + 1);
+        assert_eq!(c.plan(&trashed, false, now), Err(Errno::ENOENT));
+    }
+
+    #[test]
+    fn groups_below_an_sgid_directory() {
+        let mut user = Caller::user(5, 6);
+        let now = Time::default();
+        let a = op(&user, FileType::Directory, 0o777).plan(&dir(0o2777), false, now).unwrap();
+        assert_eq!((a.mode, a.gid), (0o2755, 2));
+        let a = op(&user, FileType::Regular, 0o2775).plan(&dir(0o2777), false, now).unwrap();
+        assert_eq!((a.mode, a.gid), (0o755, 2));
+        user.groups = vec![2];
+        let a = op(&user, FileType::Regular, 0o2775).plan(&dir(0o2777), false, now).unwrap();
+        assert_eq!(a.mode, 0o2755);
+    }
+}

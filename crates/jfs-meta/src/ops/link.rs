@@ -1,0 +1,97 @@
+//! link: another name for an inode.
+
+use super::{checked_name, stat_of, touch_dir, writable_dir};
+use crate::engine::{Answer, Key, Write, own};
+use crate::meta::Meta;
+use crate::perm::{self, EXEC, WRITE};
+use crate::run::{Operation, Proof};
+use crate::txn::{Stop, Txn};
+use jfs_types::attr::flags;
+use jfs_types::{Attr, Caller, Entry, Errno, Ino, Name};
+
+struct Link<'a> {
+    caller: &'a Caller,
+    ino: Ino,
+    parent: Ino,
+    name: Name,
+}
+
+impl Meta {
+    /// Gives an inode that is no directory another name. From the second name on, its parents are
+    /// kept as records of their own (docs/FORMAT.md, hard links).
+    pub async fn link(&self, caller: &Caller, ino: Ino, parent: Ino, name: &[u8]) -> Result<Attr, Errno> {
+        if self.config().read_only {
+            return Err(Errno::EROFS);
+        }
+        if parent.is_trash() {
+            return Err(Errno::EPERM);
+        }
+        let name = checked_name(name, Errno::EEXIST)?;
+        let op = Link { caller, ino, parent, name };
+        let (before, attr) = self.transact(&op).await?;
+        self.open_files.changed(ino, &before, &attr, Some(u32::MAX));
+        Ok(attr)
+    }
+}
+
+impl Operation for Link<'_> {
+    type Out = (Attr, Attr);
+    const NAME: &'static str = "link";
+
+    fn locks(&self) -> Vec<Ino> {
+        vec![self.parent, self.ino]
+    }
+
+    async fn attempt(&self, meta: &Meta, tx: &mut Txn) -> Result<(Attr, Attr), Stop> {
+        tx.load(&[
+            own(Key::Attr(self.parent)),
+            own(Key::Entry(self.parent, self.name.clone())),
+            own(Key::Attr(self.ino)),
+        ])
+        .await?;
+        let dir = writable_dir(tx.attr(self.parent)?, false)?;
+        let before = tx.attr(self.ino)?.ok_or(Errno::ENOENT)?;
+        let taken = tx.entry(self.parent, &self.name)?.is_some();
+        self.plan(&dir, &before, taken)?;
+
+        let mut attr = before.clone();
+        attr.nlink += 1;
+        attr.ctime = tx.now;
+        attr.parent = Ino(0);
+        if before.parent != Ino(0) {
+            tx.write(Write::AddParent { ino: self.ino, parent: before.parent, delta: 1 })?;
+        }
+        tx.write(Write::AddParent { ino: self.ino, parent: self.parent, delta: 1 })?;
+        let entry = Entry { kind: before.kind, ino: self.ino };
+        tx.write(Write::NewEntry { dir: self.parent, name: self.name.clone(), entry })?;
+        tx.write(Write::PutAttr { ino: self.ino, attr: attr.clone() })?;
+        touch_dir(meta, tx, self.parent, &dir, 0)?;
+        tx.add_dir_stat(self.parent, stat_of(&attr));
+        Ok((before, attr))
+    }
+
+    fn proof(&self, _: &(Attr, Attr)) -> Proof {
+        let ino = self.ino;
+        let ours = move |a: &Answer| matches!(a, Answer::Entry(Some(e)) if e.ino == ino);
+        Proof::Record(Key::Entry(self.parent, self.name.clone()), Box::new(ours))
+    }
+}
+
+impl Link<'_> {
+    fn plan(&self, dir: &Attr, file: &Attr, taken: bool) -> Result<(), Errno> {
+        if dir.parent.is_trash() {
+            return Err(Errno::ENOENT);
+        }
+        perm::check_unless_done(self.caller, dir, WRITE | EXEC)?;
+        if file.is_dir() || file.parent.is_trash() || file.flags & (flags::IMMUTABLE | flags::APPEND) != 0 {
+            return Err(Errno::EPERM);
+        }
+        if file.nlink == 0 {
+            return Err(Errno::ENOENT);
+        }
+        if taken {
+            return Err(Errno::EEXIST);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,132 @@
+//! lookup, getattr, access, readlink: reads that change nothing.
+
+use crate::engine::{EngineError, Key};
+use crate::meta::Meta;
+use crate::perm;
+use crate::trips;
+use bytes::Bytes;
+use jfs_types::{Attr, Caller, Errno, FileType, Ino, Name};
+use std::time::Duration;
+
+/// Name of the trash directory in the root.
+pub(crate) const TRASH_NAME: &[u8] = b".trash";
+
+impl Meta {
+    /// Finds a name in a directory. `.` and `..` work; `.trash` is found in the root although no
+    /// entry is stored for it. One round trip (one more when permissions are checked here).
+    pub async fn lookup(&self, caller: &Caller, parent: Ino, name: &[u8]) -> Result<(Ino, Attr), Errno> {
+        trips::within("lookup", async {
+            if caller.check_permission {
+                let dir = self.getattr(parent).await?;
+                if !dir.is_dir() {
+                    return Err(Errno::ENOTDIR);
+                }
+                perm::check(caller, &dir, perm::EXEC)?;
+            }
+            match name {
+                b"." => return Ok((parent, self.getattr(parent).await?)),
+                b".." => {
+                    let up = if parent == Ino::ROOT { parent } else { self.getattr(parent).await?.parent };
+                    return Ok((up, self.getattr(up).await?));
+                }
+                TRASH_NAME if parent == Ino::ROOT => {
+                    return Ok((Ino::TRASH, self.getattr(Ino::TRASH).await?));
+                }
+                _ => {}
+            }
+            let name = Name::new(name)?;
+            let (entry, attr) = self.lookup_entry(parent, &name).await?.ok_or(Errno::ENOENT)?;
+            let Some(attr) = attr else {
+                tracing::warn!("{name:?} in {parent:?} leads to {:?}, which does not exist", entry.ino);
+                return Ok((entry.ino, nameless(entry.kind)));
+            };
+            self.open_files.learn(entry.ino, &attr);
+            Ok((entry.ino, attr))
+        })
+        .await
+    }
+
+    async fn lookup_entry(
+        &self,
+        parent: Ino,
+        name: &Name,
+    ) -> Result<Option<(jfs_types::Entry, Option<Attr>)>, Errno> {
+        let mut failures = 0;
+        loop {
+            match self.engine().lookup(parent, name).await {
+                Ok(found) => return Ok(found),
+                Err(EngineError::Transient(why)) if failures < 10 => {
+                    failures += 1;
+                    tracing::debug!("look up again after: {why}");
+                    tokio::time::sleep(Duration::from_millis(failures * failures * 5)).await;
+                }
+                Err(e) => return Err(self.to_errno("lookup", &e)),
+            }
+        }
+    }
+
+    /// Attributes of an inode. One round trip.
+    pub async fn getattr(&self, ino: Ino) -> Result<Attr, Errno> {
+        trips::within("getattr", async {
+            let answers = self.fetch(&[Key::Attr(ino)]).await?;
+            let attr = answers.into_iter().next().map(|a| a.into_attr());
+            let attr = match attr {
+                Some(Ok(Some(attr))) => attr,
+                Some(Ok(None)) if ino == Ino::TRASH => trash_attr(),
+                Some(Ok(None)) => return Err(Errno::ENOENT),
+                Some(Err(e)) => return Err(self.to_errno("getattr", &e)),
+                None => return Err(Errno::EIO),
+            };
+            self.open_files.learn(ino, &attr);
+            Ok(attr)
+        })
+        .await
+    }
+
+    /// Attributes that memory may answer, with their age: a directory this client changed within
+    /// `attr_cache`, or an open file within `open_cache`.
+    pub fn try_getattr(&self, ino: Ino) -> Option<(Attr, Duration)> {
+        self.recent.get(ino).or_else(|| self.open_files.attr(ino))
+    }
+
+    /// Whether the caller has the permissions in `mask` ([`perm`] bits).
+    pub async fn access(&self, caller: &Caller, ino: Ino, mask: u8) -> Result<(), Errno> {
+        trips::within("access", async {
+            let attr = self.getattr(ino).await?;
+            perm::check(caller, &attr, mask)
+        })
+        .await
+    }
+
+    /// Target of a symbolic link; EINVAL for anything else.
+    pub async fn readlink(&self, ino: Ino) -> Result<Bytes, Errno> {
+        trips::within("readlink", async {
+            let answers = self.fetch(&[Key::Symlink(ino), Key::Attr(ino)]).await?;
+            let mut answers = answers.into_iter();
+            let target = answers.next().map(|a| a.into_bytes());
+            let attr = answers.next().map(|a| a.into_attr());
+            match (target, attr) {
+                (Some(Ok(Some(target))), _) => Ok(target),
+                (_, Some(Ok(None))) => Err(Errno::ENOENT),
+                (_, Some(Ok(Some(attr)))) if attr.kind != FileType::Symlink => Err(Errno::EINVAL),
+                _ => Err(Errno::EIO),
+            }
+        })
+        .await
+    }
+}
+
+/// What an entry without an inode looks like: enough to remove it.
+fn nameless(kind: FileType) -> Attr {
+    let mut attr = Attr::new(kind);
+    attr.length = 0;
+    attr
+}
+
+/// `.trash` of a volume that was formatted without one.
+fn trash_attr() -> Attr {
+    let mut attr = Attr::new(FileType::Directory);
+    attr.mode = 0o555;
+    attr.parent = Ino::ROOT;
+    attr
+}

@@ -1,0 +1,149 @@
+//! open and close, and inodes that outlive their last name.
+
+use crate::engine::{Answer, Key, Write, own};
+use crate::meta::Meta;
+use crate::perm::{self, EXEC, READ, WRITE};
+use crate::run::{Operation, Proof};
+use crate::trips;
+use crate::txn::{Stop, Txn};
+use crate::work::Work;
+use jfs_types::attr::flags as attr_flags;
+use jfs_types::{Attr, Caller, Errno, Ino};
+
+/// open(2) flag bits, as Linux numbers them.
+mod o {
+    pub(super) const ACCMODE: i32 = 0o3;
+    pub(super) const WRONLY: i32 = 0o1;
+    pub(super) const RDWR: i32 = 0o2;
+    pub(super) const TRUNC: i32 = 0o1000;
+    pub(super) const APPEND: i32 = 0o2000;
+    /// `FMODE_EXEC` as FUSE passes it.
+    pub(super) const EXEC: i32 = 0o40;
+}
+
+/// An opened inode.
+#[derive(Clone, Debug)]
+pub struct Opened {
+    /// Its attributes.
+    pub attr: Attr,
+    /// Whether the content is what this client saw last, so that cached pages stay good.
+    pub keep_cache: bool,
+}
+
+impl Meta {
+    /// Opens a file: reads its attributes again (close-to-open), checks access, and counts one open
+    /// reference until [`Meta::close`]. `flags` as for open(2); `O_TRUNC` is only checked. One round
+    /// trip, none within `--open-cache`.
+    pub async fn open(&self, caller: &Caller, ino: Ino, flags: i32) -> Result<Opened, Errno> {
+        trips::within("open", async {
+            if let Some(attr) = self.open_files.reopen(ino) {
+                if let Err(e) = self.check_open(caller, &attr, flags) {
+                    self.open_files.close(ino);
+                    return Err(e);
+                }
+                return Ok(Opened { attr, keep_cache: true });
+            }
+            let answers = self.fetch(&[Key::Attr(ino)]).await?;
+            let attr = match answers.into_iter().next().map(Answer::into_attr) {
+                Some(Ok(Some(attr))) => attr,
+                Some(Ok(None)) => return Err(Errno::ENOENT),
+                Some(Err(e)) => return Err(self.to_errno("open", &e)),
+                None => return Err(Errno::EIO),
+            };
+            self.check_open(caller, &attr, flags)?;
+            let keep_cache = self.open_files.open(ino, &attr);
+            Ok(Opened { attr, keep_cache })
+        })
+        .await
+    }
+
+    fn check_open(&self, caller: &Caller, attr: &Attr, flags: i32) -> Result<(), Errno> {
+        let writing = matches!(flags & o::ACCMODE, o::WRONLY | o::RDWR);
+        if attr.is_dir() && (writing || flags & o::TRUNC != 0) {
+            return Err(Errno::EISDIR);
+        }
+        let mut mask = match flags & o::ACCMODE {
+            o::WRONLY => WRITE,
+            o::RDWR => READ | WRITE,
+            _ => READ,
+        };
+        if flags & o::TRUNC != 0 {
+            mask |= WRITE;
+        }
+        if flags & o::EXEC != 0 {
+            mask |= EXEC;
+        }
+        perm::check_unless_done(caller, attr, mask)?;
+        if (writing || flags & o::TRUNC != 0) && self.config().read_only {
+            return Err(Errno::EROFS);
+        }
+        let changes = mask & WRITE != 0;
+        if changes && (attr.flags & attr_flags::IMMUTABLE != 0 || attr.parent.is_trash()) {
+            return Err(Errno::EPERM);
+        }
+        if attr.flags & attr_flags::APPEND != 0
+            && changes
+            && (flags & o::APPEND == 0 || flags & o::TRUNC != 0)
+        {
+            return Err(Errno::EPERM);
+        }
+        Ok(())
+    }
+
+    /// Drops one open reference; memory only. `Some` when it was the last one of an inode without a
+    /// name: the caller then runs [`Meta::delete_sustained`], after its data is flushed.
+    pub fn close(&self, ino: Ino) -> Option<Ino> {
+        self.open_files.close(ino).then_some(ino)
+    }
+
+    /// Removes an inode that lost its last name while it was open.
+    pub async fn delete_sustained(&self, ino: Ino) -> Result<(), Errno> {
+        let Some(sid) = self.session_id() else { return Ok(()) };
+        self.delete_sustained_of(sid, ino).await
+    }
+
+    /// The same for an inode that a stale session left behind.
+    pub(crate) async fn delete_sustained_of(&self, sid: u64, ino: Ino) -> Result<(), Errno> {
+        if let Some(length) = self.transact(&DropSustained { sid, ino }).await? {
+            self.emit(Work::DeleteFile { ino, length });
+        }
+        Ok(())
+    }
+}
+
+struct DropSustained {
+    sid: u64,
+    ino: Ino,
+}
+
+impl Operation for DropSustained {
+    /// Length of the file whose data can go now.
+    type Out = Option<u64>;
+    const NAME: &'static str = "delete_sustained";
+
+    fn locks(&self) -> Vec<Ino> {
+        vec![self.ino]
+    }
+
+    async fn attempt(&self, _: &Meta, tx: &mut Txn) -> Result<Option<u64>, Stop> {
+        tx.load(&[own(Key::Attr(self.ino))]).await?;
+        let attr = tx.attr(self.ino)?;
+        tx.write(Write::Unsustain { sid: self.sid, ino: self.ino })?;
+        // Another session may have it sustained as well, or it got a name again.
+        let Some(attr) = attr.filter(|a| a.nlink == 0) else { return Ok(None) };
+        tx.write(Write::MarkDeleted { ino: self.ino, length: attr.length })?;
+        tx.write(Write::DelNode { ino: self.ino })?;
+        tx.write(Write::DelXattrs { ino: self.ino })?;
+        tx.add_usage(-attr.space(), -1);
+        Ok(Some(attr.length))
+    }
+
+    fn proof(&self, out: &Option<u64>) -> Proof {
+        match out {
+            None => Proof::Rerun,
+            Some(_) => {
+                Proof::Record(Key::Attr(self.ino), Box::new(|a| matches!(a, Answer::Attr(None))))
+            }
+        }
+    }
+}

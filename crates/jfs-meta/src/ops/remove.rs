@@ -1,0 +1,153 @@
+//! unlink and rmdir.
+
+use super::victim::{Fate, Victim};
+use super::{checked_name, lookup::TRASH_NAME, touch_dir, writable_dir};
+use crate::engine::{Answer, Key, Write, hold, own};
+use crate::meta::Meta;
+use crate::perm::{self, EXEC, WRITE};
+use crate::run::{Operation, Proof};
+use crate::txn::{Stop, Txn};
+use jfs_types::attr::flags;
+use jfs_types::{Attr, Caller, Entry, Errno, FileType, Ino, Name};
+
+/// What is being removed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    File,
+    Directory,
+}
+
+struct Remove<'a> {
+    caller: &'a Caller,
+    parent: Ino,
+    name: Name,
+    wanted: Wanted,
+    trash: Option<Ino>,
+}
+
+struct Removed {
+    entry: Entry,
+    attr: Option<Attr>,
+    fate: Fate,
+}
+
+impl Meta {
+    /// Removes a name of something that is no directory. The inode goes with its last name, to the
+    /// trash when the volume has one; an open file stays readable until it is closed.
+    pub async fn unlink(&self, caller: &Caller, parent: Ino, name: &[u8]) -> Result<(), Errno> {
+        let name = checked_name(name, Errno::EISDIR)?;
+        self.remove(caller, parent, name, Wanted::File, true).await
+    }
+
+    /// Removes an empty directory.
+    pub async fn rmdir(&self, caller: &Caller, parent: Ino, name: &[u8]) -> Result<(), Errno> {
+        match name {
+            b"." => return Err(Errno::EINVAL),
+            b".." => return Err(Errno::ENOTEMPTY),
+            _ => {}
+        }
+        let name = checked_name(name, Errno::EINVAL)?;
+        self.remove(caller, parent, name, Wanted::Directory, true).await
+    }
+
+    /// Removes an entry for good, without the trash.
+    pub(crate) async fn remove_for_good(&self, parent: Ino, name: &Name, kind: FileType) -> Result<(), Errno> {
+        let wanted = if kind == FileType::Directory { Wanted::Directory } else { Wanted::File };
+        self.remove(&Caller::root(), parent, name.clone(), wanted, false).await
+    }
+
+    async fn remove(
+        &self,
+        caller: &Caller,
+        parent: Ino,
+        name: Name,
+        wanted: Wanted,
+        use_trash: bool,
+    ) -> Result<(), Errno> {
+        if self.config().read_only {
+            return Err(Errno::EROFS);
+        }
+        if parent == Ino::ROOT && name.as_bytes() == TRASH_NAME {
+            return Err(Errno::EPERM);
+        }
+        if parent.is_trash() && caller.uid != 0 {
+            return Err(Errno::EPERM);
+        }
+        let trash = match use_trash && !parent.is_trash() {
+            true => self.trash_dir().await?,
+            false => None,
+        };
+        let op = Remove { caller, parent, name, wanted, trash };
+        let removed = self.transact(&op).await?;
+        self.after_fate(removed.entry.ino, removed.attr.as_ref(), &removed.fate).await;
+        Ok(())
+    }
+}
+
+impl Operation for Remove<'_> {
+    type Out = Removed;
+    const NAME: &'static str = "remove";
+
+    fn locks(&self) -> Vec<Ino> {
+        vec![self.parent]
+    }
+
+    async fn attempt(&self, meta: &Meta, tx: &mut Txn) -> Result<Removed, Stop> {
+        tx.load(&[own(Key::Attr(self.parent)), own(Key::Entry(self.parent, self.name.clone()))]).await?;
+        let entry = tx.entry(self.parent, &self.name)?.ok_or(Errno::ENOENT)?;
+        let dir = writable_dir(tx.attr(self.parent)?, true)?;
+        self.check_kind(entry.kind)?;
+        perm::check_unless_done(self.caller, &dir, WRITE | EXEC)?;
+
+        let child_is_empty = match self.wanted {
+            Wanted::File => {
+                tx.load(&[own(Key::Attr(entry.ino))]).await?;
+                true
+            }
+            Wanted::Directory => {
+                let empty = Key::DirIsEmpty(entry.ino);
+                tx.load(&[own(Key::Attr(entry.ino)), hold(empty.clone())]).await?;
+                tx.flag(&empty)?
+            }
+        };
+        let attr = tx.attr(entry.ino)?;
+        check_child(self.caller, &dir, attr.as_ref(), child_is_empty)?;
+
+        tx.write(Write::DelEntry { dir: self.parent, name: self.name.clone() })?;
+        let victim = Victim { dir: self.parent, name: &self.name, entry, attr: attr.clone() };
+        let fate = victim.dispose(meta, tx, self.trash).await?;
+        if !self.parent.is_trash() {
+            touch_dir(meta, tx, self.parent, &dir, -i32::from(self.wanted == Wanted::Directory))?;
+        }
+        Ok(Removed { entry, attr, fate })
+    }
+
+    fn proof(&self, out: &Removed) -> Proof {
+        let ino = out.entry.ino;
+        let ours = move |a: &Answer| !matches!(a, Answer::Entry(Some(e)) if e.ino == ino);
+        Proof::Record(Key::Entry(self.parent, self.name.clone()), Box::new(ours))
+    }
+}
+
+impl Remove<'_> {
+    fn check_kind(&self, kind: FileType) -> Result<(), Errno> {
+        match (self.wanted, kind == FileType::Directory) {
+            (Wanted::File, true) => Err(Errno::EPERM),
+            (Wanted::Directory, false) => Err(Errno::ENOTDIR),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Whether the child may go: its flags, the sticky bit of `dir`, and that it is empty.
+pub(crate) fn check_child(caller: &Caller, dir: &Attr, child: Option<&Attr>, empty: bool) -> Result<(), Errno> {
+    let Some(child) = child else { return Ok(()) };
+    perm::check_sticky(caller, dir, child)?;
+    if child.flags & (flags::IMMUTABLE | flags::APPEND) != 0 {
+        return Err(Errno::EPERM);
+    }
+    if !empty {
+        return Err(Errno::ENOTEMPTY);
+    }
+    Ok(())
+}

@@ -1,0 +1,321 @@
+//! rename, with and without replacing.
+
+use super::remove::check_child;
+use super::victim::{Fate, Victim};
+use super::{checked_name, lookup::TRASH_NAME, negated, stat_of, touch_dir, writable_dir};
+use crate::engine::{Answer, Key, Read, Write, hold, own};
+use crate::meta::Meta;
+use crate::perm::{self, EXEC, WRITE};
+use crate::run::{Operation, Proof};
+use crate::txn::{Stop, Txn};
+use jfs_types::attr::flags;
+use jfs_types::{Attr, Caller, Entry, Errno, FileType, Ino, Name};
+
+/// `RENAME_NOREPLACE` of renameat2(2).
+pub(crate) const NOREPLACE: u32 = 1;
+/// `RENAME_EXCHANGE` of renameat2(2): not supported yet.
+const EXCHANGE: u32 = 2;
+/// `RENAME_WHITEOUT` of renameat2(2): not supported, as in the reference client.
+const WHITEOUT: u32 = 4;
+
+/// Deepest directory that the search for a circle climbs from.
+const DEPTH_MAX: usize = 10_000;
+
+struct Rename<'a> {
+    caller: &'a Caller,
+    from: (Ino, Name),
+    to: (Ino, Name),
+    flags: u32,
+    trash: Option<Ino>,
+}
+
+struct Renamed {
+    ino: Ino,
+    attr: Attr,
+    before: Attr,
+    /// False when both names lead to the same inode already.
+    moved: bool,
+    replaced: Option<(Ino, Option<Attr>, Fate)>,
+}
+
+impl Meta {
+    /// Moves a name. What the new name led to is removed as by unlink or rmdir, in the same commit.
+    /// `flags` as for renameat2(2): 0 or `RENAME_NOREPLACE`; ENOTSUP for the other known ones.
+    pub async fn rename(
+        &self,
+        caller: &Caller,
+        from: (Ino, &[u8]),
+        to: (Ino, &[u8]),
+        flags: u32,
+    ) -> Result<(Ino, Attr), Errno> {
+        if self.config().read_only {
+            return Err(Errno::EROFS);
+        }
+        match flags {
+            0 | NOREPLACE => {}
+            f if f & !(NOREPLACE | EXCHANGE | WHITEOUT) == 0 => return Err(Errno::ENOTSUP),
+            _ => return Err(Errno::EINVAL),
+        }
+        let is_trash = |(dir, name): (Ino, &[u8])| dir == Ino::ROOT && name == TRASH_NAME;
+        if is_trash(from) || is_trash(to) || to.0.is_trash() {
+            return Err(Errno::EPERM);
+        }
+        if from.0.is_trash() && caller.uid != 0 {
+            return Err(Errno::EPERM);
+        }
+        let from = (from.0, checked_name(from.1, Errno::EBUSY)?);
+        let to = (to.0, checked_name(to.1, Errno::EBUSY)?);
+        let trash = self.trash_dir().await?;
+        let op = Rename { caller, from, to, flags, trash };
+        let renamed = self.transact(&op).await?;
+        if renamed.moved {
+            self.open_files.changed(renamed.ino, &renamed.before, &renamed.attr, Some(u32::MAX));
+        }
+        if let Some((ino, attr, fate)) = &renamed.replaced {
+            self.after_fate(*ino, attr.as_ref(), fate).await;
+        }
+        Ok((renamed.ino, renamed.attr))
+    }
+}
+
+impl Operation for Rename<'_> {
+    type Out = Renamed;
+    const NAME: &'static str = "rename";
+
+    fn locks(&self) -> Vec<Ino> {
+        vec![self.from.0, self.to.0]
+    }
+
+    async fn attempt(&self, meta: &Meta, tx: &mut Txn) -> Result<Renamed, Stop> {
+        let ((from_dir, from_name), (to_dir, to_name)) = (&self.from, &self.to);
+        tx.load(&[
+            own(Key::Attr(*from_dir)),
+            own(Key::Attr(*to_dir)),
+            own(Key::Entry(*from_dir, from_name.clone())),
+            own(Key::Entry(*to_dir, to_name.clone())),
+        ])
+        .await?;
+        let source = tx.entry(*from_dir, from_name)?.ok_or(Errno::ENOENT)?;
+        let target = tx.entry(*to_dir, to_name)?;
+        tx.load(&second_round(source, target)).await?;
+        let dirs = (writable_dir(tx.attr(*from_dir)?, true)?, writable_dir(tx.attr(*to_dir)?, false)?);
+        let before = tx.attr(source.ino)?.ok_or(Errno::ENOENT)?;
+        let target = match target {
+            None => None,
+            Some(entry) => {
+                let empty = entry.kind != FileType::Directory || tx.flag(&Key::DirIsEmpty(entry.ino))?;
+                Some(Target { entry, attr: tx.attr(entry.ino)?, empty })
+            }
+        };
+        if self.plan(&dirs, source, &before, target.as_ref())? == Plan::SameInode {
+            let attr = before.clone();
+            return Ok(Renamed { ino: source.ino, attr, before, moved: false, replaced: None });
+        }
+        if before.is_dir() && from_dir != to_dir {
+            refuse_circle(tx, source.ino, *to_dir, &dirs.1).await?;
+        }
+
+        let mut attr = before.clone();
+        attr.ctime = tx.now;
+        if attr.parent == Ino(0) {
+            if from_dir != to_dir {
+                tx.write(Write::AddParent { ino: source.ino, parent: *to_dir, delta: 1 })?;
+                tx.write(Write::AddParent { ino: source.ino, parent: *from_dir, delta: -1 })?;
+            }
+        } else {
+            attr.parent = *to_dir;
+        }
+        tx.write(Write::DelEntry { dir: *from_dir, name: from_name.clone() })?;
+        let mut replaced = None;
+        if let Some(target) = &target {
+            let (entry, attr) = (target.entry, target.attr.clone());
+            let victim = Victim { dir: *to_dir, name: to_name, entry, attr: attr.clone() };
+            let fate = victim.dispose(meta, tx, self.trash).await?;
+            replaced = Some((entry.ino, attr, fate));
+            tx.write(Write::ReplaceEntry { dir: *to_dir, name: to_name.clone(), entry: source })?;
+        } else {
+            tx.write(Write::NewEntry { dir: *to_dir, name: to_name.clone(), entry: source })?;
+        }
+        tx.write(Write::PutAttr { ino: source.ino, attr: attr.clone() })?;
+        self.touch_dirs(meta, tx, &dirs, &before, target.as_ref())?;
+        if from_dir != to_dir {
+            tx.add_dir_stat(*from_dir, negated(stat_of(&before)));
+            tx.add_dir_stat(*to_dir, stat_of(&before));
+        }
+        Ok(Renamed { ino: source.ino, attr, before, moved: true, replaced })
+    }
+
+    fn proof(&self, out: &Renamed) -> Proof {
+        // The source name is ours to take away: once it leads elsewhere or nowhere, the commit that
+        // was in doubt took place (or another client did the same).
+        let ino = out.ino;
+        let ours = move |a: &Answer| matches!(a, Answer::Entry(Some(e)) if e.ino == ino);
+        Proof::Record(Key::Entry(self.to.0, self.to.1.clone()), Box::new(ours))
+    }
+}
+
+/// What the new name leads to at present.
+struct Target {
+    entry: Entry,
+    attr: Option<Attr>,
+    empty: bool,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Plan {
+    /// Both names are the same inode: nothing to do, by POSIX.
+    SameInode,
+    Move,
+}
+
+/// What the second round reads: both inodes, and whether a directory in the way is empty.
+fn second_round(source: Entry, target: Option<Entry>) -> Vec<Read> {
+    let mut reads = vec![own(Key::Attr(source.ino))];
+    if let Some(target) = target {
+        reads.push(own(Key::Attr(target.ino)));
+        if target.kind == FileType::Directory {
+            reads.push(hold(Key::DirIsEmpty(target.ino)));
+        }
+    }
+    reads
+}
+
+/// Climbs from the target directory to the root, holding every step, and refuses to move a directory
+/// below itself. Holding matters: two clients that move x below y and y below x would otherwise both
+/// succeed and cut both trees off.
+async fn refuse_circle(tx: &mut Txn, moved: Ino, to_dir: Ino, to_attr: &Attr) -> Result<(), Stop> {
+    let (mut at, mut up) = (to_dir, to_attr.parent);
+    for _ in 0..DEPTH_MAX {
+        if at == moved {
+            return Err(Errno::EINVAL.into());
+        }
+        if at == Ino::ROOT || at.is_trash() || up == at {
+            return Ok(());
+        }
+        at = up;
+        if at == moved {
+            return Err(Errno::EINVAL.into());
+        }
+        if at == Ino::ROOT || at.is_trash() {
+            return Ok(());
+        }
+        tx.load(&[hold(Key::Attr(at))]).await?;
+        up = tx.attr(at)?.ok_or(Errno::ENOENT)?.parent;
+    }
+    Err(Errno::ELOOP.into())
+}
+
+impl Rename<'_> {
+    fn plan(
+        &self,
+        (from, to): &(Attr, Attr),
+        source: Entry,
+        moved: &Attr,
+        target: Option<&Target>,
+    ) -> Result<Plan, Errno> {
+        perm::check_unless_done(self.caller, from, WRITE | EXEC)?;
+        perm::check_unless_done(self.caller, to, WRITE | EXEC)?;
+        if to.parent.is_trash() {
+            return Err(Errno::ENOENT);
+        }
+        if target.is_some() && self.flags & NOREPLACE != 0 {
+            return Err(Errno::EEXIST);
+        }
+        if target.is_some_and(|t| t.entry.ino == source.ino) {
+            return Ok(Plan::SameInode);
+        }
+        perm::check_sticky(self.caller, from, moved)?;
+        if moved.flags & (flags::IMMUTABLE | flags::APPEND) != 0 {
+            return Err(Errno::EPERM);
+        }
+        // A user may move a directory elsewhere only if he may write it: its `..` changes.
+        if moved.is_dir() && self.from.0 != self.to.0 {
+            perm::check_unless_done(self.caller, moved, WRITE)?;
+        }
+        if let Some(target) = target {
+            match (moved.is_dir(), target.entry.kind == FileType::Directory) {
+                (true, false) => return Err(Errno::ENOTDIR),
+                (false, true) => return Err(Errno::EISDIR),
+                _ => {}
+            }
+            if to.flags & flags::APPEND != 0 {
+                return Err(Errno::EPERM);
+            }
+            check_child(self.caller, to, target.attr.as_ref(), target.empty)?;
+        }
+        Ok(Plan::Move)
+    }
+
+    fn touch_dirs(
+        &self,
+        meta: &Meta,
+        tx: &mut Txn,
+        (from, to): &(Attr, Attr),
+        moved: &Attr,
+        target: Option<&Target>,
+    ) -> Result<(), Stop> {
+        let dir = i32::from(moved.is_dir());
+        let lost = i32::from(target.is_some_and(|t| t.entry.kind == FileType::Directory));
+        if self.from.0 == self.to.0 {
+            return touch_dir(meta, tx, self.from.0, from, -lost);
+        }
+        if !self.from.0.is_trash() {
+            touch_dir(meta, tx, self.from.0, from, -dir)?;
+        }
+        // A directory that replaces one leaves the link count as it is.
+        touch_dir(meta, tx, self.to.0, to, dir - lost)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dir(mode: u16, uid: u32) -> Attr {
+        let mut a = Attr::new(FileType::Directory);
+        (a.mode, a.uid, a.parent) = (mode, uid, Ino(1));
+        a
+    }
+
+    fn plan(caller: &Caller, dirs: &(Attr, Attr), moved: &Attr, target: Option<Target>, flags: u32) -> Result<Plan, Errno> {
+        let name = Name::stored(b"n");
+        let op = Rename { caller, from: (Ino(2), name.clone()), to: (Ino(3), name), flags, trash: None };
+        op.plan(dirs, Entry { kind: moved.kind, ino: Ino(9) }, moved, target.as_ref())
+    }
+
+    fn target(kind: FileType, ino: u64, empty: bool) -> Option<Target> {
+        let entry = Entry { kind, ino: Ino(ino) };
+        Some(Target { entry, attr: Some(Attr::new(kind)), empty })
+    }
+
+    #[test]
+    fn what_may_replace_what() {
+        let root = Caller::root();
+        let dirs = (dir(0o755, 0), dir(0o755, 0));
+        let file = Attr::new(FileType::Regular);
+        let moved_dir = dir(0o755, 0);
+        assert_eq!(plan(&root, &dirs, &file, None, 0), Ok(Plan::Move));
+        assert_eq!(plan(&root, &dirs, &file, target(FileType::Regular, 4, true), 0), Ok(Plan::Move));
+        assert_eq!(plan(&root, &dirs, &file, target(FileType::Regular, 9, true), 0), Ok(Plan::SameInode));
+        assert_eq!(plan(&root, &dirs, &file, target(FileType::Directory, 4, true), 0), Err(Errno::EISDIR));
+        assert_eq!(plan(&root, &dirs, &moved_dir, target(FileType::Regular, 4, true), 0), Err(Errno::ENOTDIR));
+        assert_eq!(plan(&root, &dirs, &moved_dir, target(FileType::Directory, 4, false), 0), Err(Errno::ENOTEMPTY));
+        assert_eq!(plan(&root, &dirs, &moved_dir, target(FileType::Directory, 4, true), 0), Ok(Plan::Move));
+        assert_eq!(plan(&root, &dirs, &file, target(FileType::Regular, 4, true), NOREPLACE), Err(Errno::EEXIST));
+    }
+
+    #[test]
+    fn permissions_of_both_sides() {
+        let user = Caller::user(5, 5);
+        let file = Attr::new(FileType::Regular);
+        assert_eq!(plan(&user, &(dir(0o755, 0), dir(0o777, 0)), &file, None, 0), Err(Errno::EACCES));
+        assert_eq!(plan(&user, &(dir(0o777, 0), dir(0o755, 0)), &file, None, 0), Err(Errno::EACCES));
+        assert_eq!(plan(&user, &(dir(0o1777, 0), dir(0o777, 0)), &file, None, 0), Err(Errno::EACCES));
+        assert_eq!(plan(&user, &(dir(0o777, 0), dir(0o777, 0)), &file, None, 0), Ok(Plan::Move));
+        let foreign = dir(0o755, 7);
+        assert_eq!(plan(&user, &(dir(0o777, 0), dir(0o777, 0)), &foreign, None, 0), Err(Errno::EACCES));
+        let mut immutable = file.clone();
+        immutable.flags = flags::IMMUTABLE;
+        assert_eq!(plan(&Caller::root(), &(dir(0o777, 0), dir(0o777, 0)), &immutable, None, 0), Err(Errno::EPERM));
+    }
+}

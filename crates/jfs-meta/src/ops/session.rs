@@ -1,0 +1,113 @@
+//! Sessions: registering, heartbeats, and cleaning up after the dead.
+
+use crate::engine::{EngineError, JobSlot};
+use crate::meta::Meta;
+use crate::wire::SessionInfo;
+use jfs_types::{Errno, Format};
+use std::sync::atomic::Ordering;
+
+/// A session counts as stale after this many heartbeats without a sign of life.
+const HEARTBEATS: i64 = 5;
+/// Expiry of a session that sends no heartbeats: a year.
+const NO_HEARTBEAT_SEC: i64 = 365 * 24 * 3600;
+/// Stale sessions cleaned in one go.
+const STALE_MAX: usize = 1000;
+
+/// Why a client has to stop.
+#[derive(Debug, thiserror::Error)]
+pub enum ReloadError {
+    /// The setting could not be read this time.
+    #[error("the volume's setting cannot be read: {0}")]
+    Engine(#[from] EngineError),
+    /// The volume is gone or another one has taken its place.
+    #[error("{0}")]
+    Lost(String),
+}
+
+impl Meta {
+    /// Registers this client. Read-only clients do not register.
+    pub async fn new_session(&self, info: &SessionInfo) -> Result<u64, Errno> {
+        let json = info_json(info);
+        let sid = self
+            .engine()
+            .new_session(self.session_expiry(), &json)
+            .await
+            .map_err(|e| self.to_errno("new_session", &e))?;
+        self.session.store(sid, Ordering::Release);
+        self.refresh_usage().await;
+        Ok(sid)
+    }
+
+    /// Sends a sign of life.
+    pub async fn heartbeat(&self, info: &SessionInfo) -> Result<(), EngineError> {
+        let Some(sid) = self.session_id() else { return Ok(()) };
+        self.engine().refresh_session(sid, self.session_expiry(), &info_json(info)).await
+    }
+
+    fn session_expiry(&self) -> i64 {
+        let heartbeat = self.config().heartbeat;
+        let life =
+            if heartbeat.is_zero() { NO_HEARTBEAT_SEC } else { HEARTBEATS * heartbeat.as_secs().max(1) as i64 };
+        self.now().sec + life
+    }
+
+    /// Reads the setting again. An error of kind `Lost` means that this client must stop.
+    pub async fn reload_format(&self) -> Result<(), ReloadError> {
+        let lost = |text: &str| ReloadError::Lost(text.to_string());
+        let json = self.engine().load_setting().await?.ok_or_else(|| lost("the volume's setting is gone"))?;
+        let format = Format::from_json(&json).map_err(ReloadError::Lost)?;
+        if format.uuid != self.format().uuid {
+            return Err(lost("another volume has taken the place of this one"));
+        }
+        format.check_version(jfs_types::version::ACTS_AS).map_err(ReloadError::Lost)?;
+        if format != *self.format() {
+            tracing::info!("the volume's setting has changed");
+            self.set_format(format);
+        }
+        Ok(())
+    }
+
+    /// Ends this client's session: what it sustains is deleted, its record dropped.
+    pub async fn close_session(&self) -> Result<(), Errno> {
+        self.flush_stats().await;
+        let Some(sid) = self.session_id() else { return Ok(()) };
+        self.drop_session(sid).await?;
+        self.session.store(0, Ordering::Release);
+        Ok(())
+    }
+
+    /// Deletes what a session sustains, then its record.
+    async fn drop_session(&self, sid: u64) -> Result<(), Errno> {
+        let op = "drop_session";
+        let inodes = self.engine().list_sustained(sid).await.map_err(|e| self.to_errno(op, &e))?;
+        for ino in inodes {
+            self.delete_sustained_of(sid, ino).await?;
+        }
+        self.engine().drop_session(sid).await.map_err(|e| self.to_errno(op, &e))
+    }
+
+    /// Cleans sessions whose time has run out, when this client wins the job. Returns how many.
+    pub async fn clean_stale_sessions(&self) -> Result<usize, Errno> {
+        let op = "clean_stale_sessions";
+        let now = self.now().sec;
+        let interval = (self.config().heartbeat.as_secs() * 9 / 10).max(1) as i64;
+        let won = self.engine().claim_job(JobSlot::StaleSessions, now, interval).await;
+        if !won.map_err(|e| self.to_errno(op, &e))? {
+            return Ok(0);
+        }
+        let sessions = self.engine().list_sessions().await.map_err(|e| self.to_errno(op, &e))?;
+        let own = self.session_id();
+        let stale = sessions.into_iter().filter(|s| s.expire < now && Some(s.sid) != own);
+        let mut cleaned = 0;
+        for session in stale.take(STALE_MAX) {
+            tracing::info!("cleaning up stale session {}", session.sid);
+            self.drop_session(session.sid).await?;
+            cleaned += 1;
+        }
+        Ok(cleaned)
+    }
+}
+
+fn info_json(info: &SessionInfo) -> String {
+    serde_json::to_string(info).unwrap_or_else(|_| "{}".to_string())
+}

@@ -1,0 +1,204 @@
+//! setattr: mode, owner and times. The size is truncate's.
+
+use crate::engine::{Key, Write, own};
+use crate::meta::Meta;
+use crate::perm;
+use crate::run::{Operation, Proof};
+use crate::txn::{Stop, Txn};
+use jfs_types::attr::flags;
+use jfs_types::{Attr, Caller, Errno, Ino, Time};
+
+/// A time to set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SetTime {
+    /// The time of the change; write permission suffices.
+    Now,
+    /// This time; only the owner may.
+    At(Time),
+}
+
+/// Attributes to change; `None` leaves one as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SetAttr {
+    /// The 12 permission bits.
+    pub mode: Option<u16>,
+    /// Owner.
+    pub uid: Option<u32>,
+    /// Group.
+    pub gid: Option<u32>,
+    /// Last access.
+    pub atime: Option<SetTime>,
+    /// Last change of the content.
+    pub mtime: Option<SetTime>,
+}
+
+struct SetAttrOp<'a> {
+    caller: &'a Caller,
+    ino: Ino,
+    set: &'a SetAttr,
+}
+
+impl Meta {
+    /// Changes attributes and returns all of them. Two round trips; one when nothing changes.
+    pub async fn setattr(&self, caller: &Caller, ino: Ino, set: &SetAttr) -> Result<Attr, Errno> {
+        let (before, after) = self.transact(&SetAttrOp { caller, ino, set }).await?;
+        if after.is_file() {
+            self.open_files.changed(ino, &before, &after, Some(u32::MAX));
+        }
+        Ok(after)
+    }
+}
+
+impl Operation for SetAttrOp<'_> {
+    type Out = (Attr, Attr);
+    const NAME: &'static str = "setattr";
+
+    fn locks(&self) -> Vec<Ino> {
+        vec![self.ino]
+    }
+
+    async fn attempt(&self, _: &Meta, tx: &mut Txn) -> Result<(Attr, Attr), Stop> {
+        tx.load(&[own(Key::Attr(self.ino))]).await?;
+        let before = tx.attr(self.ino)?.ok_or(Errno::ENOENT)?;
+        let after = plan(self.caller, &before, self.set, tx.now)?;
+        if after != before {
+            tx.write(Write::PutAttr { ino: self.ino, attr: after.clone() })?;
+        }
+        Ok((before, after))
+    }
+
+    fn proof(&self, _: &(Attr, Attr)) -> Proof {
+        Proof::Rerun
+    }
+}
+
+/// The attributes afterwards, or why not. Unchanged when nothing changes, ctime included.
+fn plan(caller: &Caller, before: &Attr, set: &SetAttr, now: Time) -> Result<Attr, Errno> {
+    if *set == SetAttr::default() {
+        return Ok(before.clone());
+    }
+    if before.parent.is_trash() || before.flags & (flags::IMMUTABLE | flags::APPEND) != 0 {
+        return Err(Errno::EPERM);
+    }
+    let mut after = before.clone();
+    let owns = caller.uid == 0 || caller.uid == before.uid;
+    set_owner(caller, before, set, &mut after, owns)?;
+    if let Some(mode) = set.mode {
+        let mut mode = mode & 0o7777;
+        if mode != before.mode && caller.check_permission && !owns {
+            return Err(Errno::EPERM);
+        }
+        if mode & 0o2000 != 0 && caller.uid != 0 && !caller.in_group(after.gid) && !before.is_dir() {
+            mode &= !0o2000;
+        }
+        after.mode = mode;
+    }
+    for (value, field) in [(set.atime, &mut after.atime), (set.mtime, &mut after.mtime)] {
+        match value {
+            None => {}
+            Some(SetTime::Now) => {
+                if !owns {
+                    perm::check_unless_done(caller, before, perm::WRITE)?;
+                }
+                *field = now;
+            }
+            Some(SetTime::At(t)) => {
+                if !owns && caller.check_permission {
+                    return Err(Errno::EPERM);
+                }
+                *field = t;
+            }
+        }
+    }
+    // chown and chmod count as a change even when they set what is there.
+    let touched = set.mode.is_some() || set.uid.is_some() || set.gid.is_some();
+    if touched || after != *before {
+        after.ctime = now;
+    }
+    Ok(after)
+}
+
+/// chown: the owner only by the super-user, the group by the owner to one of his. Clears suid, and
+/// sgid unless it is a directory or the super-user changes a file that is not group-executable.
+fn set_owner(caller: &Caller, before: &Attr, set: &SetAttr, after: &mut Attr, owns: bool) -> Result<(), Errno> {
+    if set.uid.is_none() && set.gid.is_none() {
+        return Ok(());
+    }
+    if caller.check_permission && caller.uid != 0 {
+        let foreign_user = set.uid.is_some_and(|uid| uid != before.uid);
+        let foreign_group = set.gid.is_some_and(|gid| gid != before.gid && !caller.in_group(gid));
+        if !owns || foreign_user || foreign_group {
+            return Err(Errno::EPERM);
+        }
+    }
+    after.uid = set.uid.unwrap_or(before.uid);
+    after.gid = set.gid.unwrap_or(before.gid);
+    if !before.is_dir() {
+        let keep_sgid = caller.uid == 0 && before.mode & 0o010 == 0;
+        after.mode &= if keep_sgid { 0o3777 } else { 0o1777 };
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jfs_types::FileType;
+
+    const NOW: Time = Time { sec: 100, nsec: 0 };
+
+    fn file(mode: u16) -> Attr {
+        let mut a = Attr::new(FileType::Regular);
+        (a.mode, a.uid, a.gid) = (mode, 10, 20);
+        a
+    }
+
+    fn chmod(mode: u16) -> SetAttr {
+        SetAttr { mode: Some(mode), ..SetAttr::default() }
+    }
+
+    fn chown(uid: Option<u32>, gid: Option<u32>) -> SetAttr {
+        SetAttr { uid, gid, ..SetAttr::default() }
+    }
+
+    #[test]
+    fn chmod_rules() {
+        let (owner, other) = (Caller::user(10, 99), Caller::user(11, 20));
+        assert_eq!(plan(&other, &file(0o600), &chmod(0o644), NOW), Err(Errno::EPERM));
+        assert_eq!(plan(&owner, &file(0o600), &chmod(0o644), NOW).map(|a| (a.mode, a.ctime)), Ok((0o644, NOW)));
+        // Not a member of group 20: sgid is dropped.
+        assert_eq!(plan(&owner, &file(0o600), &chmod(0o2755), NOW).map(|a| a.mode), Ok(0o755));
+        assert_eq!(plan(&Caller::root(), &file(0o600), &chmod(0o2755), NOW).map(|a| a.mode), Ok(0o2755));
+    }
+
+    #[test]
+    fn chown_rules() {
+        let owner = Caller::user(10, 99);
+        assert_eq!(plan(&owner, &file(0o644), &chown(Some(11), None), NOW), Err(Errno::EPERM));
+        assert_eq!(plan(&owner, &file(0o644), &chown(None, Some(5)), NOW), Err(Errno::EPERM));
+        assert_eq!(plan(&owner, &file(0o6755), &chown(None, Some(99)), NOW).map(|a| (a.gid, a.mode)), Ok((99, 0o755)));
+        assert_eq!(plan(&Caller::root(), &file(0o6755), &chown(Some(1), None), NOW).map(|a| a.mode), Ok(0o755));
+        assert_eq!(plan(&Caller::root(), &file(0o6744), &chown(Some(1), None), NOW).map(|a| a.mode), Ok(0o2744));
+        assert_eq!(plan(&Caller::user(11, 20), &file(0o644), &chown(None, Some(20)), NOW), Err(Errno::EPERM));
+    }
+
+    #[test]
+    fn time_rules() {
+        let writer = Caller::user(11, 20);
+        let at = SetAttr { mtime: Some(SetTime::At(Time { sec: -1, nsec: 5 })), ..SetAttr::default() };
+        let now = SetAttr { mtime: Some(SetTime::Now), ..SetAttr::default() };
+        assert_eq!(plan(&writer, &file(0o660), &at, NOW), Err(Errno::EPERM));
+        assert_eq!(plan(&writer, &file(0o660), &now, NOW).map(|a| a.mtime), Ok(NOW));
+        assert_eq!(plan(&writer, &file(0o640), &now, NOW), Err(Errno::EACCES));
+        assert_eq!(plan(&Caller::user(10, 1), &file(0), &at, NOW).map(|a| a.mtime.sec), Ok(-1));
+        let mut immutable = file(0o644);
+        immutable.flags = flags::IMMUTABLE;
+        assert_eq!(plan(&Caller::root(), &immutable, &at, NOW), Err(Errno::EPERM));
+    }
+
+    #[test]
+    fn nothing_to_set_changes_nothing() {
+        let before = file(0o644);
+        assert_eq!(plan(&Caller::user(77, 77), &before, &SetAttr::default(), NOW), Ok(before));
+    }
+}

@@ -1,0 +1,215 @@
+//! The trash: hour directories, and emptying the old ones.
+
+use super::lookup::TRASH_NAME;
+use crate::engine::{Answer, Counter, DirCursor, Key, Write, own};
+use crate::meta::Meta;
+use crate::run::{Operation, Proof};
+use crate::trips;
+use crate::txn::{Stop, Txn};
+use jfs_types::{Attr, Entry, Errno, FileType, Ino, Name};
+
+/// An hour directory of the trash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrashHour {
+    /// Its name, `YYYY-MM-DD-HH` in UTC.
+    pub name: Name,
+    /// Its inode.
+    pub ino: Ino,
+    /// The hour it stands for, in hours since the epoch.
+    pub hour: i64,
+}
+
+struct NewHour {
+    name: Name,
+    ino: Ino,
+}
+
+impl Meta {
+    /// The hour directory that removed entries go to now, created on first use; `None` when the
+    /// volume has no trash. No round trip while the hour lasts.
+    pub(crate) async fn trash_dir(&self) -> Result<Option<Ino>, Errno> {
+        if self.format().trash_days <= 0 {
+            return Ok(None);
+        }
+        let name = hour_name(self.now().sec.div_euclid(3600));
+        if let Some((known, ino)) = &*self.trash_hour.lock()
+            && *known == name
+        {
+            return Ok(Some(*ino));
+        }
+        let ino = trips::within("trash_dir", self.find_or_make_hour(Name::stored(name.as_bytes()))).await?;
+        *self.trash_hour.lock() = Some((name, ino));
+        Ok(Some(ino))
+    }
+
+    async fn find_or_make_hour(&self, name: Name) -> Result<Ino, Errno> {
+        for _ in 0..3 {
+            let found = self.fetch(&[Key::Entry(Ino::TRASH, name.clone())]).await?;
+            if let Some(Answer::Entry(Some(entry))) = found.into_iter().next() {
+                return Ok(entry.ino);
+            }
+            let n = self.engine().add_counter(Counter::NextTrash, 1).await;
+            let n = n.map_err(|e| self.to_errno("trash_dir", &e))?;
+            let op = NewHour { name: name.clone(), ino: Ino(Ino::TRASH.0 + n as u64) };
+            match self.transact(&op).await {
+                Ok(()) => return Ok(op.ino),
+                Err(Errno::EEXIST) => {} // another client was faster
+                Err(e) => return Err(e),
+            }
+        }
+        Err(Errno::EIO)
+    }
+
+    /// Hour directories older than `TrashDays` days and two hours, oldest first.
+    pub async fn expired_trash_hours(&self) -> Result<Vec<TrashHour>, Errno> {
+        let days = self.format().trash_days.max(0);
+        let limit = self.now().sec.div_euclid(3600) - 24 * days - 2;
+        let mut hours = Vec::new();
+        let mut cursor = DirCursor::Start;
+        loop {
+            let page = self.engine().list_dir(Ino::TRASH, &cursor, false).await;
+            let page = page.map_err(|e| self.to_errno("trash", &e))?;
+            for e in page.entries {
+                if let Some(hour) = parse_hour(e.name.as_bytes())
+                    && hour < limit
+                {
+                    hours.push(TrashHour { name: e.name, ino: e.entry.ino, hour });
+                }
+            }
+            match page.next {
+                Some(next) => cursor = next,
+                None => break,
+            }
+        }
+        hours.sort_by_key(|h| h.hour);
+        hours.dedup();
+        Ok(hours)
+    }
+
+    /// Removes what an hour directory holds, oldest inode first, then the directory. Returns the
+    /// number of entries removed. Safe to repeat.
+    pub async fn empty_trash_hour(&self, hour: &TrashHour) -> Result<usize, Errno> {
+        let mut removed = 0;
+        loop {
+            let page = self.engine().list_dir(hour.ino, &DirCursor::Start, false).await;
+            let mut entries = page.map_err(|e| self.to_errno("trash", &e))?.entries;
+            if entries.is_empty() {
+                break;
+            }
+            entries.sort_by_key(|e| e.entry.ino);
+            for e in entries {
+                match self.remove_for_good(hour.ino, &e.name, e.entry.kind).await {
+                    Ok(()) => removed += 1,
+                    Err(Errno::ENOENT) => {}
+                    Err(e) => return Err(e),
+                }
+            }
+        }
+        match self.remove_for_good(Ino::TRASH, &hour.name, FileType::Directory).await {
+            Ok(()) | Err(Errno::ENOENT) => Ok(removed),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Whether `name` in the root is the trash.
+    pub fn is_trash_name(parent: Ino, name: &[u8]) -> bool {
+        parent == Ino::ROOT && name == TRASH_NAME
+    }
+}
+
+impl Operation for NewHour {
+    type Out = ();
+    const NAME: &'static str = "trash_dir";
+
+    fn locks(&self) -> Vec<Ino> {
+        vec![Ino::TRASH]
+    }
+
+    async fn attempt(&self, meta: &Meta, tx: &mut Txn) -> Result<(), Stop> {
+        tx.load(&[own(Key::Entry(Ino::TRASH, self.name.clone()))]).await?;
+        if tx.entry(Ino::TRASH, &self.name)?.is_some() {
+            return Err(Errno::EEXIST.into());
+        }
+        let mut attr = Attr::new(FileType::Directory);
+        attr.mode = 0o555;
+        attr.parent = Ino::TRASH;
+        (attr.atime, attr.mtime, attr.ctime) = (tx.now, tx.now, tx.now);
+        let entry = Entry { kind: FileType::Directory, ino: self.ino };
+        tx.write(Write::NewEntry { dir: Ino::TRASH, name: self.name.clone(), entry })?;
+        tx.write(Write::NewNode { ino: self.ino, attr })?;
+        if meta.format().dir_stats {
+            tx.write(Write::NewDirStat { dir: self.ino })?;
+        }
+        tx.add_usage(4096, 1);
+        Ok(())
+    }
+
+    fn proof(&self, _: &()) -> Proof {
+        let ino = self.ino;
+        let ours = move |a: &Answer| matches!(a, Answer::Entry(Some(e)) if e.ino == ino);
+        Proof::Record(Key::Entry(Ino::TRASH, self.name.clone()), Box::new(ours))
+    }
+}
+
+/// `YYYY-MM-DD-HH` of an hour since the epoch, UTC.
+fn hour_name(hour: i64) -> String {
+    let (days, hour) = (hour.div_euclid(24), hour.rem_euclid(24));
+    let (y, m, d) = civil(days);
+    format!("{y:04}-{m:02}-{d:02}-{hour:02}")
+}
+
+/// The hour since the epoch that a directory name stands for.
+fn parse_hour(name: &[u8]) -> Option<i64> {
+    let text = std::str::from_utf8(name).ok()?;
+    let mut parts = text.split('-').map(|p| p.parse::<i64>().ok());
+    let (y, m, d, h) = (parts.next()??, parts.next()??, parts.next()??, parts.next()??);
+    let sane = (1..=12).contains(&m) && (1..=31).contains(&d) && (0..24).contains(&h) && (0..=9999).contains(&y);
+    if !sane || parts.next().is_some() {
+        return None;
+    }
+    Some(days(y, m, d) * 24 + h)
+}
+
+/// Days since the epoch of a date in the proleptic Gregorian calendar, years counted from March so
+/// that the leap day comes last.
+fn days(y: i64, m: i64, d: i64) -> i64 {
+    let y = if m <= 2 { y - 1 } else { y };
+    let era = y.div_euclid(400);
+    let year_of_era = y.rem_euclid(400);
+    let day_of_year = (153 * ((m + 9) % 12) + 2) / 5 + d - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    era * 146_097 + day_of_era - 719_468
+}
+
+/// The date of a day since the epoch; the inverse of [`days`].
+fn civil(day: i64) -> (i64, i64, i64) {
+    let z = day + 719_468;
+    let era = z.div_euclid(146_097);
+    let day_of_era = z.rem_euclid(146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month = (5 * day_of_year + 2) / 153;
+    let d = day_of_year - (153 * month + 2) / 5 + 1;
+    let m = if month < 10 { month + 3 } else { month - 9 };
+    let y = year_of_era + era * 400 + i64::from(m <= 2);
+    (y, m, d)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hours_have_names_and_back() {
+        assert_eq!(hour_name(0), "1970-01-01-00");
+        assert_eq!(parse_hour(b"2026-11-22-21"), Some(1_795_382_665 / 3600));
+        assert_eq!(hour_name(1_795_382_665 / 3600), "2026-11-22-21");
+        for hour in (0..900_000).step_by(7) {
+            assert_eq!(parse_hour(hour_name(hour).as_bytes()), Some(hour));
+        }
+        for bad in [&b"x"[..], b"2026-13-01-00", b"2026-01-01", b"2026-01-01-24", b"2026-01-01-00-1", b"\xff"] {
+            assert_eq!(parse_hour(bad), None);
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! Permission rules: who may do what to an inode.
+
+use jfs_types::{Attr, Caller, Errno};
+
+/// Read permission bit.
+pub const READ: u8 = 4;
+/// Write permission bit.
+pub const WRITE: u8 = 2;
+/// Execute or search permission bit.
+pub const EXEC: u8 = 1;
+
+/// Whether `caller` has all permissions of `mask` on `attr`: owner, then group (any supplementary
+/// one), then other bits. The super-user has them all.
+pub fn check(caller: &Caller, attr: &Attr, mask: u8) -> Result<(), Errno> {
+    if caller.uid == 0 {
+        return Ok(());
+    }
+    let shift = if caller.uid == attr.uid {
+        6
+    } else if caller.in_group(attr.gid) {
+        3
+    } else {
+        0
+    };
+    let granted = (attr.mode >> shift) as u8 & 7;
+    if granted & mask == mask { Ok(()) } else { Err(Errno::EACCES) }
+}
+
+/// As [`check`], unless the kernel has checked already.
+pub(crate) fn check_unless_done(caller: &Caller, attr: &Attr, mask: u8) -> Result<(), Errno> {
+    if caller.check_permission { check(caller, attr, mask) } else { Ok(()) }
+}
+
+/// The sticky rule: in a directory with the sticky bit only the super-user, the directory's owner
+/// and the entry's owner may remove or rename an entry.
+pub(crate) fn check_sticky(caller: &Caller, dir: &Attr, child: &Attr) -> Result<(), Errno> {
+    let sticky = dir.mode & 0o1000 != 0;
+    if sticky && caller.uid != 0 && caller.uid != dir.uid && caller.uid != child.uid {
+        return Err(Errno::EACCES);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jfs_types::FileType;
+
+    fn attr(mode: u16) -> Attr {
+        let mut a = Attr::new(FileType::Regular);
+        (a.mode, a.uid, a.gid) = (mode, 10, 20);
+        a
+    }
+
+    #[test]
+    fn the_first_class_that_matches_decides() {
+        let owner = Caller::user(10, 1);
+        let mut member = Caller::user(11, 1);
+        member.groups = vec![7, 20];
+        let other = Caller::user(12, 1);
+        assert_eq!(check(&owner, &attr(0o077), READ), Err(Errno::EACCES));
+        assert_eq!(check(&member, &attr(0o707), READ), Err(Errno::EACCES));
+        assert_eq!(check(&member, &attr(0o070), READ | WRITE | EXEC), Ok(()));
+        assert_eq!(check(&other, &attr(0o774), READ), Ok(()));
+        assert_eq!(check(&other, &attr(0o774), READ | WRITE), Err(Errno::EACCES));
+        assert_eq!(check(&Caller::root(), &attr(0), READ | WRITE | EXEC), Ok(()));
+    }
+
+    #[test]
+    fn sticky_directories() {
+        let mut dir = attr(0o1777);
+        dir.uid = 1;
+        assert_eq!(check_sticky(&Caller::user(2, 2), &dir, &attr(0)), Err(Errno::EACCES));
+        for allowed in [0, 1, 10] {
+            assert_eq!(check_sticky(&Caller::user(allowed, 2), &dir, &attr(0)), Ok(()));
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! Running operations: local locks, attempts, conflicts, lost answers.
+
+use crate::engine::{Answer, Key, Read, Receipt, Write};
+use crate::meta::Meta;
+use crate::txn::{Parts, Stop, Txn};
+use crate::{EngineError, trips};
+use jfs_types::{Attr, Errno, Ino};
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+/// Most attempts of one operation; the reference client gives up after as many.
+const ATTEMPTS_MAX: u64 = 50;
+
+/// Longest pause between two attempts.
+const PAUSE_MAX_MS: u64 = 500;
+
+/// How to find out whether a commit whose answer was lost has been applied.
+pub(crate) enum Proof {
+    /// Running the operation again gives the same result whether it was applied or not.
+    Rerun,
+    /// It was applied when this record passes the test.
+    Record(Key, Box<dyn Fn(&Answer) -> bool + Send>),
+}
+
+/// One metadata operation: arguments, and what an attempt reads, decides and writes.
+///
+/// `attempt` may run several times and must have no effect besides the transaction; ids are reserved
+/// before. Effects on local state come after [`Meta::transact`] has returned.
+pub(crate) trait Operation: Sync {
+    /// What it answers.
+    type Out: Send;
+    /// Name for logs and metrics.
+    const NAME: &'static str;
+    /// Inodes whose local locks are held, so that two tasks of this client do not run into each
+    /// other on the server.
+    fn locks(&self) -> Vec<Ino>;
+    /// Reads, decides, and puts writes into `tx`.
+    fn attempt(&self, meta: &Meta, tx: &mut Txn) -> impl Future<Output = Result<Self::Out, Stop>> + Send;
+    /// See [`Proof`]; `out` is what the attempt in doubt answered.
+    fn proof(&self, out: &Self::Out) -> Proof;
+}
+
+/// What a committed operation leaves for its caller besides its answer.
+pub(crate) struct Done<T> {
+    pub(crate) out: T,
+    pub(crate) receipt: Receipt,
+}
+
+impl Meta {
+    /// Runs `op` to its end: an answer, an error number of the file system, or EIO.
+    pub(crate) async fn transact<O: Operation>(&self, op: &O) -> Result<O::Out, Errno> {
+        self.transact_with_receipt(op).await.map(|done| done.out)
+    }
+
+    /// As [`Meta::transact`], with the commit's receipt (empty when nothing had to be written).
+    pub(crate) async fn transact_with_receipt<O: Operation>(&self, op: &O) -> Result<Done<O::Out>, Errno> {
+        if self.config().read_only {
+            return Err(Errno::EROFS);
+        }
+        trips::within(O::NAME, async {
+            let _held = self.locks.lock(&op.locks()).await;
+            match self.attempts(op).await {
+                Ok(done) => Ok(done),
+                Err(Stop::Answer(errno)) => Err(errno),
+                Err(Stop::Engine(e)) => {
+                    tracing::warn!(op = O::NAME, "metadata operation failed: {e}");
+                    Err(Errno::EIO)
+                }
+            }
+        })
+        .await
+    }
+
+    async fn attempts<O: Operation>(&self, op: &O) -> Result<Done<O::Out>, Stop> {
+        let mut ahead: Vec<Read> = Vec::new();
+        let mut failures = 0;
+        loop {
+            let since = Instant::now();
+            let attempt = self.engine().begin().await?;
+            let mut tx = Txn::new(attempt, std::mem::take(&mut ahead), self.now());
+            let result = op.attempt(self, &mut tx).await;
+            let parts = tx.into_parts();
+            let error = match result {
+                Ok(out) => match self.commit(parts, since).await {
+                    Ok(receipt) => return Ok(Done { out, receipt }),
+                    Err((EngineError::MaybeCommitted(why), local)) => {
+                        if self.was_applied(op, &out, &why).await? {
+                            self.after_commit(&local, since);
+                            return Ok(Done { out, receipt: Receipt::default() });
+                        }
+                        EngineError::Conflict
+                    }
+                    Err((e, local)) => {
+                        ahead = local.reads;
+                        e
+                    }
+                },
+                Err(Stop::Engine(e)) => {
+                    ahead = parts.seen.into_iter().map(|(r, _)| r).collect();
+                    e
+                }
+                Err(stop) => return Err(stop),
+            };
+            failures += 1;
+            match error {
+                EngineError::Conflict | EngineError::Transient(_) if failures < ATTEMPTS_MAX => {
+                    self.pause(failures, matches!(error, EngineError::Transient(_))).await;
+                }
+                e => return Err(Stop::Engine(e)),
+            }
+        }
+    }
+
+    /// Commits an attempt. On failure hands back what is needed to go on.
+    async fn commit(&self, parts: Parts, since: Instant) -> Result<Receipt, (EngineError, Local)> {
+        let mut writes = parts.writes;
+        let in_txn = self.engine().capabilities().usage_in_transaction;
+        if in_txn && parts.usage != (0, 0) {
+            writes.push(Write::AddUsage { space: parts.usage.0, inodes: parts.usage.1 });
+        }
+        let local = Local::of(parts.seen, &writes, parts.usage, parts.dir_stats);
+        if writes.is_empty() {
+            return Ok(Receipt::default());
+        }
+        match parts.attempt.commit(&writes, parts.now).await {
+            Ok(receipt) => {
+                self.after_commit(&local, since);
+                Ok(receipt)
+            }
+            Err(e) => Err((e, local)),
+        }
+    }
+
+    /// Whether the commit whose answer was lost took place.
+    async fn was_applied<O: Operation>(&self, op: &O, out: &O::Out, why: &str) -> Result<bool, Stop> {
+        tracing::warn!(op = O::NAME, "the answer to a commit was lost ({why}); looking whether it was applied");
+        let (key, test) = match op.proof(out) {
+            Proof::Rerun => return Ok(false),
+            Proof::Record(key, test) => (key, test),
+        };
+        let mut failures = 0;
+        loop {
+            match self.engine().fetch(std::slice::from_ref(&key)).await {
+                Ok(answers) => return Ok(answers.first().is_some_and(&test)),
+                Err(EngineError::Transient(_)) if failures < ATTEMPTS_MAX => {
+                    failures += 1;
+                    self.pause(failures, true).await;
+                }
+                Err(e) => return Err(Stop::Engine(e)),
+            }
+        }
+    }
+
+    /// Local consequences of a commit: usage and statistics to flush, directories this client knows.
+    fn after_commit(&self, local: &Local, since: Instant) {
+        if !self.engine().capabilities().usage_in_transaction {
+            self.usage.add(local.usage);
+        }
+        self.usage.note_growth(local.usage);
+        for (dir, stat) in &local.dir_stats {
+            self.dir_stats.add(*dir, *stat);
+        }
+        for (ino, attr) in &local.dirs {
+            match attr {
+                Some(attr) => self.recent.put(*ino, attr.clone(), since),
+                None => self.recent.remove(*ino),
+            }
+        }
+    }
+
+    /// Waits before the next attempt: a random time below failures^2 ms; nothing before the first
+    /// rerun after a conflict, because the read is fresh then anyway.
+    async fn pause(&self, failures: u64, transient: bool) {
+        if failures == 1 && !transient {
+            return;
+        }
+        let limit_us = (failures * failures).min(PAUSE_MAX_MS) * 1000;
+        let least = if transient { limit_us / 2 } else { 0 };
+        let us = least + self.rand().below(limit_us - least + 1);
+        tokio::time::sleep(Duration::from_micros(us)).await;
+    }
+}
+
+/// What an attempt means for local state, kept beside the commit.
+pub(crate) struct Local {
+    reads: Vec<Read>,
+    usage: (i64, i64),
+    dir_stats: Vec<(Ino, crate::engine::DirStat)>,
+    /// Directories as they are after the commit; `None` = removed.
+    dirs: Vec<(Ino, Option<Attr>)>,
+}
+
+impl Local {
+    fn of(
+        seen: Vec<(Read, Answer)>,
+        writes: &[Write],
+        usage: (i64, i64),
+        dir_stats: Vec<(Ino, crate::engine::DirStat)>,
+    ) -> Local {
+        let mut dirs: Vec<(Ino, Option<Attr>)> = Vec::new();
+        for (read, answer) in &seen {
+            if let (Key::Attr(ino), Answer::Attr(Some(attr))) = (&read.key, answer)
+                && attr.is_dir()
+            {
+                dirs.push((*ino, Some(attr.clone())));
+            }
+        }
+        for write in writes {
+            match write {
+                Write::PutAttr { ino, attr } | Write::TouchDir { ino, attr, .. } if attr.is_dir() => {
+                    dirs.push((*ino, Some(attr.clone())));
+                }
+                Write::DelNode { ino } => dirs.push((*ino, None)),
+                _ => {}
+            }
+        }
+        let reads = seen.into_iter().map(|(r, _)| r).collect();
+        Local { reads, usage, dir_stats, dirs }
+    }
+}

@@ -1,0 +1,160 @@
+//! One attempt of an operation: what it has read, what it intends to write.
+
+use crate::engine::{Answer, Attempt, DirStat, EngineError, Key, Read, Strength, Write};
+use bytes::Bytes;
+use jfs_types::{Attr, Entry, Errno, Ino, Name, Time};
+
+/// Why an attempt ends without a commit.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    /// The operation's answer is an error number.
+    Answer(Errno),
+    /// The engine failed.
+    Engine(EngineError),
+}
+
+impl From<Errno> for Stop {
+    fn from(e: Errno) -> Stop {
+        Stop::Answer(e)
+    }
+}
+
+impl From<EngineError> for Stop {
+    fn from(e: EngineError) -> Stop {
+        Stop::Engine(e)
+    }
+}
+
+/// An attempt in progress. Reads are cached, writes are buffered until [`crate::run`] commits them.
+pub(crate) struct Txn {
+    attempt: Box<dyn Attempt>,
+    /// Everything read so far, in order.
+    seen: Vec<(Read, Answer)>,
+    /// What the previous attempt read: asked for together with the first read, so that a rerun
+    /// costs one round trip.
+    ahead: Vec<Read>,
+    writes: Vec<Write>,
+    /// Deltas applied after the commit.
+    pub(crate) usage: (i64, i64),
+    pub(crate) dir_stats: Vec<(Ino, DirStat)>,
+    /// The time of this attempt.
+    pub(crate) now: Time,
+}
+
+impl Txn {
+    pub(crate) fn new(attempt: Box<dyn Attempt>, ahead: Vec<Read>, now: Time) -> Txn {
+        Txn {
+            attempt,
+            seen: Vec::with_capacity(4),
+            ahead,
+            writes: Vec::with_capacity(8),
+            usage: (0, 0),
+            dir_stats: Vec::new(),
+            now,
+        }
+    }
+
+    /// Reads a batch, in one round trip; what is known at that strength already is not asked again.
+    pub(crate) async fn load(&mut self, reads: &[Read]) -> Result<(), Stop> {
+        let mut ask: Vec<Read> = Vec::with_capacity(reads.len() + self.ahead.len());
+        for r in reads {
+            let known = |s: &Read| s.key == r.key && s.strength >= r.strength;
+            if !self.seen.iter().any(|(s, _)| known(s)) && !ask.iter().any(known) {
+                ask.push(r.clone());
+            }
+        }
+        if ask.is_empty() {
+            return Ok(());
+        }
+        for r in std::mem::take(&mut self.ahead) {
+            match ask.iter_mut().find(|a| a.key == r.key) {
+                Some(a) => a.strength = a.strength.max(r.strength),
+                None => ask.push(r),
+            }
+        }
+        let answers = self.attempt.read(&ask).await?;
+        if answers.len() != ask.len() {
+            return Err(EngineError::Fatal("engine answered a different number of records".into()).into());
+        }
+        self.seen.extend(ask.into_iter().zip(answers));
+        Ok(())
+    }
+
+    /// The latest answer for `key`. Asking for what was not loaded is a defect of the operation.
+    fn answer(&self, key: &Key) -> Result<&Answer, Stop> {
+        let found = self.seen.iter().rev().find(|(r, _)| r.key == *key);
+        found.map(|(_, a)| a).ok_or_else(|| EngineError::Fatal(format!("{key:?} was not loaded")).into())
+    }
+
+    pub(crate) fn attr(&self, ino: Ino) -> Result<Option<Attr>, Stop> {
+        Ok(self.answer(&Key::Attr(ino))?.clone().into_attr()?)
+    }
+
+    pub(crate) fn entry(&self, dir: Ino, name: &Name) -> Result<Option<Entry>, Stop> {
+        Ok(self.answer(&Key::Entry(dir, name.clone()))?.clone().into_entry()?)
+    }
+
+    pub(crate) fn flag(&self, key: &Key) -> Result<bool, Stop> {
+        Ok(self.answer(key)?.clone().into_flag()?)
+    }
+
+    pub(crate) fn bytes(&self, key: &Key) -> Result<Option<Bytes>, Stop> {
+        Ok(self.answer(key)?.clone().into_bytes()?)
+    }
+
+    /// Directories that hold `ino`, with the number of names in each: from the attribute, or from
+    /// the parent records (one more round trip) once there was a second name.
+    pub(crate) async fn parents(&mut self, ino: Ino, attr: &Attr) -> Result<Vec<(Ino, i64)>, Stop> {
+        if attr.parent != Ino(0) {
+            return Ok(vec![(attr.parent, 1)]);
+        }
+        let key = Key::Parents(ino);
+        self.load(&[crate::engine::peek(key.clone())]).await?;
+        Ok(self.answer(&key)?.clone().into_parents()?)
+    }
+
+    /// Adds one write. Attributes can only be replaced when they were read with `Own`.
+    pub(crate) fn write(&mut self, write: Write) -> Result<(), Stop> {
+        if let Write::PutAttr { ino, .. } | Write::TouchDir { ino, .. } = &write {
+            let key = Key::Attr(*ino);
+            let owned = self.seen.iter().any(|(r, _)| r.key == key && r.strength == Strength::Own);
+            if !owned {
+                return Err(EngineError::Fatal(format!("{key:?} would be written but is not owned")).into());
+            }
+        }
+        self.writes.push(write);
+        Ok(())
+    }
+
+    /// Counts bytes and inodes to the volume's usage.
+    pub(crate) fn add_usage(&mut self, space: i64, inodes: i64) {
+        self.usage.0 += space;
+        self.usage.1 += inodes;
+    }
+
+    /// Counts a change to the statistics of a directory.
+    pub(crate) fn add_dir_stat(&mut self, dir: Ino, stat: DirStat) {
+        self.dir_stats.push((dir, stat));
+    }
+
+    pub(crate) fn into_parts(self) -> Parts {
+        Parts {
+            attempt: self.attempt,
+            seen: self.seen,
+            writes: self.writes,
+            usage: self.usage,
+            dir_stats: self.dir_stats,
+            now: self.now,
+        }
+    }
+}
+
+/// A finished attempt, ready to be committed.
+pub(crate) struct Parts {
+    pub(crate) attempt: Box<dyn Attempt>,
+    pub(crate) seen: Vec<(Read, Answer)>,
+    pub(crate) writes: Vec<Write>,
+    pub(crate) usage: (i64, i64),
+    pub(crate) dir_stats: Vec<(Ino, DirStat)>,
+    pub(crate) now: Time,
+}
