@@ -1,0 +1,79 @@
+//! Levels as the command line names them and as lines show them.
+
+use tracing::level_filters::LevelFilter;
+
+/// How much is logged; each level includes the ones after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Every step.
+    Trace,
+    /// What a developer wants to see.
+    Debug,
+    /// What an administrator wants to see; the default.
+    Info,
+    /// Something is odd, work goes on.
+    Warning,
+    /// A person should look.
+    Error,
+    /// The process ends.
+    Fatal,
+}
+
+impl Level {
+    /// A level by the name `--log-level` takes; `panic` is the same as `fatal`.
+    pub fn from_name(name: &str) -> Option<Level> {
+        Some(match name.to_ascii_lowercase().as_str() {
+            "trace" => Level::Trace,
+            "debug" => Level::Debug,
+            "info" => Level::Info,
+            "warn" | "warning" => Level::Warning,
+            "error" => Level::Error,
+            "fatal" | "panic" => Level::Fatal,
+            _ => return None,
+        })
+    }
+
+    /// The name in a line.
+    pub fn label(self) -> &'static str {
+        match self {
+            Level::Trace => "TRACE",
+            Level::Debug => "DEBUG",
+            Level::Info => "INFO",
+            Level::Warning => "WARNING",
+            Level::Error => "ERROR",
+            Level::Fatal => "FATAL",
+        }
+    }
+
+    /// Terminal colour code of the name.
+    pub(crate) fn colour(self) -> u8 {
+        match self {
+            Level::Trace | Level::Debug => 35,
+            Level::Info => 34,
+            Level::Warning => 33,
+            Level::Error | Level::Fatal => 31,
+        }
+    }
+
+    pub(crate) fn filter(self) -> LevelFilter {
+        match self {
+            Level::Trace => LevelFilter::TRACE,
+            Level::Debug => LevelFilter::DEBUG,
+            Level::Info => LevelFilter::INFO,
+            Level::Warning => LevelFilter::WARN,
+            Level::Error | Level::Fatal => LevelFilter::ERROR,
+        }
+    }
+}
+
+impl From<tracing::Level> for Level {
+    fn from(level: tracing::Level) -> Level {
+        match level {
+            tracing::Level::TRACE => Level::Trace,
+            tracing::Level::DEBUG => Level::Debug,
+            tracing::Level::INFO => Level::Info,
+            tracing::Level::WARN => Level::Warning,
+            tracing::Level::ERROR => Level::Error,
+        }
+    }
+}
