@@ -16,6 +16,7 @@ mod victim;
 mod write;
 
 pub use open::Opened;
+pub use session::ReloadError;
 pub use setattr::{SetAttr, SetTime};
 pub use trash::TrashHour;
 

@@ -26,7 +26,8 @@ struct Rename<'a> {
     from: (Ino, Name),
     to: (Ino, Name),
     flags: u32,
-    trash: Option<Ino>,
+    /// Where a replaced inode goes; `None` while nobody has asked for the hour directory yet.
+    trash: Option<Option<Ino>>,
 }
 
 struct Renamed {
@@ -65,9 +66,14 @@ impl Meta {
         }
         let from = (from.0, checked_name(from.1, Errno::EBUSY)?);
         let to = (to.0, checked_name(to.1, Errno::EBUSY)?);
-        let trash = self.trash_dir().await?;
-        let op = Rename { caller, from, to, flags, trash };
-        let renamed = self.transact(&op).await?;
+        // The trash is only needed, and its hour directory only made, when something is replaced.
+        let mut op = Rename { caller, from, to, flags, trash: self.known_trash_dir() };
+        let mut done = self.transact(&op).await?;
+        if done.is_none() {
+            op.trash = Some(self.trash_dir().await?);
+            done = self.transact(&op).await?;
+        }
+        let renamed = done.ok_or(Errno::EIO)?;
         if renamed.moved {
             self.open_files.changed(renamed.ino, &renamed.before, &renamed.attr, Some(u32::MAX));
         }
@@ -79,14 +85,15 @@ impl Meta {
 }
 
 impl Operation for Rename<'_> {
-    type Out = Renamed;
+    /// `None`: something would be replaced and the trash directory is not known yet.
+    type Out = Option<Renamed>;
     const NAME: &'static str = "rename";
 
     fn locks(&self) -> Vec<Ino> {
         vec![self.from.0, self.to.0]
     }
 
-    async fn attempt(&self, meta: &Meta, tx: &mut Txn) -> Result<Renamed, Stop> {
+    async fn attempt(&self, meta: &Meta, tx: &mut Txn) -> Result<Option<Renamed>, Stop> {
         let ((from_dir, from_name), (to_dir, to_name)) = (&self.from, &self.to);
         tx.load(&[
             own(Key::Attr(*from_dir)),
@@ -109,8 +116,12 @@ impl Operation for Rename<'_> {
         };
         if self.plan(&dirs, source, &before, target.as_ref())? == Plan::SameInode {
             let attr = before.clone();
-            return Ok(Renamed { ino: source.ino, attr, before, moved: false, replaced: None });
+            return Ok(Some(Renamed { ino: source.ino, attr, before, moved: false, replaced: None }));
         }
+        let trash = match (&target, self.trash) {
+            (Some(_), None) => return Ok(None),
+            (_, trash) => trash.flatten(),
+        };
         if before.is_dir() && from_dir != to_dir {
             refuse_circle(tx, source.ino, *to_dir, &dirs.1).await?;
         }
@@ -130,7 +141,7 @@ impl Operation for Rename<'_> {
         if let Some(target) = &target {
             let (entry, attr) = (target.entry, target.attr.clone());
             let victim = Victim { dir: *to_dir, name: to_name, entry, attr: attr.clone() };
-            let fate = victim.dispose(meta, tx, self.trash).await?;
+            let fate = victim.dispose(meta, tx, trash).await?;
             replaced = Some((entry.ino, attr, fate));
             tx.write(Write::ReplaceEntry { dir: *to_dir, name: to_name.clone(), entry: source })?;
         } else {
@@ -142,13 +153,13 @@ impl Operation for Rename<'_> {
             tx.add_dir_stat(*from_dir, negated(stat_of(&before)));
             tx.add_dir_stat(*to_dir, stat_of(&before));
         }
-        Ok(Renamed { ino: source.ino, attr, before, moved: true, replaced })
+        Ok(Some(Renamed { ino: source.ino, attr, before, moved: true, replaced }))
     }
 
-    fn proof(&self, out: &Renamed) -> Proof {
-        // The source name is ours to take away: once it leads elsewhere or nowhere, the commit that
-        // was in doubt took place (or another client did the same).
-        let ino = out.ino;
+    fn proof(&self, out: &Option<Renamed>) -> Proof {
+        // It led elsewhere or nowhere before: nobody but us (or a client that did the same) made the
+        // new name lead to this inode.
+        let Some(ino) = out.as_ref().map(|r| r.ino) else { return Proof::Rerun };
         let ours = move |a: &Answer| matches!(a, Answer::Entry(Some(e)) if e.ino == ino);
         Proof::Record(Key::Entry(self.to.0, self.to.1.clone()), Box::new(ours))
     }

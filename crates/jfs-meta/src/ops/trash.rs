@@ -28,18 +28,23 @@ impl Meta {
     /// The hour directory that removed entries go to now, created on first use; `None` when the
     /// volume has no trash. No round trip while the hour lasts.
     pub(crate) async fn trash_dir(&self) -> Result<Option<Ino>, Errno> {
-        if self.format().trash_days <= 0 {
-            return Ok(None);
+        if let Some(known) = self.known_trash_dir() {
+            return Ok(known);
         }
         let name = hour_name(self.now().sec.div_euclid(3600));
-        if let Some((known, ino)) = &*self.trash_hour.lock()
-            && *known == name
-        {
-            return Ok(Some(*ino));
-        }
         let ino = trips::within("trash_dir", self.find_or_make_hour(Name::stored(name.as_bytes()))).await?;
         *self.trash_hour.lock() = Some((name, ino));
         Ok(Some(ino))
+    }
+
+    /// What [`Meta::trash_dir`] would answer, when that needs no round trip.
+    pub(crate) fn known_trash_dir(&self) -> Option<Option<Ino>> {
+        if self.format().trash_days <= 0 {
+            return Some(None);
+        }
+        let name = hour_name(self.now().sec.div_euclid(3600));
+        let hour = self.trash_hour.lock();
+        hour.as_ref().filter(|(known, _)| *known == name).map(|(_, ino)| Some(*ino))
     }
 
     async fn find_or_make_hour(&self, name: Name) -> Result<Ino, Errno> {

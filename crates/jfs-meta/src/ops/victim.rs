@@ -78,7 +78,9 @@ impl Victim<'_> {
         let open_in = meta.session_id().filter(|_| meta.open_files.is_open(ino));
         let fate = fate(self.attr.as_ref(), trash, taken, open_in);
         if let Some(before) = &self.attr {
-            tx.add_dir_stat(self.dir, negated(stat_of(before)));
+            if self.dir != Ino::TRASH {
+                tx.add_dir_stat(self.dir, negated(stat_of(before)));
+            }
             self.write(meta, tx, before, &fate, trash_name)?;
         }
         Ok(fate)
