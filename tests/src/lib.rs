@@ -1,1 +1,21 @@
-//! Tests that need several crates, a real server, a mount or the reference client.
+//! What the cross-crate tests share: databases of every engine, volumes with several clients, a full
+//! record of a volume's state and the rules it must obey, and an engine that fails on purpose.
+//!
+//! The tests themselves are under `tests/`, one file per subject. Nothing here is part of the product.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+pub mod census;
+pub mod db;
+pub mod faulty;
+pub mod problems;
+pub mod rng;
+pub mod run;
+pub mod text;
+pub mod volume;
+
+pub use census::Census;
+pub use db::{Db, Kind};
+pub use faulty::{Fault, Faulty};
+pub use rng::Rng;
+pub use run::run;
+pub use volume::{Client, Volume};

@@ -1,0 +1,274 @@
+//! An engine that fails where it is told to, and that lets others run between its steps.
+
+use crate::Rng;
+use async_trait::async_trait;
+use jfs_meta::engine::*;
+use jfs_meta::trips::TripLog;
+use jfs_meta::{Attempt, Engine, EngineError};
+use jfs_types::{Attr, Entry, Ino, Name, Time};
+use parking_lot::Mutex;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+/// What goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The commit is applied, its answer is lost.
+    Lost,
+    /// The commit is not applied, and nobody knows.
+    Dropped,
+    /// The call fails in a way that trying again mends.
+    Transient,
+}
+
+/// Wraps an engine.
+pub struct Faulty {
+    inner: Arc<dyn Engine>,
+    plan: Arc<Plan>,
+}
+
+struct Plan {
+    /// Commits until `fault`; negative: none to come.
+    commits: AtomicI64,
+    /// Calls of any kind until a transient failure; negative: none to come.
+    calls: AtomicI64,
+    fault: Mutex<Fault>,
+    struck: AtomicU64,
+    yields: Option<Mutex<Rng>>,
+}
+
+impl Faulty {
+    /// An engine that does not fail yet.
+    pub fn new(inner: Arc<dyn Engine>) -> Faulty {
+        Faulty::with(inner, None)
+    }
+
+    /// An engine that lets other tasks run before each step, as often as the seed says.
+    pub fn yielding(inner: Arc<dyn Engine>, seed: u64) -> Faulty {
+        Faulty::with(inner, Some(Mutex::new(Rng::new(seed))))
+    }
+
+    fn with(inner: Arc<dyn Engine>, yields: Option<Mutex<Rng>>) -> Faulty {
+        let plan = Plan {
+            commits: AtomicI64::new(-1),
+            calls: AtomicI64::new(-1),
+            fault: Mutex::new(Fault::Transient),
+            struck: AtomicU64::new(0),
+            yields,
+        };
+        Faulty { inner, plan: Arc::new(plan) }
+    }
+
+    /// The `n`-th commit from now on (1 = the next) meets `fault`.
+    pub fn fail_commit(&self, n: u64, fault: Fault) {
+        *self.plan.fault.lock() = fault;
+        self.plan.struck.store(0, Ordering::SeqCst);
+        self.plan.commits.store(n as i64, Ordering::SeqCst);
+    }
+
+    /// The `n`-th call of any kind from now on (1 = the next) fails and changes nothing.
+    pub fn fail_call(&self, n: u64) {
+        self.plan.struck.store(0, Ordering::SeqCst);
+        self.plan.calls.store(n as i64, Ordering::SeqCst);
+    }
+
+    /// No failures from now on. Whether the planned one took place.
+    pub fn disarm(&self) -> bool {
+        self.plan.commits.store(-1, Ordering::SeqCst);
+        self.plan.calls.store(-1, Ordering::SeqCst);
+        self.plan.struck.swap(0, Ordering::SeqCst) > 0
+    }
+}
+
+impl Plan {
+    /// Before every step.
+    async fn step(&self) -> Result<(), EngineError> {
+        let yields = self.yields.as_ref().map_or(0, |rng| rng.lock().below(4));
+        for _ in 0..yields {
+            tokio::task::yield_now().await;
+        }
+        if self.calls.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.struck.fetch_add(1, Ordering::SeqCst);
+            return Err(EngineError::Transient("injected".into()));
+        }
+        Ok(())
+    }
+
+    fn fault_of_commit(&self) -> Option<Fault> {
+        if self.commits.fetch_sub(1, Ordering::SeqCst) != 1 {
+            return None;
+        }
+        self.struck.fetch_add(1, Ordering::SeqCst);
+        Some(*self.fault.lock())
+    }
+}
+
+struct FaultyAttempt {
+    inner: Box<dyn Attempt>,
+    plan: Arc<Plan>,
+}
+
+#[async_trait]
+impl Attempt for FaultyAttempt {
+    async fn read(&mut self, reads: &[Read]) -> Result<Vec<Answer>, EngineError> {
+        self.plan.step().await?;
+        self.inner.read(reads).await
+    }
+
+    async fn commit(self: Box<Self>, writes: &[Write], at: Time) -> Result<Receipt, EngineError> {
+        self.plan.step().await?;
+        let lost = || EngineError::MaybeCommitted("injected".into());
+        match self.plan.fault_of_commit() {
+            None => self.inner.commit(writes, at).await,
+            Some(Fault::Lost) => match self.inner.commit(writes, at).await {
+                Ok(_) => Err(lost()),
+                Err(e) => Err(e),
+            },
+            Some(Fault::Dropped) => Err(lost()),
+            Some(Fault::Transient) => Err(EngineError::Transient("injected".into())),
+        }
+    }
+}
+
+#[async_trait]
+impl Engine for Faulty {
+    fn capabilities(&self) -> &Capabilities {
+        self.inner.capabilities()
+    }
+
+    fn trips(&self) -> &TripLog {
+        self.inner.trips()
+    }
+
+    async fn load_setting(&self) -> Result<Option<Vec<u8>>, EngineError> {
+        self.plan.step().await?;
+        self.inner.load_setting().await
+    }
+
+    async fn store_setting(&self, expect: &[u8], json: &[u8]) -> Result<(), EngineError> {
+        self.plan.step().await?;
+        self.inner.store_setting(expect, json).await
+    }
+
+    async fn create_volume(
+        &self,
+        json: &[u8],
+        root: &Attr,
+        trash: Option<&Attr>,
+        overwrite: bool,
+    ) -> Result<(), EngineError> {
+        self.plan.step().await?;
+        self.inner.create_volume(json, root, trash, overwrite).await
+    }
+
+    async fn prepare_writes(&self) -> Result<(), EngineError> {
+        self.plan.step().await?;
+        self.inner.prepare_writes().await
+    }
+
+    async fn unsupported_use(&self) -> Result<UnsupportedUse, EngineError> {
+        self.plan.step().await?;
+        self.inner.unsupported_use().await
+    }
+
+    async fn begin(&self) -> Result<Box<dyn Attempt>, EngineError> {
+        self.plan.step().await?;
+        let inner = self.inner.begin().await?;
+        Ok(Box::new(FaultyAttempt { inner, plan: self.plan.clone() }))
+    }
+
+    async fn fetch(&self, keys: &[Key]) -> Result<Vec<Answer>, EngineError> {
+        self.plan.step().await?;
+        self.inner.fetch(keys).await
+    }
+
+    async fn lookup(&self, dir: Ino, name: &Name) -> Result<Option<(Entry, Option<Attr>)>, EngineError> {
+        self.plan.step().await?;
+        self.inner.lookup(dir, name).await
+    }
+
+    async fn list_dir(&self, dir: Ino, cursor: &DirCursor, with_attrs: bool) -> Result<DirPage, EngineError> {
+        self.plan.step().await?;
+        self.inner.list_dir(dir, cursor, with_attrs).await
+    }
+
+    async fn add_dir_stats(&self, deltas: &[(Ino, DirStat)]) -> Result<Vec<Ino>, EngineError> {
+        self.plan.step().await?;
+        self.inner.add_dir_stats(deltas).await
+    }
+
+    async fn put_dir_stat(&self, dir: Ino, stat: DirStat) -> Result<(), EngineError> {
+        self.plan.step().await?;
+        self.inner.put_dir_stat(dir, stat).await
+    }
+
+    async fn reserve_ids(&self, kind: IdKind, n: u64) -> Result<Range<u64>, EngineError> {
+        self.plan.step().await?;
+        self.inner.reserve_ids(kind, n).await
+    }
+
+    async fn add_counter(&self, counter: Counter, n: i64) -> Result<i64, EngineError> {
+        self.plan.step().await?;
+        self.inner.add_counter(counter, n).await
+    }
+
+    async fn add_usage(&self, space: i64, inodes: i64) -> Result<(), EngineError> {
+        self.plan.step().await?;
+        self.inner.add_usage(space, inodes).await
+    }
+
+    async fn claim_job(&self, job: JobSlot, now_sec: i64, interval_sec: i64) -> Result<bool, EngineError> {
+        self.plan.step().await?;
+        self.inner.claim_job(job, now_sec, interval_sec).await
+    }
+
+    async fn new_session(&self, expire: i64, info_json: &str) -> Result<u64, EngineError> {
+        self.plan.step().await?;
+        self.inner.new_session(expire, info_json).await
+    }
+
+    async fn refresh_session(&self, sid: u64, expire: i64, info_json: &str) -> Result<(), EngineError> {
+        self.plan.step().await?;
+        self.inner.refresh_session(sid, expire, info_json).await
+    }
+
+    async fn drop_session(&self, sid: u64) -> Result<(), EngineError> {
+        self.plan.step().await?;
+        self.inner.drop_session(sid).await
+    }
+
+    async fn list_sessions(&self) -> Result<Vec<SessionRecord>, EngineError> {
+        self.plan.step().await?;
+        self.inner.list_sessions().await
+    }
+
+    async fn list_sustained(&self, sid: u64) -> Result<Vec<Ino>, EngineError> {
+        self.plan.step().await?;
+        self.inner.list_sustained(sid).await
+    }
+
+    async fn list_deleted(&self, before_sec: i64, limit: usize) -> Result<Vec<Deleted>, EngineError> {
+        self.plan.step().await?;
+        self.inner.list_deleted(before_sec, limit).await
+    }
+
+    async fn list_chunks(&self, ino: Ino, length: u64) -> Result<Vec<u32>, EngineError> {
+        self.plan.step().await?;
+        self.inner.list_chunks(ino, length).await
+    }
+
+    async fn list_delayed(&self, before_sec: i64, limit: usize) -> Result<Vec<Delayed>, EngineError> {
+        self.plan.step().await?;
+        self.inner.list_delayed(before_sec, limit).await
+    }
+
+    async fn list_unused_slices(&self, limit: usize) -> Result<Vec<(u64, u32)>, EngineError> {
+        self.plan.step().await?;
+        self.inner.list_unused_slices(limit).await
+    }
+
+    async fn shutdown(&self) -> Result<(), EngineError> {
+        self.inner.shutdown().await
+    }
+}

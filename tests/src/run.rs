@@ -1,0 +1,25 @@
+//! Running one scenario on one engine.
+
+use crate::Kind;
+use std::future::Future;
+use std::time::Duration;
+
+/// No scenario may take longer.
+const TIME_MAX: Duration = Duration::from_secs(60);
+
+/// Runs `scenario` on a runtime shaped like a mount's: two workers. Panics when it takes a minute.
+pub fn run<F: Future<Output = ()>>(kind: Kind, scenario: impl FnOnce(Kind) -> F) {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(2).enable_all().build().unwrap();
+    let in_time = runtime.block_on(async { tokio::time::timeout(TIME_MAX, scenario(kind)).await });
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    in_time.unwrap_or_else(|_| panic!("still running after {TIME_MAX:?}"));
+}
+
+/// Makes every scenario (an `async fn(Kind)`) a test on every engine.
+#[macro_export]
+macro_rules! on_every_engine {
+    ($($name:ident),* $(,)?) => {
+        mod memory { $( #[test] fn $name() { $crate::run($crate::Kind::Memory, super::$name) } )* }
+    };
+}

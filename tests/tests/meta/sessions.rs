@@ -1,0 +1,89 @@
+//! Sessions: ids, expiry, heartbeats, cleaning up after clients that died.
+
+use jfs_tests::volume::{root, session_info};
+use jfs_tests::{Faulty, Kind, Volume, on_every_engine};
+use jfs_types::*;
+use std::sync::Arc;
+use std::time::Duration;
+
+on_every_engine! { a_session_lives_and_ends, a_lost_record_comes_back, stale_sessions_are_cleaned, one_client_wins_the_job }
+
+async fn a_session_lives_and_ends(kind: Kind) {
+    let v = Volume::new(kind, 0).await;
+    let (a, b) = (v.client().await, v.client().await);
+    assert_eq!((a.session_id(), b.session_id()), (Some(1), Some(2)));
+    let sessions = v.verify().await.sessions;
+    assert_eq!(sessions.len(), 2);
+    assert_eq!(sessions[0].expire, a.now().sec + 60);
+    let info: jfs_meta::SessionInfo = from_json(&sessions[0].info);
+    assert_eq!(info, session_info());
+    v.tick();
+    a.heartbeat(&session_info()).await.unwrap();
+    assert_eq!(v.verify().await.sessions[0].expire, a.now().sec + 60);
+    // Closing removes what it kept open.
+    let (f, _) = a.create(&root(), Ino::ROOT, b"f", 0o644, 0).await.unwrap();
+    a.put_slice(f, 0, 0, 10).await.unwrap();
+    a.unlink(&root(), Ino::ROOT, b"f").await.unwrap();
+    a.close_session().await.unwrap();
+    assert_eq!(a.session_id(), None);
+    let census = v.verify().await;
+    assert_eq!(census.sessions.iter().map(|s| s.sid).collect::<Vec<_>>(), [2]);
+    assert!(census.sustained.is_empty());
+    assert_eq!(a.do_work().await.len(), 1);
+    v.verify().await;
+}
+
+fn from_json(text: &[u8]) -> jfs_meta::SessionInfo {
+    serde_json::from_slice(text).unwrap()
+}
+
+async fn a_lost_record_comes_back(kind: Kind) {
+    let v = Volume::new(kind, 0).await;
+    let c = v.client().await;
+    v.engine.drop_session(1).await.unwrap();
+    assert!(v.verify().await.sessions.is_empty());
+    c.heartbeat(&session_info()).await.unwrap();
+    let sessions = v.verify().await.sessions;
+    assert_eq!((sessions.len(), sessions[0].sid), (1, 1));
+    assert_eq!(from_json(&sessions[0].info), session_info());
+}
+
+async fn stale_sessions_are_cleaned(kind: Kind) {
+    let v = Volume::new(kind, 0).await;
+    let (dead, alive) = (v.client().await, v.client().await);
+    for (c, name) in [(&dead, b"dead"), (&alive, b"live")] {
+        let (f, _) = c.create(&root(), Ino::ROOT, name, 0o644, 0).await.unwrap();
+        c.put_slice(f, 0, 0, 5000).await.unwrap();
+        c.unlink(&root(), Ino::ROOT, name).await.unwrap();
+    }
+    v.clock.advance(Duration::from_secs(60));
+    alive.heartbeat(&session_info()).await.unwrap();
+    assert_eq!(alive.clean_stale_sessions().await.unwrap(), 0, "60 seconds is not more than 60");
+    v.tick();
+    v.tick();
+    let census = v.verify().await;
+    assert_eq!((census.sessions.len(), census.sustained.len()), (2, 2));
+    assert_eq!(alive.clean_stale_sessions().await.unwrap(), 1);
+    assert_eq!(alive.do_work().await.len(), 1);
+    let census = v.verify().await;
+    assert_eq!(census.sessions.iter().map(|s| s.sid).collect::<Vec<_>>(), [2]);
+    assert_eq!(census.sustained.keys().copied().collect::<Vec<_>>(), [2]);
+    assert_eq!(census.counters[..2], [8192, 1]);
+}
+
+async fn one_client_wins_the_job(kind: Kind) {
+    let v = Volume::new(kind, 0).await;
+    let (a, b, dead) = (v.client().await, v.client().await, v.client().await);
+    v.clock.advance(Duration::from_secs(100));
+    for c in [&a, &b] {
+        c.heartbeat(&session_info()).await.unwrap();
+    }
+    assert_eq!(a.clean_stale_sessions().await.unwrap(), 1);
+    drop(dead);
+    let again = Arc::new(Faulty::new(v.engine.clone()));
+    let late = v.client_over(again).await;
+    v.clock.advance(Duration::from_secs(9));
+    assert_eq!(b.clean_stale_sessions().await.unwrap(), 0, "somebody did it within 0.9 heartbeats");
+    assert_eq!(late.clean_stale_sessions().await.unwrap(), 0);
+    v.verify().await;
+}
