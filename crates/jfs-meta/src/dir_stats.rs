@@ -21,6 +21,17 @@ impl DirStats {
         self.pending.lock().remove(&dir);
     }
 
+    /// Makes the record of the root, which a new volume has none of, before this client changes
+    /// anything: recomputed at the first flush it would hold changes that are still to be added.
+    pub(crate) async fn start_root(&self, engine: &dyn Engine) -> Result<(), EngineError> {
+        let found = engine.fetch(&[crate::engine::Key::DirStat(Ino::ROOT)]).await?;
+        let known = found.into_iter().next().map(|a| a.into_stat()).transpose()?.flatten().is_some();
+        if !known && let Some(stat) = count(engine, Ino::ROOT).await? {
+            engine.put_dir_stat(Ino::ROOT, stat).await?;
+        }
+        Ok(())
+    }
+
     /// Writes the deltas. Directories without a record are recomputed from their listing, as the
     /// reference client does (a new volume has none for the root). On failure the deltas stay.
     pub(crate) async fn flush(&self, engine: &dyn Engine) -> Result<(), EngineError> {

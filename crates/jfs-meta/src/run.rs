@@ -76,7 +76,16 @@ impl Meta {
         let mut failures = 0;
         loop {
             let since = Instant::now();
-            let attempt = self.engine().begin().await?;
+            let attempt = match self.engine().begin().await {
+                Ok(attempt) => attempt,
+                Err(EngineError::Transient(why)) if failures + 1 < ATTEMPTS_MAX => {
+                    failures += 1;
+                    tracing::debug!(op = O::NAME, "begin again after: {why}");
+                    self.pause(failures, true).await;
+                    continue;
+                }
+                Err(e) => return Err(e.into()),
+            };
             let mut tx = Txn::new(attempt, std::mem::take(&mut ahead), self.now());
             let result = op.attempt(self, &mut tx).await;
             let parts = tx.into_parts();

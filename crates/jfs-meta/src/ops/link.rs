@@ -23,7 +23,7 @@ impl Meta {
         if self.config().read_only {
             return Err(Errno::EROFS);
         }
-        if parent.is_trash() {
+        if parent.is_trash() || Meta::is_trash_name(parent, name) {
             return Err(Errno::EPERM);
         }
         let name = checked_name(name, Errno::EEXIST)?;
