@@ -3,11 +3,15 @@
 
 mod meta {
     mod attrs;
+    mod concurrent;
     mod create;
     mod data;
+    mod faults;
     mod listing;
+    mod ops;
     mod remove;
     mod rename;
+    mod same;
     mod sessions;
     mod trash;
 }

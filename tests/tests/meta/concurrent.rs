@@ -1,0 +1,367 @@
+//! Several clients of one database at the same time, on few names: whatever they do to each other,
+//! one order explains the end.
+
+use super::ops::Op;
+use jfs_meta::Meta;
+use jfs_tests::volume::root;
+use jfs_tests::{Client, Faulty, Kind, Rng, Volume, on_every_engine};
+use jfs_types::*;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+on_every_engine! {
+    random_clients_leave_a_sound_volume, random_clients_with_a_trash, short_histories_have_an_order,
+    crossing_renames_make_no_circle, nothing_is_created_in_a_removed_directory, one_name_one_winner,
+    counts_of_many_links,
+}
+
+async fn clients(v: &Volume, n: u64, seed: u64) -> Vec<Client> {
+    let mut clients = Vec::new();
+    for k in 0..n {
+        let engine = Faulty::yielding(v.db.connect().await, seed * 1000 + k);
+        clients.push(v.client_over(Arc::new(engine)).await);
+    }
+    clients
+}
+
+const NAMES: [&str; 4] = ["a", "b", "c", "d"];
+
+async fn random_clients_leave_a_sound_volume(kind: Kind) {
+    random_clients(kind, 0).await;
+}
+
+async fn random_clients_with_a_trash(kind: Kind) {
+    random_clients(kind, 1).await;
+}
+
+async fn random_clients(kind: Kind, trash_days: i64) {
+    for seed in 0..if kind == Kind::Memory { 12 } else { 4 } {
+        let v = Volume::new(kind, trash_days).await;
+        let clients = clients(&v, 3, seed).await;
+        let tasks: Vec<_> = clients
+            .iter()
+            .enumerate()
+            .map(|(k, c)| tokio::spawn(wander(c.meta.clone(), Rng::new(seed * 10 + k as u64), 150)))
+            .collect();
+        let mut done = 0;
+        for task in tasks {
+            done += task.await.unwrap();
+        }
+        v.flush().await;
+        for c in &clients {
+            c.do_work().await;
+        }
+        let census = v.census().await;
+        let problems = census.problems(true);
+        assert!(problems.is_empty(), "seed {seed}: {}\n{}", problems.join("\n"), census.text());
+        assert!(done > 60, "seed {seed}: only {done} operations succeeded");
+    }
+}
+
+/// Random operations on what is there; returns how many succeeded. Errors of the engine are none
+/// that a caller may see.
+async fn wander(c: Arc<Meta>, mut rng: Rng, steps: usize) -> usize {
+    let me = root();
+    let mut done = 0;
+    let mut open: Vec<Ino> = Vec::new();
+    for _ in 0..steps {
+        let dir = some_dir(&c, &mut rng).await;
+        let name = rng.pick(&NAMES).as_bytes();
+        let child = c.lookup(&me, dir, name).await.map(|(ino, _)| ino).unwrap_or(Ino(999_999));
+        let result = match rng.below(12) {
+            0 | 1 => match c.create(&me, dir, name, 0o644, 0).await {
+                Ok((ino, _)) => {
+                    open.push(ino);
+                    Ok(())
+                }
+                Err(e) => Err(e),
+            },
+            2 | 3 => c.mkdir(&me, dir, name, 0o755, 0).await.map(|_| ()),
+            4 => c.link(&me, child, some_dir(&c, &mut rng).await, rng.pick(&NAMES).as_bytes()).await.map(|_| ()),
+            5 => c.unlink(&me, dir, name).await,
+            6 => c.rmdir(&me, dir, name).await,
+            7 | 8 => {
+                let to = (some_dir(&c, &mut rng).await, rng.pick(&NAMES).as_bytes());
+                c.rename(&me, (dir, name), to, 0).await.map(|_| ())
+            }
+            9 => {
+                let id = c.new_slice_id().await.unwrap();
+                let record = jfs_tests::volume::slice(id, rng.below(10_000) as u32, 1 + rng.below(10_000) as u32);
+                c.write_chunk(child, 0, record, c.now()).await.map(|_| ())
+            }
+            10 => c.truncate(&me, child, rng.below(100_000)).await.map(|_| ()),
+            _ => match open.pop() {
+                Some(ino) => match c.close(ino) {
+                    Some(ino) => c.delete_sustained(ino).await,
+                    None => Ok(()),
+                },
+                None => c.symlink(&me, dir, name, b"t").await.map(|_| ()),
+            },
+        };
+        match result {
+            Ok(()) => done += 1,
+            Err(e) => assert_ne!(e, Errno::EIO, "conflicts are for the engine and us to settle"),
+        }
+    }
+    for ino in open {
+        if let Some(ino) = c.close(ino) {
+            c.delete_sustained(ino).await.unwrap();
+        }
+    }
+    done
+}
+
+/// A directory at most three levels down, at random.
+async fn some_dir(c: &Meta, rng: &mut Rng) -> Ino {
+    let mut dir = Ino::ROOT;
+    for _ in 0..rng.below(4) {
+        match c.lookup(&root(), dir, rng.pick(&NAMES).as_bytes()).await {
+            Ok((ino, attr)) if attr.is_dir() => dir = ino,
+            _ => break,
+        }
+    }
+    dir
+}
+
+// ---- short histories
+
+const FILE: Ino = Ino(2);
+const DIR: Ino = Ino(3);
+const LINKED: Ino = Ino(4);
+
+/// Root with `f` (FILE), `d` (DIR), `l` and `d/l` (LINKED), a symlink `s`: the same numbers on every
+/// engine.
+async fn prepared(kind: Kind) -> Volume {
+    let v = Volume::new(kind, 0).await;
+    let c = v.client().await;
+    assert_eq!(c.touch(Ino::ROOT, b"f").await.unwrap(), FILE);
+    assert_eq!(c.dir(Ino::ROOT, b"d").await, DIR);
+    assert_eq!(c.touch(Ino::ROOT, b"l").await.unwrap(), LINKED);
+    c.link(&root(), LINKED, DIR, b"l").await.unwrap();
+    Op::Symlink(Ino::ROOT, "s").run(&c).await;
+    v.flush().await;
+    v.tick();
+    v
+}
+
+fn random_op(rng: &mut Rng, client: u64, step: u64) -> Op {
+    let dirs = [Ino::ROOT, Ino::ROOT, DIR];
+    let names = ["f", "l", "x", "d"];
+    let files = [FILE, LINKED];
+    let (dir, to) = (*rng.pick(&dirs), *rng.pick(&dirs));
+    let (name, name2) = (*rng.pick(&names), *rng.pick(&names));
+    let ino = *rng.pick(&files);
+    match rng.below(13) {
+        0 => Op::Create(dir, name),
+        1 => Op::Mkdir(dir, name),
+        2 => Op::Symlink(dir, name),
+        3 => Op::Link(ino, dir, name),
+        4 | 5 => Op::Unlink(dir, name),
+        6 => Op::Rmdir(dir, name),
+        7 | 8 => Op::Rename(dir, name, to, name2, rng.below(2) as u32),
+        9 => {
+            let id = 100_000 + client * 100 + step;
+            Op::Write { ino, index: 0, id, pos: rng.below(9000) as u32, len: 5000 }
+        }
+        10 => Op::Truncate(ino, rng.below(20_000)),
+        11 => Op::Lookup(dir, name),
+        _ => Op::Chmod(ino, rng.below(0o1000) as u16),
+    }
+}
+
+/// Two clients, three or four operations each: answers and end state must be those of some
+/// interleaving, run one after the other on the engine in memory.
+async fn short_histories_have_an_order(kind: Kind) {
+    let histories = if kind == Kind::Memory { 150 } else { 40 };
+    for seed in 0..histories {
+        let mut rng = Rng::new(seed);
+        let count = 3 + seed % 2;
+        let plans: Vec<Vec<Op>> =
+            (0..2).map(|client| (0..count).map(|step| random_op(&mut rng, client, step)).collect()).collect();
+        let v = prepared(kind).await;
+        let clients = clients(&v, 2, seed).await;
+        let tasks: Vec<_> = clients
+            .iter()
+            .zip(plans.clone())
+            .map(|(c, plan)| {
+                let meta = c.meta.clone();
+                tokio::spawn(async move {
+                    let mut answers = Vec::new();
+                    for op in plan {
+                        answers.push(op.run(&meta).await);
+                    }
+                    answers
+                })
+            })
+            .collect();
+        let mut answers = Vec::new();
+        for task in tasks {
+            answers.push(task.await.unwrap());
+        }
+        let state = v.verify().await.text_by_position();
+        if !explained(&plans, &answers, &state).await {
+            panic!("seed {seed}: no order explains\n{plans:#?}\n{answers:#?}\n{state}");
+        }
+    }
+}
+
+async fn explained(plans: &[Vec<Op>], answers: &[Vec<String>], state: &str) -> bool {
+    let count = plans[0].len();
+    // Every way to choose which of the 2n steps are the first client's.
+    for chosen in 0u32..1 << (2 * count) {
+        if chosen.count_ones() as usize != count {
+            continue;
+        }
+        let v = prepared(Kind::Memory).await;
+        let clients = [v.client().await, v.client().await];
+        let mut next = [0, 0];
+        let mut same = true;
+        for step in 0..2 * count {
+            let who = usize::from(chosen & (1 << step) == 0);
+            let answer = plans[who][next[who]].run(&clients[who]).await;
+            same = answer == answers[who][next[who]];
+            next[who] += 1;
+            if !same {
+                break;
+            }
+        }
+        if same && v.verify().await.text_by_position() == state {
+            return true;
+        }
+    }
+    false
+}
+
+// ---- known traps
+
+/// x below y while y goes below x: both would cut off a circle.
+async fn crossing_renames_make_no_circle(kind: Kind) {
+    let both = AtomicUsize::new(0);
+    for seed in 0..if kind == Kind::Memory { 100 } else { 30 } {
+        let v = Volume::new(kind, 0).await;
+        let clients = clients(&v, 2, seed).await;
+        let (x, y) = (clients[0].dir(Ino::ROOT, b"x").await, clients[0].dir(Ino::ROOT, b"y").await);
+        // Deeper than one level, so that the climb crosses inodes that neither rename writes.
+        let (x2, y2) = (clients[0].dir(x, b"deep").await, clients[0].dir(y, b"deep").await);
+        let (a, b) = (clients[0].meta.clone(), clients[1].meta.clone());
+        let first = tokio::spawn(async move { a.rename(&root(), (Ino::ROOT, b"x"), (y2, b"in"), 0).await.map(|_| ()) });
+        let second = tokio::spawn(async move { b.rename(&root(), (Ino::ROOT, b"y"), (x2, b"in"), 0).await.map(|_| ()) });
+        let (first, second) = (first.await.unwrap(), second.await.unwrap());
+        let census = v.census().await;
+        let problems = census.problems(true);
+        assert!(problems.is_empty(), "seed {seed}, {first:?} {second:?}: {problems:#?}");
+        match (first, second) {
+            (Ok(()), Err(Errno::EINVAL)) | (Err(Errno::EINVAL), Ok(())) => {}
+            other => panic!("seed {seed}: {other:?}"),
+        }
+        both.fetch_add(1, Ordering::Relaxed);
+    }
+    assert!(both.into_inner() > 0);
+}
+
+/// A create, a link and a rename into a directory race with its removal.
+async fn nothing_is_created_in_a_removed_directory(kind: Kind) {
+    let mut removed = 0;
+    for seed in 0..if kind == Kind::Memory { 120 } else { 36 } {
+        for trash_days in [0, 1] {
+            let v = Volume::new(kind, trash_days).await;
+            let clients = clients(&v, 2, seed).await;
+            let c = &clients[0];
+            let d = c.dir(Ino::ROOT, b"d").await;
+            let f = c.touch(Ino::ROOT, b"f").await.unwrap();
+            let e = c.dir(Ino::ROOT, b"e").await;
+            let over = c.dir(Ino::ROOT, b"over").await;
+            assert!(d < e && e < over);
+            let (a, b) = (clients[0].meta.clone(), clients[1].meta.clone());
+            let create = tokio::spawn(async move {
+                match seed % 4 {
+                    0 => a.create(&root(), d, b"new", 0o644, 0).await.map(|(ino, _)| assert_eq!(a.close(ino), None)),
+                    1 => a.mkdir(&root(), d, b"new", 0o755, 0).await.map(|_| ()),
+                    2 => a.link(&root(), f, d, b"new").await.map(|_| ()),
+                    _ => a.rename(&root(), (Ino::ROOT, b"e"), (d, b"new"), 0).await.map(|_| ()),
+                }
+            });
+            let remove = tokio::spawn(async move {
+                match seed % 3 {
+                    // A rename over it removes it as well.
+                    0 => b.rename(&root(), (Ino::ROOT, b"over"), (Ino::ROOT, b"d"), 0).await.map(|_| ()),
+                    _ => b.rmdir(&root(), Ino::ROOT, b"d").await,
+                }
+            });
+            let (create, remove) = (create.await.unwrap(), remove.await.unwrap());
+            let census = v.census().await;
+            let problems = census.problems(true);
+            assert!(problems.is_empty(), "seed {seed}: {create:?}, {remove:?}: {problems:#?}");
+            match (&create, &remove) {
+                (Ok(()), Err(Errno::ENOTEMPTY)) => {}
+                (Err(Errno::ENOENT), Ok(())) => removed += 1,
+                other => panic!("seed {seed}: {other:?}"),
+            }
+        }
+    }
+    assert!(removed > 0, "the removal never won: nothing was tested");
+}
+
+/// Many clients create, move and remove one name: each step has one winner.
+async fn one_name_one_winner(kind: Kind) {
+    for round in 0..10 {
+        let v = Volume::new(kind, round % 2).await;
+        let clients = clients(&v, 4, round as u64).await;
+        let each = |op: fn(usize) -> Op| {
+            let tasks: Vec<_> = clients
+                .iter()
+                .enumerate()
+                .map(|(k, c)| {
+                    let meta = c.meta.clone();
+                    tokio::spawn(async move { op(k).run(&meta).await.starts_with("Ok") })
+                })
+                .collect();
+            async {
+                let mut won = 0;
+                for task in tasks {
+                    won += usize::from(task.await.unwrap());
+                }
+                won
+            }
+        };
+        const TO: [&str; 4] = ["to0", "to1", "to2", "to3"];
+        assert_eq!(each(|_| Op::Create(Ino::ROOT, "f")).await, 1);
+        assert_eq!(each(|k| Op::Rename(Ino::ROOT, "f", Ino::ROOT, TO[k], 0)).await, 1);
+        let name = clients[0].names(Ino::ROOT).await.remove(0);
+        clients[0].rename(&root(), (Ino::ROOT, &name), (Ino::ROOT, b"f"), 0).await.unwrap();
+        assert_eq!(each(|_| Op::Unlink(Ino::ROOT, "f")).await, 1);
+        assert_eq!(each(|_| Op::Mkdir(Ino::ROOT, "f")).await, 1);
+        assert_eq!(each(|_| Op::Rmdir(Ino::ROOT, "f")).await, 1);
+        v.verify().await;
+    }
+}
+
+/// Names of one inode made and removed by all clients at once: the count is the number of names.
+async fn counts_of_many_links(kind: Kind) {
+    let v = Volume::new(kind, 0).await;
+    let clients = clients(&v, 3, 77).await;
+    let f = clients[0].touch(Ino::ROOT, b"f").await.unwrap();
+    let dirs = [Ino::ROOT, clients[0].dir(Ino::ROOT, b"d").await];
+    let mut tasks = Vec::new();
+    for (k, c) in clients.iter().enumerate() {
+        let meta = c.meta.clone();
+        tasks.push(tokio::spawn(async move {
+            for n in 0..20 {
+                let name = format!("l{k}-{n}").into_bytes();
+                let dir = dirs[n % 2];
+                meta.link(&root(), f, dir, &name).await.unwrap();
+                let id = meta.new_slice_id().await.unwrap();
+                let record = jfs_tests::volume::slice(id, 0, (n * 1000 + 1) as u32);
+                meta.write_chunk(f, 0, record, meta.now()).await.unwrap();
+                if n % 3 != 0 {
+                    meta.unlink(&root(), dir, &name).await.unwrap();
+                }
+            }
+        }));
+    }
+    for task in tasks {
+        task.await.unwrap();
+    }
+    assert_eq!(clients[0].getattr(f).await.unwrap().nlink, 1 + 3 * 7);
+    v.verify().await;
+}
