@@ -1,6 +1,7 @@
 //! Inode numbers and slice ids, reserved from the engine in batches.
 
 use crate::engine::{Engine, EngineError, IdKind};
+use crate::run::patiently;
 use crate::trips;
 use parking_lot::Mutex;
 use std::ops::Range;
@@ -85,7 +86,7 @@ impl IdPool {
             if let Some(id) = self.try_next() {
                 return Ok(id);
             }
-            trips::within("reserve_ids", self.fill()).await?;
+            trips::within("reserve_ids", patiently(|| self.fill())).await?;
         }
     }
 

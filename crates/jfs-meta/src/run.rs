@@ -14,6 +14,28 @@ const ATTEMPTS_MAX: u64 = 50;
 /// Longest pause between two attempts.
 const PAUSE_MAX_MS: u64 = 500;
 
+/// Tries of a single engine call.
+const CALLS_MAX: u32 = 10;
+
+/// Repeats a single engine call while it fails without having changed anything, with growing
+/// pauses, a bit more than a second in all.
+pub(crate) async fn patiently<T, F>(call: impl Fn() -> F) -> Result<T, EngineError>
+where
+    F: Future<Output = Result<T, EngineError>>,
+{
+    let mut failures = 0;
+    loop {
+        match call().await {
+            Err(EngineError::Transient(why)) if failures < CALLS_MAX => {
+                failures += 1;
+                tracing::debug!("again after: {why}");
+                tokio::time::sleep(Duration::from_millis(u64::from(failures * failures) * 5)).await;
+            }
+            answer => return answer,
+        }
+    }
+}
+
 /// How to find out whether a commit whose answer was lost has been applied.
 pub(crate) enum Proof {
     /// Running the operation again gives the same result whether it was applied or not.

@@ -3,7 +3,7 @@
 use super::lookup::TRASH_NAME;
 use crate::engine::{Answer, Counter, DirCursor, Key, Write, own};
 use crate::meta::Meta;
-use crate::run::{Operation, Proof};
+use crate::run::{Operation, Proof, patiently};
 use crate::trips;
 use crate::txn::{Stop, Txn};
 use jfs_types::{Attr, Entry, Errno, FileType, Ino, Name};
@@ -53,7 +53,7 @@ impl Meta {
             if let Some(Answer::Entry(Some(entry))) = found.into_iter().next() {
                 return Ok(entry.ino);
             }
-            let n = self.engine().add_counter(Counter::NextTrash, 1).await;
+            let n = patiently(|| self.engine().add_counter(Counter::NextTrash, 1)).await;
             let n = n.map_err(|e| self.to_errno("trash_dir", &e))?;
             let op = NewHour { name: name.clone(), ino: Ino(Ino::TRASH.0 + n as u64) };
             match self.transact(&op).await {
