@@ -1,2 +1,82 @@
-//! The mount service.
-fn main() {}
+//! The mount service: serves one volume at one mount point, in the foreground or as a daemon.
+//!
+//! This program reads flags, wires the library to the FUSE edge, and maps the outcome to exit
+//! codes. `jfs mount` runs it; it may be called directly as well.
+
+mod daemon;
+mod disk;
+mod flags;
+mod logging;
+mod mountpoint;
+mod plan;
+mod process;
+mod serve;
+mod volume;
+
+use anyhow::Context;
+use jfs_args::{Invocation, help, parse_command};
+use jfs_telemetry::fatal;
+use plan::Plan;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // The descriptor is taken first so that every failure below is told to who waits.
+    let ready = daemon::Ready::inherit();
+    match run(ready.as_ref()) {
+        Ok(code) => code,
+        Err(error) => {
+            logging::plain();
+            fatal!("{error:#}");
+            if let Some(ready) = &ready {
+                ready.failed(&format!("{error:#}"));
+            }
+            ExitCode::from(1)
+        }
+    }
+}
+
+fn run(ready: Option<&daemon::Ready>) -> anyhow::Result<ExitCode> {
+    let argv: Vec<String> = std::env::args_os()
+        .skip(1)
+        .map(|arg| {
+            arg.into_string()
+                .map_err(|bad| anyhow::anyhow!("argument {bad:?} is not UTF-8"))
+        })
+        .collect::<anyhow::Result<_>>()?;
+    let parsed = match parse_command(&flags::SPEC, &argv) {
+        Ok(Invocation::Help) => {
+            print!("{}", help::command_help(&flags::SPEC));
+            return Ok(ExitCode::SUCCESS);
+        }
+        Ok(Invocation::Version) => {
+            println!("juicefs version {}", jfs_types::version::session_version());
+            return Ok(ExitCode::SUCCESS);
+        }
+        Ok(Invocation::Run(parsed)) => parsed,
+        Err(error) if error.is_usage() => {
+            println!("ERROR: {error}\nUSAGE:\n   {}", flags::SPEC.usage());
+            return Ok(ExitCode::from(1));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let cwd = std::env::current_dir().context("no current directory")?;
+    match (Plan::wants_background(&parsed), ready) {
+        (true, None) => {
+            let logs = logging::init(&parsed, None)?;
+            let plan = Plan::read(&parsed, &cwd)?;
+            daemon::start(&plan, &plan.daemon_args(&argv, &parsed), &logs)?;
+        }
+        (true, Some(ready)) => {
+            let logs = logging::init(&parsed, Some(plan::log_file(&parsed, &cwd)))?;
+            let plan = Plan::read(&parsed, &cwd)?;
+            std::env::set_current_dir("/").context("cannot leave the current directory")?;
+            serve::serve(plan, &logs, Some(ready))?;
+        }
+        (false, _) => {
+            let logs = logging::init(&parsed, None)?;
+            let plan = Plan::read(&parsed, &cwd)?;
+            serve::serve(plan, &logs, None)?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -9,6 +9,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod address;
 pub mod error;
 pub mod globals;
 pub mod help;

@@ -77,7 +77,7 @@ pub fn parse_command(
     let mut at = 0;
     while let Some(arg) = argv.get(at) {
         let Some(flag) = Flag::read(arg)? else {
-            parsed.push_arg(arg.clone());
+            parsed.push_arg(at, arg.clone());
             at += 1;
             continue;
         };
@@ -239,6 +239,10 @@ mod tests {
         ] {
             let p = run(line);
             assert_eq!(p.args(), ["sqlite3://a", "vol"], "{line}");
+            assert_eq!(
+                p.position(1).map(|at| argv(line)[at].clone()).as_deref(),
+                Some("vol")
+            );
             assert_eq!(p.text("bucket"), "/b", "{line}");
             assert_eq!(p.int("trash-days"), 3, "{line}");
             assert!(p.bool("force"), "{line}");

@@ -25,6 +25,7 @@ pub struct Parsed {
     tables: [&'static [FlagSpec]; 2],
     values: HashMap<&'static str, Value>,
     args: Vec<String>,
+    positions: Vec<usize>,
 }
 
 impl Parsed {
@@ -33,6 +34,7 @@ impl Parsed {
             tables,
             values: HashMap::new(),
             args: Vec::new(),
+            positions: Vec::new(),
         }
     }
 
@@ -48,7 +50,8 @@ impl Parsed {
         Ok(())
     }
 
-    pub(crate) fn push_arg(&mut self, arg: String) {
+    pub(crate) fn push_arg(&mut self, position: usize, arg: String) {
+        self.positions.push(position);
         self.args.push(arg);
     }
 
@@ -86,6 +89,11 @@ impl Parsed {
     /// The positional argument at `index`; empty when there are fewer.
     pub fn arg(&self, index: usize) -> &str {
         self.args.get(index).map_or("", String::as_str)
+    }
+
+    /// Where in the command line the positional argument at `index` stood.
+    pub fn position(&self, index: usize) -> Option<usize> {
+        self.positions.get(index).copied()
     }
 
     /// Whether the flag was given, whatever its value.

@@ -33,6 +33,22 @@ impl Level {
         })
     }
 
+    /// The level that the command line's switches ask for. The most talkative switch wins, then
+    /// `name` (`--log-level`), then [`Level::Info`]. `None` when `name` is no level.
+    pub fn from_switches(trace: bool, verbose: bool, quiet: bool, name: &str) -> Option<Level> {
+        let named = if name.is_empty() {
+            Level::Info
+        } else {
+            Level::from_name(name)?
+        };
+        Some(match (trace, verbose, quiet) {
+            (true, _, _) => Level::Trace,
+            (_, true, _) => Level::Debug,
+            (_, _, true) => Level::Warning,
+            _ => named,
+        })
+    }
+
     /// The name in a line.
     pub fn label(self) -> &'static str {
         match self {
@@ -75,5 +91,22 @@ impl From<tracing::Level> for Level {
             tracing::Level::WARN => Level::Warning,
             tracing::Level::ERROR => Level::Error,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn switches_and_names() {
+        let level = Level::from_switches;
+        assert_eq!(level(false, false, false, ""), Some(Level::Info));
+        assert_eq!(level(true, true, true, "error"), Some(Level::Trace));
+        assert_eq!(level(false, true, true, ""), Some(Level::Debug));
+        assert_eq!(level(false, false, true, "debug"), Some(Level::Warning));
+        assert_eq!(level(false, false, false, "Panic"), Some(Level::Fatal));
+        assert_eq!(level(false, false, false, "warn"), Some(Level::Warning));
+        assert_eq!(level(false, false, true, "loud"), None);
     }
 }

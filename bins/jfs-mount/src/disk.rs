@@ -1,0 +1,40 @@
+//! The log lines about cache directories.
+
+use jfs::OpenOptions;
+use nix::sys::statvfs::statvfs;
+use std::path::{Path, PathBuf};
+
+/// One line for each directory of the block cache of this volume.
+pub(crate) fn log_caches(options: &OpenOptions, uuid: &str) {
+    for dir in options
+        .cache_dir
+        .iter()
+        .filter(|d| d.as_path() != Path::new("memory"))
+    {
+        let dir = dir.join(uuid);
+        let capacity = options.cache_size >> 20;
+        let free = options.free_space_ratio * 100.0;
+        match used(&dir) {
+            Some((space, inodes)) => tracing::info!(
+                "Disk cache ({}/): used ratio - [space {space:.1}%, inode {inodes:.1}%], \
+                 capacity ({capacity} MB), free ratio ({free:.0}%)",
+                dir.display()
+            ),
+            None => tracing::warn!("Disk cache ({}/): cannot be looked at", dir.display()),
+        }
+    }
+}
+
+/// Percent of space and of inodes in use on the disk of `dir`.
+fn used(dir: &Path) -> Option<(f64, f64)> {
+    let existing: PathBuf = dir.ancestors().find(|d| d.exists())?.to_path_buf();
+    let disk = statvfs(&existing).ok()?;
+    let percent = |free: u64, total: u64| match total {
+        0 => 0.0,
+        total => 100.0 - free as f64 * 100.0 / total as f64,
+    };
+    Some((
+        percent(disk.blocks_available(), disk.blocks()),
+        percent(disk.files_available(), disk.files()),
+    ))
+}

@@ -1,0 +1,31 @@
+//! Log lines of this program: to standard error, or to the daemon's file.
+
+use jfs_args::{ArgError, Parsed};
+use jfs_telemetry::{Level, LogOptions, Logs, Output};
+use std::path::PathBuf;
+
+/// Sets logging up by the global flags.
+pub(crate) fn init(args: &Parsed, file: Option<PathBuf>) -> anyhow::Result<Logs> {
+    let name = args.text("log-level");
+    let level = Level::from_switches(
+        args.bool("trace"),
+        args.bool("verbose"),
+        args.bool("quiet"),
+        &name,
+    )
+    .ok_or_else(|| ArgError::BadValue {
+        flag: "log-level".to_string(),
+        value: name,
+    })?;
+    Ok(jfs_telemetry::init(LogOptions {
+        level,
+        log_id: Some(args.text("log-id")),
+        no_color: args.bool("no-color"),
+        output: file.map_or(Output::Stderr, Output::File),
+    })?)
+}
+
+/// Sets logging up for a command line that could not be read. Does nothing when it is set up.
+pub(crate) fn plain() {
+    let _ = jfs_telemetry::init(LogOptions::default());
+}

@@ -1,0 +1,60 @@
+//! The directory to mount on: made ready before, looked at after.
+
+use anyhow::{Context, bail};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::mpsc;
+use std::time::Duration;
+
+/// How long a fresh mount may take to answer.
+const ANSWER_WAIT: Duration = Duration::from_secs(10);
+/// Inode of a volume's root as seen through a mount.
+const ROOT_INODE: u64 = 1;
+
+/// Makes sure there is a directory to mount on. A missing one is made; what a killed mount left
+/// is cleared; a living mount is left alone and refused.
+pub(crate) fn prepare(path: &Path) -> anyhow::Result<()> {
+    match std::fs::metadata(path) {
+        Ok(found) if !found.is_dir() => bail!("mount point {} is not a directory", path.display()),
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            std::fs::create_dir_all(path)
+                .with_context(|| format!("cannot make mount point {}", path.display()))?;
+        }
+        Err(error) if error.raw_os_error() == Some(libc::ENOTCONN) => {
+            tracing::warn!("{} is a dead mount point, unmount it first", path.display());
+            jfs_fuse::umount(path, true)
+                .with_context(|| format!("cannot clear dead mount point {}", path.display()))?;
+        }
+        Err(error) => {
+            return Err(error).with_context(|| format!("mount point {}", path.display()));
+        }
+    }
+    if jfs_fuse::is_mounted(path) {
+        bail!("{} is mounted already, unmount it first", path.display());
+    }
+    Ok(())
+}
+
+/// Waits until the root of a volume answers at `path`. Never longer than [`ANSWER_WAIT`], even
+/// when the kernel blocks the question.
+pub(crate) fn wait_for_answer(path: &Path) -> anyhow::Result<()> {
+    let (sender, receiver) = mpsc::channel();
+    let place = path.to_path_buf();
+    std::thread::spawn(move || {
+        let _ = sender.send(std::fs::metadata(&place).map(|found| found.ino()));
+    });
+    match receiver.recv_timeout(ANSWER_WAIT) {
+        Ok(Ok(ROOT_INODE)) => Ok(()),
+        Ok(Ok(other)) => bail!(
+            "{} is not the root of a volume but inode {other}",
+            path.display()
+        ),
+        Ok(Err(error)) => Err(error).with_context(|| format!("mount point {}", path.display())),
+        Err(_) => bail!(
+            "mount point {} does not answer in {ANSWER_WAIT:?}",
+            path.display()
+        ),
+    }
+}

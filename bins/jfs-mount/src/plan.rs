@@ -1,0 +1,397 @@
+//! What to mount where and how: the command line, checked and with nothing relative left.
+
+use anyhow::bail;
+use jfs::OpenOptions;
+use jfs_args::address::{absolute, file_bucket, meta_url};
+use jfs_args::{ArgError, Parsed};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Requests the kernel may send: smallest and largest, bytes.
+const FUSE_IO_MIN: u64 = 4 << 10;
+const FUSE_IO_MAX: u64 = 1 << 20;
+/// Less than this and readers and writers would wait for each other.
+const BUFFER_MIN: u64 = 32 << 20;
+/// Shortest and longest time between heartbeats; 0 is none at all.
+const HEARTBEAT_MIN: Duration = Duration::from_secs(1);
+const HEARTBEAT_MAX: Duration = Duration::from_secs(600);
+
+/// A mount to be made.
+pub(crate) struct Plan {
+    /// Metadata URL to open.
+    pub(crate) url: String,
+    /// Metadata URL as the log shows it, password masked.
+    pub(crate) shown_url: String,
+    /// Absolute.
+    pub(crate) mountpoint: PathBuf,
+    /// Absolute.
+    pub(crate) log_file: PathBuf,
+    pub(crate) open: OpenOptions,
+    /// Bytes.
+    pub(crate) max_fuse_io: u32,
+    /// Replaces the umask of callers.
+    pub(crate) umask: Option<u16>,
+    /// The items of `-o`.
+    pub(crate) fuse_options: Vec<String>,
+}
+
+impl Plan {
+    /// Whether a daemon is asked for.
+    pub(crate) fn wants_background(args: &Parsed) -> bool {
+        args.bool("background") && !args.bool("foreground")
+    }
+
+    /// Reads the plan. Values out of range that the reference mends are mended with a warning,
+    /// everything else is refused.
+    pub(crate) fn read(args: &Parsed, cwd: &Path) -> anyhow::Result<Plan> {
+        let given = args.arg(0);
+        let shown = if given.contains("://") {
+            given.to_string()
+        } else {
+            format!("redis://{given}")
+        };
+        let mountpoint = absolute(args.arg(1), cwd);
+        let Some(mountpoint_text) = mountpoint.to_str().map(str::to_string) else {
+            bail!("mount point {} is not UTF-8", mountpoint.display());
+        };
+        let cache_size = args.bytes("cache-size");
+        if cache_size == 0 {
+            tracing::warn!("cache-size is 0, prefetch will be disabled");
+        }
+        let open = OpenOptions {
+            read_only: args.bool("read-only"),
+            subdir: Some(args.text("subdir")).filter(|s| !s.is_empty()),
+            heartbeat: heartbeat(args.duration("heartbeat")),
+            no_bgjob: args.bool("no-bgjob"),
+            skip_dir_mtime: args.duration("skip-dir-mtime"),
+            open_cache: args.duration("open-cache"),
+            buffer_size: buffer_size(args.bytes("buffer-size")),
+            prefetch: if cache_size == 0 {
+                0
+            } else {
+                count(args, "prefetch", 0, 0)? as usize
+            },
+            max_uploads: count(args, "max-uploads", 1, 1)? as usize,
+            max_downloads: count(args, "max-downloads", 1, 200)? as usize,
+            max_deletes: count(args, "max-deletes", 0, 0)? as usize,
+            io_retries: count(args, "io-retries", 0, 0)?,
+            cache_dir: cache_dirs(&args.text("cache-dir"), cwd)?,
+            cache_size,
+            free_space_ratio: ratio(args)?,
+            bucket: Some(args.text("bucket"))
+                .filter(|b| !b.is_empty())
+                .map(|b| file_bucket(&b, cwd)),
+            mountpoint: Some(mountpoint_text),
+            attr_cache: args.duration("attr-cache"),
+            entry_cache: args.duration("entry-cache"),
+            dir_entry_cache: args.duration("dir-entry-cache"),
+        };
+        let items = args.text("o");
+        Ok(Plan {
+            url: meta_url(given, cwd),
+            shown_url: jfs_telemetry::mask_url(&shown),
+            mountpoint,
+            log_file: log_file(args, cwd),
+            open,
+            max_fuse_io: fuse_io(args.bytes("max-fuse-io")),
+            umask: umask(&args.text("umask"))?,
+            fuse_options: items
+                .split(',')
+                .filter(|o| !o.is_empty())
+                .map(str::to_string)
+                .collect(),
+        })
+    }
+
+    /// The command line for the daemon: the same, with the address and the mount point absolute,
+    /// so that the process can be found by its mount point wherever it was started.
+    pub(crate) fn daemon_args(&self, argv: &[String], args: &Parsed) -> Vec<String> {
+        let mut out = argv.to_vec();
+        let places = [
+            (0, self.url.clone()),
+            (1, self.mountpoint.display().to_string()),
+        ];
+        for (index, text) in places {
+            if let Some(slot) = args.position(index).and_then(|at| out.get_mut(at)) {
+                *slot = text;
+            }
+        }
+        out
+    }
+}
+
+/// The daemon's log file.
+pub(crate) fn log_file(args: &Parsed, cwd: &Path) -> PathBuf {
+    absolute(&args.text("log"), cwd)
+}
+
+/// A number that must be at least `least`; `instead` is used, with a warning, when it is not.
+fn count(args: &Parsed, flag: &str, least: u32, instead: u32) -> anyhow::Result<u32> {
+    let given = args.int(flag);
+    if given < i64::from(least) {
+        tracing::warn!("{flag} should not be less than {least}, set it to {instead}");
+        return Ok(instead);
+    }
+    match u32::try_from(given) {
+        Ok(n) => Ok(n),
+        Err(_) => Err(bad(flag, &given.to_string())),
+    }
+}
+
+fn heartbeat(given: Duration) -> Duration {
+    let fits = match given {
+        Duration::ZERO => given,
+        given => given.clamp(HEARTBEAT_MIN, HEARTBEAT_MAX),
+    };
+    if fits != given {
+        tracing::warn!("heartbeat should be from 1 second to 10 minutes, set it to {fits:?}");
+    }
+    fits
+}
+
+fn buffer_size(given: u64) -> u64 {
+    if given < BUFFER_MIN {
+        tracing::warn!(
+            "buffer-size is too small, setting it to {} MiB",
+            BUFFER_MIN >> 20
+        );
+    }
+    given.max(BUFFER_MIN)
+}
+
+fn fuse_io(given: u64) -> u32 {
+    // Whole pages.
+    let fits = given.clamp(FUSE_IO_MIN, FUSE_IO_MAX) / FUSE_IO_MIN * FUSE_IO_MIN;
+    if fits != given {
+        tracing::warn!(
+            "max-fuse-io should be from 4K to 1M in steps of 4K, set it to {fits} bytes"
+        );
+    }
+    // At most 1 MiB.
+    fits as u32
+}
+
+fn ratio(args: &Parsed) -> anyhow::Result<f64> {
+    let given = args.float("free-space-ratio");
+    if !(0.0..=1.0).contains(&given) {
+        return Err(bad("free-space-ratio", &given.to_string()));
+    }
+    Ok(given)
+}
+
+fn umask(text: &str) -> anyhow::Result<Option<u16>> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    match u16::from_str_radix(text, 8) {
+        Ok(mask) if mask <= 0o777 => Ok(Some(mask)),
+        _ => bail!("invalid umask \"{text}\": not an octal number up to 777"),
+    }
+}
+
+/// A colon-separated list; `memory` stays a word.
+fn cache_dirs(text: &str, cwd: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let mut dirs = Vec::new();
+    for dir in text.split(':').filter(|d| !d.is_empty()) {
+        if dir == "memory" {
+            dirs.push(PathBuf::from(dir));
+        } else if dir.contains(['*', '?', '[']) {
+            bail!("--cache-dir {dir}: patterns are not supported yet");
+        } else {
+            dirs.push(absolute(dir, cwd));
+        }
+    }
+    if dirs.is_empty() {
+        return Err(bad("cache-dir", text));
+    }
+    if dirs.len() > 1 && dirs.contains(&PathBuf::from("memory")) {
+        bail!("--cache-dir {text}: memory cannot be mixed with directories");
+    }
+    Ok(dirs)
+}
+
+fn bad(flag: &str, value: &str) -> anyhow::Error {
+    ArgError::BadValue {
+        flag: flag.to_string(),
+        value: value.to_string(),
+    }
+    .into()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::flags::SPEC;
+    use jfs_args::{Invocation, Support, parse_command};
+
+    fn parsed(line: &str) -> (Vec<String>, Parsed) {
+        let argv: Vec<String> = line.split_whitespace().map(str::to_string).collect();
+        match parse_command(&SPEC, &argv) {
+            Ok(Invocation::Run(parsed)) => (argv, parsed),
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    fn plan(line: &str) -> anyhow::Result<Plan> {
+        Plan::read(&parsed(line).1, Path::new("/home/u"))
+    }
+
+    #[test]
+    fn defaults_are_the_references() {
+        let plan = plan("redis://:pw@h/1 mnt --cache-dir memory").unwrap();
+        assert_eq!(plan.url, "redis://:pw@h/1");
+        assert_eq!(plan.shown_url, "redis://:****@h/1");
+        assert_eq!(plan.mountpoint, Path::new("/home/u/mnt"));
+        assert_eq!(plan.max_fuse_io, 131_072);
+        assert_eq!((plan.umask, plan.fuse_options.len()), (None, 0));
+        let (open, default) = (plan.open, OpenOptions::default());
+        assert_eq!(open.mountpoint.as_deref(), Some("/home/u/mnt"));
+        let shared = |o: &OpenOptions| {
+            format!(
+                "{:?}",
+                (
+                    (
+                        o.read_only,
+                        &o.subdir,
+                        o.heartbeat,
+                        o.no_bgjob,
+                        o.skip_dir_mtime
+                    ),
+                    (
+                        o.open_cache,
+                        o.buffer_size,
+                        o.prefetch,
+                        o.max_uploads,
+                        o.max_downloads
+                    ),
+                    (
+                        o.max_deletes,
+                        o.io_retries,
+                        &o.cache_dir,
+                        o.cache_size,
+                        o.free_space_ratio
+                    ),
+                    (&o.bucket, o.attr_cache, o.entry_cache, o.dir_entry_cache),
+                )
+            )
+        };
+        assert_eq!(shared(&open), shared(&default));
+    }
+
+    #[test]
+    fn every_working_flag_arrives() {
+        let plan = plan(
+            "sqlite3://a.db /m --read-only --subdir /x/y --heartbeat 5 --no-bgjob --skip-dir-mtime 0 \
+             --open-cache 3s --buffer-size 64 --prefetch 3 --max-uploads 4 --max-downloads 5 \
+             --max-deletes 0 --io-retries 7 --cache-dir c1:/c2 --cache-size 1G --free-space-ratio 0.2 \
+             --bucket b --attr-cache 2 --entry-cache 3 --dir-entry-cache 4 --max-fuse-io 1M \
+             --umask 027 -o noatime,allow_root",
+        )
+        .unwrap();
+        let secs = Duration::from_secs;
+        let o = &plan.open;
+        assert_eq!(plan.url, "sqlite3:///home/u/a.db");
+        assert!(o.read_only && o.no_bgjob);
+        assert_eq!(o.subdir.as_deref(), Some("/x/y"));
+        assert_eq!(
+            (o.heartbeat, o.skip_dir_mtime, o.open_cache),
+            (secs(5), secs(0), secs(3))
+        );
+        assert_eq!(
+            (o.buffer_size, o.prefetch, o.cache_size),
+            (64 << 20, 3, 1 << 30)
+        );
+        assert_eq!(
+            (o.max_uploads, o.max_downloads, o.max_deletes, o.io_retries),
+            (4, 5, 0, 7)
+        );
+        assert_eq!(
+            o.cache_dir,
+            [PathBuf::from("/home/u/c1"), PathBuf::from("/c2")]
+        );
+        assert_eq!(o.free_space_ratio, 0.2);
+        assert_eq!(o.bucket.as_deref(), Some("/home/u/b/"));
+        assert_eq!(
+            (o.attr_cache, o.entry_cache, o.dir_entry_cache),
+            (secs(2), secs(3), secs(4))
+        );
+        assert_eq!((plan.max_fuse_io, plan.umask), (1 << 20, Some(0o27)));
+        assert_eq!(plan.fuse_options, ["noatime", "allow_root"]);
+    }
+
+    #[test]
+    fn values_out_of_range_are_mended_or_refused() {
+        let mended = plan(
+            "a /m --buffer-size 1 --max-uploads 0 --max-downloads -1 --heartbeat 100ms \
+             --max-fuse-io 2M --cache-size 0 --prefetch 2",
+        )
+        .unwrap();
+        let o = &mended.open;
+        assert_eq!(
+            (o.buffer_size, o.max_uploads, o.max_downloads),
+            (32 << 20, 1, 200)
+        );
+        assert_eq!((o.heartbeat, o.prefetch), (Duration::from_secs(1), 0));
+        assert_eq!(mended.max_fuse_io, 1 << 20);
+        assert_eq!(
+            plan("a /m --heartbeat 0").unwrap().open.heartbeat,
+            Duration::ZERO
+        );
+        assert_eq!(plan("a /m --max-fuse-io 100").unwrap().max_fuse_io, 4096);
+        for (line, want) in [
+            (
+                "a /m --umask 9",
+                "invalid umask \"9\": not an octal number up to 777",
+            ),
+            (
+                "a /m --umask 7777",
+                "invalid umask \"7777\": not an octal number up to 777",
+            ),
+            (
+                "a /m --free-space-ratio 2",
+                "invalid value \"2\" for flag -free-space-ratio: parse error",
+            ),
+            (
+                "a /m --cache-dir /x*",
+                "--cache-dir /x*: patterns are not supported yet",
+            ),
+            (
+                "a /m --cache-dir=",
+                "invalid value \"\" for flag -cache-dir: parse error",
+            ),
+            (
+                "a /m --max-uploads 5000000000",
+                "invalid value \"5000000000\" for flag -max-uploads: parse error",
+            ),
+        ] {
+            match plan(line) {
+                Err(error) => assert_eq!(error.to_string(), want, "{line}"),
+                Ok(_) => panic!("{line} is accepted"),
+            }
+        }
+    }
+
+    #[test]
+    fn the_daemons_arguments_are_absolute_wherever_they_stand() {
+        let (argv, args) = parsed("-d --log m a.db m --cache-dir m");
+        let plan = Plan::read(&args, Path::new("/home/u")).unwrap();
+        let words: Vec<&str> = "-d --log m redis://a.db /home/u/m --cache-dir m"
+            .split(' ')
+            .collect();
+        assert_eq!(plan.daemon_args(&argv, &args), words);
+    }
+
+    #[test]
+    fn off_values_are_accepted_by_every_flag_that_does_nothing_yet() {
+        for flag in SPEC.flags {
+            let Support::OffOnly(accepted) = flag.support else {
+                continue;
+            };
+            for value in accepted {
+                let name = flag.names.iter().find(|n| n.len() > 1).unwrap();
+                parsed(&format!("a /m --{name}={value}"));
+            }
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! The life of a mount: open, mount, serve, and on the way out everything in the right order.
+
+use crate::daemon::{Ready, log_ready};
+use crate::plan::Plan;
+use crate::{mountpoint, process, volume};
+use anyhow::{Context, bail};
+use jfs_fuse::MountHandle;
+use jfs_telemetry::Logs;
+use nix::sys::stat::{Mode, umask};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
+
+/// Threads of the runtime. More of them cost more wake-ups than they bring.
+const WORKERS: usize = 2;
+/// How long programs that keep files open may delay the end after a signal.
+const UNMOUNT_WAIT: Duration = Duration::from_secs(10);
+
+/// Why serving ends.
+enum End {
+    /// Somebody unmounted.
+    Unmounted,
+    /// A signal, by name.
+    Signal(&'static str),
+    /// The volume was removed or replaced under the mount.
+    Lost(String),
+    /// The mount point does not answer.
+    Failed(anyhow::Error),
+}
+
+/// Serves the volume until it is unmounted or a signal comes; returns when all is written and the
+/// session is closed. `ready` is told as soon as the mount point answers.
+pub(crate) fn serve(plan: Plan, logs: &Logs, ready: Option<&Ready>) -> anyhow::Result<()> {
+    process::tune_memory();
+    // Modes of files in the bucket and the cache are what this program says.
+    umask(Mode::empty());
+    process::raise_file_limit();
+    mountpoint::prepare(&plan.mountpoint)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(WORKERS)
+        .thread_name("jfs-worker")
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    let outcome = runtime.block_on(run(&plan, logs, ready));
+    runtime.shutdown_background();
+    outcome
+}
+
+async fn run(plan: &Plan, logs: &Logs, ready: Option<&Ready>) -> anyhow::Result<()> {
+    // From here on a signal ends the mount in order.
+    let mut signals = Signals::listen()?;
+    let volume = tokio::select! {
+        volume = volume::open(plan) => volume?,
+        name = signals.next() => bail!("received signal {name} before the volume was open"),
+    };
+    let name = volume.format().name.clone();
+    let handle = match volume::mount(plan, &volume) {
+        Ok(handle) => Arc::new(handle),
+        Err(error) => {
+            close(volume, plan).await?;
+            return Err(error);
+        }
+    };
+    let mut ended = watch_end(&handle);
+    let place = plan.mountpoint.clone();
+    let answered = tokio::task::spawn_blocking(move || mountpoint::wait_for_answer(&place)).await;
+    let end = match answered.context("looking at the mount point")? {
+        Ok(()) => {
+            log_ready(&name, plan, logs);
+            if let Some(ready) = ready {
+                ready.done();
+            }
+            wait(&mut ended, &mut signals, &volume, logs, ready.is_some()).await
+        }
+        Err(error) => End::Failed(error),
+    };
+    if let End::Signal(name) = end {
+        tracing::info!("Received signal {name}, exiting...");
+    }
+    if !matches!(end, End::Unmounted) {
+        // What is buffered goes out while the mount still answers.
+        if let Err(error) = volume.vfs().flush_all().await {
+            tracing::error!("flush buffered data: {error}");
+        }
+        unmount(&handle, &mut ended, &mut signals).await;
+    }
+    close(volume, plan).await?;
+    match end {
+        End::Failed(error) => Err(error),
+        End::Lost(reason) => bail!("{reason}"),
+        End::Unmounted | End::Signal(_) => {
+            tracing::info!(
+                "The juicefs mount process exit successfully, mountpoint: \"{}\"",
+                plan.mountpoint.display()
+            );
+            Ok(())
+        }
+    }
+}
+
+/// Completes when the kernel ended the mount.
+fn watch_end(handle: &Arc<MountHandle>) -> oneshot::Receiver<()> {
+    let (sender, receiver) = oneshot::channel();
+    let handle = Arc::clone(handle);
+    // A plain thread: it sleeps as long as the mount lives.
+    std::thread::spawn(move || {
+        handle.wait();
+        let _ = sender.send(());
+    });
+    receiver
+}
+
+async fn wait(
+    ended: &mut oneshot::Receiver<()>,
+    signals: &mut Signals,
+    volume: &jfs::Volume,
+    logs: &Logs,
+    background: bool,
+) -> End {
+    let mut lost = volume.lost();
+    let mut jobs_run = true;
+    loop {
+        tokio::select! {
+            _ = &mut *ended => return End::Unmounted,
+            name = signals.next() => match name {
+                // A daemon has no terminal to lose: log rotation asks for a fresh file.
+                "hangup" if background => {
+                    if let Err(error) = logs.reopen() {
+                        tracing::error!("cannot open the log file again: {error}");
+                    }
+                }
+                name => return End::Signal(name),
+            },
+            reason = lost.wait_for(Option::is_some), if jobs_run => match reason {
+                Ok(reason) => return End::Lost(reason.clone().unwrap_or_default()),
+                // Nobody is left to tell.
+                Err(_) => jobs_run = false,
+            },
+        }
+    }
+}
+
+/// Takes the mount away. While programs keep files open it is detached, and they may go on for
+/// [`UNMOUNT_WAIT`]; a second signal ends the wait.
+async fn unmount(
+    handle: &Arc<MountHandle>,
+    ended: &mut oneshot::Receiver<()>,
+    signals: &mut Signals,
+) {
+    let mount = Arc::clone(handle);
+    match tokio::task::spawn_blocking(move || mount.unmount()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::error!("unmount: {error}"),
+        Err(error) => tracing::error!("unmount: {error}"),
+    }
+    tokio::select! {
+        _ = &mut *ended => {}
+        _ = signals.next() => tracing::warn!("second signal, not waiting for open files"),
+        () = tokio::time::sleep(UNMOUNT_WAIT) => {
+            tracing::warn!("files are still open after {UNMOUNT_WAIT:?}, closing them");
+        }
+    }
+}
+
+/// Writes everything out and ends the session.
+async fn close(volume: jfs::Volume, plan: &Plan) -> anyhow::Result<()> {
+    let started = Instant::now();
+    let flushed = volume.vfs().flush_all().await;
+    match flushed {
+        Ok(()) => tracing::info!("flush buffered data in {:?}", started.elapsed()),
+        Err(error) => tracing::error!("flush buffered data in {:?}: {error}", started.elapsed()),
+    }
+    let sid = volume.session_id().unwrap_or(0);
+    tracing::info!("flush session {sid}");
+    volume.close().await.with_context(|| {
+        format!(
+            "close session {sid} of mountpoint \"{}\"",
+            plan.mountpoint.display()
+        )
+    })?;
+    tracing::info!("close session {sid}");
+    Ok(())
+}
+
+/// The signals that matter to a mount.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn listen() -> anyhow::Result<Signals> {
+        let on = |kind| signal(kind).context("cannot listen for signals");
+        Ok(Signals {
+            interrupt: on(SignalKind::interrupt())?,
+            terminate: on(SignalKind::terminate())?,
+            hangup: on(SignalKind::hangup())?,
+        })
+    }
+
+    /// The next one, by name.
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.interrupt.recv() => "interrupt",
+            _ = self.terminate.recv() => "terminated",
+            _ = self.hangup.recv() => "hangup",
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! The library as this program uses it: the volume of a plan, and its FUSE edge.
+
+use crate::plan::Plan;
+use anyhow::Context;
+use jfs_args::address::data_address;
+use jfs_types::Format;
+
+/// Logs what a mount starts with, checks that there is a volume, and answers its name. Used by
+/// the process that starts a daemon; nothing stays open.
+pub(crate) fn introduce(plan: &Plan) -> anyhow::Result<String> {
+    tracing::info!("Meta address: {}", plan.shown_url);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    let mut format = runtime
+        .block_on(jfs::admin::load_format(&plan.url))?
+        .ok_or(jfs::Error::NotFormatted)?;
+    if let Some(bucket) = &plan.open.bucket {
+        format.bucket.clone_from(bucket);
+    }
+    log_data(&format);
+    Ok(format.name)
+}
+
+/// Logs where the data is.
+pub(crate) fn log_data(format: &Format) {
+    tracing::info!(
+        "Data use {}",
+        data_address(&format.storage, &format.bucket, &format.name)
+    );
+}
+
+/// Opens the volume on the current runtime and logs it.
+pub(crate) async fn open(plan: &Plan) -> anyhow::Result<jfs::Volume> {
+    tracing::info!("Meta address: {}", plan.shown_url);
+    let volume = jfs::open(&plan.url, plan.open.clone()).await?;
+    log_data(&volume.format());
+    let version = jfs_types::version::session_version();
+    tracing::info!("JuiceFS version {version}");
+    crate::disk::log_caches(&plan.open, &volume.format().uuid);
+    match volume.session_id() {
+        Some(sid) => tracing::info!("Create session {sid} OK with version: {version}"),
+        None => tracing::info!("Create read-only session OK with version: {version}"),
+    }
+    Ok(volume)
+}
+
+/// Mounts the volume as the plan says.
+pub(crate) fn mount(plan: &Plan, volume: &jfs::Volume) -> anyhow::Result<jfs_fuse::MountHandle> {
+    let name = volume.format().name.clone();
+    tracing::info!(
+        "Mounting volume {name} at \"{}\" ...",
+        plan.mountpoint.display()
+    );
+    let options = jfs_fuse::MountOptions {
+        mountpoint: plan.mountpoint.clone(),
+        fsname: format!("JuiceFS:{name}"),
+        max_fuse_io: plan.max_fuse_io,
+        umask: plan.umask,
+        options: plan.fuse_options.clone(),
+        read_only: volume.read_only(),
+        allow_other: nix::unistd::geteuid().is_root(),
+        runtime: tokio::runtime::Handle::current(),
+    };
+    jfs_fuse::mount(volume.vfs().clone(), options).context("fuse")
+}

@@ -1,0 +1,121 @@
+//! What the program prints and how it exits, for command lines that mount nothing.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn run(dir: &Path, line: &str) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_jfs-mount"))
+        .args(line.split_whitespace())
+        .current_dir(dir)
+        .output()
+        .unwrap()
+}
+
+fn fatal(output: &Output) -> String {
+    let err = String::from_utf8(output.stderr.clone()).unwrap();
+    let messages: Vec<&str> = err
+        .lines()
+        .filter_map(|line| line.split_once(" <FATAL>: "))
+        .map(|(_, rest)| rest.rsplit_once(" [").unwrap().0)
+        .collect();
+    assert_eq!(messages.len(), 1, "one FATAL line in {err:?}");
+    messages[0].to_string()
+}
+
+#[test]
+fn refused_command_lines() {
+    let dir = tempfile::tempdir().unwrap();
+    for (line, want) in [
+        ("a b --bogus", r#"unknown option: "--bogus""#),
+        ("a b --alias x", r#"unknown option: "--alias""#),
+        (
+            "a b --attr-cache abc",
+            r#"invalid value "abc" for flag -attr-cache: parse error"#,
+        ),
+        (
+            "a b --cache-size 1X",
+            r#"Invalid value "1X" for "cache-size": invalid unit"#,
+        ),
+        (
+            "a b --free-space-ratio x",
+            r#"invalid value "x" for flag -free-space-ratio: parse error"#,
+        ),
+        (
+            "a b -d --umask 9",
+            r#"invalid umask "9": not an octal number up to 777"#,
+        ),
+        ("a b --writeback", "--writeback is not supported yet"),
+        ("a b -d --writeback", "--writeback is not supported yet"),
+        ("a b --backup-meta 1h", "--backup-meta is not supported yet"),
+        (
+            "a b --atime-mode relatime",
+            r#"--atime-mode is not supported yet (given "relatime")"#,
+        ),
+        ("a b --enable-xattr", "--enable-xattr is not supported yet"),
+        (
+            "a b --metrics 127.0.0.1:9567",
+            r#"--metrics is not supported yet (given "127.0.0.1:9567")"#,
+        ),
+        ("a b --no-syslog=false", "--no-syslog is not supported yet"),
+        (
+            "a b --no-usage-report=false",
+            "--no-usage-report is not supported yet",
+        ),
+    ] {
+        let output = run(dir.path(), line);
+        assert_eq!(output.status.code(), Some(1), "{line}");
+        assert_eq!(fatal(&output), want, "{line}");
+    }
+    assert!(
+        std::fs::read_dir(dir.path()).unwrap().next().is_none(),
+        "nothing was written"
+    );
+}
+
+#[test]
+fn usage_help_and_version() {
+    let dir = tempfile::tempdir().unwrap();
+    let output = run(dir.path(), "sqlite3://a.db");
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(
+        String::from_utf8(output.stdout).unwrap(),
+        "ERROR: This command requires at least 2 arguments\nUSAGE:\n   juicefs mount [command options] META-URL MOUNTPOINT\n"
+    );
+    let help = String::from_utf8(run(dir.path(), "--help").stdout).unwrap();
+    for want in [
+        "   -d, --background ",
+        "\n   META CACHE\n",
+        "--cache-size value ",
+        "(default: \"100G\")",
+        "upload blocks in background (default: off; not supported yet)",
+        "address to export metrics (default: off; not supported yet)",
+    ] {
+        assert!(help.contains(want), "{want} in {help}");
+    }
+    let version = run(dir.path(), "--version");
+    assert!(version.stdout.starts_with(b"juicefs version 1.4.2+jfs."));
+}
+
+/// A daemon that cannot start must say so where it was called, and must not hang.
+#[test]
+fn a_background_mount_of_no_volume_fails_where_it_was_called() {
+    let dir = tempfile::tempdir().unwrap();
+    let output = run(
+        dir.path(),
+        "-d sqlite3://none.db mnt --log log --cache-dir memory",
+    );
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        fatal(&output).contains("database is not formatted"),
+        "{}",
+        fatal(&output)
+    );
+    let output = run(dir.path(), "sqlite3://none.db mnt --cache-dir memory");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        fatal(&output).contains("database is not formatted"),
+        "{}",
+        fatal(&output)
+    );
+}

@@ -1,0 +1,134 @@
+//! What is mounted, and which processes serve it.
+
+use jfs_args::address::absolute;
+use std::ffi::OsString;
+use std::io;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// File system type of what is mounted at exactly this path; `None` when nothing is.
+pub(crate) fn mounted(point: &Path) -> io::Result<Option<String>> {
+    Ok(find(&std::fs::read("/proc/self/mountinfo")?, point))
+}
+
+/// The last mount at `point` hides earlier ones.
+fn find(mountinfo: &[u8], point: &Path) -> Option<String> {
+    mountinfo
+        .split(|b| *b == b'\n')
+        .filter_map(|line| {
+            let mut fields = line.split(|b| *b == b' ');
+            let place = unescape(fields.nth(4)?);
+            let kind = fields.skip_while(|f| *f != b"-").nth(1)?;
+            (place == point).then(|| String::from_utf8_lossy(kind).into_owned())
+        })
+        .last()
+}
+
+/// The kernel writes blanks and backslashes as `\` and three octal digits.
+fn unescape(text: &[u8]) -> PathBuf {
+    let mut out = Vec::with_capacity(text.len());
+    let mut at = 0;
+    while at < text.len() {
+        let code = (text[at] == b'\\')
+            .then(|| text.get(at + 1..at + 4))
+            .flatten()
+            .and_then(|digits| std::str::from_utf8(digits).ok())
+            .and_then(|digits| u8::from_str_radix(digits, 8).ok());
+        match code {
+            Some(byte) => {
+                out.push(byte);
+                at += 4;
+            }
+            None => {
+                out.push(text[at]);
+                at += 1;
+            }
+        }
+    }
+    PathBuf::from(OsString::from_vec(out))
+}
+
+/// Ids of the running `jfs-mount` processes whose arguments name this mount point.
+pub(crate) fn mount_processes(point: &Path) -> Vec<u32> {
+    let Ok(entries) = std::fs::read_dir("/proc") else {
+        return Vec::new();
+    };
+    entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter(|pid| serves(*pid, point).unwrap_or(false))
+        .collect()
+}
+
+fn serves(pid: u32, point: &Path) -> io::Result<bool> {
+    let proc = PathBuf::from(format!("/proc/{pid}"));
+    let args = std::fs::read(proc.join("cmdline"))?;
+    let mut args = args.split(|b| *b == 0).filter(|a| !a.is_empty());
+    let program = args
+        .next()
+        .map(|p| PathBuf::from(OsString::from_vec(p.to_vec())));
+    if program.as_deref().and_then(Path::file_name) != Some("jfs-mount".as_ref()) {
+        return Ok(false);
+    }
+    let cwd = std::fs::read_link(proc.join("cwd"))?;
+    Ok(args.any(|arg| match std::str::from_utf8(arg) {
+        Ok(text) => absolute(text, &cwd) == point,
+        Err(_) => arg == point.as_os_str().as_bytes(),
+    }))
+}
+
+/// Waits until none of the processes runs any more; answers those that still do after `limit`.
+pub(crate) fn wait_for_exit(pids: &[u32], limit: Duration) -> Vec<u32> {
+    let deadline = Instant::now() + limit;
+    loop {
+        let left: Vec<u32> = pids.iter().copied().filter(|pid| runs(*pid)).collect();
+        if left.is_empty() || Instant::now() >= deadline {
+            return left;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Whether the process is there and not just waiting for its parent to notice its end.
+fn runs(pid: u32) -> bool {
+    let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else {
+        return false;
+    };
+    let state = stat
+        .rsplit(") ")
+        .next()
+        .and_then(|rest| rest.chars().next());
+    !matches!(state, None | Some('Z' | 'X'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TABLE: &[u8] = b"22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw\n\
+        40 22 0:35 / /mnt/a\\040b rw,nosuid - fuse.juicefs JuiceFS:v rw,user_id=0\n\
+        41 22 0:36 / /mnt/x rw master:3 propagate_from:2 - tmpfs tmpfs rw\n\
+        42 41 0:37 / /mnt/x rw - fuse.juicefs JuiceFS:w rw\n";
+
+    #[test]
+    fn the_table_is_read_with_escapes_and_optional_fields() {
+        let kind = |p: &str| find(TABLE, Path::new(p));
+        assert_eq!(kind("/mnt/a b").as_deref(), Some("fuse.juicefs"));
+        assert_eq!(
+            kind("/mnt/x").as_deref(),
+            Some("fuse.juicefs"),
+            "the upper one counts"
+        );
+        assert_eq!(kind("/").as_deref(), Some("ext4"));
+        assert_eq!(kind("/mnt"), None);
+    }
+
+    #[test]
+    fn a_process_that_ended_is_not_waited_for() {
+        assert!(runs(std::process::id()));
+        assert!(wait_for_exit(&[u32::MAX], Duration::from_secs(5)).is_empty());
+        let me = [std::process::id()];
+        assert_eq!(wait_for_exit(&me, Duration::from_millis(1)), me);
+    }
+}

@@ -1,0 +1,53 @@
+//! The only file of this program that talks to the library: volumes by URL.
+
+use anyhow::Context;
+use jfs::admin::{FormatOptions, Status};
+use jfs_args::address;
+use jfs_telemetry::mask_url;
+use jfs_types::Format;
+use serde::Serialize;
+use std::future::Future;
+
+/// Logs the metadata address and returns it in the form to open it with.
+pub(crate) fn announce(given: &str) -> anyhow::Result<String> {
+    let cwd = std::env::current_dir().context("no current directory")?;
+    let shown = if given.contains("://") {
+        given.to_string()
+    } else {
+        format!("redis://{given}")
+    };
+    tracing::info!("Meta address: {}", mask_url(&shown));
+    Ok(address::meta_url(given, &cwd))
+}
+
+/// The setting of a volume; `None` when there is none.
+pub(crate) fn load_format(url: &str) -> anyhow::Result<Option<Format>> {
+    Ok(block_on(jfs::admin::load_format(url))??)
+}
+
+/// Creates or updates a volume; answers what is stored.
+pub(crate) fn format(url: &str, format: Format, options: FormatOptions) -> anyhow::Result<Format> {
+    Ok(block_on(jfs::admin::format(url, format, options))??)
+}
+
+/// State of a volume.
+pub(crate) fn status(url: &str) -> anyhow::Result<Status> {
+    Ok(block_on(jfs::admin::status(url))??)
+}
+
+/// JSON for people, escaped as the reference escapes it.
+pub(crate) fn to_pretty_json(value: &impl Serialize) -> anyhow::Result<String> {
+    let text = serde_json::to_string_pretty(value)?;
+    Ok(text
+        .replace('<', "\\u003c")
+        .replace('>', "\\u003e")
+        .replace('&', "\\u0026"))
+}
+
+fn block_on<F: Future>(future: F) -> anyhow::Result<F::Output> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    Ok(runtime.block_on(future))
+}

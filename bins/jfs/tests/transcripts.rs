@@ -1,0 +1,307 @@
+//! What the program prints and how it exits, for command lines that need no volume. Each case was
+//! compared with JuiceFS 1.4.2 where that has one.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn jfs(line: &str) -> Output {
+    run(env!("CARGO_BIN_EXE_jfs").as_ref(), line)
+}
+
+fn run(program: &Path, line: &str) -> Output {
+    // A directory of its own, so that a mistake writes nothing that matters.
+    let dir = tempfile::tempdir().unwrap();
+    Command::new(program)
+        .args(line.split_whitespace())
+        .current_dir(dir.path())
+        .output()
+        .unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// The message of the only FATAL line on standard error.
+fn fatal(output: &Output) -> String {
+    let err = text(&output.stderr);
+    let messages: Vec<String> = err
+        .lines()
+        .filter_map(|line| line.split_once(" <FATAL>: "))
+        .map(|(_, rest)| rest.rsplit_once(" [").unwrap().0.to_string())
+        .collect();
+    assert_eq!(messages.len(), 1, "one FATAL line in {err:?}");
+    messages[0].clone()
+}
+
+#[test]
+fn refused_command_lines() {
+    for (line, want) in [
+        ("format a b --bogus", r#"unknown option: "--bogus""#),
+        ("format a b -buck x", r#"unknown option: "-buck""#),
+        ("format -- a b", r#"unknown option: "--""#),
+        (
+            "format a b --trash-days 1.5",
+            r#"invalid value "1.5" for flag -trash-days: parse error"#,
+        ),
+        (
+            "format a b -trash-days=x",
+            r#"invalid value "x" for flag -trash-days: parse error"#,
+        ),
+        (
+            "format a b --force=maybe",
+            r#"invalid boolean value "maybe" for -force: parse error"#,
+        ),
+        (
+            "format a b --block-size 4X",
+            r#"Invalid value "4X" for "block-size": invalid unit"#,
+        ),
+        ("format a b --bucket", r#"option "--bucket" requires value"#),
+        (
+            "--force format a b",
+            "flag provided but not defined: -force",
+        ),
+        (
+            "status a --log-level loud",
+            r#"invalid value "loud" for flag -log-level: parse error"#,
+        ),
+        // Functions that are not there yet.
+        (
+            "format a b --storage s3",
+            r#"--storage is not supported yet (given "s3")"#,
+        ),
+        (
+            "format a b --secret-key hush",
+            "--secret-key is not supported yet",
+        ),
+        (
+            "format a b --encrypt-rsa-key k.pem",
+            r#"--encrypt-rsa-key is not supported yet (given "k.pem")"#,
+        ),
+        (
+            "format a b --encrypt-algo sm4gcm",
+            r#"--encrypt-algo is not supported yet (given "sm4gcm")"#,
+        ),
+        (
+            "format a b --enable-acl",
+            "--enable-acl is not supported yet",
+        ),
+        (
+            "format a b --hash-prefix",
+            "--hash-prefix is not supported yet",
+        ),
+        ("format a b --shards 4", "--shards is not supported yet"),
+        ("status a --session 1", "--session is not supported yet"),
+        ("status a -m", "--more is not supported yet"),
+        ("umount /x --flush", "--flush is not supported yet"),
+        (
+            "status a --pyroscope http://p",
+            r#"--pyroscope is not supported yet (given "http://p")"#,
+        ),
+        (
+            "status a --no-agent=false",
+            "--no-agent is not supported yet",
+        ),
+    ] {
+        let output = jfs(line);
+        assert_eq!(output.status.code(), Some(1), "{line}");
+        assert_eq!(fatal(&output), want, "{line}");
+        assert_eq!(text(&output.stdout), "", "{line}");
+    }
+}
+
+#[test]
+fn a_secret_is_never_shown_again() {
+    for line in [
+        "format redis://u:hush@h/1 Bad",
+        "format a b --secret-key hush",
+        "format a b --access-key hush --session-token hush",
+    ] {
+        let output = jfs(line);
+        assert_eq!(output.status.code(), Some(1), "{line}");
+        let shown = text(&output.stderr) + &text(&output.stdout);
+        assert!(!shown.contains("hush"), "{line}: {shown}");
+    }
+}
+
+#[test]
+fn the_wrong_number_of_arguments_shows_the_usage() {
+    for (line, want) in [
+        (
+            "format",
+            "ERROR: This command requires at least 2 arguments\nUSAGE:\n   juicefs format [command options] META-URL NAME\n",
+        ),
+        (
+            "format a b c",
+            "ERROR: This command accept at most 2 arguments but got [a b c]\nUSAGE:\n   juicefs format [command options] META-URL NAME\n",
+        ),
+        (
+            "status -q",
+            "ERROR: This command requires at least 1 arguments\nUSAGE:\n   juicefs status [command options] META-URL\n",
+        ),
+        (
+            "umount",
+            "ERROR: This command requires at least 1 arguments\nUSAGE:\n   juicefs umount [command options] MOUNTPOINT\n",
+        ),
+    ] {
+        let output = jfs(line);
+        assert_eq!(
+            (output.status.code(), text(&output.stdout).as_str()),
+            (Some(1), want),
+            "{line}"
+        );
+    }
+}
+
+#[test]
+fn unknown_commands_exit_with_3_and_later_ones_are_refused_by_name() {
+    for name in ["foo", "help", "sqlite3://a.db", "formats", "Format"] {
+        let output = jfs(name);
+        assert_eq!(output.status.code(), Some(3), "{name}");
+        assert_eq!(
+            text(&output.stderr),
+            format!("No help topic for '{name}'\n")
+        );
+    }
+    for name in [
+        "config",
+        "quota",
+        "destroy",
+        "gc",
+        "fsck",
+        "restore",
+        "dump",
+        "load",
+        "tier",
+        "changelog",
+        "stats",
+        "profile",
+        "info",
+        "debug",
+        "summary",
+        "gateway",
+        "webdav",
+        "bench",
+        "objbench",
+        "mdtest",
+        "warmup",
+        "rmr",
+        "sync",
+        "clone",
+        "compact",
+    ] {
+        let output = jfs(&format!("{name} --help a b"));
+        assert_eq!(output.status.code(), Some(1), "{name}");
+        assert_eq!(fatal(&output), format!("{name} is not supported yet"));
+    }
+}
+
+#[test]
+fn version_and_help() {
+    let version = format!(
+        "juicefs version {}\n",
+        jfs_types::version::session_version()
+    );
+    assert!(version.starts_with("juicefs version 1.4.2+"), "{version}");
+    for line in [
+        "version",
+        "version x y",
+        "--version",
+        "-V",
+        "-q -V",
+        "format --version",
+        "--no-agent version",
+    ] {
+        let output = jfs(line);
+        assert_eq!(
+            (output.status.code(), text(&output.stdout)),
+            (Some(0), version.clone()),
+            "{line}"
+        );
+        assert_eq!(text(&output.stderr), "", "{line}");
+    }
+    for line in ["", "-h", "--help format", "-q"] {
+        let output = jfs(line);
+        let out = text(&output.stdout);
+        assert_eq!(output.status.code(), Some(0), "{line}");
+        assert!(
+            out.contains("     format   Format a volume\n") || out.contains("     format  "),
+            "{out}"
+        );
+        assert!(out.contains("GLOBAL OPTIONS:\n"), "{out}");
+    }
+    for line in ["format --help", "format -h a", "-q format a b c -h"] {
+        let out = text(&jfs(line).stdout);
+        assert!(
+            out.starts_with("NAME:\n   juicefs format - Format a volume\n"),
+            "{line}: {out}"
+        );
+        assert!(out.contains("--block-size value"), "{line}: {out}");
+        assert!(
+            out.contains("size of block in KiB (default: \"4M\")"),
+            "{line}: {out}"
+        );
+        assert!(
+            out.contains("enable POSIX ACL (default: off; not supported yet)"),
+            "{line}: {out}"
+        );
+    }
+}
+
+#[test]
+fn umount_of_what_is_not_mounted_fails() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().canonicalize().unwrap().display().to_string();
+    for line in [format!("umount {path}"), format!("umount -f {path}/")] {
+        let output = jfs(&line);
+        assert_eq!(output.status.code(), Some(1), "{line}");
+        assert!(
+            fatal(&output).ends_with(": not mounted"),
+            "{line}: {}",
+            fatal(&output)
+        );
+    }
+    let output = jfs("umount /nonexistent/x");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        fatal(&output).contains("No such file or directory"),
+        "{}",
+        fatal(&output)
+    );
+    // What is no volume stays mounted.
+    let output = jfs("umount /proc");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        fatal(&output).contains("a mount of type proc"),
+        "{}",
+        fatal(&output)
+    );
+}
+
+#[test]
+fn mount_is_handed_to_the_program_beside_this_one() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    let dir = tempfile::tempdir().unwrap();
+    let place = dir.path().join("bin");
+    std::fs::create_dir(&place).unwrap();
+    std::fs::copy(env!("CARGO_BIN_EXE_jfs"), place.join("jfs")).unwrap();
+    // Called through a link named juicefs, as scripts do.
+    let link = dir.path().join("juicefs");
+    symlink(place.join("jfs"), &link).unwrap();
+    let missing = run(&link, "mount a b");
+    assert_eq!(missing.status.code(), Some(1));
+    assert!(
+        fatal(&missing).contains("jfs-mount, which belongs beside jfs"),
+        "{}",
+        fatal(&missing)
+    );
+
+    let helper = place.join("jfs-mount");
+    std::fs::write(&helper, "#!/bin/sh\necho \"$@\"\nexit 7\n").unwrap();
+    std::fs::set_permissions(&helper, PermissionsExt::from_mode(0o755)).unwrap();
+    let output = run(&link, "--log-id x mount -d a b --writeback");
+    assert_eq!(output.status.code(), Some(7));
+    assert_eq!(text(&output.stdout), "--log-id x -d a b --writeback\n");
+    assert_eq!(run(&link, "foo").status.code(), Some(3));
+}

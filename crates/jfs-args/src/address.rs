@@ -1,0 +1,90 @@
+//! Addresses and paths as users write them, brought into the form that programs use: a daemon
+//! changes its directory, so nothing relative may stay.
+
+use std::path::{Component, Path, PathBuf};
+
+/// The metadata URL with its scheme (Redis when there is none) and, for a database in a file, with
+/// the file's absolute path.
+pub fn meta_url(url: &str, cwd: &Path) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return format!("redis://{url}");
+    };
+    if scheme != "sqlite3" || rest.starts_with([':', '/']) || rest.starts_with("file:") {
+        return url.to_string();
+    }
+    let (path, query) = match rest.split_once('?') {
+        Some((path, query)) => (path, format!("?{query}")),
+        None => (rest, String::new()),
+    };
+    if path.is_empty() {
+        return url.to_string();
+    }
+    format!("{scheme}://{}{query}", absolute(path, cwd).display())
+}
+
+/// The path from the root, without `.` and with `..` resolved by name; links are not followed.
+pub fn absolute(path: &str, cwd: &Path) -> PathBuf {
+    let mut out = PathBuf::new();
+    for part in cwd.join(path).components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                out.pop();
+            }
+            part => out.push(part),
+        }
+    }
+    out
+}
+
+/// The bucket of file storage as the setting holds it: an absolute directory that ends in `/`.
+pub fn file_bucket(bucket: &str, cwd: &Path) -> String {
+    let path = absolute(bucket, cwd).display().to_string();
+    if path.ends_with('/') {
+        path
+    } else {
+        format!("{path}/")
+    }
+}
+
+/// Where a volume's data is, as the log shows it.
+pub fn data_address(storage: &str, bucket: &str, name: &str) -> String {
+    let slash = if bucket.ends_with('/') { "" } else { "/" };
+    let bucket = bucket.split_once("://").map_or(bucket, |(_, rest)| rest);
+    format!("{storage}://{bucket}{slash}{name}/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metadata_urls_get_a_scheme_and_an_absolute_file() {
+        let cwd = Path::new("/home/u");
+        for (url, want) in [
+            ("127.0.0.1:6379/1", "redis://127.0.0.1:6379/1"),
+            ("redis://h/1", "redis://h/1"),
+            ("sqlite3://a.db", "sqlite3:///home/u/a.db"),
+            ("sqlite3://./d/../a.db?x=1", "sqlite3:///home/u/a.db?x=1"),
+            ("sqlite3:///data/a.db", "sqlite3:///data/a.db"),
+            ("sqlite3://:memory:", "sqlite3://:memory:"),
+            ("memkv://x", "memkv://x"),
+        ] {
+            assert_eq!(meta_url(url, cwd), want, "{url}");
+        }
+    }
+
+    #[test]
+    fn buckets_and_data_addresses() {
+        let cwd = Path::new("/home/u");
+        assert_eq!(file_bucket("/var/jfs", cwd), "/var/jfs/");
+        assert_eq!(file_bucket("b/../c/", cwd), "/home/u/c/");
+        assert_eq!(file_bucket("", cwd), "/home/u/");
+        assert_eq!(file_bucket("/", cwd), "/");
+        assert_eq!(
+            data_address("file", "/var/jfs/", "vol"),
+            "file:///var/jfs/vol/"
+        );
+        assert_eq!(data_address("mem", "", "vol"), "mem:///vol/");
+    }
+}
