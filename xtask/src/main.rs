@@ -1,2 +1,56 @@
-//! Build chores: checks, private servers, benchmarks.
-fn main() {}
+//! Build chores: `cargo xtask COMMAND`. One file per command; CI runs what a developer runs.
+//!
+//! Nothing here is shipped, and nothing that a user needs lives here.
+
+mod bench;
+mod ci;
+mod deny;
+mod house;
+mod services;
+mod step;
+mod test;
+mod tidy;
+
+use anyhow::{Result, bail};
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+usage: cargo xtask COMMAND
+
+  ci                    everything CI runs: fmt, tidy, clippy, build, test, example, deny
+  test [ARGS]           build the binaries, then cargo test --workspace ARGS
+  tidy                  the rules of this repository that a machine can check
+  deny                  licences, bans and sources of all dependencies
+  bench run|compare|check ARGS
+                        the side-by-side benchmark; see bench/README.md
+  services up|down      a private Redis that outlives the command; state in .services/
+";
+
+fn main() -> ExitCode {
+    match command() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn command() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["ci"] => ci::run(),
+        ["test", rest @ ..] => test::run(rest),
+        ["tidy"] => tidy::run(),
+        ["deny"] => deny::run(),
+        ["bench", rest @ ..] => bench::run(rest),
+        ["services", "up"] => services::up(),
+        ["services", "down"] => services::down(),
+        [] | ["help" | "--help" | "-h"] => {
+            print!("{USAGE}");
+            Ok(())
+        }
+        other => bail!("unknown command {:?}\n{USAGE}", other.join(" ")),
+    }
+}

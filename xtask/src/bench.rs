@@ -1,0 +1,94 @@
+//! The side-by-side benchmark: builds what is compared, then hands over to `bench/bench.py`.
+
+use crate::house;
+use crate::step::{cargo, run as run_program};
+use anyhow::{Context, Result, bail};
+use jfs_testkit::Reference;
+use std::path::PathBuf;
+use std::process::Command;
+
+const PASSTHROUGH_SOURCE: &str = "/usr/share/doc/libfuse3-dev/examples/passthrough_ll.c";
+
+pub(crate) fn run(arguments: &[&str]) -> Result<()> {
+    let mut python = Command::new("python3");
+    python.arg("bench/bench.py").args(arguments);
+    if arguments.first() == Some(&"run") {
+        prepare(&mut python, &targets(arguments))?;
+    }
+    run_program(&mut python)
+}
+
+/// Builds or finds the programs of `targets` and names them to the harness by variables. A variable that
+/// the caller has set stays.
+fn prepare(python: &mut Command, targets: &[&str]) -> Result<()> {
+    let wanted = |prefix: &str| targets.iter().any(|t| t.starts_with(prefix));
+    let unset = |name: &str| std::env::var_os(name).is_none();
+    if wanted("jfs-") && unset("JFS_BIN") {
+        cargo(&[
+            "build",
+            "--locked",
+            "--release",
+            "-p",
+            "jfs-cli",
+            "-p",
+            "jfs-mount",
+        ])?;
+        python.env("JFS_BIN", house::target_dir().join("release/jfs"));
+    }
+    if wanted("juicefs-") && unset("JUICEFS_BIN") {
+        python.env("JUICEFS_BIN", Reference::find()?.program());
+    }
+    if targets.contains(&"passthrough-ll") && unset("PASSTHROUGH_LL_BIN") {
+        python.env("PASSTHROUGH_LL_BIN", passthrough_ll()?);
+    }
+    Ok(())
+}
+
+/// The value of `-t`, `--targets` or `--targets=`.
+fn targets<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
+    let after_flag = arguments
+        .windows(2)
+        .find(|w| matches!(w[0], "-t" | "--targets"))
+        .map(|w| w[1]);
+    let list = after_flag.or_else(|| arguments.iter().find_map(|a| a.strip_prefix("--targets=")));
+    list.map(|list| list.split(',').collect())
+        .unwrap_or_default()
+}
+
+/// Compiles the example that Debian ships as source, once.
+fn passthrough_ll() -> Result<PathBuf> {
+    let program = house::target_dir().join("passthrough_ll");
+    if program.is_file() {
+        return Ok(program);
+    }
+    if !std::path::Path::new(PASSTHROUGH_SOURCE).is_file() {
+        bail!("{PASSTHROUGH_SOURCE} is missing: apt-get install libfuse3-dev");
+    }
+    let mut pkg_config = Command::new("pkg-config");
+    let flags = pkg_config.args(["--cflags", "--libs", "fuse3"]).output();
+    let flags = flags.context("pkg-config is not installed: apt-get install pkg-config")?;
+    let flags = String::from_utf8(flags.stdout)?;
+    let mut gcc = Command::new("gcc");
+    gcc.args(["-O2", "-D_FILE_OFFSET_BITS=64", "-o"])
+        .arg(&program)
+        .arg(PASSTHROUGH_SOURCE);
+    run_program(gcc.args(flags.split_whitespace()))?;
+    Ok(program)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::targets;
+
+    #[test]
+    fn targets_are_found_in_any_spelling() {
+        for line in [
+            &["run", "-t", "a,b", "-r", "3"][..],
+            &["run", "--targets=a,b"],
+            &["--targets", "a,b"],
+        ] {
+            assert_eq!(targets(line), ["a", "b"]);
+        }
+        assert!(targets(&["run"]).is_empty());
+    }
+}

@@ -1,0 +1,31 @@
+//! What CI runs, in the order that fails soonest.
+//!
+//! One profile and one feature set throughout: each dependency is compiled once and checked once.
+
+use crate::step::{cargo, timed};
+use crate::{deny, test, tidy};
+use anyhow::Result;
+
+pub(crate) fn run() -> Result<()> {
+    timed("total", || {
+        timed("fmt", || cargo(&["fmt", "--all", "--check"]))?;
+        timed("tidy", tidy::run)?;
+        timed("clippy", || {
+            cargo(&[
+                "clippy",
+                "--workspace",
+                "--all-targets",
+                "--locked",
+                "--",
+                "-D",
+                "warnings",
+            ])
+        })?;
+        timed("build", test::build)?;
+        timed("test", || cargo(&["test", "--workspace", "--locked"]))?;
+        timed("example", || {
+            cargo(&["run", "--locked", "-p", "jfs", "--example", "embed"])
+        })?;
+        timed("deny", deny::run)
+    })
+}

@@ -1,0 +1,85 @@
+//! Reading member manifests, as far as the rules need: names, dependencies, where versions come from.
+
+use super::Tree;
+use anyhow::{Context, Result};
+use std::path::PathBuf;
+
+/// One member of the workspace.
+pub(super) struct Manifest {
+    pub(super) path: PathBuf,
+    pub(super) name: String,
+    pub(super) dependencies: Vec<Dependency>,
+    inherits_lints: bool,
+}
+
+pub(super) struct Dependency {
+    pub(super) name: String,
+    pub(super) dev: bool,
+    inherits: bool,
+}
+
+/// All members, which are the manifests below the top one.
+pub(super) fn read_all(tree: &Tree) -> Result<Vec<Manifest>> {
+    let manifests = tree.with_extension("toml").filter(|(path, _)| {
+        path.file_name().is_some_and(|n| n == "Cargo.toml") && path.components().count() > 1
+    });
+    manifests
+        .map(|(path, text)| {
+            parse(path.to_owned(), text).with_context(|| format!("{}: no name", path.display()))
+        })
+        .collect()
+}
+
+/// Lints are inherited, and every version is in the workspace's own table.
+pub(super) fn check(manifests: &[Manifest]) -> Vec<String> {
+    let mut violations = Vec::new();
+    for manifest in manifests {
+        let path = manifest.path.display();
+        if !manifest.inherits_lints {
+            violations.push(format!("{path}: [lints] workspace = true is missing"));
+        }
+        let own = manifest.dependencies.iter().filter(|d| !d.inherits);
+        violations.extend(own.map(|dependency| {
+            format!(
+                "{path}: {}: versions belong into the workspace's Cargo.toml",
+                dependency.name
+            )
+        }));
+    }
+    violations
+}
+
+fn parse(path: PathBuf, text: &str) -> Option<Manifest> {
+    let mut manifest = Manifest {
+        path,
+        name: String::new(),
+        dependencies: Vec::new(),
+        inherits_lints: false,
+    };
+    let mut table = String::new();
+    for line in text
+        .lines()
+        .map(str::trim)
+        .filter(|l| !l.is_empty() && !l.starts_with('#'))
+    {
+        if let Some(name) = line.strip_prefix('[') {
+            table = name.trim_end_matches(']').trim_matches('[').to_owned();
+            continue;
+        }
+        let Some((key, value)) = line.split_once('=') else {
+            continue;
+        };
+        let (key, value) = (key.trim(), value.trim());
+        match table.as_str() {
+            "package" if key == "name" => manifest.name = value.trim_matches('"').to_owned(),
+            "lints" => manifest.inherits_lints |= key == "workspace" && value == "true",
+            t if t.ends_with("dependencies") => manifest.dependencies.push(Dependency {
+                name: key.split('.').next().unwrap_or(key).to_owned(),
+                dev: t.ends_with("dev-dependencies"),
+                inherits: key.ends_with(".workspace") || value.contains("workspace = true"),
+            }),
+            _ => {}
+        }
+    }
+    (!manifest.name.is_empty()).then_some(manifest)
+}
