@@ -10,6 +10,7 @@ pub mod faulty;
 pub mod problems;
 pub mod rng;
 pub mod run;
+pub mod steps;
 pub mod text;
 pub mod volume;
 

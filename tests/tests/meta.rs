@@ -14,4 +14,5 @@ mod meta {
     mod same;
     mod sessions;
     mod trash;
+    mod trips;
 }

@@ -240,12 +240,14 @@ async fn crossing_renames_make_no_circle(kind: Kind) {
     for seed in 0..if kind == Kind::Memory { 100 } else { 30 } {
         let v = Volume::new(kind, 0).await;
         let clients = clients(&v, 2, seed).await;
-        let (x, y) = (clients[0].dir(Ino::ROOT, b"x").await, clients[0].dir(Ino::ROOT, b"y").await);
-        // Deeper than one level, so that the climb crosses inodes that neither rename writes.
+        // From different directories and deeper than one level, so that nothing but the climb makes
+        // the two meet.
+        let (p, q) = (clients[0].dir(Ino::ROOT, b"p").await, clients[0].dir(Ino::ROOT, b"q").await);
+        let (x, y) = (clients[0].dir(p, b"x").await, clients[0].dir(q, b"y").await);
         let (x2, y2) = (clients[0].dir(x, b"deep").await, clients[0].dir(y, b"deep").await);
         let (a, b) = (clients[0].meta.clone(), clients[1].meta.clone());
-        let first = tokio::spawn(async move { a.rename(&root(), (Ino::ROOT, b"x"), (y2, b"in"), 0).await.map(|_| ()) });
-        let second = tokio::spawn(async move { b.rename(&root(), (Ino::ROOT, b"y"), (x2, b"in"), 0).await.map(|_| ()) });
+        let first = tokio::spawn(async move { a.rename(&root(), (p, b"x"), (y2, b"in"), 0).await.map(|_| ()) });
+        let second = tokio::spawn(async move { b.rename(&root(), (q, b"y"), (x2, b"in"), 0).await.map(|_| ()) });
         let (first, second) = (first.await.unwrap(), second.await.unwrap());
         let census = v.census().await;
         let problems = census.problems(true);
@@ -262,7 +264,7 @@ async fn crossing_renames_make_no_circle(kind: Kind) {
 /// A create, a link and a rename into a directory race with its removal.
 async fn nothing_is_created_in_a_removed_directory(kind: Kind) {
     let mut removed = 0;
-    for seed in 0..if kind == Kind::Memory { 120 } else { 36 } {
+    for seed in 0..if kind == Kind::Memory { 240 } else { 40 } {
         for trash_days in [0, 1] {
             let v = Volume::new(kind, trash_days).await;
             let clients = clients(&v, 2, seed).await;
@@ -282,7 +284,7 @@ async fn nothing_is_created_in_a_removed_directory(kind: Kind) {
                 }
             });
             let remove = tokio::spawn(async move {
-                match seed % 3 {
+                match seed / 4 % 2 {
                     // A rename over it removes it as well.
                     0 => b.rename(&root(), (Ino::ROOT, b"over"), (Ino::ROOT, b"d"), 0).await.map(|_| ()),
                     _ => b.rmdir(&root(), Ino::ROOT, b"d").await,

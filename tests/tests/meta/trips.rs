@@ -1,0 +1,156 @@
+//! Round trips per metadata operation, as the engines count them (on SQL: statements). The tables of
+//! docs/ARCHITECTURE.md are printed by `cargo test -p jfs-tests --test meta trips -- --nocapture`.
+
+use jfs_meta::trips::Trip;
+use jfs_meta::engine::DirCursor;
+use jfs_tests::volume::{root, slice};
+use jfs_tests::{Client, Kind, Volume};
+use jfs_types::*;
+
+/// Operations of a kind; the first one may refill ids.
+const REPEATS: usize = 20;
+
+/// Name, most round trips to Redis, most statements on SQLite.
+const LIMITS: [(&str, usize, usize); 22] = [
+    ("lookup", 1, 1),
+    ("lookup, missing", 1, 1),
+    ("getattr", 1, 1),
+    ("create", 2, 9),
+    ("mkdir", 2, 10),
+    ("symlink", 2, 10),
+    ("link", 2, 9),
+    ("setattr", 2, 5),
+    ("open", 1, 1),
+    ("close", 0, 0),
+    ("read chunk", 1, 1),
+    ("write chunk", 2, 7),
+    ("truncate", 2, 6),
+    ("readlink", 1, 2),
+    ("readdir, 100 names", 1, 1),
+    ("rename", 3, 12),
+    ("rename over a file", 3, 16),
+    ("rename of a directory", 3, 12),
+    ("unlink", 3, 12),
+    ("unlink to the trash", 3, 12),
+    ("rmdir", 3, 13),
+    ("statfs", 1, 2),
+];
+
+#[test]
+fn on_every_engine() {
+    for kind in Kind::ALL {
+        jfs_tests::run(kind, table);
+    }
+}
+
+async fn table(kind: Kind) {
+    let mut lines = String::new();
+    for (name, redis, sqlite) in LIMITS {
+        let limit = match kind {
+            Kind::Memory => redis.max(sqlite),
+        };
+        let (most, what) = measure(kind, name).await;
+        lines += &format!("| {name} | {most} | {} |\n", what.join(", "));
+        assert!(most <= limit, "{name} on {kind:?}: {most} round trips, {limit} allowed: {what:#?}");
+    }
+    println!("\n{kind:?}\n\n| operation | round trips | what is sent |\n|---|---|---|\n{lines}");
+}
+
+/// The most round trips that one of the operations 2 to 20 waits for, and what they are.
+async fn measure(kind: Kind, name: &str) -> (usize, Vec<String>) {
+    let v = Volume::new(kind, i64::from(name.contains("trash"))).await;
+    let engine = v.db.connect().await;
+    let c = v.client_over(engine.clone()).await;
+    let dir = c.dir(Ino::ROOT, b"dir").await;
+    let other = c.dir(Ino::ROOT, b"other").await;
+    let inodes = prepare(&c, name, dir, other).await;
+    c.new_slice_id().await.unwrap();
+    v.flush().await;
+    v.tick();
+    let mut most: (usize, Vec<String>) = (0, Vec::new());
+    for n in 0..REPEATS {
+        engine.trips().enable(true);
+        engine.trips().take();
+        perform(&c, name, n, dir, other, &inodes).await;
+        engine.trips().enable(false);
+        let trips: Vec<Trip> = engine.trips().take().into_iter().filter(|t| t.operation != "background").collect();
+        if n > 0 && (trips.len() > most.0 || most.1.is_empty()) {
+            most = (trips.len(), trips.into_iter().map(|t| t.what).collect());
+        }
+    }
+    v.verify().await;
+    most
+}
+
+fn file(n: usize) -> Vec<u8> {
+    format!("name-{n}").into_bytes()
+}
+
+/// What the operations need: files, or directories, or links.
+async fn prepare(c: &Client, name: &str, dir: Ino, other: Ino) -> Vec<Ino> {
+    let mut inodes = Vec::new();
+    for n in 0..REPEATS {
+        let made = match name {
+            "create" | "mkdir" | "symlink" | "statfs" | "lookup, missing" => continue,
+            "rmdir" | "rename of a directory" => c.dir(dir, &file(n)).await,
+            "readlink" => c.symlink(&root(), dir, &file(n), b"t").await.unwrap().0,
+            _ => c.touch(dir, &file(n)).await.unwrap(),
+        };
+        if ["unlink", "read chunk", "truncate"].contains(&name) {
+            c.put_slice(made, 0, 0, 4096).await.unwrap();
+        }
+        if name == "close" {
+            c.open(&root(), made, 0).await.unwrap();
+        }
+        if name == "rename over a file" {
+            c.touch(other, &file(n)).await.unwrap();
+        }
+        inodes.push(made);
+    }
+    if name == "readdir, 100 names" {
+        for n in REPEATS..99 {
+            c.touch(dir, &file(n)).await.unwrap();
+        }
+    }
+    if name == "unlink to the trash" {
+        c.touch(dir, b"first").await.unwrap();
+        c.unlink(&root(), dir, b"first").await.unwrap();
+    }
+    inodes
+}
+
+async fn perform(c: &Client, name: &str, n: usize, dir: Ino, other: Ino, inodes: &[Ino]) {
+    let me = root();
+    let ino = inodes.get(n).copied().unwrap_or(dir);
+    let file = file(n);
+    match name {
+        "lookup" => drop(c.lookup(&me, dir, &file).await.unwrap()),
+        "lookup, missing" => assert_eq!(c.lookup(&me, dir, &file).await.map(|_| ()), Err(Errno::ENOENT)),
+        "getattr" => drop(c.getattr(ino).await.unwrap()),
+        "create" => drop(c.create(&me, dir, &file, 0o644, 0).await.unwrap()),
+        "mkdir" => drop(c.mkdir(&me, dir, &file, 0o755, 0).await.unwrap()),
+        "symlink" => drop(c.symlink(&me, dir, &file, b"target").await.unwrap()),
+        "link" => drop(c.link(&me, ino, dir, format!("link-{n}").as_bytes()).await.unwrap()),
+        "setattr" => {
+            let set = jfs_meta::SetAttr { mode: Some(0o600), ..Default::default() };
+            c.setattr(&me, ino, &set).await.unwrap();
+        }
+        "open" => drop(c.open(&me, ino, 0).await.unwrap()),
+        "close" => assert_eq!(c.close(ino), None),
+        "read chunk" => drop(c.read_chunk(ino, 0).await.unwrap()),
+        "write chunk" => drop(c.write_chunk(ino, 0, slice(5000 + n as u64, 0, 4096), c.now()).await.unwrap()),
+        "truncate" => drop(c.truncate(&me, ino, 10).await.unwrap()),
+        "readlink" => drop(c.readlink(ino).await.unwrap()),
+        "readdir, 100 names" => {
+            let page = c.readdir(&me, dir, &DirCursor::Start, true).await.unwrap();
+            assert_eq!((page.entries.len(), page.next), (99, None));
+        }
+        "rename" | "rename over a file" | "rename of a directory" => {
+            c.rename(&me, (dir, &file), (other, &file), 0).await.unwrap();
+        }
+        "unlink" | "unlink to the trash" => c.unlink(&me, dir, &file).await.unwrap(),
+        "rmdir" => c.rmdir(&me, dir, &file).await.unwrap(),
+        "statfs" => drop(c.statfs().await.unwrap()),
+        other => panic!("no such operation: {other}"),
+    }
+}
