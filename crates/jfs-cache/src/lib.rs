@@ -1,1 +1,17 @@
-//! Block cache in memory and on disk, in the shared directory layout.
+//! Block cache: recently used blocks in memory and on disk.
+//!
+//! Knows block keys, not slices or inodes. Blocks never change, so nothing here is ever stale. The
+//! directory layout is shared with the reference client (docs/FORMAT.md, local cache directory).
+
+mod cache;
+mod checksum;
+mod disk;
+mod fds;
+mod key;
+mod memory;
+mod stats;
+
+pub use cache::{BlockCache, CacheConfig, CacheError};
+pub use checksum::Checksum;
+pub use key::BlockKey;
+pub use stats::CacheStats;

@@ -40,10 +40,20 @@ impl TripLog {
         if !self.enabled.load(Ordering::Relaxed) {
             return;
         }
-        let operation = OPERATION.try_with(|op| *op).unwrap_or("background");
+        self.push(current(), what());
+    }
+
+    /// As [`TripLog::record`], from a thread that works for the operation `operation`.
+    pub fn record_for(&self, operation: &'static str, what: impl FnOnce() -> String) {
+        if self.enabled.load(Ordering::Relaxed) {
+            self.push(operation, what());
+        }
+    }
+
+    fn push(&self, operation: &'static str, what: String) {
         let mut trips = self.trips.lock();
         if trips.len() < LOG_MAX {
-            trips.push(Trip { operation, what: what() });
+            trips.push(Trip { operation, what });
         }
     }
 

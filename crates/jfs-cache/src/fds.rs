@@ -1,0 +1,152 @@
+//! Open block files: descriptors and which of their pieces are known to be good.
+
+use crate::checksum::{PIECE, matches, sums_len};
+use crate::{BlockKey, Checksum};
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Descriptors kept open.
+const OPEN_MAX: usize = 256;
+
+/// A block file that was opened and measured.
+pub(crate) struct BlockFile {
+    file: File,
+    size: usize,
+    /// The checksums behind the data; empty when there are none.
+    sums: Vec<u8>,
+    /// One bit per piece that was verified through this descriptor (a block is at most 16 MiB, 512
+    /// pieces). Once verified, the page cache is trusted until the descriptor is closed.
+    verified: [AtomicU64; 8],
+}
+
+/// Why a read from a block file did not happen.
+#[derive(Debug)]
+pub(crate) enum Miss {
+    /// It would have to wait for the disk.
+    WouldBlock,
+    /// The file is damaged or gone.
+    Bad,
+}
+
+impl BlockFile {
+    pub(crate) fn open(path: &std::path::Path, key: &BlockKey, level: Checksum) -> Result<BlockFile, Miss> {
+        let file = File::open(path).map_err(|_| Miss::Bad)?;
+        let len = file.metadata().map_err(|_| Miss::Bad)?.len() as usize;
+        let size = key.size as usize;
+        let extra = len.checked_sub(size).ok_or(Miss::Bad)?;
+        let mut sums = Vec::new();
+        if extra > 0 && extra.is_multiple_of(4) {
+            if extra < sums_len(size) {
+                return Err(Miss::Bad);
+            }
+            if level != Checksum::None {
+                sums = vec![0; sums_len(size)];
+                read_exact(&file, &mut sums, size, false)?;
+            }
+        }
+        Ok(BlockFile { file, size, sums, verified: Default::default() })
+    }
+
+    /// Fills `out` from offset `off`. With `nowait` only from the page cache.
+    pub(crate) fn read(&self, off: usize, out: &mut [u8], level: Checksum, nowait: bool) -> Result<(), Miss> {
+        let end = off + out.len();
+        if end > self.size {
+            return Err(Miss::Bad);
+        }
+        let pieces = off / PIECE..end.div_ceil(PIECE);
+        let check = !self.sums.is_empty()
+            && match level {
+                Checksum::None => false,
+                Checksum::Full => out.len() == self.size,
+                Checksum::Shrink | Checksum::Extend => true,
+            };
+        if !check || pieces.clone().all(|p| self.is_verified(p)) {
+            return read_exact(&self.file, out, off, nowait);
+        }
+        let mut buffer = vec![0; PIECE];
+        for piece in pieces {
+            let start = piece * PIECE;
+            let stop = (start + PIECE).min(self.size);
+            let inside = start >= off && stop <= end;
+            let (from, to) = (start.max(off), stop.min(end));
+            if self.is_verified(piece) || (level == Checksum::Shrink && !inside) {
+                read_exact(&self.file, &mut out[from - off..to - off], from, nowait)?;
+                continue;
+            }
+            let data = &mut buffer[..stop - start];
+            read_exact(&self.file, data, start, nowait)?;
+            let stored = &self.sums[piece * 4..piece * 4 + 4];
+            if !matches(data, [stored[0], stored[1], stored[2], stored[3]]) {
+                return Err(Miss::Bad);
+            }
+            self.verified[piece / 64].fetch_or(1 << (piece % 64), Ordering::Relaxed);
+            out[from - off..to - off].copy_from_slice(&data[from - start..to - start]);
+        }
+        Ok(())
+    }
+
+    fn is_verified(&self, piece: usize) -> bool {
+        self.verified.get(piece / 64).is_some_and(|w| w.load(Ordering::Relaxed) & (1 << (piece % 64)) != 0)
+    }
+}
+
+#[expect(unsafe_code, reason = "preadv2 is the only way to read without waiting for the disk")]
+fn read_exact(file: &File, out: &mut [u8], off: usize, nowait: bool) -> Result<(), Miss> {
+    let mut done = 0;
+    while done < out.len() {
+        let rest = &mut out[done..];
+        let vector = libc::iovec { iov_base: rest.as_mut_ptr().cast(), iov_len: rest.len() };
+        let flags = if nowait { libc::RWF_NOWAIT } else { 0 };
+        // SAFETY: the vector points into `rest`, which is writable and outlives the call.
+        let n = unsafe { libc::preadv2(file.as_raw_fd(), &vector, 1, (off + done) as libc::off_t, flags) };
+        match n {
+            0 => return Err(Miss::Bad),
+            n if n > 0 => done += n as usize,
+            _ => match io::Error::last_os_error().raw_os_error() {
+                Some(libc::EINTR) => {}
+                Some(libc::EAGAIN | libc::EOPNOTSUPP) if nowait => return Err(Miss::WouldBlock),
+                _ => return Err(Miss::Bad),
+            },
+        }
+    }
+    Ok(())
+}
+
+/// The descriptors kept open, least recently used ones closed first (in steps of half).
+#[derive(Default)]
+pub(crate) struct OpenFiles {
+    inner: Mutex<(HashMap<BlockKey, (Arc<BlockFile>, u64)>, u64)>,
+}
+
+impl OpenFiles {
+    pub(crate) fn get(&self, key: &BlockKey) -> Option<Arc<BlockFile>> {
+        let mut inner = self.inner.lock();
+        inner.1 += 1;
+        let now = inner.1;
+        let (file, stamp) = inner.0.get_mut(key)?;
+        *stamp = now;
+        Some(file.clone())
+    }
+
+    pub(crate) fn put(&self, key: BlockKey, file: Arc<BlockFile>) {
+        let mut inner = self.inner.lock();
+        if inner.0.len() >= OPEN_MAX {
+            let mut stamps: Vec<u64> = inner.0.values().map(|(_, s)| *s).collect();
+            stamps.sort_unstable();
+            let keep = stamps[stamps.len() / 2];
+            inner.0.retain(|_, (_, s)| *s > keep);
+        }
+        inner.1 += 1;
+        let now = inner.1;
+        inner.0.insert(key, (file, now));
+    }
+
+    pub(crate) fn remove(&self, key: &BlockKey) {
+        self.inner.lock().0.remove(key);
+    }
+}
