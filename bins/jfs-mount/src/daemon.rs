@@ -78,10 +78,14 @@ fn spawn(plan: &Plan, args: &[String], ready_fd: RawFd) -> anyhow::Result<Child>
         .stdin(Stdio::null())
         .stdout(log.try_clone().context("cannot share the log file")?)
         .stderr(log);
-    // SAFETY: between fork and exec only setsid and fcntl are called, which are
-    // async-signal-safe; nothing is allocated.
+    // SAFETY: between fork and exec only setsid, close_range and fcntl are called, which are
+    // plain system calls; nothing is allocated.
     unsafe {
         command.pre_exec(move || {
+            // What the caller happens to have open must not stay open as long as the daemon
+            // lives. Kernels that cannot do it change nothing.
+            let mark = libc::CLOSE_RANGE_CLOEXEC as libc::c_int;
+            libc::close_range(3, libc::c_uint::MAX, mark);
             if libc::setsid() < 0 || libc::fcntl(ready_fd, libc::F_SETFD, 0) < 0 {
                 return Err(std::io::Error::last_os_error());
             }

@@ -14,15 +14,12 @@ pub(crate) fn mounted(point: &Path) -> io::Result<Option<String>> {
 
 /// The last mount at `point` hides earlier ones.
 fn find(mountinfo: &[u8], point: &Path) -> Option<String> {
-    mountinfo
-        .split(|b| *b == b'\n')
-        .filter_map(|line| {
-            let mut fields = line.split(|b| *b == b' ');
-            let place = unescape(fields.nth(4)?);
-            let kind = fields.skip_while(|f| *f != b"-").nth(1)?;
-            (place == point).then(|| String::from_utf8_lossy(kind).into_owned())
-        })
-        .last()
+    mountinfo.rsplit(|b| *b == b'\n').find_map(|line| {
+        let mut fields = line.split(|b| *b == b' ');
+        let place = unescape(fields.nth(4)?);
+        let kind = fields.skip_while(|f| *f != b"-").nth(1)?;
+        (place == point).then(|| String::from_utf8_lossy(kind).into_owned())
+    })
 }
 
 /// The kernel writes blanks and backslashes as `\` and three octal digits.

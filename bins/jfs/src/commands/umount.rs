@@ -109,3 +109,21 @@ fn fusermount(point: &Path, force: bool) -> Result<(), String> {
         false => Err(String::from_utf8_lossy(&output.stderr).trim().to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_fuse_mounts_are_taken_away() {
+        let point = || PathBuf::from("/mnt/x");
+        for kind in ["fuse.juicefs", "fuse"] {
+            assert_eq!(known(point(), kind).ok().flatten(), Some(point()), "{kind}");
+        }
+        for kind in ["proc", "ext4", "tmpfs", "fuseblk"] {
+            let message = known(point(), kind).map_err(|error| error.to_string());
+            let want = format!("umount /mnt/x: a mount of type {kind}, not a volume");
+            assert_eq!(message, Err(want), "{kind}");
+        }
+    }
+}
