@@ -21,5 +21,6 @@ pub fn run<F: Future<Output = ()>>(kind: Kind, scenario: impl FnOnce(Kind) -> F)
 macro_rules! on_every_engine {
     ($($name:ident),* $(,)?) => {
         mod memory { $( #[test] fn $name() { $crate::run($crate::Kind::Memory, super::$name) } )* }
+        mod sqlite { $( #[test] fn $name() { $crate::run($crate::Kind::Sqlite, super::$name) } )* }
     };
 }

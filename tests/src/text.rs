@@ -8,12 +8,21 @@ use std::fmt::Write;
 impl Census {
     /// Everything, numbers as they are stored.
     pub fn text(&self) -> String {
-        self.write(&|ino| ino.0.to_string())
+        self.write(&|ino| ino.0.to_string(), true)
     }
 
     /// Everything, inodes numbered in the order in which a walk over sorted names meets them: equal for
     /// two states that differ only in which numbers were handed out.
     pub fn text_by_position(&self) -> String {
+        self.by_position(true)
+    }
+
+    /// The same without times.
+    pub fn text_without_times(&self) -> String {
+        self.by_position(false)
+    }
+
+    fn by_position(&self, times: bool) -> String {
         let mut order = vec![Ino::ROOT];
         let mut place = BTreeMap::from([(Ino::ROOT, 0usize)]);
         let mut at = 0;
@@ -34,13 +43,13 @@ impl Census {
             None if ino.is_trash() => ino.0.to_string(),
             None => "nameless".to_string(),
         };
-        self.write(&name)
+        self.write(&name, times)
     }
 
-    fn write(&self, id: &dyn Fn(Ino) -> String) -> String {
+    fn write(&self, id: &dyn Fn(Ino) -> String, times: bool) -> String {
         let mut lines: Vec<String> = Vec::new();
         for (ino, attr) in &self.attrs {
-            lines.push(format!("inode {} {}", id(*ino), attr_text(attr, id)));
+            lines.push(format!("inode {} {}", id(*ino), attr_text(attr, id, times)));
         }
         for (dir, entries) in &self.entries {
             for (name, e) in entries {
@@ -90,8 +99,8 @@ impl Census {
     }
 }
 
-fn attr_text(a: &Attr, id: &dyn Fn(Ino) -> String) -> String {
-    let time = |t: Time| format!("{}.{:09}", t.sec, t.nsec);
+fn attr_text(a: &Attr, id: &dyn Fn(Ino) -> String, times: bool) -> String {
+    let time = |t: Time| if times { format!("{}.{:09}", t.sec, t.nsec) } else { "-".to_string() };
     format!(
         "{:?} flags {} mode {:o} uid {} gid {} nlink {} length {} rdev {} parent {} acl {},{} tier {} times {} {} {}",
         a.kind,

@@ -3,10 +3,11 @@
 use crate::rng::SharedRng;
 use crate::{Census, Db, Kind};
 use jfs_meta::{Engine, Meta, MetaConfig, SessionInfo, Work};
-use jfs_types::{Attr, Caller, Errno, FileType, Format, Ino, ManualClock, SliceId, SliceRecord, Time};
+use jfs_types::{Attr, Caller, Clock, Errno, FileType, Format, Ino, ManualClock, SliceId, SliceRecord, Time};
 use parking_lot::Mutex;
 use std::ops::Deref;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::mpsc::Receiver;
 
@@ -24,6 +25,21 @@ pub struct Volume {
     /// A connection for looking at it.
     pub engine: Arc<dyn Engine>,
     clients: Mutex<Vec<Arc<Meta>>>,
+    steps: Arc<AtomicU64>,
+}
+
+/// See [`Volume::racing_client`].
+struct Racing {
+    base: ManualClock,
+    steps: Arc<AtomicU64>,
+}
+
+impl Clock for Racing {
+    fn now(&self) -> Time {
+        let base = self.base.now();
+        let nanos = self.steps.fetch_add(1, Ordering::Relaxed) + u64::from(base.nsec);
+        Time { sec: base.sec + (nanos / 1_000_000_000) as i64, nsec: (nanos % 1_000_000_000) as u32 }
+    }
 }
 
 impl Volume {
@@ -45,7 +61,7 @@ impl Volume {
         trash.mode = 0o555;
         let trash = (format.trash_days > 0).then_some(&trash);
         engine.create_volume(format.to_json().as_bytes(), &root, trash, false).await.unwrap();
-        let volume = Volume { db, format, clock, engine, clients: Mutex::default() };
+        let volume = Volume { db, format, clock, engine, clients: Mutex::default(), steps: Arc::default() };
         volume.tick();
         volume
     }
@@ -67,9 +83,22 @@ impl Volume {
         client
     }
 
+    /// A client whose every look at the clock sees another nanosecond, shared with the others of this
+    /// kind. For clients that work at the same time: engines that compare values would take a file
+    /// that was linked and unlinked within one instant for one that never changed.
+    pub async fn racing_client(&self, engine: Arc<dyn Engine>) -> Client {
+        let clock = Arc::new(Racing { base: self.clock.clone(), steps: self.steps.clone() });
+        let client = self.client_with_clock(engine, MetaConfig::default(), clock);
+        client.new_session(&session_info()).await.unwrap();
+        client
+    }
+
     /// A client that has not registered.
     pub fn client_without_session(&self, engine: Arc<dyn Engine>, config: MetaConfig) -> Client {
-        let clock = Arc::new(self.clock.clone());
+        self.client_with_clock(engine, config, Arc::new(self.clock.clone()))
+    }
+
+    fn client_with_clock(&self, engine: Arc<dyn Engine>, config: MetaConfig, clock: Arc<dyn Clock>) -> Client {
         let rand = Arc::new(SharedRng::new(7));
         let (meta, work) = Meta::new(engine, self.format.clone(), config, clock, rand);
         self.clients.lock().push(meta.clone());

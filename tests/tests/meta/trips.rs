@@ -15,10 +15,10 @@ const LIMITS: [(&str, usize, usize); 22] = [
     ("lookup", 1, 1),
     ("lookup, missing", 1, 1),
     ("getattr", 1, 1),
-    ("create", 2, 9),
+    ("create", 2, 8),
     ("mkdir", 2, 10),
-    ("symlink", 2, 10),
-    ("link", 2, 9),
+    ("symlink", 2, 9),
+    ("link", 2, 10),
     ("setattr", 2, 5),
     ("open", 1, 1),
     ("close", 0, 0),
@@ -27,12 +27,12 @@ const LIMITS: [(&str, usize, usize); 22] = [
     ("truncate", 2, 6),
     ("readlink", 1, 2),
     ("readdir, 100 names", 1, 1),
-    ("rename", 3, 12),
-    ("rename over a file", 3, 16),
-    ("rename of a directory", 3, 12),
+    ("rename", 3, 15),
+    ("rename over a file", 3, 20),
+    ("rename of a directory", 3, 17),
     ("unlink", 3, 12),
-    ("unlink to the trash", 3, 12),
-    ("rmdir", 3, 13),
+    ("unlink to the trash", 3, 11),
+    ("rmdir", 3, 16),
     ("statfs", 1, 2),
 ];
 
@@ -44,16 +44,20 @@ fn on_every_engine() {
 }
 
 async fn table(kind: Kind) {
-    let mut lines = String::new();
+    let (mut lines, mut over) = (String::new(), Vec::new());
     for (name, redis, sqlite) in LIMITS {
         let limit = match kind {
             Kind::Memory => redis.max(sqlite),
+            Kind::Sqlite => sqlite,
         };
         let (most, what) = measure(kind, name).await;
         lines += &format!("| {name} | {most} | {} |\n", what.join(", "));
-        assert!(most <= limit, "{name} on {kind:?}: {most} round trips, {limit} allowed: {what:#?}");
+        if most > limit {
+            over.push(format!("{name} on {kind:?}: {most} round trips, {limit} allowed: {what:?}"));
+        }
     }
     println!("\n{kind:?}\n\n| operation | round trips | what is sent |\n|---|---|---|\n{lines}");
+    assert!(over.is_empty(), "{over:#?}");
 }
 
 /// The most round trips that one of the operations 2 to 20 waits for, and what they are.
