@@ -187,7 +187,15 @@ fn an_existing_volume_takes_new_limits_and_nothing_that_is_fixed() {
 fn force_changes_what_is_fixed() {
     let place = Place::new();
     place.format("--bucket b");
-    let setting = place.format("--force --compress lz4 --block-size 256K");
+    let line = "format --force sqlite3://v.db vol --compress lz4 --block-size 256K";
+    let output = place.jfs(line);
+    let err = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{err}");
+    assert!(
+        err.contains("<WARNING>: Existing volume will be overwrited: {"),
+        "{err}"
+    );
+    let setting = place.status()["Setting"].take();
     assert_eq!(
         (&setting["Compression"], &setting["BlockSize"]),
         (&json!("lz4"), &json!(256))
@@ -199,7 +207,7 @@ fn values_are_checked_before_anything_is_written() {
     let place = Place::new();
     let name =
         "only alphabet, number and - are allowed, and the length should be 3 to 63 characters.";
-    for bad in ["Vol", "ab", "-vol", "vol-", "v_l", &"x".repeat(64)] {
+    for bad in ["Vol", "ab", "vol-", "v_l", &"x".repeat(64)] {
         let message = place.refusal(&format!("format sqlite3://v.db {bad}"));
         assert_eq!(message, format!("invalid name: \"{bad}\", {name}"));
     }

@@ -199,6 +199,12 @@ pub(crate) fn run(args: &Parsed) -> anyhow::Result<()> {
         return Ok(());
     }
     warn_about_environment();
+    if let Some(old) = &existing
+        && args.bool("force")
+    {
+        let old = volume::to_pretty_json(&old.without_secrets())?;
+        tracing::warn!("Existing volume will be overwrited: {old}");
+    }
     let format = match existing {
         Some(old) => update(old, name, args)?,
         None => create(name, args)?,

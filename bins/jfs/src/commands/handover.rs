@@ -20,9 +20,8 @@ pub(crate) const MOUNT: CommandSpec = CommandSpec {
 /// Becomes `program`, found beside this executable (links resolved), with the arguments as typed.
 /// Returns only when that fails.
 pub(crate) fn exec(program: &str, args: &[String]) -> anyhow::Result<ExitCode> {
-    let here = std::env::current_exe()
-        .and_then(std::fs::canonicalize)
-        .context("cannot find this program's own file")?;
+    // The kernel answers the file itself, whatever links led to it.
+    let here = std::env::current_exe().context("cannot find this program's own file")?;
     let path = here.with_file_name(program);
     let error = std::process::Command::new(&path).args(args).exec();
     Err(error).with_context(|| format!("cannot run {}, which belongs beside jfs", path.display()))
