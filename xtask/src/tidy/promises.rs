@@ -14,8 +14,8 @@ pub(super) fn check(tree: &Tree) -> Vec<String> {
         .collect();
     let mut violations = Vec::new();
     for (number, line) in (1..).zip(tree.text(DOCUMENT).unwrap_or_default().lines()) {
+        let line = line.trim_start();
         let list = line
-            .trim_start()
             .strip_prefix("Test: ")
             .or_else(|| line.strip_prefix("Tests: "));
         let names = list
