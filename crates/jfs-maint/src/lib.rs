@@ -1,1 +1,96 @@
-//! Background and long jobs over a volume: sessions, deleted files, slices, trash.
+//! Background jobs over a volume: session heartbeat, usage flush, and letting go of data (removed
+//! files, unused and delayed slices, expired trash).
+//!
+//! [`Maint::start`] owns every task; [`Maint::stop`] ends them. Jobs that one client of a volume at a
+//! time runs are won through the stored times the reference client uses, so that both share the
+//! work. Long offline jobs (gc, fsck, compaction) are not here yet.
+
+#![forbid(unsafe_code)]
+
+mod cleanup;
+mod delete;
+mod heartbeat;
+mod jitter;
+
+pub use cleanup::{clean_deleted_files, clean_delayed_slices, clean_trash, clean_unused_slices};
+pub use delete::{delete_file, delete_slices};
+
+use jfs_chunk::ChunkStore;
+use jfs_meta::{Meta, SessionInfo, Work};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+/// How often usage and directory statistics are flushed.
+const FLUSH_EVERY: Duration = Duration::from_secs(1);
+
+/// Which jobs run.
+#[derive(Clone, Debug)]
+pub struct MaintConfig {
+    /// No clean-ups in this client (`--no-bgjob`); heartbeat and flushes still run.
+    pub no_cleanup: bool,
+    /// Files and slices removed at the same time; 0 leaves their data to other clients.
+    pub max_deletes: usize,
+}
+
+/// The volume was lost (removed, replaced, or needs a newer client): the owner has to stop.
+pub type Lost = watch::Receiver<Option<String>>;
+
+/// The running jobs of one client.
+pub struct Maint {
+    meta: Arc<Meta>,
+    stop: watch::Sender<bool>,
+    lost: Lost,
+    tasks: JoinSet<()>,
+}
+
+impl Maint {
+    /// Starts the jobs on the current tokio runtime. `session` is what heartbeats say about this
+    /// client; read-only clients without a session only follow the setting.
+    pub fn start(
+        meta: Arc<Meta>,
+        chunks: ChunkStore,
+        work: mpsc::Receiver<Work>,
+        session: SessionInfo,
+        config: MaintConfig,
+    ) -> Maint {
+        let (stop, stopped) = watch::channel(false);
+        let (lost_sender, lost) = watch::channel(None);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(heartbeat::run(meta.clone(), session, !config.no_cleanup, lost_sender, stopped.clone()));
+        if !meta.config().read_only {
+            tasks.spawn(flush_stats(meta.clone(), stopped.clone()));
+            tasks.spawn(delete::run(meta.clone(), chunks.clone(), work, config.max_deletes, stopped.clone()));
+            if !config.no_cleanup {
+                tasks.spawn(cleanup::run(meta.clone(), chunks, config.max_deletes, stopped));
+            }
+        }
+        Maint { meta, stop, lost, tasks }
+    }
+
+    /// Tells when the volume was lost, and why.
+    pub fn lost(&self) -> Lost {
+        self.lost.clone()
+    }
+
+    /// Ends every job. Deletions under way finish; what waits is left to the hourly job of any
+    /// client. Then usage is flushed.
+    pub async fn stop(mut self) {
+        let _ = self.stop.send(true);
+        while self.tasks.join_next().await.is_some() {}
+        self.meta.flush_stats().await;
+    }
+}
+
+async fn flush_stats(meta: Arc<Meta>, mut stopped: watch::Receiver<bool>) {
+    while !sleep_or_stop(FLUSH_EVERY, &mut stopped).await {
+        meta.flush_stats().await;
+    }
+}
+
+/// Waits; true when the jobs shall end.
+pub(crate) async fn sleep_or_stop(time: Duration, stopped: &mut watch::Receiver<bool>) -> bool {
+    // A sender that is gone counts as a stop.
+    tokio::time::timeout(time, stopped.wait_for(|stop| *stop)).await.is_ok()
+}

@@ -148,6 +148,16 @@ impl OpenFiles {
         (age < self.life).then(|| (attr.clone(), age))
     }
 
+    /// The last attributes seen of an open file, however old.
+    pub(crate) fn last_attr(&self, ino: Ino) -> Option<Attr> {
+        self.shard(ino).lock().open.get(&ino)?.attr.as_ref().map(|(a, _)| a.clone())
+    }
+
+    /// Length of an open file as last seen.
+    pub(crate) fn last_length(&self, ino: Ino) -> Option<u64> {
+        self.shard(ino).lock().open.get(&ino)?.attr.as_ref().map(|(a, _)| a.length)
+    }
+
     /// Learns attributes that the engine answered.
     pub(crate) fn learn(&self, ino: Ino, attr: &Attr) {
         if !attr.is_file() {

@@ -19,6 +19,7 @@ pub use open::Opened;
 pub use session::ReloadError;
 pub use setattr::{SetAttr, SetTime};
 pub use trash::TrashHour;
+pub use write::{NewSlice, SLICES_PER_COMMIT};
 
 use crate::engine::{DirStat, Write};
 use crate::meta::Meta;

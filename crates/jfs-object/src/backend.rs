@@ -1,35 +1,49 @@
-//! What a kind of storage implements.
+//! The seam beneath [`crate::ObjectStore`]: what a kind of storage has to do.
 
 use crate::ObjectError;
-use async_trait::async_trait;
 use bytes::Bytes;
+use std::fmt::Debug;
 use std::ops::Range;
 
-/// An object in a listing.
+/// One object as a listing or a look at it shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ObjectInfo {
-    /// Key below the volume's name.
+    /// Its key, below the volume's name.
     pub key: String,
-    /// Bytes.
+    /// Its length, bytes.
     pub size: u64,
+    /// When it was written, Unix seconds; 0 when the store does not say.
+    pub mtime_sec: i64,
 }
 
-/// One kind of storage. Every call is one request; retries, deadlines and length checks are made
-/// above it.
-#[async_trait]
-pub trait Backend: Send + Sync {
-    /// Where objects go, for people: `file:///var/jfs/name/`.
-    fn location(&self) -> String;
-    /// Stores an object whole: readers see all of it or none.
+/// A kind of storage. Implementations neither retry nor time out nor limit: [`crate::ObjectStore`]
+/// does. Keys are checked before they arrive here. All methods may run at the same time.
+#[async_trait::async_trait]
+pub trait Backend: Send + Sync + Debug {
+    /// Stores an object whole, replacing what was there. A reader sees the old object or the new
+    /// one, never a part.
     async fn put(&self, key: &str, data: Bytes) -> Result<(), ObjectError>;
-    /// Reads an object or a range of it; a range past the end comes back short.
+
+    /// Reads a range, or all. A range that reaches past the end gives `Short` or the bytes there
+    /// are; the caller checks.
     async fn get(&self, key: &str, range: Option<Range<u64>>) -> Result<Bytes, ObjectError>;
-    /// Size of an object.
-    async fn head(&self, key: &str) -> Result<u64, ObjectError>;
-    /// Deletes an object; one that is missing is no error.
+
+    /// Looks at an object without reading it.
+    async fn head(&self, key: &str) -> Result<ObjectInfo, ObjectError>;
+
+    /// Deletes an object. One that is missing counts as deleted.
     async fn delete(&self, key: &str) -> Result<(), ObjectError>;
-    /// At most `limit` objects whose key starts with `prefix`, in key order, after `start_after`.
-    async fn list(&self, prefix: &str, start_after: &str, limit: usize) -> Result<Vec<ObjectInfo>, ObjectError>;
-    /// Makes objects that were put survive a power cut. Nothing to do where `put` does that.
+
+    /// The first `limit` objects whose key begins with `prefix` and is greater than `start_after`,
+    /// in byte order of their keys.
+    async fn list(
+        &self,
+        prefix: &str,
+        start_after: &str,
+        limit: usize,
+    ) -> Result<Vec<ObjectInfo>, ObjectError>;
+
+    /// Makes objects that were put before survive a power cut. Nothing to do for stores that are
+    /// durable when they answer a put.
     async fn sync(&self, keys: &[String]) -> Result<(), ObjectError>;
 }

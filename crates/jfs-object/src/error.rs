@@ -1,40 +1,86 @@
-//! Failures of object storage, in kinds the caller can act on.
+//! What can go wrong with an object, and what the caller can do about it.
 
-/// What to do about a failure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+use std::fmt;
+
+/// What a caller can do about an [`ObjectError`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ErrorKind {
-    /// There is no such object.
+    /// There is no such object. An answer, not a fault.
     NotFound,
-    /// The object is shorter than it must be.
+    /// The object is shorter than the range that was asked for. Trying again gives the same.
     Short,
-    /// No answer in time.
+    /// No answer within the deadline. The request may still take effect.
     Timeout,
-    /// A later try may succeed.
+    /// A fault that may pass; was retried as often as the options say.
     Transient,
-    /// Trying again does not help.
+    /// A fault that trying again does not mend (permissions, space, a bad key, ...).
     Permanent,
 }
 
-/// A failed request. Never holds a secret.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("object {key}: {text}")]
+impl ErrorKind {
+    /// Whether another attempt makes sense.
+    pub fn is_retryable(self) -> bool {
+        matches!(self, ErrorKind::Timeout | ErrorKind::Transient)
+    }
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ErrorKind::NotFound => "not found",
+            ErrorKind::Short => "too short",
+            ErrorKind::Timeout => "timed out",
+            ErrorKind::Transient => "failed",
+            ErrorKind::Permanent => "failed for good",
+        })
+    }
+}
+
+/// A request to an object store that failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("object {key}: {kind}: {message}")]
 pub struct ObjectError {
-    /// Kind.
+    /// What the caller can do.
     pub kind: ErrorKind,
-    /// The object.
+    /// The object, or what else the request was about.
     pub key: String,
-    /// What happened.
-    pub text: String,
+    /// What the store said.
+    pub message: String,
 }
 
 impl ObjectError {
-    /// An error from its parts.
-    pub fn new(kind: ErrorKind, key: &str, text: impl Into<String>) -> ObjectError {
-        ObjectError { kind, key: key.to_string(), text: text.into() }
+    /// An error of `kind` about `key`.
+    pub fn new(kind: ErrorKind, key: impl Into<String>, message: impl Into<String>) -> ObjectError {
+        ObjectError { kind, key: key.into(), message: message.into() }
     }
 
-    /// Whether another try makes sense.
-    pub fn is_retryable(&self) -> bool {
-        matches!(self.kind, ErrorKind::Timeout | ErrorKind::Transient)
+    /// Whether the object does not exist.
+    pub fn is_not_found(&self) -> bool {
+        self.kind == ErrorKind::NotFound
+    }
+
+    /// The error of an operating system call on `key`.
+    pub(crate) fn from_io(key: &str, error: &std::io::Error) -> ObjectError {
+        ObjectError::new(io_kind(error), key, error.to_string())
+    }
+}
+
+/// Which faults of a local disk may pass and which stay.
+pub(crate) fn io_kind(error: &std::io::Error) -> ErrorKind {
+    use std::io::ErrorKind as Io;
+    match error.kind() {
+        Io::NotFound => ErrorKind::NotFound,
+        Io::TimedOut => ErrorKind::Timeout,
+        Io::PermissionDenied
+        | Io::StorageFull
+        | Io::QuotaExceeded
+        | Io::ReadOnlyFilesystem
+        | Io::NotADirectory
+        | Io::IsADirectory
+        | Io::InvalidFilename
+        | Io::InvalidInput
+        | Io::FileTooLarge
+        | Io::Unsupported => ErrorKind::Permanent,
+        _ => ErrorKind::Transient,
     }
 }

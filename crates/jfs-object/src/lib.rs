@@ -1,16 +1,26 @@
-//! Object stores by name: put, get, delete, list, and making what was put durable.
+//! The object stores of volumes: one small type over many kinds of storage.
 //!
-//! [`ObjectStore`] is what everybody uses: it retries, checks lengths and sets deadlines over a
-//! [`Backend`]. Keys are below the volume's name. Backends of this crate: a local directory
-//! (`file`) and memory (`mem`, an opendal operator).
+//! [`ObjectStore`] is what the rest of the project sees: put, get, list and delete below the volume's
+//! name, with retries, deadlines, a bound on requests in flight, and a length check on every ranged
+//! read. Beneath it sits a [`Backend`]; those for real storage are opendal operators, tests bring
+//! their own.
+//!
+//! What it does not do: cut data into blocks, compress, encrypt or cache. It knows no key but the
+//! text it is given. opendal's types appear in no public item.
 
-#![forbid(unsafe_code)]
+pub mod backend;
+pub mod error;
+pub mod store;
 
-mod backend;
-mod error;
+mod check;
 mod file;
-mod mem;
-mod store;
+mod key;
+mod open;
+mod operator;
+mod retry;
+
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
 
 pub use backend::{Backend, ObjectInfo};
 pub use error::{ErrorKind, ObjectError};

@@ -1,203 +1,191 @@
-//! The store everybody uses: retries, deadlines and length checks over a backend.
+//! [`ObjectStore`]: retries, deadlines, bounds and checks around a [`Backend`].
 
-use crate::file::FileBackend;
-use crate::mem::MemBackend;
-use crate::{Backend, ErrorKind, ObjectError, ObjectInfo};
+use crate::backend::{Backend, ObjectInfo};
+use crate::key::{check_key, check_prefix};
+use crate::retry::RetryPolicy;
+use crate::{ErrorKind, ObjectError, check, open};
 use bytes::Bytes;
 use std::future::Future;
 use std::ops::Range;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 
-/// Longest pause between two tries.
-const PAUSE_MAX: Duration = Duration::from_secs(10);
-
-/// How requests are made.
+/// How patient a store is.
 #[derive(Clone, Debug)]
 pub struct StoreOptions {
-    /// Tries after the first one. Default 10.
+    /// Repetitions of a request that failed in a way that may pass. Default 10.
     pub io_retries: u32,
-    /// Deadline of one get. Default 60 s.
+    /// Pause before the first repetition, doubling up to 10 s. Default 100 ms.
+    pub retry_pause: Duration,
+    /// Deadline of one attempt to read, look, list, delete or sync. Default 60 s.
     pub get_timeout: Duration,
-    /// Deadline of one put. Default 60 s.
+    /// Deadline of one attempt to write. Default 60 s.
     pub put_timeout: Duration,
+    /// Requests in flight; more wait. Default 512.
+    pub max_concurrency: usize,
 }
 
 impl Default for StoreOptions {
     fn default() -> StoreOptions {
-        let minute = Duration::from_secs(60);
-        StoreOptions { io_retries: 10, get_timeout: minute, put_timeout: minute }
+        StoreOptions {
+            io_retries: 10,
+            retry_pause: Duration::from_millis(100),
+            get_timeout: Duration::from_secs(60),
+            put_timeout: Duration::from_secs(60),
+            max_concurrency: 512,
+        }
     }
 }
 
-/// An object store below one volume's name. Cheap to clone.
-#[derive(Clone)]
-pub struct ObjectStore {
+/// The objects of one volume. Cheap to clone; all methods may run at the same time. Dropping a
+/// future abandons the wait; the request itself may still take effect.
+#[derive(Clone, Debug)]
+pub struct ObjectStore(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
     backend: Arc<dyn Backend>,
-    options: StoreOptions,
+    policy: RetryPolicy,
+    get_timeout: Duration,
+    put_timeout: Duration,
+    permits: Semaphore,
 }
 
 impl ObjectStore {
-    /// Opens the storage of a volume: `file` with an absolute directory as `bucket`, or `mem`.
-    pub fn open(storage: &str, bucket: &str, name: &str, options: &StoreOptions) -> Result<ObjectStore, ObjectError> {
-        let backend: Arc<dyn Backend> = match storage {
-            "file" => {
-                if !bucket.starts_with('/') {
-                    let text = format!("bucket {bucket:?} of storage file must be an absolute directory");
-                    return Err(ObjectError::new(ErrorKind::Permanent, "", text));
-                }
-                Arc::new(FileBackend::new(PathBuf::from(bucket).join(name)))
+    /// Opens the store that a volume's setting names. `file` wants an absolute directory as
+    /// `bucket`; `mem` lives as long as the value. Nothing is read or written yet.
+    ///
+    /// Errors: kinds of storage that are not supported, by name; a bucket that makes no sense.
+    pub fn open(
+        storage: &str,
+        bucket: &str,
+        volume_name: &str,
+        options: &StoreOptions,
+    ) -> Result<ObjectStore, ObjectError> {
+        let backend = open::open_backend(storage, bucket, volume_name)?;
+        Ok(ObjectStore::with_backend_and(backend, options))
+    }
+
+    /// A store over a backend of the caller's, default options.
+    pub fn with_backend(backend: Arc<dyn Backend>) -> ObjectStore {
+        ObjectStore::with_backend_and(backend, &StoreOptions::default())
+    }
+
+    /// A store over a backend of the caller's.
+    pub fn with_backend_and(backend: Arc<dyn Backend>, options: &StoreOptions) -> ObjectStore {
+        ObjectStore(Arc::new(Inner {
+            backend,
+            policy: RetryPolicy { retries: options.io_retries, pause: options.retry_pause },
+            get_timeout: options.get_timeout,
+            put_timeout: options.put_timeout,
+            permits: Semaphore::new(options.max_concurrency.max(1)),
+        }))
+    }
+
+    /// Stores an object whole. Not yet safe from a power cut: see [`ObjectStore::sync`].
+    pub async fn put(&self, key: &str, data: Bytes) -> Result<(), ObjectError> {
+        check_key(key)?;
+        let timeout = self.0.put_timeout;
+        self.run(key, timeout, || self.0.backend.put(key, data.clone())).await
+    }
+
+    /// Reads a range of an object, exactly, or all of it. A range that the object does not fill
+    /// gives `Short`.
+    pub async fn get(&self, key: &str, range: Option<Range<u64>>) -> Result<Bytes, ObjectError> {
+        check_key(key)?;
+        let wanted = match &range {
+            Some(r) if r.start > r.end => {
+                return Err(ObjectError::new(ErrorKind::Permanent, key, "the range is reversed"));
             }
-            "mem" => Arc::new(MemBackend::new()?),
-            other => {
-                let text = format!("storage {other:?} is not supported yet: use file");
-                return Err(ObjectError::new(ErrorKind::Permanent, "", text));
+            Some(r) if r.is_empty() => return Ok(Bytes::new()),
+            Some(r) => Some(r.end - r.start),
+            None => None,
+        };
+        let timeout = self.0.get_timeout;
+        let data = self.run(key, timeout, || self.0.backend.get(key, range.clone())).await?;
+        match wanted {
+            Some(wanted) if wanted != data.len() as u64 => {
+                let got = data.len();
+                let message = format!("{got} of {wanted} bytes");
+                Err(ObjectError::new(ErrorKind::Short, key, message))
+            }
+            _ => Ok(data),
+        }
+    }
+
+    /// Length and time of an object.
+    pub async fn head(&self, key: &str) -> Result<ObjectInfo, ObjectError> {
+        check_key(key)?;
+        self.run(key, self.0.get_timeout, || self.0.backend.head(key)).await
+    }
+
+    /// Deletes an object; a missing one counts as deleted.
+    pub async fn delete(&self, key: &str) -> Result<(), ObjectError> {
+        check_key(key)?;
+        match self.run(key, self.0.get_timeout, || self.0.backend.delete(key)).await {
+            Err(e) if e.is_not_found() => Ok(()),
+            done => done,
+        }
+    }
+
+    /// The first `limit` objects whose key begins with `prefix` and is greater than `start_after`
+    /// (empty: from the first), sorted by key. Fewer than `limit` means that there are no more.
+    pub async fn list(
+        &self,
+        prefix: &str,
+        start_after: &str,
+        limit: usize,
+    ) -> Result<Vec<ObjectInfo>, ObjectError> {
+        check_prefix(prefix)?;
+        let timeout = self.0.get_timeout;
+        self.run(prefix, timeout, || self.0.backend.list(prefix, start_after, limit)).await
+    }
+
+    /// Makes objects put before survive a power cut. Costs one flush per object and directory on a
+    /// local disk, nothing on stores that are durable when they answer.
+    pub async fn sync(&self, keys: &[String]) -> Result<(), ObjectError> {
+        let Some(first) = keys.first() else { return Ok(()) };
+        keys.iter().try_for_each(|key| check_key(key))?;
+        self.run(first, self.0.put_timeout, || self.0.backend.sync(keys)).await
+    }
+
+    /// Writes, reads, compares and deletes an object below `testing/`: what `format` does before it
+    /// trusts a bucket. The message of an error says which step failed.
+    pub async fn test(&self) -> Result<(), ObjectError> {
+        check::run(self).await
+    }
+
+    /// Whether `a` and `b` are the same store.
+    pub fn same(a: &ObjectStore, b: &ObjectStore) -> bool {
+        Arc::ptr_eq(&a.0, &b.0)
+    }
+
+    /// Attempts with a deadline each, one permit for each; no permit is held during a pause.
+    async fn run<T, F, Fut>(
+        &self,
+        key: &str,
+        timeout: Duration,
+        mut request: F,
+    ) -> Result<T, ObjectError>
+    where
+        F: FnMut() -> Fut,
+        Fut: Future<Output = Result<T, ObjectError>>,
+    {
+        let attempt = || {
+            let request = request();
+            async {
+                let permit = self.0.permits.acquire().await;
+                let _permit = permit.expect("the semaphore is never closed");
+                match tokio::time::timeout(timeout, request).await {
+                    Ok(done) => done,
+                    Err(_) => {
+                        let message = format!("no answer within {timeout:?}");
+                        Err(ObjectError::new(ErrorKind::Timeout, key, message))
+                    }
+                }
             }
         };
-        Ok(ObjectStore { backend, options: options.clone() })
-    }
-
-    /// A store over any backend (tests inject faults this way).
-    pub fn with_backend(backend: Arc<dyn Backend>, options: StoreOptions) -> ObjectStore {
-        ObjectStore { backend, options }
-    }
-
-    /// Where objects go, for people.
-    pub fn location(&self) -> String {
-        self.backend.location()
-    }
-
-    /// Stores an object.
-    pub async fn put(&self, key: &str, data: Bytes) -> Result<(), ObjectError> {
-        self.tries(key, self.options.put_timeout, || self.backend.put(key, data.clone())).await
-    }
-
-    /// Reads a whole object.
-    pub async fn get(&self, key: &str) -> Result<Bytes, ObjectError> {
-        self.tries(key, self.options.get_timeout, || self.backend.get(key, None)).await
-    }
-
-    /// Reads exactly the bytes of `range`; an object that ends before is `Short`.
-    pub async fn get_range(&self, key: &str, range: Range<u64>) -> Result<Bytes, ObjectError> {
-        let data = self
-            .tries(key, self.options.get_timeout, || self.backend.get(key, Some(range.clone())))
-            .await?;
-        let wanted = range.end - range.start;
-        if data.len() as u64 != wanted {
-            let text = format!("{} bytes at {} where {wanted} are needed", data.len(), range.start);
-            return Err(ObjectError::new(ErrorKind::Short, key, text));
-        }
-        Ok(data)
-    }
-
-    /// Size of an object.
-    pub async fn head(&self, key: &str) -> Result<u64, ObjectError> {
-        self.tries(key, self.options.get_timeout, || self.backend.head(key)).await
-    }
-
-    /// Deletes an object; one that is missing is no error.
-    pub async fn delete(&self, key: &str) -> Result<(), ObjectError> {
-        self.tries(key, self.options.put_timeout, || self.backend.delete(key)).await
-    }
-
-    /// Lists objects in key order.
-    pub async fn list(&self, prefix: &str, start_after: &str, limit: usize) -> Result<Vec<ObjectInfo>, ObjectError> {
-        self.tries(prefix, self.options.get_timeout, || self.backend.list(prefix, start_after, limit)).await
-    }
-
-    /// Makes objects that were put survive a power cut.
-    pub async fn sync(&self, keys: &[String]) -> Result<(), ObjectError> {
-        if keys.is_empty() {
-            return Ok(());
-        }
-        self.tries("", self.options.put_timeout, || self.backend.sync(keys)).await
-    }
-
-    /// Puts, reads back, compares and deletes an object below `testing/`.
-    pub async fn test(&self) -> Result<(), ObjectError> {
-        let key = format!("testing/{:010}", rand::random::<u32>());
-        let data: Bytes = (0..100).map(|_| rand::random::<u8>()).collect::<Vec<_>>().into();
-        self.put(&key, data.clone()).await?;
-        let back = self.get(&key).await;
-        let deleted = self.delete(&key).await;
-        if back? != data {
-            return Err(ObjectError::new(ErrorKind::Permanent, &key, "read back something else than was put"));
-        }
-        deleted
-    }
-
-    async fn tries<T, F>(&self, key: &str, limit: Duration, mut call: impl FnMut() -> F) -> Result<T, ObjectError>
-    where
-        F: Future<Output = Result<T, ObjectError>>,
-    {
-        let mut failures = 0;
-        loop {
-            let error = match tokio::time::timeout(limit, call()).await {
-                Ok(Ok(value)) => return Ok(value),
-                Ok(Err(e)) => e,
-                Err(_) => ObjectError::new(ErrorKind::Timeout, key, format!("no answer within {limit:?}")),
-            };
-            if !error.is_retryable() || failures >= self.options.io_retries {
-                return Err(error);
-            }
-            failures += 1;
-            tracing::warn!("try {failures}: {error}");
-            let pause = Duration::from_millis(u64::from(failures * failures) * 50);
-            tokio::time::sleep(pause.min(PAUSE_MAX)).await;
-        }
-    }
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "tests")]
-mod tests {
-    use super::*;
-
-    /// What every store must do; run on all of them.
-    async fn conformance(store: ObjectStore) {
-        let data = Bytes::from_static(b"0123456789");
-        assert_eq!(store.get("chunks/a").await.unwrap_err().kind, ErrorKind::NotFound);
-        store.put("chunks/a", data.clone()).await.unwrap();
-        store.put("chunks/b/c", data.clone()).await.unwrap();
-        store.put("juicefs_uuid", Bytes::new()).await.unwrap();
-        assert_eq!(store.get("chunks/a").await.unwrap(), data);
-        assert_eq!(store.get_range("chunks/a", 3..7).await.unwrap(), data.slice(3..7));
-        assert_eq!(store.get_range("chunks/a", 8..12).await.unwrap_err().kind, ErrorKind::Short);
-        assert_eq!(store.head("chunks/b/c").await.unwrap(), 10);
-        store.sync(&["chunks/a".to_string(), "chunks/b/c".to_string()]).await.unwrap();
-        let keys = |v: Vec<ObjectInfo>| v.into_iter().map(|o| o.key).collect::<Vec<_>>();
-        assert_eq!(keys(store.list("", "", 10).await.unwrap()), ["chunks/a", "chunks/b/c", "juicefs_uuid"]);
-        assert_eq!(keys(store.list("chunks/", "chunks/a", 10).await.unwrap()), ["chunks/b/c"]);
-        assert_eq!(store.list("", "", 1).await.unwrap().len(), 1);
-        store.delete("chunks/a").await.unwrap();
-        store.delete("chunks/a").await.unwrap();
-        assert_eq!(store.head("chunks/a").await.unwrap_err().kind, ErrorKind::NotFound);
-        store.test().await.unwrap();
-    }
-
-    #[tokio::test]
-    async fn memory_store() {
-        conformance(ObjectStore::open("mem", "", "v", &StoreOptions::default()).unwrap()).await;
-    }
-
-    #[tokio::test]
-    async fn file_store() {
-        let dir = tempfile::tempdir().unwrap();
-        let bucket = dir.path().to_str().unwrap();
-        let store = ObjectStore::open("file", bucket, "v", &StoreOptions::default()).unwrap();
-        conformance(store.clone()).await;
-        assert!(store.get("../v/juicefs_uuid").await.is_err());
-        assert!(std::fs::read_dir(dir.path().join("v/chunks")).unwrap().all(|e| {
-            !e.unwrap().file_name().to_string_lossy().contains(".tmp.")
-        }));
-        assert!(store.sync(&["chunks/none".to_string()]).await.is_err());
-    }
-
-    #[test]
-    fn what_is_refused() {
-        let open = |storage, bucket| ObjectStore::open(storage, bucket, "v", &StoreOptions::default());
-        assert!(open("file", "relative/").is_err());
-        assert!(open("s3", "http://x/").is_err_and(|e| e.to_string().contains("not supported yet")));
+        self.0.policy.run(attempt).await
     }
 }

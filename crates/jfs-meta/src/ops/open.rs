@@ -90,6 +90,16 @@ impl Meta {
         Ok(())
     }
 
+    /// Length of an open file as this client last saw it. Views read afterwards are at least as new.
+    pub fn open_length(&self, ino: Ino) -> Option<u64> {
+        self.open_files.last_length(ino)
+    }
+
+    /// Attributes of an open file as this client last saw them.
+    pub fn open_attr(&self, ino: Ino) -> Option<Attr> {
+        self.open_files.last_attr(ino)
+    }
+
     /// Drops one open reference; memory only. `Some` when it was the last one of an inode without a
     /// name: the caller then runs [`Meta::delete_sustained`], after its data is flushed.
     pub fn close(&self, ino: Ino) -> Option<Ino> {

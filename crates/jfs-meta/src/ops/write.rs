@@ -13,11 +13,23 @@ use jfs_types::slice::{MAX_FILE_LENGTH, overlay};
 use jfs_types::{Attr, CHUNK_SIZE, ChunkIndex, Errno, Ino, SliceRecord, Time};
 use std::sync::Arc;
 
-struct AppendSlice {
+/// Slices that one commit may append.
+pub const SLICES_PER_COMMIT: usize = 100;
+
+/// A slice whose blocks are uploaded, ready to become part of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NewSlice {
+    /// Chunk it belongs to.
+    pub index: ChunkIndex,
+    /// Where it lies in the chunk.
+    pub record: SliceRecord,
+    /// When it was last written to.
+    pub mtime: Time,
+}
+
+struct AppendSlices<'a> {
     ino: Ino,
-    index: ChunkIndex,
-    record: SliceRecord,
-    mtime: Time,
+    slices: &'a [NewSlice],
 }
 
 impl Meta {
@@ -57,11 +69,7 @@ impl Meta {
         self.open_files.forget_views(ino);
     }
 
-    /// Appends a slice whose blocks are uploaded to a chunk; the file grows to its end if need be.
-    /// `mtime` is when the slice was last written to.
-    ///
-    /// ENOENT when the file is gone, ENOSPC at the volume's limits: the blocks are the caller's to
-    /// remove. Two round trips.
+    /// Appends one slice; see [`Meta::write_slices`].
     pub async fn write_chunk(
         &self,
         ino: Ino,
@@ -69,19 +77,42 @@ impl Meta {
         record: SliceRecord,
         mtime: Time,
     ) -> Result<Attr, Errno> {
-        let end = u64::from(record.pos) + u64::from(record.len);
-        if end > CHUNK_SIZE || u64::from(index) * CHUNK_SIZE + end > MAX_FILE_LENGTH {
+        self.write_slices(ino, &[NewSlice { index, record, mtime }]).await
+    }
+
+    /// Appends slices whose blocks are uploaded to their chunks, in order and all in one commit; the
+    /// file grows to their end if need be. At most [`SLICES_PER_COMMIT`].
+    ///
+    /// ENOENT when the file is gone, ENOSPC at the volume's limits: the blocks are the caller's to
+    /// remove. Two round trips.
+    pub async fn write_slices(&self, ino: Ino, slices: &[NewSlice]) -> Result<Attr, Errno> {
+        let too_far = |s: &NewSlice| s.end() > MAX_FILE_LENGTH || s.end_in_chunk() > CHUNK_SIZE;
+        if slices.iter().any(too_far) {
             return Err(Errno::EFBIG);
         }
-        let op = AppendSlice { ino, index, record, mtime };
-        let done = self.transact_with_receipt(&op).await?;
-        let (before, after) = done.out;
-        self.open_files.changed(ino, &before, &after, Some(index));
+        if slices.is_empty() || slices.len() > SLICES_PER_COMMIT {
+            return Err(Errno::EINVAL);
+        }
+        let (before, after) = self.transact(&AppendSlices { ino, slices }).await?;
+        let first = slices[0].index;
+        let one_chunk = slices.iter().all(|s| s.index == first);
+        self.open_files.changed(ino, &before, &after, one_chunk.then_some(first));
         Ok(after)
     }
 }
 
-impl Operation for AppendSlice {
+impl NewSlice {
+    fn end_in_chunk(&self) -> u64 {
+        u64::from(self.record.pos) + u64::from(self.record.len)
+    }
+
+    /// Offset in the file where it ends.
+    pub fn end(&self) -> u64 {
+        u64::from(self.index) * CHUNK_SIZE + self.end_in_chunk()
+    }
+}
+
+impl Operation for AppendSlices<'_> {
     type Out = (Attr, Attr);
     const NAME: &'static str = "write";
 
@@ -96,26 +127,28 @@ impl Operation for AppendSlice {
             return Err(Errno::EPERM.into());
         }
         let mut after = before.clone();
-        let end = u64::from(self.index) * CHUNK_SIZE + u64::from(self.record.pos) + u64::from(self.record.len);
-        after.length = before.length.max(end);
-        after.mtime = self.mtime;
         after.ctime = tx.now;
+        for s in self.slices {
+            after.length = after.length.max(s.end());
+            after.mtime = s.mtime;
+            tx.write(Write::AppendSlice { ino: self.ino, index: s.index, record: s.record })?;
+            tx.write(Write::NewSlice { id: s.record.id.0, size: s.record.size })?;
+        }
         meta.check_growth(after.space() - before.space(), 0)?;
-        tx.write(Write::AppendSlice { ino: self.ino, index: self.index, record: self.record })?;
-        tx.write(Write::NewSlice { id: self.record.id.0, size: self.record.size })?;
         tx.write(Write::PutAttr { ino: self.ino, attr: after.clone() })?;
         count_growth(tx, self.ino, &before, &after).await?;
         Ok((before, after))
     }
 
     fn proof(&self, _: &(Attr, Attr)) -> Proof {
-        let id = self.record.id;
+        let Some(last) = self.slices.last() else { return Proof::Rerun };
+        let id = last.record.id;
         let ours = move |a: &Answer| match a {
             Answer::Bytes(Some(b)) => {
                 decode_records(b).is_ok_and(|records| records.iter().any(|r| r.id == id))
             }
             _ => false,
         };
-        Proof::Record(Key::Chunk(self.ino, self.index), Box::new(ours))
+        Proof::Record(Key::Chunk(self.ino, last.index), Box::new(ours))
     }
 }

@@ -1,0 +1,265 @@
+//! Reading, prefetching and removing slices.
+
+use crate::download::Downloads;
+use crate::writer::SliceWriter;
+use crate::{Budget, ChunkError, Compression};
+use bytes::{Bytes, BytesMut};
+use futures_util::future::try_join_all;
+use jfs_cache::{BlockCache, BlockKey};
+use jfs_object::ObjectStore;
+use parking_lot::Mutex;
+use std::collections::HashSet;
+use std::ops::Range;
+use std::sync::Arc;
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+
+/// Blocks that may be on their way ahead of readers at the same time.
+const PREFETCH_MAX: usize = 32;
+
+/// How blocks are cut, stored and moved.
+#[derive(Clone, Debug)]
+pub struct ChunkConfig {
+    /// Bytes of a block.
+    pub block_size: usize,
+    /// How blocks are stored.
+    pub compression: Compression,
+    /// Whether object keys have a hash prefix.
+    pub hash_prefix: bool,
+    /// Uploads at the same time.
+    pub max_uploads: usize,
+    /// Downloads at the same time.
+    pub max_downloads: usize,
+    /// Deletions at the same time.
+    pub max_deletes: usize,
+    /// Whether full blocks are cached after their upload too (smaller ones always are).
+    pub cache_large_write: bool,
+    /// Blocks fetched whole on a random read; 0 = none.
+    pub prefetch: usize,
+    /// Bytes of buffers in total.
+    pub buffer_size: u64,
+    /// Where background uploads run.
+    pub runtime: Handle,
+}
+
+pub(crate) struct Inner {
+    pub(crate) objects: ObjectStore,
+    pub(crate) cache: BlockCache,
+    pub(crate) config: ChunkConfig,
+    pub(crate) budget: Budget,
+    pub(crate) uploads: Semaphore,
+    deletes: Semaphore,
+    downloads: Downloads,
+    ahead: Mutex<HashSet<BlockKey>>,
+}
+
+/// The data of a volume. Cheap to clone.
+#[derive(Clone)]
+pub struct ChunkStore {
+    pub(crate) inner: Arc<Inner>,
+}
+
+impl ChunkStore {
+    /// A store over an object store and a cache.
+    pub fn new(objects: ObjectStore, cache: BlockCache, config: ChunkConfig) -> ChunkStore {
+        let inner = Inner {
+            downloads: Downloads::new(config.max_downloads),
+            uploads: Semaphore::new(config.max_uploads.max(1)),
+            deletes: Semaphore::new(config.max_deletes.max(1)),
+            budget: Budget::new(config.buffer_size),
+            ahead: Mutex::default(),
+            objects,
+            cache,
+            config,
+        };
+        ChunkStore { inner: Arc::new(inner) }
+    }
+
+    /// Bytes of a block.
+    pub fn block_size(&self) -> usize {
+        self.inner.config.block_size
+    }
+
+    /// The budget that write buffers count against.
+    pub fn budget(&self) -> &Budget {
+        &self.inner.budget
+    }
+
+    /// The block cache.
+    pub fn cache(&self) -> &BlockCache {
+        &self.inner.cache
+    }
+
+    /// The object store.
+    pub fn objects(&self) -> &ObjectStore {
+        &self.inner.objects
+    }
+
+    /// Buffers for a new slice.
+    pub fn new_slice(&self) -> SliceWriter {
+        SliceWriter::new(self.clone())
+    }
+
+    /// The blocks that `len` bytes from `off` of a slice touch: key, and the range inside the block.
+    fn parts(&self, id: u64, size: u32, off: u32, len: usize) -> impl Iterator<Item = (BlockKey, Range<usize>)> + use<> {
+        let (block, size, off) = (self.block_size(), size as usize, off as usize);
+        let end = off + len;
+        let first = off / block;
+        (first..end.div_ceil(block)).map(move |index| {
+            let start = index * block;
+            let block_len = block.min(size.saturating_sub(start));
+            let key = BlockKey { slice_id: id, index: index as u32, size: block_len as u32 };
+            (key, off.max(start) - start..end.min(start + block) - start)
+        })
+    }
+
+    /// Fills `out` from offset `off` of a slice when every block answers from the cache at once.
+    /// Never waits; for the threads that read requests.
+    pub fn try_read(&self, id: u64, size: u32, off: u32, out: &mut [u8]) -> bool {
+        if off as usize + out.len() > size as usize {
+            return false;
+        }
+        let mut done = 0;
+        for (key, range) in self.parts(id, size, off, out.len()) {
+            let n = range.len();
+            if !self.inner.cache.try_read(&key, range.start, &mut out[done..done + n]) {
+                return false;
+            }
+            done += n;
+        }
+        true
+    }
+
+    /// Reads exactly `len` bytes from offset `off` of a slice. Blocks are fetched at the same time;
+    /// readers of one block share one request.
+    pub async fn read(&self, id: u64, size: u32, off: u32, len: usize) -> Result<Bytes, ChunkError> {
+        if off as usize + len > size as usize {
+            return Err(ChunkError::Misuse(format!("read of {len} at {off} in slice {id} of {size} bytes")));
+        }
+        let mut parts = self.parts(id, size, off, len);
+        match (parts.next(), parts.next()) {
+            (None, _) => Ok(Bytes::new()),
+            (Some((key, range)), None) => self.read_block(key, range).await,
+            (Some(first), Some(second)) => {
+                let all = [first, second].into_iter().chain(parts);
+                let pieces = try_join_all(all.map(|(key, range)| self.read_block(key, range))).await?;
+                let mut joined = BytesMut::with_capacity(len);
+                pieces.iter().for_each(|p| joined.extend_from_slice(p));
+                Ok(joined.freeze())
+            }
+        }
+    }
+
+    async fn read_block(&self, key: BlockKey, range: Range<usize>) -> Result<Bytes, ChunkError> {
+        let cache = &self.inner.cache;
+        if let Some(block) = cache.get_memory(&key) {
+            return Ok(block.slice(range));
+        }
+        if cache.has_disk() {
+            let (cache, from, n) = (cache.clone(), range.start, range.len());
+            let read = move || {
+                let mut out = vec![0; n];
+                cache.read_blocking(&key, from, &mut out).then_some(out)
+            };
+            if let Ok(Some(out)) = tokio::task::spawn_blocking(read).await {
+                return Ok(out.into());
+            }
+        }
+        let small = range.len() * 4 <= key.size as usize;
+        let plain = self.inner.config.compression == Compression::None;
+        if plain && small && !self.inner.downloads.is_running(&key) {
+            if self.inner.config.prefetch > 0 {
+                self.prefetch(key.slice_id, key.index, key.size);
+            }
+            let path = key.path(self.inner.config.hash_prefix);
+            let _slot = self.inner.downloads.slot().await;
+            let range = range.start as u64..range.end as u64;
+            return Ok(self.inner.objects.get_range(&path, range).await?);
+        }
+        Ok(self.whole_block(key).await?.slice(range))
+    }
+
+    /// Downloads a block unless somebody is at it already, and caches it.
+    pub(crate) async fn whole_block(&self, key: BlockKey) -> Result<Bytes, ChunkError> {
+        if let Some(block) = self.inner.cache.get_memory(&key) {
+            return Ok(block);
+        }
+        let store = self.clone();
+        self.inner
+            .downloads
+            .run(key, &self.inner.config.runtime, async move {
+                let inner = &store.inner;
+                let path = key.path(inner.config.hash_prefix);
+                let _slot = inner.downloads.slot().await;
+                let stored = match inner.config.compression {
+                    Compression::None => inner.objects.get_range(&path, 0..u64::from(key.size)).await?,
+                    _ => inner.objects.get(&path).await?,
+                };
+                let (compression, size) = (inner.config.compression, key.size as usize);
+                let block = match compression {
+                    Compression::None => Ok(stored),
+                    _ => match tokio::task::spawn_blocking(move || compression.decode(stored, size)).await {
+                        Ok(result) => result,
+                        Err(e) => Err(e.to_string()),
+                    },
+                };
+                let block = block.map_err(|reason| ChunkError::Damaged { key: path, reason })?;
+                inner.cache.put_memory(key, block.clone());
+                inner.cache.put(key, block.clone());
+                Ok(block)
+            })
+            .await
+    }
+
+    /// Fetches block `index` (of `block_len` bytes) of a slice into the cache, in the background.
+    /// Dropped when enough is on its way already.
+    pub fn prefetch(&self, id: u64, index: u32, block_len: u32) {
+        let key = BlockKey { slice_id: id, index, size: block_len };
+        if self.inner.cache.contains(&key) {
+            return;
+        }
+        {
+            let mut ahead = self.inner.ahead.lock();
+            if ahead.len() >= PREFETCH_MAX || !ahead.insert(key) {
+                return;
+            }
+        }
+        let store = self.clone();
+        self.inner.config.runtime.spawn(async move {
+            if let Err(e) = store.whole_block(key).await {
+                tracing::debug!("prefetch: {e}");
+            }
+            store.inner.ahead.lock().remove(&key);
+        });
+    }
+
+    /// Prefetches every block that `len` bytes from `off` of a slice touch.
+    pub fn prefetch_range(&self, id: u64, size: u32, off: u32, len: usize) {
+        for (key, _) in self.parts(id, size, off, len) {
+            self.prefetch(key.slice_id, key.index, key.size);
+        }
+    }
+
+    /// Object keys of a slice.
+    pub fn keys(&self, id: u64, size: u32) -> Vec<String> {
+        let prefix = self.inner.config.hash_prefix;
+        self.parts(id, size, 0, size as usize).map(|(key, _)| key.path(prefix)).collect()
+    }
+
+    /// Makes blocks that were uploaded survive a power cut.
+    pub async fn sync(&self, keys: &[String]) -> Result<(), ChunkError> {
+        Ok(self.inner.objects.sync(keys).await?)
+    }
+
+    /// Deletes all blocks of a slice, in the bucket and in the cache. Missing ones are no error.
+    pub async fn remove(&self, id: u64, size: u32) -> Result<(), ChunkError> {
+        let keys: Vec<BlockKey> = self.parts(id, size, 0, size as usize).map(|(key, _)| key).collect();
+        let delete = |key: BlockKey| async move {
+            let _slot = self.inner.deletes.acquire().await;
+            self.inner.cache.remove(&key);
+            self.inner.objects.delete(&key.path(self.inner.config.hash_prefix)).await
+        };
+        try_join_all(keys.into_iter().map(delete)).await?;
+        Ok(())
+    }
+}

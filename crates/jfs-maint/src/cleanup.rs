@@ -1,0 +1,102 @@
+//! The hourly clean-ups, each run by one client of the volume at a time.
+
+use crate::delete::{delete_file, delete_slices};
+use crate::jitter::jitter;
+use crate::sleep_or_stop;
+use jfs_chunk::ChunkStore;
+use jfs_meta::Meta;
+use jfs_meta::engine::JobSlot;
+use jfs_types::Errno;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// How often each job is tried.
+const EVERY: Duration = Duration::from_secs(3600);
+/// A job that another client ran within this time is not run again: nine tenths of [`EVERY`].
+const INTERVAL_SEC: i64 = 54 * 60;
+/// Removed files are left alone for this long: their own client is probably at it.
+const DELETED_AGE_SEC: i64 = 3600;
+/// Records taken up per run of a job.
+const BATCH: usize = 10_000;
+
+/// Tries every job once an hour.
+pub(crate) async fn run(
+    meta: Arc<Meta>,
+    chunks: ChunkStore,
+    max_deletes: usize,
+    mut stopped: watch::Receiver<bool>,
+) {
+    while !sleep_or_stop(jitter(EVERY, meta.rand()), &mut stopped).await {
+        for job in [JobSlot::DeletedFiles, JobSlot::Slices, JobSlot::Trash] {
+            if max_deletes == 0 && job != JobSlot::Trash {
+                continue;
+            }
+            if let Err(e) = run_job(&meta, &chunks, job).await {
+                tracing::warn!("clean-up {job:?} failed: {e}");
+            }
+            if *stopped.borrow() {
+                return;
+            }
+        }
+    }
+}
+
+async fn run_job(meta: &Meta, chunks: &ChunkStore, job: JobSlot) -> Result<(), Errno> {
+    match meta.engine().claim_job(job, meta.now().sec, INTERVAL_SEC).await {
+        Ok(true) => {}
+        Ok(false) => return Ok(()),
+        Err(e) => {
+            tracing::debug!("job {job:?} could not be claimed: {e}");
+            return Ok(());
+        }
+    }
+    let n = match job {
+        JobSlot::DeletedFiles => clean_deleted_files(meta, chunks, DELETED_AGE_SEC).await?,
+        JobSlot::Slices => clean_unused_slices(meta, chunks).await?,
+        JobSlot::Trash => clean_trash(meta).await? + clean_delayed_slices(meta, chunks).await?,
+        JobSlot::StaleSessions => 0,
+    };
+    if n > 0 {
+        tracing::info!("clean-up {job:?}: {n} done");
+    }
+    Ok(())
+}
+
+/// Removes the data of files deleted more than `age_sec` seconds ago. Returns how many.
+pub async fn clean_deleted_files(meta: &Meta, chunks: &ChunkStore, age_sec: i64) -> Result<usize, Errno> {
+    let files = meta.deleted_files(age_sec, BATCH).await?;
+    let mut done = 0;
+    for file in files {
+        delete_file(meta, chunks, file.ino, file.length).await?;
+        done += 1;
+    }
+    Ok(done)
+}
+
+/// Deletes the objects of slices that have no user left. Returns how many.
+pub async fn clean_unused_slices(meta: &Meta, chunks: &ChunkStore) -> Result<usize, Errno> {
+    let slices = meta.unused_slices(BATCH).await?;
+    delete_slices(meta, chunks, &slices).await?;
+    Ok(slices.len())
+}
+
+/// Releases slices that compactions replaced before the trash period began. Returns how many
+/// records.
+pub async fn clean_delayed_slices(meta: &Meta, chunks: &ChunkStore) -> Result<usize, Errno> {
+    let delayed = meta.expired_delayed(BATCH).await?;
+    for record in &delayed {
+        let unused = meta.release_delayed(record).await?;
+        delete_slices(meta, chunks, &unused).await?;
+    }
+    Ok(delayed.len())
+}
+
+/// Empties the hour directories of the trash whose time is over. Returns the number of entries.
+pub async fn clean_trash(meta: &Meta) -> Result<usize, Errno> {
+    let mut removed = 0;
+    for hour in meta.expired_trash_hours().await? {
+        removed += meta.empty_trash_hour(&hour).await?;
+    }
+    Ok(removed)
+}

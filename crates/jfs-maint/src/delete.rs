@@ -1,0 +1,77 @@
+//! Removing the data of files and slices that nobody uses any more.
+//!
+//! Safe to repeat at any point: a chunk's list goes together with one user of each slice, objects go
+//! when a slice has no user left, its bookkeeping goes after the objects, and the record of the file
+//! last.
+
+use jfs_chunk::ChunkStore;
+use jfs_meta::{Meta, Work};
+use jfs_types::{Errno, Ino};
+use std::sync::Arc;
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::task::JoinSet;
+
+/// Takes work from the metadata operations until told to stop.
+pub(crate) async fn run(
+    meta: Arc<Meta>,
+    chunks: ChunkStore,
+    mut work: mpsc::Receiver<Work>,
+    max_deletes: usize,
+    mut stopped: watch::Receiver<bool>,
+) {
+    let slots = Arc::new(Semaphore::new(max_deletes));
+    let mut tasks = JoinSet::new();
+    loop {
+        let item = tokio::select! {
+            item = work.recv() => item,
+            _ = stopped.wait_for(|stop| *stop) => None,
+        };
+        let Some(item) = item else { break };
+        if max_deletes == 0 {
+            continue; // drained so that the channel never fills; other clients find the records
+        }
+        while tasks.try_join_next().is_some() {}
+        let Ok(slot) = slots.clone().acquire_owned().await else { break };
+        let (meta, chunks) = (meta.clone(), chunks.clone());
+        tasks.spawn(async move {
+            let _slot = slot;
+            let done = match &item {
+                Work::DeleteFile { ino, length } => delete_file(&meta, &chunks, *ino, *length).await,
+                Work::DeleteSlices(slices) => delete_slices(&meta, &chunks, slices).await,
+            };
+            if let Err(e) = done {
+                tracing::warn!("{item:?} is left to the hourly job: {e}");
+            }
+        });
+    }
+    while tasks.join_next().await.is_some() {}
+}
+
+/// Removes all data of a file that was deleted, then its record.
+pub async fn delete_file(meta: &Meta, chunks: &ChunkStore, ino: Ino, length: u64) -> Result<(), Errno> {
+    for index in meta.chunks_of_deleted(ino, length).await? {
+        let unused = meta.delete_chunk(ino, index).await?;
+        delete_slices(meta, chunks, &unused).await?;
+    }
+    meta.finish_deleted(ino, length).await
+}
+
+/// Deletes the objects of slices without users, then their bookkeeping. One that fails does not keep
+/// the others; the first failure is returned.
+pub async fn delete_slices(meta: &Meta, chunks: &ChunkStore, slices: &[(u64, u32)]) -> Result<(), Errno> {
+    let mut result = Ok(());
+    for (id, size) in slices {
+        match chunks.remove(*id, *size).await {
+            Ok(()) => {
+                if let Err(e) = meta.forget_slice(*id, *size).await {
+                    result = result.and(Err(e));
+                }
+            }
+            Err(e) => {
+                tracing::warn!("slice {id} could not be deleted: {e}");
+                result = result.and(Err(Errno::EIO));
+            }
+        }
+    }
+    result
+}

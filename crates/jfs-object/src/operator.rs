@@ -1,0 +1,132 @@
+//! An opendal operator as a [`Backend`].
+
+use crate::backend::{Backend, ObjectInfo};
+use crate::file::FileRoot;
+use crate::{ErrorKind, ObjectError};
+use bytes::Bytes;
+use futures_util::TryStreamExt;
+use opendal::{EntryMode, Metadata, Operator};
+use std::ops::Range;
+
+/// An operator, and for local storage the place whose files have to be flushed by `sync`.
+#[derive(Debug)]
+pub(crate) struct OperatorBackend {
+    operator: Operator,
+    local: Option<FileRoot>,
+}
+
+impl OperatorBackend {
+    /// Wraps `operator`, whose files are those of `local` if it stores files.
+    pub(crate) fn new(operator: Operator, local: Option<FileRoot>) -> OperatorBackend {
+        OperatorBackend { operator, local }
+    }
+
+    /// Whether an inexplicable failure to read `range` is the object's length.
+    async fn ends_before(&self, key: &str, range: &Range<u64>) -> bool {
+        let meta = self.operator.stat(key).await;
+        meta.is_ok_and(|m| m.content_length() < range.end)
+    }
+}
+
+#[async_trait::async_trait]
+impl Backend for OperatorBackend {
+    async fn put(&self, key: &str, data: Bytes) -> Result<(), ObjectError> {
+        self.operator.write(key, data).await.map(|_| ()).map_err(|e| error(key, &e))
+    }
+
+    async fn get(&self, key: &str, range: Option<Range<u64>>) -> Result<Bytes, ObjectError> {
+        let Some(range) = range else {
+            let data = self.operator.read(key).await.map_err(|e| error(key, &e))?;
+            return Ok(data.to_bytes());
+        };
+        match self.operator.read_with(key).range(range.clone()).await {
+            Ok(data) => Ok(data.to_bytes()),
+            // opendal's own length check has no kind of its own.
+            Err(e) if e.kind() == opendal::ErrorKind::Unexpected && !e.is_temporary() => {
+                let short = self.ends_before(key, &range).await;
+                let e = error(key, &e);
+                Err(ObjectError { kind: if short { ErrorKind::Short } else { e.kind }, ..e })
+            }
+            Err(e) => Err(error(key, &e)),
+        }
+    }
+
+    async fn head(&self, key: &str) -> Result<ObjectInfo, ObjectError> {
+        let meta = self.operator.stat(key).await.map_err(|e| error(key, &e))?;
+        if meta.mode() == EntryMode::DIR {
+            return Err(ObjectError::new(ErrorKind::NotFound, key, "it is a directory"));
+        }
+        Ok(info(key.to_string(), &meta))
+    }
+
+    async fn delete(&self, key: &str) -> Result<(), ObjectError> {
+        match self.operator.delete(key).await {
+            Err(e) if e.kind() != opendal::ErrorKind::NotFound => Err(error(key, &e)),
+            _ => Ok(()),
+        }
+    }
+
+    async fn list(
+        &self,
+        prefix: &str,
+        start_after: &str,
+        limit: usize,
+    ) -> Result<Vec<ObjectInfo>, ObjectError> {
+        let capability = self.operator.info().capability();
+        let pages = capability.list_with_start_after && capability.list_with_limit;
+        let mut request = self.operator.lister_with(prefix).recursive(true);
+        if pages {
+            request = request.limit(limit);
+            if !start_after.is_empty() {
+                request = request.start_after(start_after);
+            }
+        }
+        let mut entries = request.await.map_err(|e| error(prefix, &e))?;
+        let mut found = Vec::new();
+        while let Some(entry) = entries.try_next().await.map_err(|e| error(prefix, &e))? {
+            let (key, meta) = entry.into_parts();
+            if meta.mode() == EntryMode::DIR || !key.starts_with(prefix) || key.as_str() <= start_after
+            {
+                continue;
+            }
+            if pages && found.len() == limit {
+                break;
+            }
+            found.push(info(key, &meta));
+        }
+        // Without start_after everything was drained, in the store's order.
+        if !pages {
+            found.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+            found.truncate(limit);
+        }
+        Ok(found)
+    }
+
+    async fn sync(&self, keys: &[String]) -> Result<(), ObjectError> {
+        let Some(local) = self.local.clone() else { return Ok(()) };
+        let keys = keys.to_vec();
+        let first = keys.first().cloned().unwrap_or_default();
+        match tokio::task::spawn_blocking(move || local.sync(&keys)).await {
+            Ok(done) => done,
+            Err(e) => Err(ObjectError::new(ErrorKind::Transient, first, e.to_string())),
+        }
+    }
+}
+
+fn info(key: String, meta: &Metadata) -> ObjectInfo {
+    let mtime_sec = meta.last_modified().map_or(0, |t| t.into_inner().as_second());
+    ObjectInfo { key, size: meta.content_length(), mtime_sec }
+}
+
+/// opendal's error in our kinds.
+fn error(key: &str, e: &opendal::Error) -> ObjectError {
+    use opendal::ErrorKind as Od;
+    let kind = match e.kind() {
+        Od::NotFound => ErrorKind::NotFound,
+        Od::RangeNotSatisfied => ErrorKind::Short,
+        Od::RateLimited => ErrorKind::Transient,
+        _ if e.is_temporary() => ErrorKind::Transient,
+        _ => ErrorKind::Permanent,
+    };
+    ObjectError::new(kind, key, e.to_string())
+}
