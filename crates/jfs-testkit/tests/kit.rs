@@ -4,9 +4,13 @@
 
 use jfs_testkit::{
     Field, Fixture, KitError, MountArgs, RedisOptions, RedisServer, Reference, content, diff,
-    process_alive, scratch_dir, walk,
+    process_alive, scratch_dir, wait_until, walk,
 };
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 #[test]
 fn redis_keeps_what_it_synced_over_a_kill() {
@@ -147,4 +151,45 @@ fn a_killed_or_dropped_mount_leaves_nothing() {
         let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap();
         assert!(!mounts.contains(path.to_str().unwrap()));
     }
+}
+
+/// Not a test by itself: the process that [`a_killed_test_process_takes_its_children_along`] kills.
+#[test]
+fn victim() {
+    if std::env::var_os("JFS_TESTKIT_VICTIM").is_none() {
+        return;
+    }
+    let redis = RedisServer::start().unwrap();
+    println!("\nredis {} {}", redis.pid(), redis.socket().display());
+    std::io::stdin().lines().next();
+}
+
+#[test]
+fn a_killed_test_process_takes_its_children_along() {
+    let mut victim = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "victim", "--nocapture", "--test-threads=1"])
+        .env("JFS_TESTKIT_VICTIM", "1")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(victim.stdout.take().unwrap())
+        .lines()
+        .map_while(Result::ok);
+    let line = lines.into_iter().find(|l| l.starts_with("redis ")).unwrap();
+    let (pid, socket) = line
+        .strip_prefix("redis ")
+        .unwrap()
+        .split_once(' ')
+        .unwrap();
+    let pid = pid.parse::<i32>().unwrap();
+    assert!(process_alive(pid) && Path::new(socket).exists());
+    victim.kill().unwrap();
+    victim.wait().unwrap();
+    wait_until(
+        "the server of a killed process to end",
+        Duration::from_secs(10),
+        || Ok((!process_alive(pid)).then_some(())),
+    )
+    .unwrap();
 }
