@@ -174,7 +174,7 @@ impl ChunkStore {
             let path = key.path(self.inner.config.hash_prefix);
             let _slot = self.inner.downloads.slot().await;
             let range = range.start as u64..range.end as u64;
-            return Ok(self.inner.objects.get_range(&path, range).await?);
+            return Ok(self.inner.objects.get(&path, Some(range)).await?);
         }
         Ok(self.whole_block(key).await?.slice(range))
     }
@@ -192,8 +192,8 @@ impl ChunkStore {
                 let path = key.path(inner.config.hash_prefix);
                 let _slot = inner.downloads.slot().await;
                 let stored = match inner.config.compression {
-                    Compression::None => inner.objects.get_range(&path, 0..u64::from(key.size)).await?,
-                    _ => inner.objects.get(&path).await?,
+                    Compression::None => inner.objects.get(&path, Some(0..u64::from(key.size))).await?,
+                    _ => inner.objects.get(&path, None).await?,
                 };
                 let (compression, size) = (inner.config.compression, key.size as usize);
                 let block = match compression {

@@ -309,7 +309,7 @@ mod tests {
             w.write(0, &bytes(5000)).unwrap();
             w.set_id(3);
             let done = w.finish().await.unwrap();
-            let stored = store.objects().get(&done.keys[0]).await.unwrap();
+            let stored = store.objects().get(&done.keys[0], None).await.unwrap();
             store.objects().put(&done.keys[0], stored.slice(..stored.len() / 2)).await.unwrap();
             assert!(store.read(3, 5000, 0, 5000).await.is_err(), "{compression:?} accepts a short block");
         }

@@ -90,6 +90,11 @@ impl IdPool {
         }
     }
 
+    /// Reserves a batch when few ids are left.
+    pub(crate) async fn top_up(&self) -> Result<(), EngineError> {
+        self.fill().await
+    }
+
     /// Reserves one batch unless another task just did.
     async fn fill(&self) -> Result<(), EngineError> {
         let _one = self.refill.lock().await;

@@ -164,6 +164,11 @@ impl Meta {
         self.slices.try_next()
     }
 
+    /// Makes sure that slice ids are at hand.
+    pub async fn reserve_slice_ids(&self) -> Result<(), Errno> {
+        self.slices.top_up().await.map_err(|e| self.to_errno("reserve_ids", &e))
+    }
+
     /// Hands work to the background; when the queue is full the hourly jobs find it again.
     pub(crate) fn emit(&self, work: Work) {
         if self.work.try_send(work).is_err() {

@@ -1,1 +1,24 @@
-//! The POSIX view of a volume: handles, reader, writer, close-to-open.
+//! The POSIX view of a volume: handles, reading with read-ahead, buffered writing, close-to-open.
+//!
+//! [`Vfs`] is what FUSE and embedding programs call. Methods named `try_...` answer from memory on
+//! the calling thread and never wait; the others are async. docs/SEMANTICS.md says what may be
+//! relied on.
+
+#![forbid(unsafe_code)]
+
+mod config;
+mod dirs;
+mod durable;
+mod files;
+mod handles;
+mod names;
+mod reader;
+mod reply;
+mod ticker;
+mod vfs;
+mod writer;
+mod writers;
+
+pub use config::VfsConfig;
+pub use reply::{AttrReply, DirItem, EntryReply, SetAttrRequest};
+pub use vfs::Vfs;

@@ -1,0 +1,208 @@
+//! File handles: open, create, write, flush, close.
+
+use crate::reply::EntryReply;
+use crate::vfs::Vfs;
+use bytes::Bytes;
+use jfs_types::slice::MAX_FILE_LENGTH;
+use jfs_types::{Attr, Caller, Errno, Ino};
+
+impl Vfs {
+    /// Opens a file: what other clients closed before is seen from now on. Returns the handle and
+    /// whether cached pages of the file are still good.
+    pub async fn open(&self, caller: &Caller, ino: Ino, flags: i32) -> Result<(u64, bool), Errno> {
+        let writes = matches!(flags & libc::O_ACCMODE, libc::O_WRONLY | libc::O_RDWR);
+        if writes || flags & libc::O_TRUNC != 0 {
+            self.writable()?;
+        }
+        let opened = self.inner.meta.open(caller, ino, flags).await?;
+        let mut keep_cache = opened.keep_cache;
+        if writes {
+            self.inner.writers.open(ino);
+        }
+        if flags & libc::O_TRUNC != 0 {
+            keep_cache = false;
+            if let Err(e) = self.truncate_opened(caller, ino, &opened.attr).await {
+                self.close_ino(ino, writes);
+                return Err(e);
+            }
+        }
+        Ok((self.inner.handles.open(ino, flags), keep_cache))
+    }
+
+    async fn truncate_opened(&self, caller: &Caller, ino: Ino, attr: &Attr) -> Result<(), Errno> {
+        if attr.length == 0 && self.inner.writers.get(ino).is_none_or(|w| !w.is_dirty()) {
+            return Ok(());
+        }
+        // Write permission was checked by open.
+        let caller = Caller { check_permission: false, ..caller.clone() };
+        self.truncate(&caller, ino, 0).await.map(|_| ())
+    }
+
+    /// Creates a file and opens it. Without `O_EXCL` one that exists is opened.
+    pub async fn create(
+        &self,
+        caller: &Caller,
+        parent: Ino,
+        name: &[u8],
+        mode: u16,
+        umask: u16,
+        flags: i32,
+    ) -> Result<(EntryReply, u64, bool), Errno> {
+        self.writable()?;
+        let dir = self.real(parent);
+        match self.inner.meta.create(caller, dir, name, mode, umask).await {
+            Ok((ino, attr)) => {
+                if matches!(flags & libc::O_ACCMODE, libc::O_WRONLY | libc::O_RDWR) {
+                    self.inner.writers.open(ino);
+                }
+                let fh = self.inner.handles.open(ino, flags);
+                Ok((self.entry_reply(ino, attr), fh, false))
+            }
+            Err(Errno::EEXIST) if flags & libc::O_EXCL == 0 => {
+                let entry = self.lookup(caller, parent, name).await?;
+                let (fh, keep) = self.open(caller, entry.ino, flags).await?;
+                let attr = self.inner.meta.open_attr(entry.ino).unwrap_or(entry.attr);
+                Ok((self.entry_reply(entry.ino, attr), fh, keep))
+            }
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Where a write of a handle goes: at the end of the file with `O_APPEND`.
+    fn write_offset(&self, ino: Ino, flags: i32, off: u64) -> u64 {
+        if flags & libc::O_APPEND == 0 {
+            return off;
+        }
+        let known = self.inner.meta.open_length(ino).unwrap_or(off);
+        let pending = self.inner.writers.get(ino).and_then(|w| w.pending_end()).unwrap_or(0);
+        known.max(pending)
+    }
+
+    /// Buffers a write when there is room; for the threads that read requests.
+    pub fn try_write(&self, fh: u64, off: u64, data: &[u8]) -> Option<Result<u32, Errno>> {
+        if !self.inner.chunks.budget().has_room() {
+            return None;
+        }
+        Some(self.buffer_write(fh, off, data))
+    }
+
+    fn buffer_write(&self, fh: u64, off: u64, data: &[u8]) -> Result<u32, Errno> {
+        let handle = self.inner.handles.get(fh).filter(|h| h.can_write()).ok_or(Errno::EBADF)?;
+        let ino = handle.ino;
+        let off = self.write_offset(ino, handle.flags, off);
+        if off.saturating_add(data.len() as u64) > MAX_FILE_LENGTH {
+            return Err(Errno::EFBIG);
+        }
+        let writer = self.inner.writers.get(ino).ok_or(Errno::EBADF)?;
+        let after = writer.write(&self.inner.meta, &self.inner.chunks, off, data)?;
+        if after.became_dirty {
+            self.start_ticker();
+        }
+        if after.flush {
+            self.spawn_flush(writer);
+        } else if after.needs_id {
+            // Ids are reserved on the runtime; the next block finds one.
+            let meta = self.inner.meta.clone();
+            self.inner.runtime.spawn(async move {
+                if let Err(e) = meta.reserve_slice_ids().await {
+                    tracing::warn!("no slice ids: {e}");
+                }
+            });
+        }
+        Ok(data.len() as u32)
+    }
+
+    /// Writes; waits while too much is buffered.
+    pub async fn write(&self, fh: u64, _ino: Ino, off: u64, data: Bytes) -> Result<u32, Errno> {
+        while !self.inner.chunks.budget().has_room() {
+            for writer in self.inner.writers.all() {
+                if writer.is_dirty() {
+                    self.spawn_flush(writer);
+                }
+            }
+            self.inner.chunks.budget().wait_for_room().await;
+        }
+        self.buffer_write(fh, off, &data)
+    }
+
+    /// close(2) of one descriptor: everything written is committed, a failure is reported.
+    pub async fn flush(&self, fh: u64, _ino: Ino) -> Result<(), Errno> {
+        match self.writer_of(fh)? {
+            Some(writer) => self.flush_writer(&writer, false).await,
+            None => Ok(()),
+        }
+    }
+
+    /// As [`Vfs::flush`] when there is nothing to commit.
+    pub fn try_flush(&self, fh: u64) -> Option<Result<(), Errno>> {
+        match self.writer_of(fh) {
+            Ok(Some(writer)) if !writer.has_nothing_to_flush() => None,
+            Ok(_) => Some(Ok(())),
+            Err(e) => Some(Err(e)),
+        }
+    }
+
+    /// The writer to flush for a handle. Reading handles flush nothing.
+    fn writer_of(&self, fh: u64) -> Result<Option<std::sync::Arc<crate::writer::FileWriter>>, Errno> {
+        let handle = self.inner.handles.get(fh).ok_or(Errno::EBADF)?;
+        Ok(if handle.can_write() { self.inner.writers.get(handle.ino) } else { None })
+    }
+
+    /// Everything written to the file, through any handle, is committed and survives a power cut:
+    /// blocks are synced before the commit that makes them visible.
+    pub async fn fsync(&self, fh: u64, _ino: Ino, _datasync: bool) -> Result<(), Errno> {
+        let handle = self.inner.handles.get(fh).ok_or(Errno::EBADF)?;
+        let ino = handle.ino;
+        match self.inner.writers.get(ino) {
+            Some(writer) => self.flush_writer(&writer, true).await,
+            None => self.sync_committed(ino).await,
+        }
+    }
+
+    /// Closes a handle. Data that nobody flushed is committed first.
+    pub async fn release(&self, fh: u64, _ino: Ino) {
+        let Some(handle) = self.inner.handles.close(fh) else { return };
+        if handle.can_write()
+            && let Some(writer) = self.inner.writers.get(handle.ino)
+            && writer.is_dirty()
+            && let Err(e) = self.flush_writer(&writer, false).await
+        {
+            tracing::error!("data of {:?} was lost when it was closed: {e}", handle.ino);
+        }
+        self.close_ino(handle.ino, handle.can_write());
+    }
+
+    /// As [`Vfs::release`] when nothing has to be committed.
+    pub fn try_release(&self, fh: u64) -> bool {
+        let Some(handle) = self.inner.handles.get(fh) else { return true };
+        if handle.can_write() && self.inner.writers.get(handle.ino).is_some_and(|w| w.is_dirty()) {
+            return false;
+        }
+        self.inner.handles.close(fh);
+        self.close_ino(handle.ino, handle.can_write());
+        true
+    }
+
+    fn close_ino(&self, ino: Ino, writes: bool) {
+        if writes {
+            self.inner.writers.close(ino);
+        }
+        if let Some(ino) = self.inner.meta.close(ino) {
+            self.inner.unsynced.take(ino);
+            let meta = self.inner.meta.clone();
+            self.inner.runtime.spawn(async move {
+                if let Err(e) = meta.delete_sustained(ino).await {
+                    tracing::warn!("{ino:?} stays until the session ends: {e}");
+                }
+            });
+        }
+    }
+
+    /// Sets a file's length after everything written before is committed.
+    pub(crate) async fn truncate(&self, caller: &Caller, ino: Ino, length: u64) -> Result<Attr, Errno> {
+        if let Some(writer) = self.inner.writers.get(ino) {
+            self.flush_writer(&writer, false).await?;
+        }
+        self.inner.meta.truncate(caller, ino, length).await
+    }
+}

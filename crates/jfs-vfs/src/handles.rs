@@ -1,0 +1,63 @@
+//! Open handles: numbers the kernel gives back with every request.
+
+use crate::reader::ReadState;
+use crate::reply::DirItem;
+use jfs_types::Ino;
+use parking_lot::{Mutex, RwLock};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Number of independently locked parts.
+const SHARDS: usize = 16;
+
+/// An open file or directory.
+pub(crate) struct Handle {
+    pub(crate) ino: Ino,
+    /// open(2) flags.
+    pub(crate) flags: i32,
+    pub(crate) read: Mutex<ReadState>,
+    /// The listing taken at offset 0.
+    pub(crate) listing: Mutex<Option<Arc<Vec<DirItem>>>>,
+}
+
+impl Handle {
+    pub(crate) fn can_write(&self) -> bool {
+        matches!(self.flags & libc::O_ACCMODE, libc::O_WRONLY | libc::O_RDWR)
+    }
+
+    pub(crate) fn can_read(&self) -> bool {
+        self.flags & libc::O_ACCMODE != libc::O_WRONLY
+    }
+}
+
+/// All open handles. Numbers are never used twice.
+pub(crate) struct Handles {
+    next: AtomicU64,
+    shards: Vec<RwLock<HashMap<u64, Arc<Handle>>>>,
+}
+
+impl Handles {
+    pub(crate) fn new() -> Handles {
+        Handles { next: AtomicU64::new(1), shards: (0..SHARDS).map(|_| RwLock::default()).collect() }
+    }
+
+    fn shard(&self, fh: u64) -> &RwLock<HashMap<u64, Arc<Handle>>> {
+        &self.shards[(fh % SHARDS as u64) as usize]
+    }
+
+    pub(crate) fn open(&self, ino: Ino, flags: i32) -> u64 {
+        let fh = self.next.fetch_add(1, Ordering::Relaxed);
+        let handle = Handle { ino, flags, read: Mutex::default(), listing: Mutex::default() };
+        self.shard(fh).write().insert(fh, Arc::new(handle));
+        fh
+    }
+
+    pub(crate) fn get(&self, fh: u64) -> Option<Arc<Handle>> {
+        self.shard(fh).read().get(&fh).cloned()
+    }
+
+    pub(crate) fn close(&self, fh: u64) -> Option<Arc<Handle>> {
+        self.shard(fh).write().remove(&fh)
+    }
+}

@@ -1,0 +1,122 @@
+//! Operations on names and attributes.
+
+use crate::reply::{AttrReply, EntryReply, SetAttrRequest};
+use crate::vfs::Vfs;
+use bytes::Bytes;
+use jfs_meta::{SetAttr, StatFs};
+use jfs_types::{Caller, Errno, Ino};
+use std::time::Duration;
+
+impl Vfs {
+    /// Finds a name. `..` of the root is the root.
+    pub async fn lookup(&self, caller: &Caller, parent: Ino, name: &[u8]) -> Result<EntryReply, Errno> {
+        let dir = self.real(parent);
+        let name = if name == b".." && parent == Ino::ROOT { b".".as_slice() } else { name };
+        let (ino, attr) = self.inner.meta.lookup(caller, dir, name).await?;
+        Ok(self.entry_reply(ino, attr))
+    }
+
+    /// Attributes.
+    pub async fn getattr(&self, ino: Ino) -> Result<AttrReply, Errno> {
+        let ino = self.real(ino);
+        let attr = self.inner.meta.getattr(ino).await?;
+        Ok(self.attr_reply(ino, attr, Duration::ZERO))
+    }
+
+    /// Attributes that memory may answer.
+    pub fn try_getattr(&self, ino: Ino) -> Option<AttrReply> {
+        let ino = self.real(ino);
+        let (attr, age) = self.inner.meta.try_getattr(ino)?;
+        Some(self.attr_reply(ino, attr, age))
+    }
+
+    /// Changes attributes. A new size first commits what was written before.
+    pub async fn setattr(&self, caller: &Caller, ino: Ino, set: &SetAttrRequest) -> Result<AttrReply, Errno> {
+        self.writable()?;
+        let ino = self.real(ino);
+        let mut attr = None;
+        if let Some(size) = set.size {
+            attr = Some(self.truncate(caller, ino, size).await?);
+        }
+        let rest = SetAttr { mode: set.mode, uid: set.uid, gid: set.gid, atime: set.atime, mtime: set.mtime };
+        if rest.atime.is_some() || rest.mtime.is_some() {
+            // A later commit would put the time of its writes over the one that is set now.
+            if let Some(writer) = self.inner.writers.get(ino) {
+                self.flush_writer(&writer, false).await?;
+            }
+        }
+        let attr = match attr {
+            Some(attr) if rest == SetAttr::default() => attr,
+            _ => self.inner.meta.setattr(caller, ino, &rest).await?,
+        };
+        Ok(self.attr_reply(ino, attr, Duration::ZERO))
+    }
+
+    /// Whether the caller has the permissions in `mask` (4 read, 2 write, 1 execute).
+    pub async fn access(&self, caller: &Caller, ino: Ino, mask: u8) -> Result<(), Errno> {
+        self.inner.meta.access(caller, self.real(ino), mask).await
+    }
+
+    /// Makes a directory.
+    pub async fn mkdir(
+        &self,
+        caller: &Caller,
+        parent: Ino,
+        name: &[u8],
+        mode: u16,
+        umask: u16,
+    ) -> Result<EntryReply, Errno> {
+        self.writable()?;
+        let (ino, attr) = self.inner.meta.mkdir(caller, self.real(parent), name, mode, umask).await?;
+        Ok(self.entry_reply(ino, attr))
+    }
+
+    /// Makes a symbolic link.
+    pub async fn symlink(&self, caller: &Caller, parent: Ino, name: &[u8], target: &[u8]) -> Result<EntryReply, Errno> {
+        self.writable()?;
+        let (ino, attr) = self.inner.meta.symlink(caller, self.real(parent), name, target).await?;
+        Ok(self.entry_reply(ino, attr))
+    }
+
+    /// Target of a symbolic link.
+    pub async fn readlink(&self, ino: Ino) -> Result<Bytes, Errno> {
+        self.inner.meta.readlink(ino).await
+    }
+
+    /// Gives a file another name.
+    pub async fn link(&self, caller: &Caller, ino: Ino, parent: Ino, name: &[u8]) -> Result<EntryReply, Errno> {
+        self.writable()?;
+        let attr = self.inner.meta.link(caller, ino, self.real(parent), name).await?;
+        Ok(self.entry_reply(ino, attr))
+    }
+
+    /// Removes a name of a file.
+    pub async fn unlink(&self, caller: &Caller, parent: Ino, name: &[u8]) -> Result<(), Errno> {
+        self.writable()?;
+        self.inner.meta.unlink(caller, self.real(parent), name).await
+    }
+
+    /// Removes an empty directory.
+    pub async fn rmdir(&self, caller: &Caller, parent: Ino, name: &[u8]) -> Result<(), Errno> {
+        self.writable()?;
+        self.inner.meta.rmdir(caller, self.real(parent), name).await
+    }
+
+    /// Moves a name; `flags` as for renameat2(2).
+    pub async fn rename(
+        &self,
+        caller: &Caller,
+        from: (Ino, &[u8]),
+        to: (Ino, &[u8]),
+        flags: u32,
+    ) -> Result<(), Errno> {
+        self.writable()?;
+        let (from, to) = ((self.real(from.0), from.1), (self.real(to.0), to.1));
+        self.inner.meta.rename(caller, from, to, flags).await.map(|_| ())
+    }
+
+    /// Space and inodes of the volume.
+    pub async fn statfs(&self) -> Result<StatFs, Errno> {
+        self.inner.meta.statfs().await
+    }
+}

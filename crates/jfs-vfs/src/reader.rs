@@ -1,0 +1,243 @@
+//! Reading: from the write buffer, the cache or the bucket; ahead of sequential readers.
+
+use crate::handles::Handle;
+use crate::vfs::Vfs;
+use bytes::{Bytes, BytesMut};
+use jfs_chunk::ChunkError;
+use jfs_meta::ChunkView;
+use jfs_types::slice::Piece;
+use jfs_types::{CHUNK_SIZE, Errno, Ino, SliceId};
+
+/// Where a handle reads.
+#[derive(Default)]
+pub(crate) struct ReadState {
+    /// Offset that continues the last read.
+    next: u64,
+    /// Bytes to stay ahead.
+    window: u64,
+    /// Offset up to which blocks were asked for.
+    ahead_to: u64,
+}
+
+impl ReadState {
+    /// Notes a read and says which range to fetch ahead, if any.
+    fn note(&mut self, off: u64, len: u64, block: u64, max: u64) -> Option<(u64, u64)> {
+        let sequential = off == self.next;
+        self.next = off + len;
+        if !sequential {
+            self.window = 0;
+            self.ahead_to = 0;
+            return None;
+        }
+        if self.window == 0 {
+            self.window = block.min(max);
+        }
+        let end = off + len;
+        if end + self.window / 2 < self.ahead_to {
+            return None;
+        }
+        let from = self.ahead_to.max(end);
+        let to = end + self.window;
+        self.window = (self.window * 2).min(max);
+        self.ahead_to = to;
+        (to > from).then_some((from, to))
+    }
+}
+
+/// Pieces of a chunk that cover `from..to` (offsets in the chunk), cut to it; what lies behind the
+/// last piece is zeros.
+fn cover(view: &ChunkView, from: u32, to: u32) -> impl Iterator<Item = Piece> {
+    let first = view.pieces.partition_point(|p| p.pos + p.len <= from);
+    let end = view.pieces.last().map_or(0, |p| p.pos + p.len);
+    let inside = view.pieces[first..].iter().take_while(move |p| p.pos < to).map(move |p| {
+        let start = p.pos.max(from);
+        let stop = (p.pos + p.len).min(to);
+        Piece { pos: start, off: p.off + (start - p.pos), len: stop - start, ..*p }
+    });
+    let behind = (end.max(from) < to).then(|| {
+        let pos = end.max(from);
+        Piece { pos, id: SliceId::ZERO, size: 0, off: 0, len: to - pos }
+    });
+    inside.chain(behind)
+}
+
+impl Vfs {
+    /// The part of `off..off + size` that lies before the end of the file, as this mount knows it.
+    fn cut(&self, ino: Ino, off: u64, size: u32) -> Result<u64, Errno> {
+        let mut length = self.inner.meta.open_length(ino).ok_or(Errno::EBADF)?;
+        if let Some(end) = self.inner.writers.get(ino).and_then(|w| w.pending_end()) {
+            length = length.max(end);
+        }
+        Ok(length.saturating_sub(off).min(u64::from(size)))
+    }
+
+    /// Reads into `out` (which is cleared first) when memory can answer: the views are known, nothing
+    /// in the range is being written or it lies in one buffer, and every block answers at once.
+    pub fn try_read(&self, fh: u64, off: u64, size: u32, out: &mut Vec<u8>) -> Option<Result<(), Errno>> {
+        let handle = self.inner.handles.get(fh)?;
+        if !handle.can_read() {
+            return Some(Err(Errno::EBADF));
+        }
+        let ino = handle.ino;
+        let len = self.cut(ino, off, size).ok()? as usize;
+        out.clear();
+        out.resize(len, 0);
+        if len == 0 {
+            return Some(Ok(()));
+        }
+        if let Some(writer) = self.inner.writers.get(ino)
+            && writer.is_dirty_in(off, off + len as u64)
+        {
+            return writer.read_buffered(off, out).then_some(Ok(()));
+        }
+        let mut done = 0;
+        while done < len {
+            let at = off + done as u64;
+            let pos = (at % CHUNK_SIZE) as u32;
+            let n = (len - done).min((CHUNK_SIZE - u64::from(pos)) as usize);
+            let view = self.inner.meta.try_read_chunk(ino, (at / CHUNK_SIZE) as u32)?;
+            for piece in cover(&view, pos, pos + n as u32) {
+                let part = &mut out[done..done + piece.len as usize];
+                if piece.id != SliceId::ZERO && !self.inner.chunks.try_read(piece.id.0, piece.size, piece.off, part) {
+                    return None;
+                }
+                done += piece.len as usize;
+            }
+        }
+        self.read_ahead(&handle, off, len as u64);
+        Some(Ok(()))
+    }
+
+    /// Reads up to `size` bytes; fewer only at the end of the file.
+    pub async fn read(&self, fh: u64, _ino: Ino, off: u64, size: u32) -> Result<Bytes, Errno> {
+        let handle = self.inner.handles.get(fh).ok_or(Errno::EBADF)?;
+        if !handle.can_read() {
+            return Err(Errno::EBADF);
+        }
+        let ino = handle.ino;
+        let len = self.cut(ino, off, size)?;
+        if len == 0 {
+            return Ok(Bytes::new());
+        }
+        if let Some(writer) = self.inner.writers.get(ino)
+            && writer.is_dirty_in(off, off + len)
+        {
+            let mut out = vec![0; len as usize];
+            if writer.read_buffered(off, &mut out) {
+                return Ok(out.into());
+            }
+            self.flush_writer(&writer, false).await?;
+        }
+        let read = self.read_range(ino, off, len as usize).await;
+        self.read_ahead(&handle, off, len);
+        read
+    }
+
+    async fn read_range(&self, ino: Ino, off: u64, len: usize) -> Result<Bytes, Errno> {
+        let mut parts = Vec::new();
+        let mut done = 0;
+        while done < len {
+            let at = off + done as u64;
+            let pos = (at % CHUNK_SIZE) as u32;
+            let n = (len - done).min((CHUNK_SIZE - u64::from(pos)) as usize);
+            self.read_in_chunk(ino, (at / CHUNK_SIZE) as u32, pos, n as u32, &mut parts).await?;
+            done += n;
+        }
+        if parts.len() == 1
+            && let Some(only) = parts.pop()
+        {
+            return Ok(only);
+        }
+        let mut joined = BytesMut::with_capacity(len);
+        parts.iter().for_each(|p| joined.extend_from_slice(p));
+        Ok(joined.freeze())
+    }
+
+    /// Reads a range of one chunk. When a block is gone, another client may have compacted the chunk:
+    /// the view is read again once, and only an unchanged one makes it an error.
+    async fn read_in_chunk(&self, ino: Ino, index: u32, pos: u32, n: u32, parts: &mut Vec<Bytes>) -> Result<(), Errno> {
+        let mut view = self.inner.meta.read_chunk(ino, index).await?;
+        loop {
+            let before = parts.len();
+            let Err(e) = self.read_pieces(&view, pos, n, parts).await else { return Ok(()) };
+            parts.truncate(before);
+            if e.is_not_found() {
+                self.inner.meta.forget_chunks(ino);
+                let again = self.inner.meta.read_chunk(ino, index).await?;
+                if again != view {
+                    view = again;
+                    continue;
+                }
+            }
+            tracing::error!("chunk {index} of {ino:?} cannot be read: {e}");
+            return Err(Errno::EIO);
+        }
+    }
+
+    async fn read_pieces(&self, view: &ChunkView, pos: u32, n: u32, parts: &mut Vec<Bytes>) -> Result<(), ChunkError> {
+        for piece in cover(view, pos, pos + n) {
+            let len = piece.len as usize;
+            parts.push(if piece.id == SliceId::ZERO {
+                Bytes::from(vec![0; len])
+            } else {
+                self.inner.chunks.read(piece.id.0, piece.size, piece.off, len).await?
+            });
+        }
+        Ok(())
+    }
+
+    /// Asks for the blocks a sequential reader will want next. Never waits; only chunks whose view is
+    /// known are looked at.
+    fn read_ahead(&self, handle: &Handle, off: u64, len: u64) {
+        let block = self.inner.chunks.block_size() as u64;
+        let wanted = handle.read.lock().note(off, len, block, self.inner.config.max_readahead);
+        let Some((mut at, to)) = wanted else { return };
+        let length = self.inner.meta.open_length(handle.ino).unwrap_or(0);
+        let to = to.min(length);
+        while at < to {
+            let pos = (at % CHUNK_SIZE) as u32;
+            let n = (to - at).min(CHUNK_SIZE - u64::from(pos)) as u32;
+            let Some(view) = self.inner.meta.try_read_chunk(handle.ino, (at / CHUNK_SIZE) as u32) else { return };
+            for piece in cover(&view, pos, pos + n) {
+                if piece.id != SliceId::ZERO {
+                    self.inner.chunks.prefetch_range(piece.id.0, piece.size, piece.off, piece.len as usize);
+                }
+            }
+            at += u64::from(n);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sequential_readers_get_a_growing_window() {
+        let mut s = ReadState::default();
+        assert_eq!(s.note(0, 10, 100, 1000), Some((10, 110)));
+        assert_eq!(s.note(10, 10, 100, 1000), None.or(s.note(20, 10, 100, 1000)).or(None));
+        let mut s = ReadState::default();
+        let mut fetched = 0;
+        for i in 0..100 {
+            if let Some((from, to)) = s.note(i * 10, 10, 100, 400) {
+                assert!(from >= fetched, "nothing is asked for twice");
+                fetched = to;
+            }
+            assert!(fetched >= (i + 1) * 10);
+        }
+        assert_eq!(s.note(5, 10, 100, 400), None, "a jump stops it");
+    }
+
+    #[test]
+    fn pieces_are_cut_to_the_range() {
+        let piece = |pos, id, len| Piece { pos, id: SliceId(id), size: 100, off: 7, len };
+        let view = ChunkView { pieces: vec![piece(0, 1, 10), piece(10, 2, 10)], records: 2 };
+        let got: Vec<_> = cover(&view, 5, 30).map(|p| (p.pos, p.id.0, p.off, p.len)).collect();
+        assert_eq!(got, [(5, 1, 12, 5), (10, 2, 7, 10), (20, 0, 0, 10)]);
+        let got: Vec<_> = cover(&view, 12, 13).map(|p| (p.pos, p.id.0, p.off, p.len)).collect();
+        assert_eq!(got, [(12, 2, 9, 1)]);
+        let got: Vec<_> = cover(&view, 25, 30).map(|p| (p.pos, p.id.0, p.len)).collect();
+        assert_eq!(got, [(25, 0, 5)]);
+    }
+}

@@ -1,0 +1,59 @@
+//! What operations take and answer.
+
+use jfs_meta::SetTime;
+use jfs_types::{Attr, FileType, Ino, Name};
+use std::time::Duration;
+
+/// Attributes, and how long they may be kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttrReply {
+    /// Inode as seen from outside.
+    pub ino: Ino,
+    /// Attributes; of a file being written here with its length so far.
+    pub attr: Attr,
+    /// How long they may be kept.
+    pub ttl: Duration,
+}
+
+/// A name that was found or made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EntryReply {
+    /// Inode as seen from outside.
+    pub ino: Ino,
+    /// Attributes.
+    pub attr: Attr,
+    /// How long the attributes may be kept.
+    pub attr_ttl: Duration,
+    /// How long the name may be kept.
+    pub entry_ttl: Duration,
+}
+
+/// Attributes to change; `None` leaves one as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SetAttrRequest {
+    /// Permission bits.
+    pub mode: Option<u16>,
+    /// Owner.
+    pub uid: Option<u32>,
+    /// Group.
+    pub gid: Option<u32>,
+    /// Length, bytes.
+    pub size: Option<u64>,
+    /// Last access.
+    pub atime: Option<SetTime>,
+    /// Last change of the content.
+    pub mtime: Option<SetTime>,
+}
+
+/// One name of a directory listing.
+#[derive(Clone, Debug)]
+pub struct DirItem {
+    /// Inode as seen from outside.
+    pub ino: Ino,
+    /// Type.
+    pub kind: FileType,
+    /// The name.
+    pub name: Name,
+    /// Attributes, when the listing brought them.
+    pub attr: Option<Attr>,
+}

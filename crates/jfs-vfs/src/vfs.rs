@@ -1,0 +1,108 @@
+//! [`Vfs`]: what FUSE and embedding programs call.
+
+use crate::config::VfsConfig;
+use crate::durable::Unsynced;
+use crate::handles::Handles;
+use crate::reply::{AttrReply, EntryReply};
+use crate::ticker::Ticker;
+use crate::writers::Writers;
+use jfs_chunk::ChunkStore;
+use jfs_meta::Meta;
+use jfs_types::{Attr, Errno, Ino};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::Handle as Runtime;
+
+pub(crate) struct Inner {
+    pub(crate) meta: Arc<Meta>,
+    pub(crate) chunks: ChunkStore,
+    pub(crate) config: VfsConfig,
+    pub(crate) runtime: Runtime,
+    pub(crate) handles: Handles,
+    pub(crate) writers: Writers,
+    pub(crate) unsynced: Unsynced,
+    pub(crate) ticker: Ticker,
+}
+
+/// A mounted volume. Cheap to clone; all clones are one mount.
+#[derive(Clone)]
+pub struct Vfs {
+    pub(crate) inner: Arc<Inner>,
+}
+
+impl Vfs {
+    /// A mount over metadata and data. Background work runs on `runtime`.
+    pub fn new(meta: Arc<Meta>, chunks: ChunkStore, config: VfsConfig, runtime: Runtime) -> Vfs {
+        let inner = Inner {
+            meta,
+            chunks,
+            config,
+            runtime,
+            handles: Handles::new(),
+            writers: Writers::new(),
+            unsynced: Unsynced::default(),
+            ticker: Ticker::default(),
+        };
+        Vfs { inner: Arc::new(inner) }
+    }
+
+    /// The metadata client underneath.
+    pub fn meta(&self) -> &Arc<Meta> {
+        &self.inner.meta
+    }
+
+    /// The data of the volume.
+    pub fn chunks(&self) -> &ChunkStore {
+        &self.inner.chunks
+    }
+
+    /// How this mount behaves.
+    pub fn config(&self) -> &VfsConfig {
+        &self.inner.config
+    }
+
+    /// The inode in the volume that `ino` from outside means.
+    pub(crate) fn real(&self, ino: Ino) -> Ino {
+        if ino == Ino::ROOT { self.inner.config.root } else { ino }
+    }
+
+    /// The number by which an inode of the volume is known outside.
+    pub(crate) fn shown(&self, ino: Ino) -> Ino {
+        if ino == self.inner.config.root { Ino::ROOT } else { ino }
+    }
+
+    /// Adds what this mount has written and not committed yet.
+    pub(crate) fn with_pending(&self, ino: Ino, mut attr: Attr) -> Attr {
+        if attr.is_file()
+            && let Some(writer) = self.inner.writers.get(ino)
+        {
+            writer.add_pending(&mut attr);
+        }
+        attr
+    }
+
+    pub(crate) fn attr_reply(&self, ino: Ino, attr: Attr, age: Duration) -> AttrReply {
+        let attr = self.with_pending(ino, attr);
+        AttrReply { ino: self.shown(ino), attr, ttl: self.inner.config.attr_timeout.saturating_sub(age) }
+    }
+
+    pub(crate) fn entry_reply(&self, ino: Ino, attr: Attr) -> EntryReply {
+        let config = &self.inner.config;
+        let attr = self.with_pending(ino, attr);
+        let entry_ttl = if attr.is_dir() { config.dir_entry_timeout } else { config.entry_timeout };
+        EntryReply { ino: self.shown(ino), attr, attr_ttl: config.attr_timeout, entry_ttl }
+    }
+
+    pub(crate) fn writable(&self) -> Result<(), Errno> {
+        if self.inner.config.read_only { Err(Errno::EROFS) } else { Ok(()) }
+    }
+
+    /// Commits everything that was written. The first failure is returned; the rest is still tried.
+    pub async fn flush_all(&self) -> Result<(), Errno> {
+        let mut result = Ok(());
+        for writer in self.inner.writers.all() {
+            result = result.and(self.flush_writer(&writer, false).await);
+        }
+        result
+    }
+}

@@ -1,0 +1,388 @@
+//! Writing a file: slices that are being filled, uploaded and committed in the order they began.
+//!
+//! A write goes into an open slice that it continues, else it starts a new one. A flush freezes all
+//! slices, uploads them at the same time and commits them in order, so the length never runs ahead
+//! of the data. What fails sticks to the file until a flush, fsync or write has reported it.
+
+use crate::vfs::{Inner, Vfs};
+use jfs_chunk::{ChunkError, ChunkStore, SliceWriter};
+use jfs_meta::Meta;
+use jfs_meta::ops::{NewSlice, SLICES_PER_COMMIT};
+use jfs_types::{Attr, CHUNK_SIZE, Errno, Ino, SliceId, SliceRecord, Time};
+use parking_lot::Mutex;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// A slice without writes for this long is committed.
+const IDLE: Duration = Duration::from_secs(1);
+/// A slice is committed after this long in any case.
+const AGE: Duration = Duration::from_secs(5);
+/// More slices than this make a file flush itself.
+const SLICES_MAX: usize = 800;
+/// Open slices that a write looks at, newest first, for one to continue.
+const LOOK_BACK: usize = 3;
+
+/// One slice on its way into the file.
+struct Slice {
+    index: u32,
+    pos: u32,
+    writer: SliceWriter,
+    frozen: bool,
+    began: Instant,
+    touched: Instant,
+    mtime: Time,
+}
+
+impl Slice {
+    fn start(&self) -> u64 {
+        u64::from(self.index) * CHUNK_SIZE + u64::from(self.pos)
+    }
+
+    fn end(&self) -> u64 {
+        self.start() + u64::from(self.writer.len())
+    }
+
+    fn overlaps(&self, from: u64, to: u64) -> bool {
+        self.start() < to && from < self.end()
+    }
+}
+
+#[derive(Default)]
+struct State {
+    /// In the order they began; the first ones may be frozen.
+    slices: VecDeque<Slice>,
+    /// End and mtime of what a flush has taken out of `slices` and not committed yet, with its
+    /// first byte.
+    committing: Option<(u64, u64, Time)>,
+    handles: usize,
+    error: Option<Errno>,
+}
+
+/// The writer of one file on this mount.
+pub(crate) struct FileWriter {
+    pub(crate) ino: Ino,
+    state: Mutex<State>,
+    /// Held by the flush that is under way: commits of a file follow each other.
+    flushing: tokio::sync::Mutex<()>,
+    flush_spawned: AtomicBool,
+}
+
+impl FileWriter {
+    pub(crate) fn new(ino: Ino) -> FileWriter {
+        FileWriter {
+            ino,
+            state: Mutex::default(),
+            flushing: tokio::sync::Mutex::new(()),
+            flush_spawned: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn add_handle(&self) {
+        self.state.lock().handles += 1;
+    }
+
+    /// True when this was the last handle and nothing is left to commit.
+    pub(crate) fn drop_handle(&self) -> bool {
+        let mut state = self.state.lock();
+        state.handles = state.handles.saturating_sub(1);
+        state.handles == 0 && state.is_clean()
+    }
+
+    pub(crate) fn is_idle(&self) -> bool {
+        let state = self.state.lock();
+        state.handles == 0 && state.is_clean()
+    }
+
+    /// Whether something is not committed yet.
+    pub(crate) fn is_dirty(&self) -> bool {
+        !self.state.lock().is_clean()
+    }
+
+    /// Whether a flush would neither write nor report anything.
+    pub(crate) fn has_nothing_to_flush(&self) -> bool {
+        let state = self.state.lock();
+        state.is_clean() && state.error.is_none()
+    }
+
+    /// Whether the ticker should flush.
+    pub(crate) fn is_due(&self) -> bool {
+        let state = self.state.lock();
+        state.slices.iter().any(|s| s.touched.elapsed() >= IDLE || s.began.elapsed() >= AGE)
+    }
+
+    /// Whether bytes in `from..to` are not committed yet.
+    pub(crate) fn is_dirty_in(&self, from: u64, to: u64) -> bool {
+        let state = self.state.lock();
+        let committing = state.committing.is_some_and(|(start, end, _)| start < to && from < end);
+        committing || state.slices.iter().any(|s| s.overlaps(from, to))
+    }
+
+    /// End of what is not committed yet.
+    pub(crate) fn pending_end(&self) -> Option<u64> {
+        let state = self.state.lock();
+        let open = state.slices.iter().map(Slice::end).max();
+        open.max(state.committing.map(|(_, end, _)| end))
+    }
+
+    /// Length and time of an attribute as the writes here will make them.
+    pub(crate) fn add_pending(&self, attr: &mut Attr) {
+        let state = self.state.lock();
+        let open = state.slices.iter().map(|s| (s.end(), s.mtime));
+        for (end, mtime) in open.chain(state.committing.map(|(_, end, mtime)| (end, mtime))) {
+            attr.length = attr.length.max(end);
+            if mtime > attr.mtime {
+                attr.mtime = mtime;
+                attr.ctime = attr.ctime.max(mtime);
+            }
+        }
+    }
+
+    /// Buffers `data` at `off`. Returns what the caller has to do next.
+    pub(crate) fn write(&self, meta: &Meta, chunks: &ChunkStore, off: u64, data: &[u8]) -> Result<AfterWrite, Errno> {
+        let mut state = self.state.lock();
+        if let Some(errno) = state.error {
+            return Err(errno);
+        }
+        let was_clean = state.slices.is_empty();
+        let mut after = AfterWrite::default();
+        let (mut at, mut rest) = (off, data);
+        while !rest.is_empty() {
+            let index = (at / CHUNK_SIZE) as u32;
+            let pos = (at % CHUNK_SIZE) as u32;
+            let n = rest.len().min((CHUNK_SIZE - u64::from(pos)) as usize);
+            let slice = state.slice_for(chunks, index, pos, n);
+            slice.writer.write(pos - slice.pos, &rest[..n]).map_err(|e| {
+                tracing::error!("{e}");
+                Errno::EIO
+            })?;
+            slice.touched = Instant::now();
+            slice.mtime = meta.now();
+            let full = slice.writer.len() as usize / chunks.block_size() * chunks.block_size();
+            if full as u32 > slice.writer.uploaded_to() {
+                if slice.writer.id().is_none() {
+                    match meta.try_new_slice_id() {
+                        Some(id) => slice.writer.set_id(id),
+                        None => after.needs_id = true,
+                    }
+                }
+                slice.writer.upload_complete_blocks();
+            }
+            after.flush |= u64::from(slice.pos) + u64::from(slice.writer.len()) == CHUNK_SIZE;
+            at += n as u64;
+            rest = &rest[n..];
+        }
+        after.flush |= state.slices.len() > SLICES_MAX;
+        after.became_dirty = was_clean;
+        Ok(after)
+    }
+
+    /// Copies bytes of one slice that nothing newer overlaps, for a reader of what was just written.
+    pub(crate) fn read_buffered(&self, off: u64, out: &mut [u8]) -> bool {
+        let state = self.state.lock();
+        let to = off + out.len() as u64;
+        for slice in state.slices.iter().rev() {
+            if slice.start() <= off && to <= slice.end() {
+                return slice.writer.read((off - slice.start()) as u32, out);
+            }
+            if slice.overlaps(off, to) {
+                return false;
+            }
+        }
+        false
+    }
+}
+
+impl State {
+    fn is_clean(&self) -> bool {
+        self.slices.is_empty() && self.committing.is_none()
+    }
+
+    /// The slice that takes a write of `n` bytes at `pos` of chunk `index`.
+    fn slice_for(&mut self, chunks: &ChunkStore, index: u32, pos: u32, n: usize) -> &mut Slice {
+        let (from, to) = (u64::from(pos), u64::from(pos) + n as u64);
+        let mut found = None;
+        let newest = self.slices.iter().enumerate().rev().filter(|(_, s)| s.index == index);
+        for (i, s) in newest.take(LOOK_BACK) {
+            if !s.frozen && pos >= s.pos && s.writer.accepts(pos - s.pos, n) {
+                found = Some(i);
+                break;
+            }
+            // What is written now must lie above every slice that it overlaps.
+            let chunk_start = u64::from(index) * CHUNK_SIZE;
+            if s.overlaps(chunk_start + from, chunk_start + to) {
+                break;
+            }
+        }
+        let i = found.unwrap_or_else(|| {
+            let now = Instant::now();
+            self.slices.push_back(Slice {
+                index,
+                pos,
+                writer: chunks.new_slice(),
+                frozen: false,
+                began: now,
+                touched: now,
+                mtime: Time::default(),
+            });
+            self.slices.len() - 1
+        });
+        &mut self.slices[i]
+    }
+}
+
+/// What follows a buffered write.
+#[derive(Default)]
+pub(crate) struct AfterWrite {
+    /// The file was clean before.
+    pub(crate) became_dirty: bool,
+    /// A chunk is full or there are many slices: commit in the background.
+    pub(crate) flush: bool,
+    /// A complete block waits for a slice id.
+    pub(crate) needs_id: bool,
+}
+
+impl Vfs {
+    /// Flushes in the background, unless that is under way already. Failures stick to the file.
+    pub(crate) fn spawn_flush(&self, writer: Arc<FileWriter>) {
+        if writer.flush_spawned.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let vfs = self.clone();
+        self.inner.runtime.spawn(async move {
+            writer.flush_spawned.store(false, Ordering::Release);
+            if let Err(errno) = vfs.flush_slices(&writer, false).await {
+                writer.state.lock().error.get_or_insert(errno);
+            }
+            vfs.inner.writers.forget_if_idle(writer.ino);
+        });
+    }
+
+    /// Commits everything written to a file so far, made durable first when `sync` is set. Reports
+    /// and clears a failure that happened in the background.
+    pub(crate) async fn flush_writer(&self, writer: &FileWriter, sync: bool) -> Result<(), Errno> {
+        let result = self.flush_slices(writer, sync).await;
+        let stuck = writer.state.lock().error.take();
+        stuck.map_or(result, Err)
+    }
+
+    async fn flush_slices(&self, writer: &FileWriter, sync: bool) -> Result<(), Errno> {
+        let _one = writer.flushing.lock().await;
+        let mut slices = {
+            let mut state = writer.state.lock();
+            let slices = std::mem::take(&mut state.slices);
+            state.committing = span(&slices);
+            slices
+        };
+        let result = self.upload_and_commit(writer.ino, &mut slices, sync).await;
+        writer.state.lock().committing = None;
+        if result.is_err() {
+            // What is not committed will never be: its blocks are of no use to anybody.
+            for slice in slices {
+                if let Some(id) = slice.writer.id() {
+                    let _ = self.inner.chunks.remove(id, slice.writer.len()).await;
+                }
+            }
+        }
+        match result {
+            // The file was removed meanwhile: nobody can miss the data.
+            Err(Errno::ENOENT) => Ok(()),
+            other => other,
+        }
+    }
+
+    /// On success `slices` is empty; on failure it holds what was not committed.
+    async fn upload_and_commit(&self, ino: Ino, slices: &mut VecDeque<Slice>, sync: bool) -> Result<(), Errno> {
+        let Inner { meta, chunks, .. } = &*self.inner;
+        let mut uploads = Vec::with_capacity(slices.len());
+        for slice in slices.iter_mut() {
+            slice.frozen = true;
+            if slice.writer.id().is_none() {
+                let id = match meta.try_new_slice_id() {
+                    Some(id) => id,
+                    None => meta.new_slice_id().await?,
+                };
+                slice.writer.set_id(id);
+            }
+            slice.writer.upload_rest();
+            uploads.push(slice.writer.take_uploads());
+        }
+        let mut uploaded = Ok(());
+        for upload in uploads {
+            uploaded = uploaded.and(upload.wait().await);
+        }
+        uploaded.map_err(|e| data_error(ino, &e))?;
+        let done: Vec<(u64, u32)> =
+            slices.iter().filter_map(|s| Some((s.writer.id()?, s.writer.len()))).collect();
+        if sync {
+            let mut all = self.inner.unsynced.take(ino);
+            all.extend(&done);
+            if let Err(e) = self.sync_slices(&all).await {
+                self.inner.unsynced.add(ino, all);
+                return Err(data_error(ino, &e));
+            }
+        }
+        while !slices.is_empty() {
+            let batch: Vec<NewSlice> = slices.iter().take(SLICES_PER_COMMIT).map(Slice::record).collect();
+            meta.write_slices(ino, &batch).await?;
+            slices.drain(..batch.len());
+        }
+        if !sync && self.inner.unsynced.add(ino, done) {
+            self.spawn_sync_all();
+        }
+        Ok(())
+    }
+
+    /// Makes what was committed of a file durable.
+    pub(crate) async fn sync_committed(&self, ino: Ino) -> Result<(), Errno> {
+        let slices = self.inner.unsynced.take(ino);
+        if let Err(e) = self.sync_slices(&slices).await {
+            self.inner.unsynced.add(ino, slices);
+            return Err(data_error(ino, &e));
+        }
+        Ok(())
+    }
+
+    async fn sync_slices(&self, slices: &[(u64, u32)]) -> Result<(), ChunkError> {
+        let keys: Vec<String> = slices.iter().flat_map(|(id, size)| self.inner.chunks.keys(*id, *size)).collect();
+        self.inner.chunks.sync(&keys).await
+    }
+
+    /// Too much is not known to be durable: sync it all in the background.
+    fn spawn_sync_all(&self) {
+        let all = self.inner.unsynced.take_all();
+        let vfs = self.clone();
+        self.inner.runtime.spawn(async move {
+            let slices: Vec<(u64, u32)> = all.iter().flat_map(|(_, s)| s.iter().copied()).collect();
+            if let Err(e) = vfs.sync_slices(&slices).await {
+                tracing::warn!("blocks could not be synced in the background: {e}");
+                for (ino, slices) in all {
+                    vfs.inner.unsynced.add(ino, slices);
+                }
+            }
+        });
+    }
+}
+
+impl Slice {
+    fn record(&self) -> NewSlice {
+        let len = self.writer.len();
+        let id = SliceId(self.writer.id().unwrap_or(0));
+        let record = SliceRecord { pos: self.pos, id, size: len, off: 0, len };
+        NewSlice { index: self.index, record, mtime: self.mtime }
+    }
+}
+
+/// First byte, end and newest time of slices.
+fn span(slices: &VecDeque<Slice>) -> Option<(u64, u64, Time)> {
+    let start = slices.iter().map(Slice::start).min()?;
+    let end = slices.iter().map(Slice::end).max()?;
+    let mtime = slices.iter().map(|s| s.mtime).max()?;
+    Some((start, end, mtime))
+}
+
+fn data_error(ino: Ino, e: &ChunkError) -> Errno {
+    tracing::error!("data of {ino:?} could not be stored: {e}");
+    Errno::EIO
+}

@@ -1,0 +1,179 @@
+//! Formatting volumes and telling about them.
+
+use crate::Error;
+use crate::engines::connect;
+use crate::store::open_store;
+use crate::support::check_readable;
+use bytes::Bytes;
+use jfs_meta::engine::Counter;
+use jfs_meta::{Engine, Meta, MetaConfig, SessionInfo, StatFs};
+use jfs_types::{Attr, FileType, Format, Ino, SystemClock, SystemRand};
+use std::sync::Arc;
+
+/// How to format.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct FormatOptions {
+    /// Write over what is in the database. Default false.
+    pub force: bool,
+    /// Test the object storage and write the volume's mark there. Default false.
+    pub check_storage: bool,
+}
+
+/// A registered client.
+#[derive(Clone, Debug)]
+pub struct Session {
+    /// Session id.
+    pub sid: u64,
+    /// Unix seconds after which it counts as dead.
+    pub expire: i64,
+    /// What it says about itself.
+    pub info: SessionInfo,
+}
+
+/// State of a volume.
+#[derive(Clone, Debug)]
+pub struct Status {
+    /// Its setting.
+    pub format: Format,
+    /// Registered clients, by id.
+    pub sessions: Vec<Session>,
+    /// Space and inodes.
+    pub stat: StatFs,
+    /// Bytes in use.
+    pub used_space: u64,
+}
+
+/// The setting of the volume at `url`; `None` when there is none.
+pub async fn load_format(url: &str) -> Result<Option<Format>, Error> {
+    let engine = connect(url).await?;
+    let format = read_format(&*engine).await;
+    engine.shutdown().await?;
+    format
+}
+
+/// Reads the setting through an engine.
+pub async fn read_format(engine: &dyn Engine) -> Result<Option<Format>, Error> {
+    match engine.load_setting().await? {
+        None => Ok(None),
+        Some(json) => Format::from_json(&json).map(Some).map_err(Error::Setting),
+    }
+}
+
+/// Creates a volume, or with an existing one replaces its changeable settings. Returns what is
+/// stored afterwards.
+///
+/// What cannot change on an existing volume (name, block size, compression, ...) is refused unless
+/// `force` is given, which starts over with an empty volume.
+pub async fn format(url: &str, format: Format, options: FormatOptions) -> Result<Format, Error> {
+    check_readable(&format)?;
+    let engine = connect(url).await?;
+    let result = write_format(&*engine, format, options).await;
+    let closed = engine.shutdown().await;
+    let format = result?;
+    closed?;
+    Ok(format)
+}
+
+async fn write_format(engine: &dyn Engine, mut format: Format, options: FormatOptions) -> Result<Format, Error> {
+    let stored = engine.load_setting().await?;
+    let old = match &stored {
+        Some(json) if !options.force => Some(Format::from_json(json).map_err(Error::Setting)?),
+        _ => None,
+    };
+    if let Some(old) = &old {
+        check_immutable(old, &format)?;
+        format.uuid = old.uuid.clone();
+    }
+    if options.check_storage {
+        let store = open_store(&format, &Default::default())?;
+        store.test().await.map_err(|e| Error::Storage(e.to_string()))?;
+        if old.is_none() {
+            claim_storage(&store, &format, options.force).await?;
+        }
+    }
+    let json = format.to_json();
+    match (&stored, old.is_some()) {
+        (Some(before), true) => engine.store_setting(before, json.as_bytes()).await?,
+        _ => {
+            let (root, trash) = (new_root(), new_trash());
+            let trash = (format.trash_days > 0).then_some(&trash);
+            engine.create_volume(json.as_bytes(), &root, trash, options.force).await?;
+        }
+    }
+    Ok(format)
+}
+
+/// Makes sure the place in the bucket is free and marks it.
+async fn claim_storage(store: &jfs_object::ObjectStore, format: &Format, force: bool) -> Result<(), Error> {
+    let storage = |e: jfs_object::ObjectError| Error::Storage(e.to_string());
+    let objects = store.list("", "", 100).await.map_err(storage)?;
+    let foreign = objects.iter().find(|o| o.size > 0 && !o.key.starts_with("testing/"));
+    if let Some(object) = foreign
+        && !force
+    {
+        return Err(Error::Storage(format!(
+            "storage {}{} is not empty (it holds {}): choose another volume name or bucket, or remove it",
+            format.bucket, format.name, object.key
+        )));
+    }
+    store.put("juicefs_uuid", Bytes::from(format.uuid.clone())).await.map_err(storage)
+}
+
+fn check_immutable(old: &Format, new: &Format) -> Result<(), Error> {
+    let fixed = [
+        ("name", old.name.clone(), new.name.clone()),
+        ("block size", old.block_size.to_string(), new.block_size.to_string()),
+        ("compression", old.compression.clone(), new.compression.clone()),
+        ("shards", old.shards.to_string(), new.shards.to_string()),
+        ("hash prefix", old.hash_prefix.to_string(), new.hash_prefix.to_string()),
+        ("meta version", old.meta_version.to_string(), new.meta_version.to_string()),
+    ];
+    for (what, old, new) in fixed {
+        if old != new {
+            return Err(Error::Setting(format!("cannot update {what} from {old} to {new}")));
+        }
+    }
+    Ok(())
+}
+
+fn new_root() -> Attr {
+    let mut attr = dir_attr(0o777);
+    attr.parent = Ino::ROOT;
+    attr
+}
+
+fn new_trash() -> Attr {
+    let mut attr = dir_attr(0o555);
+    attr.parent = Ino::ROOT;
+    attr
+}
+
+fn dir_attr(mode: u16) -> Attr {
+    use jfs_types::Clock;
+    let now = SystemClock.now();
+    let mut attr = Attr::new(FileType::Directory);
+    attr.mode = mode;
+    (attr.atime, attr.mtime, attr.ctime) = (now, now, now);
+    attr
+}
+
+/// State of the volume at `url`.
+pub async fn status(url: &str) -> Result<Status, Error> {
+    let engine = connect(url).await?;
+    let format = read_format(&*engine).await?.ok_or(Error::NotFormatted)?;
+    let mut sessions: Vec<Session> = engine
+        .list_sessions()
+        .await?
+        .into_iter()
+        .map(|s| Session { sid: s.sid, expire: s.expire, info: serde_json::from_slice(&s.info).unwrap_or_default() })
+        .collect();
+    sessions.sort_by_key(|s| s.sid);
+    let used = engine.fetch(&[jfs_meta::engine::Key::Counter(Counter::UsedSpace)]).await?;
+    let used_space = used.into_iter().next().map(|a| a.into_number()).transpose()?.unwrap_or(0).max(0) as u64;
+    let config = MetaConfig { read_only: true, ..MetaConfig::default() };
+    let clock = Arc::new(SystemClock);
+    let (meta, _work) = Meta::new(engine.clone(), format.clone(), config, clock, Arc::new(SystemRand));
+    let stat = meta.statfs().await?;
+    engine.shutdown().await?;
+    Ok(Status { format, sessions, stat, used_space })
+}

@@ -1,0 +1,34 @@
+//! What can go wrong on the way to an open volume, in words for a person.
+
+use jfs_meta::EngineError;
+use jfs_types::Errno;
+
+/// Why a volume cannot be opened, formatted or worked on. The text names the thing and the fix, and
+/// never holds a secret.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The metadata URL is none we know.
+    #[error("{0}")]
+    Url(String),
+    /// The metadata engine failed.
+    #[error("metadata engine: {0}")]
+    Engine(#[from] EngineError),
+    /// The database holds no volume.
+    #[error("database is not formatted, please run `juicefs format ...` first")]
+    NotFormatted,
+    /// The stored setting cannot be used.
+    #[error("{0}")]
+    Setting(String),
+    /// The volume needs something this client does not have.
+    #[error("{0}")]
+    Unsupported(String),
+    /// The object storage cannot be used.
+    #[error("object storage: {0}")]
+    Storage(String),
+    /// The local cache cannot be used.
+    #[error("cache: {0}")]
+    Cache(String),
+    /// A file system operation failed.
+    #[error("{0}")]
+    Errno(#[from] Errno),
+}

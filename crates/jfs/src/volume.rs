@@ -1,0 +1,136 @@
+//! An open volume: all parts wired together, and taken apart in the right order.
+
+use crate::admin::read_format;
+use crate::engines::connect;
+use crate::store::open_chunks;
+use crate::support::{check_readable, read_only_reason};
+use crate::{Error, OpenOptions, session};
+use jfs_maint::{Lost, Maint, MaintConfig};
+use jfs_meta::{Engine, Meta, MetaConfig};
+use jfs_types::{Caller, Clock, Errno, Format, Ino, Rand, SystemClock, SystemRand};
+use jfs_vfs::{Vfs, VfsConfig};
+use std::sync::Arc;
+
+/// Opens the volume whose metadata is at `url`, on the current tokio runtime.
+///
+/// A volume that uses what this version cannot maintain yet is opened read-only, with a warning that
+/// says why ([`Volume::read_only`] tells).
+pub async fn open(url: &str, options: OpenOptions) -> Result<Volume, Error> {
+    open_engine(connect(url).await?, options).await
+}
+
+/// As [`open`], over an engine that is connected already (tests wrap engines).
+pub async fn open_engine(engine: Arc<dyn Engine>, options: OpenOptions) -> Result<Volume, Error> {
+    let mut format = read_format(&*engine).await?.ok_or(Error::NotFormatted)?;
+    check_readable(&format)?;
+    if let Some(bucket) = &options.bucket {
+        format.bucket = bucket.clone();
+    }
+    let reason = read_only_reason(&format, engine.unsupported_use().await?);
+    if let Some(reason) = &reason
+        && !options.read_only
+    {
+        tracing::warn!("{reason}");
+    }
+    let read_only = options.read_only || reason.is_some();
+    if !read_only {
+        engine.prepare_writes().await?;
+    }
+    let (clock, rand): (Arc<dyn Clock>, Arc<dyn Rand>) = (Arc::new(SystemClock), Arc::new(SystemRand));
+    let config = MetaConfig {
+        read_only,
+        skip_dir_mtime: options.skip_dir_mtime,
+        open_cache: options.open_cache,
+        attr_cache: options.attr_cache,
+        heartbeat: options.heartbeat,
+    };
+    let chunks = open_chunks(&format, &options)?;
+    let (meta, work) = Meta::new(engine, format, config, clock, rand);
+    let root = find_root(&meta, options.subdir.as_deref(), read_only).await?;
+    let info = session::describe(options.mountpoint.as_deref().unwrap_or("sdk"));
+    if !read_only {
+        meta.new_session(&info).await?;
+    }
+    let maint_config = MaintConfig { no_cleanup: options.no_bgjob, max_deletes: options.max_deletes };
+    let maint = Maint::start(meta.clone(), chunks.clone(), work, info, maint_config);
+    let vfs_config = VfsConfig {
+        attr_timeout: options.attr_cache,
+        entry_timeout: options.entry_cache,
+        dir_entry_timeout: options.dir_entry_cache,
+        buffer_size: options.buffer_size,
+        prefetch: options.prefetch,
+        read_only,
+        root,
+        ..VfsConfig::default()
+    };
+    let vfs = Vfs::new(meta.clone(), chunks, vfs_config, tokio::runtime::Handle::current());
+    Ok(Volume { meta, vfs, maint, read_only })
+}
+
+/// Walks to `subdir` and makes what is missing of it, as the reference client does.
+async fn find_root(meta: &Meta, subdir: Option<&str>, read_only: bool) -> Result<Ino, Error> {
+    let me = Caller::root();
+    let mut at = Ino::ROOT;
+    for name in subdir.unwrap_or("").split('/').filter(|n| !n.is_empty() && *n != ".") {
+        let (ino, attr) = match meta.lookup(&me, at, name.as_bytes()).await {
+            Err(Errno::ENOENT) if !read_only => meta.mkdir(&me, at, name.as_bytes(), 0o777, 0).await?,
+            other => other?,
+        };
+        if !attr.is_dir() {
+            return Err(Error::Setting(format!("--subdir: {name} is not a directory")));
+        }
+        at = ino;
+    }
+    Ok(at)
+}
+
+/// An open volume. Call [`Volume::close`] when done; dropping it loses what is not flushed.
+pub struct Volume {
+    meta: Arc<Meta>,
+    vfs: Vfs,
+    maint: Maint,
+    read_only: bool,
+}
+
+impl Volume {
+    /// The volume's setting.
+    pub fn format(&self) -> Arc<Format> {
+        self.meta.format()
+    }
+
+    /// The file system.
+    pub fn vfs(&self) -> &Vfs {
+        &self.vfs
+    }
+
+    /// The metadata client underneath.
+    pub fn meta(&self) -> &Arc<Meta> {
+        &self.meta
+    }
+
+    /// Whether changes are refused, by option or because of what the volume uses.
+    pub fn read_only(&self) -> bool {
+        self.read_only
+    }
+
+    /// The session this client registered; read-only clients have none.
+    pub fn session_id(&self) -> Option<u64> {
+        self.meta.session_id()
+    }
+
+    /// Tells when the volume was lost and the owner has to stop.
+    pub fn lost(&self) -> Lost {
+        self.maint.lost()
+    }
+
+    /// Writes everything out, ends the background jobs and the session, and disconnects.
+    pub async fn close(self) -> Result<(), Error> {
+        let flushed = self.vfs.flush_all().await;
+        self.maint.stop().await;
+        let closed = self.meta.close_session().await;
+        self.meta.engine().shutdown().await?;
+        flushed?;
+        closed?;
+        Ok(())
+    }
+}
