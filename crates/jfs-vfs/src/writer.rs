@@ -294,7 +294,7 @@ impl Vfs {
 
     /// On success `slices` is empty; on failure it holds what was not committed.
     async fn upload_and_commit(&self, ino: Ino, slices: &mut VecDeque<Slice>, sync: bool) -> Result<(), Errno> {
-        let Inner { meta, chunks, .. } = &*self.inner;
+        let Inner { meta, .. } = &*self.inner;
         let mut uploads = Vec::with_capacity(slices.len());
         for slice in slices.iter_mut() {
             slice.frozen = true;

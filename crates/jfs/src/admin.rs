@@ -5,15 +5,15 @@ use crate::engines::connect;
 use crate::store::open_store;
 use crate::support::check_readable;
 use bytes::Bytes;
-use jfs_meta::engine::Counter;
+use jfs_meta::engine::{Counter, Key, Write, own};
 use jfs_meta::{Engine, Meta, MetaConfig, SessionInfo, StatFs};
-use jfs_types::{Attr, FileType, Format, Ino, SystemClock, SystemRand};
+use jfs_types::{Attr, Clock, FileType, Format, Ino, SystemClock, SystemRand};
 use std::sync::Arc;
 
 /// How to format.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct FormatOptions {
-    /// Write over what is in the database. Default false.
+    /// Change what cannot be changed and use a bucket that is not empty. Default false.
     pub force: bool,
     /// Test the object storage and write the volume's mark there. Default false.
     pub check_storage: bool,
@@ -63,7 +63,7 @@ pub async fn read_format(engine: &dyn Engine) -> Result<Option<Format>, Error> {
 /// stored afterwards.
 ///
 /// What cannot change on an existing volume (name, block size, compression, ...) is refused unless
-/// `force` is given, which starts over with an empty volume.
+/// `force` is given, which overwrites the setting all the same. Metadata and UUID stay.
 pub async fn format(url: &str, format: Format, options: FormatOptions) -> Result<Format, Error> {
     check_readable(&format)?;
     let engine = connect(url).await?;
@@ -76,31 +76,52 @@ pub async fn format(url: &str, format: Format, options: FormatOptions) -> Result
 
 async fn write_format(engine: &dyn Engine, mut format: Format, options: FormatOptions) -> Result<Format, Error> {
     let stored = engine.load_setting().await?;
-    let old = match &stored {
-        Some(json) if !options.force => Some(Format::from_json(json).map_err(Error::Setting)?),
-        _ => None,
-    };
-    if let Some(old) = &old {
-        check_immutable(old, &format)?;
-        format.uuid = old.uuid.clone();
+    if let Some(json) = &stored {
+        match Format::from_json(json) {
+            Ok(old) => {
+                if !options.force {
+                    check_immutable(&old, &format)?;
+                }
+                format.uuid = old.uuid;
+            }
+            Err(e) if !options.force => return Err(Error::Setting(e)),
+            Err(_) => {}
+        }
     }
     if options.check_storage {
         let store = open_store(&format, &Default::default())?;
         store.test().await.map_err(|e| Error::Storage(e.to_string()))?;
-        if old.is_none() {
+        if stored.is_none() {
             claim_storage(&store, &format, options.force).await?;
         }
     }
     let json = format.to_json();
-    match (&stored, old.is_some()) {
-        (Some(before), true) => engine.store_setting(before, json.as_bytes()).await?,
-        _ => {
+    match &stored {
+        Some(before) => {
+            engine.store_setting(before, json.as_bytes()).await?;
+            if format.trash_days > 0 {
+                make_trash(engine).await?;
+            }
+        }
+        None => {
             let (root, trash) = (new_root(), new_trash());
             let trash = (format.trash_days > 0).then_some(&trash);
             engine.create_volume(json.as_bytes(), &root, trash, options.force).await?;
         }
     }
     Ok(format)
+}
+
+/// Makes the trash directory of a volume that was formatted without one.
+async fn make_trash(engine: &dyn Engine) -> Result<(), Error> {
+    let mut attempt = engine.begin().await?;
+    let answers = attempt.read(&[own(Key::Attr(Ino::TRASH))]).await?;
+    let missing = answers.into_iter().next().map(|a| a.into_attr()).transpose()?.flatten().is_none();
+    if missing {
+        let write = Write::NewNode { ino: Ino::TRASH, attr: new_trash() };
+        attempt.commit(&[write], SystemClock.now()).await?;
+    }
+    Ok(())
 }
 
 /// Makes sure the place in the bucket is free and marks it.
@@ -112,8 +133,8 @@ async fn claim_storage(store: &jfs_object::ObjectStore, format: &Format, force: 
         && !force
     {
         return Err(Error::Storage(format!(
-            "storage {}{} is not empty (it holds {}): choose another volume name or bucket, or remove it",
-            format.bucket, format.name, object.key
+            "Storage {} is not empty (it holds {}); please clean it up or pick another volume name",
+            store.location(), object.key
         )));
     }
     store.put("juicefs_uuid", Bytes::from(format.uuid.clone())).await.map_err(storage)
@@ -130,7 +151,7 @@ fn check_immutable(old: &Format, new: &Format) -> Result<(), Error> {
     ];
     for (what, old, new) in fixed {
         if old != new {
-            return Err(Error::Setting(format!("cannot update {what} from {old} to {new}")));
+            return Err(Error::Setting(format!("cannot update volume {what} from {old} to {new}")));
         }
     }
     Ok(())
@@ -149,7 +170,6 @@ fn new_trash() -> Attr {
 }
 
 fn dir_attr(mode: u16) -> Attr {
-    use jfs_types::Clock;
     let now = SystemClock.now();
     let mut attr = Attr::new(FileType::Directory);
     attr.mode = mode;
@@ -168,7 +188,7 @@ pub async fn status(url: &str) -> Result<Status, Error> {
         .map(|s| Session { sid: s.sid, expire: s.expire, info: serde_json::from_slice(&s.info).unwrap_or_default() })
         .collect();
     sessions.sort_by_key(|s| s.sid);
-    let used = engine.fetch(&[jfs_meta::engine::Key::Counter(Counter::UsedSpace)]).await?;
+    let used = engine.fetch(&[Key::Counter(Counter::UsedSpace)]).await?;
     let used_space = used.into_iter().next().map(|a| a.into_number()).transpose()?.unwrap_or(0).max(0) as u64;
     let config = MetaConfig { read_only: true, ..MetaConfig::default() };
     let clock = Arc::new(SystemClock);

@@ -18,6 +18,6 @@ pub async fn connect(url: &str) -> Result<Arc<dyn Engine>, Error> {
         "postgres" | "mysql" | "tikv" | "etcd" | "badger" | "fdb" => {
             Err(Error::Url(format!("metadata engine {scheme} is not supported yet")))
         }
-        _ => Err(Error::Url(format!("{scheme} is no metadata engine: use sqlite3:// or redis://"))),
+        _ => Err(Error::Url(format!("Invalid meta driver: {scheme}; use sqlite3:// or redis://"))),
     }
 }

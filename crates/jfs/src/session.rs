@@ -33,16 +33,9 @@ fn addresses() -> Vec<String> {
             let v4 = a.as_sockaddr_in().map(|a| std::net::IpAddr::V4(a.ip()));
             v4.or_else(|| a.as_sockaddr_in6().map(|a| std::net::IpAddr::V6(a.ip())))
         })
-        .filter(|ip| !ip.is_loopback() && !link_local(ip))
+        .filter(|ip| !ip.is_loopback())
         .map(|ip| ip.to_string())
         .collect();
     all.dedup();
     all
-}
-
-fn link_local(ip: &std::net::IpAddr) -> bool {
-    match ip {
-        std::net::IpAddr::V4(v4) => v4.is_link_local(),
-        std::net::IpAddr::V6(v6) => v6.segments()[0] & 0xffc0 == 0xfe80,
-    }
 }

@@ -1,0 +1,87 @@
+//! Mount points: what is mounted where, and taking it away.
+
+use nix::mount::{MntFlags, umount2};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::process::Command;
+
+/// Whether something is mounted exactly at `path`, by the kernel's list: works for dead mounts too.
+pub fn is_mounted(path: &Path) -> bool {
+    mounted_type(path).is_some()
+}
+
+/// Type of the topmost mount at `path`.
+fn mounted_type(path: &Path) -> Option<String> {
+    let wanted = std::path::absolute(path).ok()?;
+    let mounts = std::fs::read("/proc/self/mounts").ok()?;
+    let fields = |line: &[u8]| line.split(|b| *b == b' ').map(<[u8]>::to_vec).collect::<Vec<_>>();
+    let mut found = None;
+    for line in mounts.split(|b| *b == b'\n') {
+        let f = fields(line);
+        if f.len() > 2 && unescape(&f[1]) == wanted.as_os_str().as_bytes() {
+            found = Some(String::from_utf8_lossy(&f[2]).into_owned());
+        }
+    }
+    found
+}
+
+/// Undoes the octal escapes of /proc/mounts.
+fn unescape(field: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(field.len());
+    let mut i = 0;
+    while i < field.len() {
+        let octal = field.get(i + 1..i + 4).filter(|d| field[i] == b'\\' && d.iter().all(|c| (b'0'..b'8').contains(c)));
+        match octal {
+            Some(d) => {
+                out.push(d.iter().fold(0u8, |n, c| n.wrapping_mul(8).wrapping_add(c - b'0')));
+                i += 4;
+            }
+            None => {
+                out.push(field[i]);
+                i += 1;
+            }
+        }
+    }
+    out
+}
+
+/// Whether the process behind a mount is gone ("Transport endpoint is not connected").
+pub fn is_dead(path: &Path) -> bool {
+    matches!(std::fs::symlink_metadata(path), Err(e) if e.raw_os_error() == Some(libc::ENOTCONN))
+}
+
+/// Unmounts. With `force` also when it is busy or nobody serves it: it leaves the tree at once and
+/// goes when the last file is closed.
+pub fn umount(path: &Path, force: bool) -> io::Result<()> {
+    let flags = if force { MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW } else { MntFlags::UMOUNT_NOFOLLOW };
+    match umount2(path, flags) {
+        Ok(()) => Ok(()),
+        Err(nix::errno::Errno::EPERM) => by_fusermount(path, force),
+        Err(e) => Err(e.into()),
+    }
+}
+
+fn by_fusermount(path: &Path, force: bool) -> io::Result<()> {
+    let mut command = Command::new("fusermount3");
+    command.arg(if force { "-uz" } else { "-u" }).arg("--").arg(path);
+    let out = command.output()?;
+    if out.status.success() {
+        return Ok(());
+    }
+    let text = String::from_utf8_lossy(&out.stderr).trim().to_string();
+    Err(if text.contains("busy") { io::Error::from_raw_os_error(libc::EBUSY) } else { io::Error::other(text) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_of_the_mount_list() {
+        assert_eq!(unescape(br"/a\040b\134"), b"/a b\\");
+        assert_eq!(unescape(br"/a\04"), br"/a\04");
+        assert!(is_mounted(Path::new("/proc")));
+        assert!(!is_mounted(Path::new("/proc/self")));
+    }
+}

@@ -1,0 +1,3 @@
+//! Ways to talk to the kernel. One for now: the fuser crate.
+
+pub(crate) mod fuser_session;

@@ -1,0 +1,505 @@
+//! Requests as fuser delivers them.
+//!
+//! Where its reply carries one time for name and attributes the smaller is sent. What is not
+//! answered here (extended attributes, locks, fallocate, copy_file_range, lseek) gets ENOSYS: the
+//! kernel then stops asking and falls back to what it can do alone (local locks, read and write).
+
+use crate::ops;
+use fuser::{
+    Errno as FuseErrno, FileAttr, FileHandle, FileType as FuseType, Filesystem, FopenFlags, Generation, INodeNo,
+    InitFlags, KernelConfig, LockOwner, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory,
+    ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow,
+    WriteFlags,
+};
+use jfs_types::{Attr, Caller, Errno, FileType, Ino};
+use jfs_vfs::{DirItem, EntryReply, SetAttrRequest, Vfs};
+use std::cell::RefCell;
+use std::ffi::OsStr;
+use std::future::Future;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+use tokio::runtime::Handle as Runtime;
+
+/// Requests the kernel may have under way in the background (read-ahead and the like).
+const BACKGROUND_MAX: u16 = 200;
+/// Inodes are never used twice.
+const GENERATION: Generation = Generation(0);
+
+thread_local! {
+    /// Where reads are answered from; kept per reader thread so that it is allocated once.
+    static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// The file system as fuser calls it.
+pub(crate) struct FuserFs {
+    pub(crate) vfs: Vfs,
+    pub(crate) runtime: Runtime,
+    pub(crate) max_io: u32,
+    pub(crate) umask: Option<u16>,
+}
+
+fn caller(req: &Request) -> Caller {
+    ops::caller(req.uid(), req.gid(), req.pid())
+}
+
+fn errno(e: Errno) -> FuseErrno {
+    FuseErrno::from_i32(e.0)
+}
+
+fn ino(n: INodeNo) -> Ino {
+    Ino(n.0)
+}
+
+fn kind(k: FileType) -> FuseType {
+    match k {
+        FileType::Regular => FuseType::RegularFile,
+        FileType::Directory => FuseType::Directory,
+        FileType::Symlink => FuseType::Symlink,
+        FileType::Fifo => FuseType::NamedPipe,
+        FileType::BlockDevice => FuseType::BlockDevice,
+        FileType::CharDevice => FuseType::CharDevice,
+        FileType::Socket => FuseType::Socket,
+    }
+}
+
+fn file_attr(ino: Ino, attr: Attr) -> FileAttr {
+    let s = ops::stat(ino, attr);
+    FileAttr {
+        ino: INodeNo(s.ino),
+        size: s.size,
+        blocks: s.blocks,
+        atime: ops::to_system(s.attr.atime),
+        mtime: ops::to_system(s.attr.mtime),
+        ctime: ops::to_system(s.attr.ctime),
+        crtime: SystemTime::UNIX_EPOCH,
+        kind: kind(s.attr.kind),
+        perm: s.attr.mode,
+        nlink: s.attr.nlink,
+        uid: s.attr.uid,
+        gid: s.attr.gid,
+        rdev: s.attr.rdev,
+        blksize: s.block_size,
+        flags: 0,
+    }
+}
+
+fn send_entry(reply: ReplyEntry, result: Result<EntryReply, Errno>) {
+    match result {
+        Ok(e) => reply.entry_with_ttls(&e.attr_ttl, &e.entry_ttl, &file_attr(e.ino, e.attr), GENERATION),
+        Err(e) => reply.error(errno(e)),
+    }
+}
+
+fn send_empty(reply: ReplyEmpty, result: Result<(), Errno>) {
+    match result {
+        Ok(()) => reply.ok(),
+        Err(e) => reply.error(errno(e)),
+    }
+}
+
+fn open_flags(keep_cache: bool) -> FopenFlags {
+    if keep_cache { FopenFlags::FOPEN_KEEP_CACHE } else { FopenFlags::empty() }
+}
+
+impl FuserFs {
+    fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.runtime.spawn(work);
+    }
+}
+
+impl Filesystem for FuserFs {
+    fn init(&mut self, _req: &Request, config: &mut KernelConfig) -> std::io::Result<()> {
+        let wanted = [
+            InitFlags::FUSE_ASYNC_READ,
+            InitFlags::FUSE_ATOMIC_O_TRUNC,
+            InitFlags::FUSE_BIG_WRITES,
+            InitFlags::FUSE_DONT_MASK,
+            InitFlags::FUSE_AUTO_INVAL_DATA,
+            InitFlags::FUSE_DO_READDIRPLUS,
+            InitFlags::FUSE_READDIRPLUS_AUTO,
+            InitFlags::FUSE_ASYNC_DIO,
+            InitFlags::FUSE_PARALLEL_DIROPS,
+            InitFlags::FUSE_MAX_PAGES,
+            InitFlags::FUSE_CACHE_SYMLINKS,
+        ];
+        for flag in wanted {
+            // What an older kernel lacks is not needed to be correct.
+            let _ = config.add_capabilities(flag);
+        }
+        let _ = config.set_max_write(self.max_io);
+        let _ = config.set_max_readahead(self.max_io);
+        let _ = config.set_max_background(BACKGROUND_MAX);
+        let _ = config.set_congestion_threshold(BACKGROUND_MAX * 3 / 4);
+        Ok(())
+    }
+
+    fn lookup(&self, req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
+        let (vfs, caller, name) = (self.vfs.clone(), caller(req), name.as_bytes().to_vec());
+        self.spawn(async move { send_entry(reply, vfs.lookup(&caller, ino(parent), &name).await) });
+    }
+
+    fn getattr(&self, _req: &Request, n: INodeNo, _fh: Option<FileHandle>, reply: ReplyAttr) {
+        if let Some(a) = self.vfs.try_getattr(ino(n)) {
+            return reply.attr(&a.ttl, &file_attr(a.ino, a.attr));
+        }
+        let vfs = self.vfs.clone();
+        self.spawn(async move {
+            match vfs.getattr(ino(n)).await {
+                Ok(a) => reply.attr(&a.ttl, &file_attr(a.ino, a.attr)),
+                Err(e) => reply.error(errno(e)),
+            }
+        });
+    }
+
+    fn setattr(
+        &self,
+        req: &Request,
+        n: INodeNo,
+        mode: Option<u32>,
+        uid: Option<u32>,
+        gid: Option<u32>,
+        size: Option<u64>,
+        atime: Option<TimeOrNow>,
+        mtime: Option<TimeOrNow>,
+        _ctime: Option<SystemTime>,
+        _fh: Option<FileHandle>,
+        _crtime: Option<SystemTime>,
+        _chgtime: Option<SystemTime>,
+        _bkuptime: Option<SystemTime>,
+        _flags: Option<fuser::BsdFileFlags>,
+        reply: ReplyAttr,
+    ) {
+        let time = |t: TimeOrNow| match t {
+            TimeOrNow::Now => ops::set_time(None),
+            TimeOrNow::SpecificTime(t) => ops::set_time(Some(t)),
+        };
+        let set = SetAttrRequest {
+            mode: mode.map(|m| (m & 0o7777) as u16),
+            uid,
+            gid,
+            size,
+            atime: atime.map(time),
+            mtime: mtime.map(time),
+        };
+        let (vfs, caller) = (self.vfs.clone(), caller(req));
+        self.spawn(async move {
+            match vfs.setattr(&caller, ino(n), &set).await {
+                Ok(a) => reply.attr(&a.ttl, &file_attr(a.ino, a.attr)),
+                Err(e) => reply.error(errno(e)),
+            }
+        });
+    }
+
+    fn readlink(&self, _req: &Request, n: INodeNo, reply: ReplyData) {
+        let vfs = self.vfs.clone();
+        self.spawn(async move {
+            match vfs.readlink(ino(n)).await {
+                Ok(target) => reply.data(&target),
+                Err(e) => reply.error(errno(e)),
+            }
+        });
+    }
+
+    fn mknod(&self, req: &Request, parent: INodeNo, name: &OsStr, mode: u32, umask: u32, _rdev: u32, reply: ReplyEntry) {
+        if mode & libc::S_IFMT != libc::S_IFREG {
+            // FIFOs, sockets and devices come with a later version.
+            return reply.error(errno(Errno::ENOTSUP));
+        }
+        let umask = ops::effective_umask(self.umask, umask);
+        let (vfs, caller, name) = (self.vfs.clone(), caller(req), name.as_bytes().to_vec());
+        self.spawn(async move {
+            let flags = libc::O_EXCL | libc::O_RDONLY;
+            let made = vfs.create(&caller, ino(parent), &name, (mode & 0o7777) as u16, umask, flags).await;
+            let entry = match made {
+                Ok((entry, fh, _)) => {
+                    vfs.release(fh, entry.ino).await;
+                    Ok(entry)
+                }
+                Err(e) => Err(e),
+            };
+            send_entry(reply, entry);
+        });
+    }
+
+    fn mkdir(&self, req: &Request, parent: INodeNo, name: &OsStr, mode: u32, umask: u32, reply: ReplyEntry) {
+        let umask = ops::effective_umask(self.umask, umask);
+        let (vfs, caller, name) = (self.vfs.clone(), caller(req), name.as_bytes().to_vec());
+        self.spawn(async move {
+            send_entry(reply, vfs.mkdir(&caller, ino(parent), &name, (mode & 0o7777) as u16, umask).await);
+        });
+    }
+
+    fn unlink(&self, req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        let (vfs, caller, name) = (self.vfs.clone(), caller(req), name.as_bytes().to_vec());
+        self.spawn(async move { send_empty(reply, vfs.unlink(&caller, ino(parent), &name).await) });
+    }
+
+    fn rmdir(&self, req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        let (vfs, caller, name) = (self.vfs.clone(), caller(req), name.as_bytes().to_vec());
+        self.spawn(async move { send_empty(reply, vfs.rmdir(&caller, ino(parent), &name).await) });
+    }
+
+    fn symlink(&self, req: &Request, parent: INodeNo, name: &OsStr, target: &Path, reply: ReplyEntry) {
+        let (vfs, caller, name) = (self.vfs.clone(), caller(req), name.as_bytes().to_vec());
+        let target = target.as_os_str().as_bytes().to_vec();
+        self.spawn(async move { send_entry(reply, vfs.symlink(&caller, ino(parent), &name, &target).await) });
+    }
+
+    fn rename(
+        &self,
+        req: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        new_parent: INodeNo,
+        new_name: &OsStr,
+        flags: RenameFlags,
+        reply: ReplyEmpty,
+    ) {
+        let (vfs, caller) = (self.vfs.clone(), caller(req));
+        let (name, new_name) = (name.as_bytes().to_vec(), new_name.as_bytes().to_vec());
+        self.spawn(async move {
+            let (from, to) = ((ino(parent), &name[..]), (ino(new_parent), &new_name[..]));
+            send_empty(reply, vfs.rename(&caller, from, to, flags.bits()).await);
+        });
+    }
+
+    fn link(&self, req: &Request, n: INodeNo, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
+        let (vfs, caller, name) = (self.vfs.clone(), caller(req), name.as_bytes().to_vec());
+        self.spawn(async move { send_entry(reply, vfs.link(&caller, ino(n), ino(parent), &name).await) });
+    }
+
+    fn open(&self, req: &Request, n: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
+        let (vfs, caller) = (self.vfs.clone(), caller(req));
+        self.spawn(async move {
+            match vfs.open(&caller, ino(n), flags.0).await {
+                Ok((fh, keep)) => reply.opened(FileHandle(fh), open_flags(keep)),
+                Err(e) => reply.error(errno(e)),
+            }
+        });
+    }
+
+    fn read(
+        &self,
+        _req: &Request,
+        n: INodeNo,
+        fh: FileHandle,
+        offset: u64,
+        size: u32,
+        _flags: OpenFlags,
+        _lock_owner: Option<LockOwner>,
+        reply: ReplyData,
+    ) {
+        let answered = BUFFER.with_borrow_mut(|buffer| match self.vfs.try_read(fh.0, offset, size, buffer) {
+            Some(Ok(())) => {
+                reply.data(buffer);
+                None
+            }
+            Some(Err(e)) => {
+                reply.error(errno(e));
+                None
+            }
+            None => Some(reply),
+        });
+        let Some(reply) = answered else { return };
+        let vfs = self.vfs.clone();
+        self.spawn(async move {
+            match vfs.read(fh.0, ino(n), offset, size).await {
+                Ok(data) => reply.data(&data),
+                Err(e) => reply.error(errno(e)),
+            }
+        });
+    }
+
+    fn write(
+        &self,
+        _req: &Request,
+        n: INodeNo,
+        fh: FileHandle,
+        offset: u64,
+        data: &[u8],
+        _write_flags: WriteFlags,
+        _flags: OpenFlags,
+        _lock_owner: Option<LockOwner>,
+        reply: ReplyWrite,
+    ) {
+        match self.vfs.try_write(fh.0, offset, data) {
+            Some(Ok(n)) => return reply.written(n),
+            Some(Err(e)) => return reply.error(errno(e)),
+            None => {}
+        }
+        let (vfs, data) = (self.vfs.clone(), bytes::Bytes::copy_from_slice(data));
+        self.spawn(async move {
+            match vfs.write(fh.0, ino(n), offset, data).await {
+                Ok(n) => reply.written(n),
+                Err(e) => reply.error(errno(e)),
+            }
+        });
+    }
+
+    fn flush(&self, _req: &Request, n: INodeNo, fh: FileHandle, _lock_owner: LockOwner, reply: ReplyEmpty) {
+        if let Some(result) = self.vfs.try_flush(fh.0) {
+            return send_empty(reply, result);
+        }
+        let vfs = self.vfs.clone();
+        self.spawn(async move { send_empty(reply, vfs.flush(fh.0, ino(n)).await) });
+    }
+
+    fn release(
+        &self,
+        _req: &Request,
+        n: INodeNo,
+        fh: FileHandle,
+        _flags: OpenFlags,
+        _lock_owner: Option<LockOwner>,
+        _flush: bool,
+        reply: ReplyEmpty,
+    ) {
+        if self.vfs.try_release(fh.0) {
+            return reply.ok();
+        }
+        let vfs = self.vfs.clone();
+        self.spawn(async move {
+            vfs.release(fh.0, ino(n)).await;
+            reply.ok();
+        });
+    }
+
+    fn fsync(&self, _req: &Request, n: INodeNo, fh: FileHandle, datasync: bool, reply: ReplyEmpty) {
+        let vfs = self.vfs.clone();
+        self.spawn(async move { send_empty(reply, vfs.fsync(fh.0, ino(n), datasync).await) });
+    }
+
+    fn opendir(&self, _req: &Request, n: INodeNo, _flags: OpenFlags, reply: ReplyOpen) {
+        reply.opened(FileHandle(self.vfs.opendir(ino(n))), FopenFlags::empty());
+    }
+
+    fn readdir(&self, req: &Request, _n: INodeNo, fh: FileHandle, offset: u64, reply: ReplyDirectory) {
+        if let Some(listing) = self.vfs.try_readdir(fh.0, offset) {
+            return send_names(reply, &listing, offset);
+        }
+        let (vfs, caller) = (self.vfs.clone(), caller(req));
+        self.spawn(async move {
+            match vfs.readdir(&caller, fh.0, offset).await {
+                Ok(listing) => send_names(reply, &listing, offset),
+                Err(e) => reply.error(errno(e)),
+            }
+        });
+    }
+
+    fn readdirplus(&self, req: &Request, _n: INodeNo, fh: FileHandle, offset: u64, reply: ReplyDirectoryPlus) {
+        let config = self.vfs.config();
+        // One time is sent for name and attributes.
+        let ttl = config.attr_timeout.min(config.entry_timeout).min(config.dir_entry_timeout);
+        if let Some(listing) = self.vfs.try_readdir(fh.0, offset) {
+            return send_entries(reply, &listing, offset, ttl);
+        }
+        let (vfs, caller) = (self.vfs.clone(), caller(req));
+        self.spawn(async move {
+            match vfs.readdir(&caller, fh.0, offset).await {
+                Ok(listing) => send_entries(reply, &listing, offset, ttl),
+                Err(e) => reply.error(errno(e)),
+            }
+        });
+    }
+
+    fn releasedir(&self, _req: &Request, _n: INodeNo, fh: FileHandle, _flags: OpenFlags, reply: ReplyEmpty) {
+        self.vfs.releasedir(fh.0);
+        reply.ok();
+    }
+
+    fn fsyncdir(&self, _req: &Request, _n: INodeNo, _fh: FileHandle, _datasync: bool, reply: ReplyEmpty) {
+        // Metadata is durable when an operation has answered.
+        reply.ok();
+    }
+
+    fn statfs(&self, _req: &Request, _n: INodeNo, reply: ReplyStatfs) {
+        let vfs = self.vfs.clone();
+        self.spawn(async move {
+            const BLOCK: u64 = 4096;
+            match vfs.statfs().await {
+                Ok(s) => {
+                    let (blocks, free) = (s.total_space / BLOCK, s.avail_space / BLOCK);
+                    let files = s.used_inodes + s.avail_inodes;
+                    reply.statfs(blocks, free, free, files, s.avail_inodes, BLOCK as u32, 255, BLOCK as u32);
+                }
+                Err(e) => reply.error(errno(e)),
+            }
+        });
+    }
+
+    fn setxattr(&self, _: &Request, _: INodeNo, _: &OsStr, _: &[u8], _: i32, _: u32, reply: ReplyEmpty) {
+        reply.error(errno(Errno::ENOSYS));
+    }
+
+    fn getxattr(&self, _: &Request, _: INodeNo, _: &OsStr, _: u32, reply: ReplyXattr) {
+        reply.error(errno(Errno::ENOSYS));
+    }
+
+    fn listxattr(&self, _: &Request, _: INodeNo, _: u32, reply: ReplyXattr) {
+        reply.error(errno(Errno::ENOSYS));
+    }
+
+    fn removexattr(&self, _: &Request, _: INodeNo, _: &OsStr, reply: ReplyEmpty) {
+        reply.error(errno(Errno::ENOSYS));
+    }
+
+    fn access(&self, _: &Request, _: INodeNo, _: fuser::AccessFlags, reply: ReplyEmpty) {
+        // The kernel checks permissions itself and does not ask again after this.
+        reply.error(errno(Errno::ENOSYS));
+    }
+
+    fn create(
+        &self,
+        req: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        mode: u32,
+        umask: u32,
+        flags: i32,
+        reply: ReplyCreate,
+    ) {
+        let umask = ops::effective_umask(self.umask, umask);
+        let (vfs, caller, name) = (self.vfs.clone(), caller(req), name.as_bytes().to_vec());
+        self.spawn(async move {
+            match vfs.create(&caller, ino(parent), &name, (mode & 0o7777) as u16, umask, flags).await {
+                Ok((e, fh, keep)) => {
+                    let ttl = e.attr_ttl.min(e.entry_ttl);
+                    reply.created(&ttl, &file_attr(e.ino, e.attr), GENERATION, FileHandle(fh), open_flags(keep));
+                }
+                Err(e) => reply.error(errno(e)),
+            }
+        });
+    }
+}
+
+/// The items from `offset` on, with the offset that continues after each.
+fn from(listing: &[DirItem], offset: u64) -> impl Iterator<Item = (u64, &DirItem)> {
+    let start = usize::try_from(offset).unwrap_or(usize::MAX).min(listing.len());
+    listing[start..].iter().enumerate().map(move |(i, item)| ((start + i + 1) as u64, item))
+}
+
+fn send_names(mut reply: ReplyDirectory, listing: &[DirItem], offset: u64) {
+    for (next, item) in from(listing, offset) {
+        if reply.add(INodeNo(item.ino.0), next, kind(item.kind), OsStr::from_bytes(item.name.as_bytes())) {
+            break;
+        }
+    }
+    reply.ok();
+}
+
+fn send_entries(mut reply: ReplyDirectoryPlus, listing: &[DirItem], offset: u64, ttl: Duration) {
+    for (next, item) in from(listing, offset) {
+        let name = OsStr::from_bytes(item.name.as_bytes());
+        let dots = item.name.as_bytes() == b"." || item.name.as_bytes() == b"..";
+        let (ttl, attr) = match &item.attr {
+            Some(attr) if !dots => (ttl, attr.clone()),
+            // Number and type are all that is looked at.
+            _ => (Duration::ZERO, Attr::new(item.kind)),
+        };
+        if reply.add(INodeNo(item.ino.0), next, name, &ttl, &file_attr(item.ino, attr), GENERATION) {
+            break;
+        }
+    }
+    reply.ok();
+}
