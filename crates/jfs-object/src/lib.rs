@@ -19,8 +19,8 @@ mod open;
 mod operator;
 mod retry;
 
-#[cfg(any(test, feature = "conformance"))]
-pub mod conformance;
+#[cfg(test)]
+mod conformance;
 
 pub use backend::{Backend, ObjectInfo};
 pub use error::{ErrorKind, ObjectError};

@@ -62,7 +62,7 @@ impl FileRoot {
         let target = self.path(key);
         let temp = temp_path(&target);
         let mut file = create(&temp)?;
-        let mut write = || -> io::Result<()> {
+        let write = || -> io::Result<()> {
             for part in parts {
                 file.write_all(part)?;
             }

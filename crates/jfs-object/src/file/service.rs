@@ -7,9 +7,9 @@ use crate::ObjectInfo;
 use crate::error::io_kind;
 use opendal::raw::{
     OpCopy, OpCreateDir, OpDelete, OpList, OpPresign, OpRead, OpRename, OpStat, OpWrite,
-    OperationContext, RpCreateDir, RpPresign, RpRead, RpRename, RpStat, Service, ServiceInfo, oio,
+    RpCreateDir, RpPresign, RpRead, RpRename, RpStat, Service, ServiceInfo, oio,
 };
-use opendal::{Buffer, Builder, BytesRange, Capability, Error, ErrorKind, Metadata, MetadataBuilder, Result};
+use opendal::{Buffer, Builder, BytesRange, Capability, Error, ErrorKind, Metadata, MetadataBuilder, OperationContext, Result};
 use std::collections::VecDeque;
 use std::io;
 
