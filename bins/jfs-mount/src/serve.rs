@@ -106,7 +106,9 @@ fn watch_end(handle: &Arc<MountHandle>) -> oneshot::Receiver<()> {
     let handle = Arc::clone(handle);
     // A plain thread: it sleeps as long as the mount lives.
     std::thread::spawn(move || {
-        handle.wait();
+        if let Err(e) = handle.wait() {
+            tracing::warn!("FUSE session: {e}");
+        }
         let _ = sender.send(());
     });
     receiver

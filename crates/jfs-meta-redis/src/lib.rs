@@ -1,1 +1,22 @@
-//! Redis engine: maps typed metadata records to keys and WATCH/MULTI/EXEC.
+//! Redis engine: typed metadata records as keys and hashes, transactions by WATCH and MULTI/EXEC.
+//!
+//! Plain reads share one multiplexed connection; every attempt that watches something has a
+//! connection of its own from a pool. WATCH and the reads it guards go in one pipeline, MULTI ..
+//! EXEC in a second: two round trips per transaction. Key layout: docs/FORMAT.md, Redis.
+
+#![forbid(unsafe_code)]
+
+mod attempt;
+mod connections;
+mod engine;
+mod errors;
+mod keys;
+mod listing;
+mod lua;
+mod read;
+mod sessions;
+mod url;
+mod volume;
+mod write;
+
+pub use engine::RedisEngine;

@@ -134,7 +134,7 @@ async fn claim_storage(store: &jfs_object::ObjectStore, format: &Format, force: 
     {
         return Err(Error::Storage(format!(
             "Storage {} is not empty (it holds {}); please clean it up or pick another volume name",
-            store.location(), object.key
+            format!("{}://{}{}/", format.storage, format.bucket, format.name), object.key
         )));
     }
     store.put("juicefs_uuid", Bytes::from(format.uuid.clone())).await.map_err(storage)

@@ -1,0 +1,168 @@
+//! One optimistic attempt: WATCH with the reads, MULTI .. EXEC with the writes.
+
+use crate::connections::{Connections, Loan, Sent};
+use crate::errors::classify;
+use crate::read::{ask, commands, list, understand, unexpected, watched};
+use crate::write::{CHUNKS_ONE_BY_ONE, Commit};
+use async_trait::async_trait;
+use jfs_meta::engine::{Answer, Key, Read, Receipt, Strength, Write};
+use jfs_meta::trips::TripLog;
+use jfs_meta::{Attempt, EngineError};
+use jfs_types::{Ino, Time};
+use redis::{Pipeline, Value};
+use std::sync::Arc;
+
+pub(crate) struct RedisAttempt {
+    pub(crate) pool: Arc<Connections>,
+    pub(crate) trips: Arc<TripLog>,
+    pub(crate) loan: Option<Loan>,
+    /// Entries and inodes this attempt saw absent: a `NewEntry` or `NewNode` needs that.
+    pub(crate) taken: Vec<Key>,
+}
+
+impl Drop for RedisAttempt {
+    fn drop(&mut self) {
+        // Given up: the next user of the connection sends UNWATCH along.
+        if let Some(connection) = self.loan.as_mut().and_then(|l| l.inner.as_mut()) {
+            connection.watching = true;
+        }
+    }
+}
+
+impl RedisAttempt {
+    async fn loan(&mut self) -> Result<&mut Loan, EngineError> {
+        if self.loan.is_none() {
+            self.loan = Some(self.pool.take().await?);
+        }
+        self.loan.as_mut().ok_or_else(|| EngineError::Fatal("no connection".into()))
+    }
+
+    /// Starts a pipeline on the attempt's connection; true when its first answer belongs to UNWATCH.
+    async fn begin(&mut self) -> Result<(Pipeline, bool), EngineError> {
+        let fresh = self.loan.is_none();
+        let loan = self.loan().await?;
+        let mut p = Pipeline::new();
+        let unwatch = fresh && loan.inner.as_ref().is_some_and(|c| c.watching);
+        if unwatch {
+            p.cmd("UNWATCH");
+            if let Some(c) = loan.inner.as_mut() {
+                c.watching = false;
+            }
+        }
+        Ok((p, unwatch))
+    }
+}
+
+#[async_trait]
+impl Attempt for RedisAttempt {
+    async fn read(&mut self, reads: &[Read]) -> Result<Vec<Answer>, EngineError> {
+        let mut guarded: Vec<String> =
+            reads.iter().filter(|r| r.strength != Strength::Peek).map(|r| watched(&r.key)).collect();
+        guarded.sort_unstable();
+        guarded.dedup();
+        let (mut p, unwatch) = self.begin().await?;
+        let mut skip = usize::from(unwatch);
+        if !guarded.is_empty() {
+            p.cmd("WATCH").arg(&guarded);
+            skip += 1;
+        }
+        for r in reads {
+            ask(&mut p, &r.key);
+        }
+        self.trips.record(|| names(&p));
+        let values = match self.loan().await?.send(&p).await {
+            Sent::Answers(values) => values,
+            Sent::Refused(e) | Sent::Broken(e, _) => return Err(classify(&e)),
+        };
+        let expected = skip + reads.iter().map(|r| commands(&r.key)).sum::<usize>();
+        if values.len() != expected {
+            return Err(EngineError::Fatal(format!("Redis gave {} answers to {expected} commands", values.len())));
+        }
+        let mut values = values.into_iter();
+        for first in values.by_ref().take(skip) {
+            if matches!(first, Value::ServerError(_)) {
+                return Err(unexpected(first));
+            }
+        }
+        let mut answers = Vec::with_capacity(reads.len());
+        for r in reads {
+            let answer = understand(&r.key, &mut values)?;
+            if matches!(answer, Answer::Entry(Some(_)) | Answer::Attr(Some(_))) {
+                self.taken.push(r.key.clone());
+            }
+            answers.push(answer);
+        }
+        Ok(answers)
+    }
+
+    async fn commit(mut self: Box<Self>, writes: &[Write], at: Time) -> Result<Receipt, EngineError> {
+        for write in writes {
+            let key = match write {
+                Write::NewEntry { dir, name, .. } => Key::Entry(*dir, name.clone()),
+                Write::NewNode { ino, .. } => Key::Attr(*ino),
+                _ => continue,
+            };
+            if self.taken.contains(&key) {
+                return Err(EngineError::Conflict);
+            }
+        }
+        let existing = self.existing_chunks(writes).await?;
+        let (mut p, unwatch) = self.begin().await?;
+        p.cmd("MULTI");
+        let mut commit = Commit::default();
+        for write in writes {
+            commit.write(&mut p, write, at, &existing);
+        }
+        p.cmd("EXEC");
+        self.trips.record(|| names(&p));
+        debug_assert!(!unwatch || !p.is_empty());
+        match self.loan().await?.send(&p).await {
+            Sent::Answers(values) => {
+                let exec = values.into_iter().next_back().unwrap_or(Value::Nil);
+                // EXEC has ended the WATCH: the connection is clean.
+                drop(self.loan.take());
+                match exec {
+                    Value::Nil => Err(EngineError::Conflict),
+                    Value::ServerError(_) => Err(unexpected(exec)),
+                    exec => Ok(commit.receipt(list(exec)?)),
+                }
+            }
+            Sent::Refused(e) => Err(classify(&e)),
+            Sent::Broken(e, id) => {
+                self.pool.fence(id).await;
+                Err(EngineError::MaybeCommitted(e.to_string()))
+            }
+        }
+    }
+}
+
+impl RedisAttempt {
+    /// Chunk lists that exist, for an append to a range that is too long to name.
+    async fn existing_chunks(&self, writes: &[Write]) -> Result<Vec<u32>, EngineError> {
+        for write in writes {
+            if let Write::AppendToExisting { ino, from, to, .. } = write
+                && to - from >= CHUNKS_ONE_BY_ONE
+            {
+                let mut found = crate::listing::scan_chunks(&self.pool, *ino).await?;
+                found.retain(|i| (*from..*to).contains(i));
+                return Ok(found);
+            }
+        }
+        Ok(Vec::new())
+    }
+}
+
+/// Names of the commands of a pipeline, for the trip log.
+pub(crate) fn names(p: &Pipeline) -> String {
+    let name = |c: &redis::Cmd| match c.args_iter().next() {
+        Some(redis::Arg::Simple(b)) => String::from_utf8_lossy(b).into_owned(),
+        _ => "?".to_string(),
+    };
+    p.cmd_iter().map(name).collect::<Vec<_>>().join(" ")
+}
+
+/// Parses the index out of a chunk key of `ino`.
+pub(crate) fn chunk_index(ino: Ino, key: &[u8]) -> Option<u32> {
+    let prefix = format!("c{ino}_");
+    std::str::from_utf8(key).ok()?.strip_prefix(&prefix)?.parse().ok()
+}

@@ -1,0 +1,298 @@
+//! The engine interface over Redis.
+
+use crate::attempt::{RedisAttempt, names};
+use crate::connections::Connections;
+use crate::read::{ask, bytes, list, number, understand, unexpected};
+use crate::sessions::run;
+use crate::{keys, listing, lua, sessions, url, volume};
+use async_trait::async_trait;
+use jfs_meta::engine::*;
+use jfs_meta::trips::TripLog;
+use jfs_meta::wire::{decode_attr, decode_entry};
+use jfs_types::{Attr, CHUNK_SIZE, Entry, Ino, Name};
+use redis::{Pipeline, Script, Value};
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// A volume's metadata in a Redis database.
+pub struct RedisEngine {
+    pool: Arc<Connections>,
+    trips: Arc<TripLog>,
+    capabilities: Capabilities,
+    script: Script,
+    /// The lookup script is loaded and may be called.
+    script_ready: AtomicBool,
+    script_refused: AtomicBool,
+}
+
+impl RedisEngine {
+    /// Connects to `redis://[user][:password]@host:port/db` or `unix://path?db=N`. Errors name the
+    /// server and the fix, never the password.
+    pub async fn open(url: &str) -> Result<RedisEngine, EngineError> {
+        let pool = Arc::new(Connections::new(url::parse(url)?)?);
+        volume::greet(&pool).await?;
+        Ok(RedisEngine {
+            pool,
+            trips: Arc::default(),
+            capabilities: Capabilities { name: "redis", usage_in_transaction: true, max_writes: usize::MAX },
+            script: Script::new(lua::LOOKUP),
+            script_ready: AtomicBool::new(false),
+            script_refused: AtomicBool::new(false),
+        })
+    }
+
+    /// Runs a pipeline as one counted round trip.
+    async fn trip(&self, p: &Pipeline) -> Result<Vec<Value>, EngineError> {
+        self.trips.record(|| names(p));
+        run(&self.pool, p).await
+    }
+
+    async fn number(&self, p: &Pipeline) -> Result<i64, EngineError> {
+        number(self.trip(p).await?.into_iter().next().unwrap_or(Value::Nil))
+    }
+
+    /// Entry and attribute by the script; `None` when scripts cannot be used.
+    async fn lookup_by_script(&self, dir: Ino, name: &Name) -> Result<Option<(Value, Value)>, EngineError> {
+        if self.script_refused.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        for _ in 0..2 {
+            let mut p = Pipeline::new();
+            if !self.script_ready.load(Ordering::Relaxed) {
+                p.cmd("SCRIPT").arg("LOAD").arg(lua::LOOKUP);
+            }
+            p.cmd("EVALSHA").arg(self.script.get_hash()).arg(1).arg(keys::entries(dir)).arg(name.as_bytes());
+            self.trips.record(|| names(&p));
+            match self.pool.query(&p).await?.pop().unwrap_or(Value::Nil) {
+                Value::ServerError(e) if e.code() == "NOSCRIPT" => self.script_ready.store(false, Ordering::Relaxed),
+                Value::ServerError(e) => {
+                    tracing::debug!("scripts cannot be used: {e:?}");
+                    self.script_refused.store(true, Ordering::Relaxed);
+                    return Ok(None);
+                }
+                value => {
+                    self.script_ready.store(true, Ordering::Relaxed);
+                    let mut parts = list(value)?.into_iter();
+                    let (entry, attr) = (parts.next(), parts.next());
+                    return Ok(Some((entry.unwrap_or(Value::Nil), attr.unwrap_or(Value::Nil))));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    async fn lookup_plainly(&self, dir: Ino, name: &Name) -> Result<(Value, Value), EngineError> {
+        let mut p = Pipeline::new();
+        p.cmd("HGET").arg(keys::entries(dir)).arg(name.as_bytes());
+        let entry = self.trip(&p).await?.pop().unwrap_or(Value::Nil);
+        let Some(b) = bytes(entry.clone())? else { return Ok((Value::Nil, Value::Nil)) };
+        let ino = decode_entry(&b).map_err(|e| EngineError::corrupt(keys::entries(dir), e.0))?.ino;
+        let mut p = Pipeline::new();
+        p.cmd("GET").arg(keys::attr(ino));
+        Ok((entry, self.trip(&p).await?.pop().unwrap_or(Value::Nil)))
+    }
+}
+
+#[async_trait]
+impl Engine for RedisEngine {
+    fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    fn trips(&self) -> &TripLog {
+        &self.trips
+    }
+
+    async fn load_setting(&self) -> Result<Option<Vec<u8>>, EngineError> {
+        let mut p = Pipeline::new();
+        p.cmd("GET").arg(keys::SETTING);
+        Ok(bytes(self.trip(&p).await?.swap_remove(0))?.map(|b| b.to_vec()))
+    }
+
+    async fn store_setting(&self, expect: &[u8], json: &[u8]) -> Result<(), EngineError> {
+        volume::swap_setting(&self.pool, expect, json).await
+    }
+
+    async fn create_volume(
+        &self,
+        json: &[u8],
+        root: &Attr,
+        trash: Option<&Attr>,
+        overwrite: bool,
+    ) -> Result<(), EngineError> {
+        volume::create(&self.pool, json, root, trash, overwrite).await
+    }
+
+    async fn prepare_writes(&self) -> Result<(), EngineError> {
+        Ok(())
+    }
+
+    async fn unsupported_use(&self) -> Result<UnsupportedUse, EngineError> {
+        let mut p = Pipeline::new();
+        p.cmd("HLEN").arg(keys::DIR_QUOTA);
+        Ok(UnsupportedUse { dir_quota: self.number(&p).await? > 0 })
+    }
+
+    async fn begin(&self) -> Result<Box<dyn Attempt>, EngineError> {
+        Ok(Box::new(RedisAttempt {
+            pool: self.pool.clone(),
+            trips: self.trips.clone(),
+            loan: None,
+            taken: Vec::new(),
+        }))
+    }
+
+    async fn fetch(&self, wanted: &[Key]) -> Result<Vec<Answer>, EngineError> {
+        let mut p = Pipeline::with_capacity(wanted.len());
+        wanted.iter().for_each(|key| ask(&mut p, key));
+        let mut values = self.trip(&p).await?.into_iter();
+        wanted.iter().map(|key| understand(key, &mut values)).collect()
+    }
+
+    async fn lookup(&self, dir: Ino, name: &Name) -> Result<Option<(Entry, Option<Attr>)>, EngineError> {
+        let (entry, attr) = match self.lookup_by_script(dir, name).await? {
+            Some(found) => found,
+            None => self.lookup_plainly(dir, name).await?,
+        };
+        let Some(entry) = bytes(entry)? else { return Ok(None) };
+        let entry = decode_entry(&entry).map_err(|e| EngineError::corrupt(keys::entries(dir), e.0))?;
+        let attr = bytes(attr)?.map(|b| decode_attr(&b)).transpose();
+        let attr = attr.map_err(|e| EngineError::corrupt(keys::attr(entry.ino), e.0))?;
+        Ok(Some((entry, attr)))
+    }
+
+    async fn list_dir(&self, dir: Ino, cursor: &DirCursor, with_attrs: bool) -> Result<DirPage, EngineError> {
+        self.trips.record(|| "HSCAN MGET".to_string());
+        listing::page(&self.pool, dir, cursor, with_attrs).await
+    }
+
+    async fn add_dir_stats(&self, deltas: &[(Ino, DirStat)]) -> Result<Vec<Ino>, EngineError> {
+        let mut p = Pipeline::new();
+        for (dir, _) in deltas {
+            p.cmd("HEXISTS").arg(keys::DIR_INODES).arg(dir.0);
+        }
+        let known = self.trip(&p).await?;
+        let mut missing = Vec::new();
+        let mut p = Pipeline::new();
+        for ((dir, d), known) in deltas.iter().zip(known) {
+            if number(known)? == 0 {
+                missing.push(*dir);
+                continue;
+            }
+            for (hash, n) in [(keys::DIR_LENGTH, d.length), (keys::DIR_SPACE, d.space), (keys::DIR_INODES, d.inodes)] {
+                p.cmd("HINCRBY").arg(hash).arg(dir.0).arg(n);
+            }
+        }
+        if !p.is_empty() {
+            self.trip(&p).await?;
+        }
+        Ok(missing)
+    }
+
+    async fn put_dir_stat(&self, dir: Ino, stat: DirStat) -> Result<(), EngineError> {
+        let mut p = Pipeline::new();
+        for (hash, n) in
+            [(keys::DIR_LENGTH, stat.length), (keys::DIR_SPACE, stat.space), (keys::DIR_INODES, stat.inodes)]
+        {
+            p.cmd("HSET").arg(hash).arg(dir.0).arg(n);
+        }
+        self.trip(&p).await.map(|_| ())
+    }
+
+    async fn reserve_ids(&self, kind: IdKind, n: u64) -> Result<Range<u64>, EngineError> {
+        let mut p = Pipeline::new();
+        p.cmd("INCRBY").arg(keys::ids(kind)).arg(n);
+        // The counter holds the last id handed out.
+        let last = self.number(&p).await? as u64;
+        Ok((last + 1).saturating_sub(n)..last + 1)
+    }
+
+    async fn add_counter(&self, counter: Counter, n: i64) -> Result<i64, EngineError> {
+        let mut p = Pipeline::new();
+        p.cmd("INCRBY").arg(keys::counter(counter)).arg(n);
+        self.number(&p).await
+    }
+
+    async fn add_usage(&self, space: i64, inodes: i64) -> Result<(), EngineError> {
+        let mut p = Pipeline::new();
+        p.cmd("INCRBY").arg("usedSpace").arg(space);
+        p.cmd("INCRBY").arg("totalInodes").arg(inodes);
+        self.trip(&p).await.map(|_| ())
+    }
+
+    async fn claim_job(&self, job: JobSlot, now_sec: i64, interval_sec: i64) -> Result<bool, EngineError> {
+        use crate::connections::Sent;
+        let mut loan = self.pool.take().await?;
+        let mut p = Pipeline::new();
+        p.cmd("WATCH").arg(job.counter_name());
+        p.cmd("GET").arg(job.counter_name());
+        let last = match loan.send(&p).await {
+            Sent::Answers(mut values) => number(values.pop().unwrap_or(Value::Nil))?,
+            Sent::Refused(e) | Sent::Broken(e, _) => return Err(crate::errors::classify(&e)),
+        };
+        if last > now_sec - interval_sec {
+            if let Some(c) = loan.inner.as_mut() {
+                c.watching = true;
+            }
+            return Ok(false);
+        }
+        let mut p = Pipeline::new();
+        p.cmd("MULTI");
+        p.cmd("SET").arg(job.counter_name()).arg(now_sec);
+        p.cmd("EXEC");
+        match loan.send(&p).await {
+            Sent::Answers(mut values) => match values.pop() {
+                Some(Value::Nil) | None => Ok(false),
+                Some(e @ Value::ServerError(_)) => Err(unexpected(e)),
+                Some(_) => Ok(true),
+            },
+            Sent::Refused(e) | Sent::Broken(e, _) => Err(crate::errors::classify(&e)),
+        }
+    }
+
+    async fn new_session(&self, expire: i64, info_json: &str) -> Result<u64, EngineError> {
+        sessions::create(&self.pool, expire, info_json).await
+    }
+
+    async fn refresh_session(&self, sid: u64, expire: i64, info_json: &str) -> Result<(), EngineError> {
+        sessions::refresh(&self.pool, sid, expire, info_json).await
+    }
+
+    async fn drop_session(&self, sid: u64) -> Result<(), EngineError> {
+        sessions::remove(&self.pool, sid).await
+    }
+
+    async fn list_sessions(&self) -> Result<Vec<SessionRecord>, EngineError> {
+        sessions::all(&self.pool).await
+    }
+
+    async fn list_sustained(&self, sid: u64) -> Result<Vec<Ino>, EngineError> {
+        sessions::sustained(&self.pool, sid).await
+    }
+
+    async fn list_deleted(&self, before_sec: i64, limit: usize) -> Result<Vec<Deleted>, EngineError> {
+        listing::deleted(&self.pool, before_sec, limit).await
+    }
+
+    async fn list_chunks(&self, ino: Ino, length: u64) -> Result<Vec<u32>, EngineError> {
+        let count = length.div_ceil(CHUNK_SIZE);
+        if count > u64::from(crate::write::CHUNKS_ONE_BY_ONE) {
+            return listing::scan_chunks(&self.pool, ino).await;
+        }
+        Ok((0..count as u32).collect())
+    }
+
+    async fn list_delayed(&self, before_sec: i64, limit: usize) -> Result<Vec<Delayed>, EngineError> {
+        listing::delayed(&self.pool, before_sec, limit).await
+    }
+
+    async fn list_unused_slices(&self, limit: usize) -> Result<Vec<(u64, u32)>, EngineError> {
+        listing::unused(&self.pool, limit).await
+    }
+
+    async fn shutdown(&self) -> Result<(), EngineError> {
+        self.pool.close();
+        Ok(())
+    }
+}

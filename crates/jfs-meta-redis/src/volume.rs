@@ -1,0 +1,134 @@
+//! Creating a volume and looking at a server.
+
+use crate::connections::Connections;
+use crate::listing::scan_keys;
+use crate::read::{bytes, list, number};
+use crate::sessions::run;
+use crate::{errors, keys};
+use jfs_meta::EngineError;
+use jfs_meta::wire::encode_attr;
+use jfs_types::{Attr, Ino};
+use redis::{Pipeline, Value};
+use std::time::Instant;
+
+/// Patterns of the keys a volume consists of.
+const PATTERNS: [&str; 10] =
+    ["i[0-9]*", "d[0-9]*", "p[0-9]*", "c[0-9]*_*", "s[0-9]*", "x[0-9]*", "lockf[0-9]*", "lockp[0-9]*", "session[0-9]*", "locked[0-9]*"];
+
+/// Keys of a volume that exist once.
+const SINGLE: [&str; 24] = [
+    "setting", "allSessions", "sessionInfos", "delfiles", "detachedNodes", "delSlices", "sliceRef", "dirDataLength",
+    "dirUsedSpace", "dirUsedInodes", "dirQuota", "dirQuotaUsedSpace", "dirQuotaUsedInodes", "acl", "aclMaxId",
+    "usedSpace", "totalInodes", "nextinode", "nextchunk", "nextsession", "nextTrash", "lastCleanupSessions",
+    "lastCleanupFiles", "lastCleanupTrash",
+];
+
+/// Asks the server what it is and warns about settings that lose data.
+pub(crate) async fn greet(pool: &Connections) -> Result<(), EngineError> {
+    let start = Instant::now();
+    let mut p = Pipeline::new();
+    p.cmd("PING");
+    run(pool, &p).await?;
+    tracing::info!("Ping redis latency: {:?}", start.elapsed());
+    let mut p = Pipeline::new();
+    p.cmd("INFO");
+    let info = match run(pool, &p).await {
+        Ok(mut values) => bytes(values.swap_remove(0))?.unwrap_or_default(),
+        Err(e) => {
+            tracing::debug!("INFO is not permitted: {e}");
+            return Ok(());
+        }
+    };
+    let info = String::from_utf8_lossy(&info).into_owned();
+    let field = |name: &str| {
+        info.lines().find_map(|l| l.strip_prefix(name).and_then(|l| l.strip_prefix(':'))).map(|v| v.trim().to_string())
+    };
+    if let Some(version) = field("redis_version")
+        && version.split('.').next().and_then(|n| n.parse::<u32>().ok()).is_some_and(|n| n < 4)
+    {
+        return Err(EngineError::Fatal(format!("Redis {version} is too old: version 4.0 or newer is needed")));
+    }
+    if field("redis_mode").as_deref() == Some("cluster") {
+        return Err(EngineError::Fatal("Redis Cluster is not supported yet".into()));
+    }
+    if field("aof_enabled").as_deref() == Some("0") {
+        tracing::warn!("AOF is not enabled, you may lose data if Redis is not shutdown properly.");
+    }
+    if let Some(policy) = field("maxmemory_policy")
+        && policy != "noeviction"
+    {
+        tracing::warn!("maxmemory_policy is {policy:?}, please set it to 'noeviction'.");
+    }
+    Ok(())
+}
+
+pub(crate) async fn create(
+    pool: &Connections,
+    json: &[u8],
+    root: &Attr,
+    trash: Option<&Attr>,
+    overwrite: bool,
+) -> Result<(), EngineError> {
+    if overwrite {
+        clear(pool).await?;
+    }
+    let mut p = Pipeline::new();
+    p.cmd("SETNX").arg(keys::SETTING).arg(json);
+    if number(run(pool, &p).await?.swap_remove(0))? == 0 {
+        return Err(EngineError::Conflict);
+    }
+    let mut p = Pipeline::new();
+    p.cmd("SETNX").arg(keys::attr(Ino::ROOT)).arg(encode_attr(root));
+    if let Some(trash) = trash {
+        p.cmd("SETNX").arg(keys::attr(Ino::TRASH)).arg(encode_attr(trash));
+    }
+    run(pool, &p).await.map(|_| ())
+}
+
+/// Removes what an earlier volume left; foreign keys stay.
+async fn clear(pool: &Connections) -> Result<(), EngineError> {
+    let mut all: Vec<Vec<u8>> = SINGLE.iter().map(|k| k.as_bytes().to_vec()).collect();
+    for pattern in PATTERNS {
+        all.extend(scan_keys(pool, pattern).await?);
+    }
+    for part in all.chunks(1000) {
+        let mut p = Pipeline::new();
+        p.cmd("DEL").arg(part);
+        run(pool, &p).await?;
+    }
+    Ok(())
+}
+
+/// Replaces the setting when it is still `expect`.
+pub(crate) async fn swap_setting(pool: &std::sync::Arc<Connections>, expect: &[u8], json: &[u8]) -> Result<(), EngineError> {
+    use crate::connections::Sent;
+    let mut loan = pool.take().await?;
+    let mut p = Pipeline::new();
+    p.cmd("WATCH").arg(keys::SETTING);
+    p.cmd("GET").arg(keys::SETTING);
+    let stored = match loan.send(&p).await {
+        Sent::Answers(mut values) => bytes(values.pop().unwrap_or(Value::Nil))?,
+        Sent::Refused(e) | Sent::Broken(e, _) => return Err(errors::classify(&e)),
+    };
+    let mut p = Pipeline::new();
+    if stored.as_deref() != Some(expect) {
+        if let Some(c) = loan.inner.as_mut() {
+            c.watching = true;
+        }
+        return Err(EngineError::Conflict);
+    }
+    p.cmd("MULTI");
+    p.cmd("SET").arg(keys::SETTING).arg(json);
+    p.cmd("EXEC");
+    match loan.send(&p).await {
+        Sent::Answers(mut values) => match values.pop() {
+            Some(Value::Nil) | None => Err(EngineError::Conflict),
+            Some(exec) => list(exec).map(|_| ()),
+        },
+        Sent::Refused(e) => Err(errors::classify(&e)),
+        Sent::Broken(e, id) => {
+            pool.fence(id).await;
+            Err(EngineError::MaybeCommitted(e.to_string()))
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! Intentions as commands inside MULTI, and what their answers tell.
+
+use crate::keys;
+use jfs_meta::engine::{Receipt, Write};
+use jfs_meta::wire::{encode_attr, encode_entry, encode_record};
+use jfs_types::Time;
+use redis::{Pipeline, Value};
+
+/// Most chunks an append to existing lists names one by one; beyond that the caller has looked for
+/// the lists that exist.
+pub(crate) const CHUNKS_ONE_BY_ONE: u32 = 10_000;
+
+/// What an answer of EXEC is needed for.
+enum Wanted {
+    Nothing,
+    Records,
+    Users(u64, u32),
+}
+
+/// Builds the pipeline of a commit and reads its answers.
+#[derive(Default)]
+pub(crate) struct Commit {
+    wanted: Vec<Wanted>,
+}
+
+impl Commit {
+    fn add(&mut self, wanted: Wanted) {
+        self.wanted.push(wanted);
+    }
+
+    /// Adds the commands of one write. `existing` lists the chunk indexes for an append to a range
+    /// that is too long to name.
+    pub(crate) fn write(&mut self, p: &mut Pipeline, write: &Write, at: Time, existing: &[u32]) {
+        match write {
+            Write::NewEntry { dir, name, entry } | Write::ReplaceEntry { dir, name, entry } => {
+                p.cmd("HSET").arg(keys::entries(*dir)).arg(name.as_bytes()).arg(&encode_entry(*entry)[..]);
+            }
+            Write::DelEntry { dir, name } => {
+                p.cmd("HDEL").arg(keys::entries(*dir)).arg(name.as_bytes());
+            }
+            Write::NewNode { ino, attr } | Write::PutAttr { ino, attr } | Write::TouchDir { ino, attr, .. } => {
+                p.cmd("SET").arg(keys::attr(*ino)).arg(encode_attr(attr));
+            }
+            Write::DelNode { ino } => {
+                p.cmd("DEL").arg(keys::attr(*ino));
+            }
+            Write::NewSymlink { ino, target } => {
+                p.cmd("SET").arg(keys::symlink(*ino)).arg(&target[..]);
+            }
+            Write::DelSymlink { ino } => {
+                p.cmd("DEL").arg(keys::symlink(*ino));
+            }
+            Write::DelXattrs { ino } => {
+                p.cmd("DEL").arg(keys::xattrs(*ino));
+            }
+            Write::AddParent { ino, parent, delta } => {
+                p.cmd("HINCRBY").arg(keys::parents(*ino)).arg(parent.0).arg(*delta);
+            }
+            Write::DelParents { ino } => {
+                p.cmd("DEL").arg(keys::parents(*ino));
+            }
+            Write::AppendSlice { ino, index, record } => {
+                p.cmd("RPUSH").arg(keys::chunk(*ino, *index)).arg(&encode_record(record)[..]);
+                return self.add(Wanted::Records);
+            }
+            Write::AppendToExisting { ino, from, to, record } => {
+                let record = encode_record(record);
+                let named: Vec<u32> =
+                    if to - from < CHUNKS_ONE_BY_ONE { (*from..*to).collect() } else { existing.to_vec() };
+                for index in named {
+                    p.cmd("RPUSHX").arg(keys::chunk(*ino, index)).arg(&record[..]);
+                    self.add(Wanted::Nothing);
+                }
+                return;
+            }
+            // Nothing stored means one user.
+            Write::NewSlice { .. } => return,
+            Write::AddSliceUsers { id, size, delta } => {
+                p.cmd("HINCRBY").arg(keys::SLICE_REFS).arg(keys::slice(*id, *size)).arg(*delta);
+                return self.add(Wanted::Users(*id, *size));
+            }
+            Write::ForgetSlice { id, size } => {
+                p.cmd("HDEL").arg(keys::SLICE_REFS).arg(keys::slice(*id, *size));
+            }
+            Write::DelChunk { ino, index } => {
+                p.cmd("DEL").arg(keys::chunk(*ino, *index));
+            }
+            Write::DelDelayed { id, time } => {
+                p.cmd("HDEL").arg(keys::DELAYED).arg(keys::delayed(*id, *time));
+            }
+            Write::MarkDeleted { ino, length } => {
+                p.cmd("ZADD").arg(keys::DELETED).arg(at.sec).arg(keys::deleted(*ino, *length));
+            }
+            Write::ClearDeleted { ino, length } => {
+                p.cmd("ZREM").arg(keys::DELETED).arg(keys::deleted(*ino, *length));
+            }
+            Write::Sustain { sid, ino } => {
+                p.cmd("SADD").arg(keys::sustained(*sid)).arg(ino.0);
+            }
+            Write::Unsustain { sid, ino } => {
+                p.cmd("SREM").arg(keys::sustained(*sid)).arg(ino.0);
+            }
+            Write::NewDirStat { dir } => {
+                for hash in [keys::DIR_LENGTH, keys::DIR_SPACE, keys::DIR_INODES] {
+                    p.cmd("HSET").arg(hash).arg(dir.0).arg(0);
+                    self.add(Wanted::Nothing);
+                }
+                return;
+            }
+            Write::DelDirStat { dir } => {
+                for hash in keys::PER_DIRECTORY {
+                    p.cmd("HDEL").arg(hash).arg(dir.0);
+                    self.add(Wanted::Nothing);
+                }
+                return;
+            }
+            Write::AddUsage { space, inodes } => {
+                p.cmd("INCRBY").arg("usedSpace").arg(*space);
+                self.add(Wanted::Nothing);
+                p.cmd("INCRBY").arg("totalInodes").arg(*inodes);
+            }
+        }
+        self.add(Wanted::Nothing);
+    }
+
+    /// Reads the answers of EXEC.
+    pub(crate) fn receipt(&self, answers: Vec<Value>) -> Receipt {
+        let mut receipt = Receipt::default();
+        for (wanted, answer) in self.wanted.iter().zip(answers) {
+            match (wanted, answer) {
+                (Wanted::Records, Value::Int(n)) => receipt.records_in_chunk = n as u64,
+                (Wanted::Users(id, size), Value::Int(n)) if n < 0 => {
+                    if !receipt.unused_slices.contains(&(*id, *size)) {
+                        receipt.unused_slices.push((*id, *size));
+                    }
+                }
+                _ => {}
+            }
+        }
+        receipt
+    }
+}
