@@ -1,7 +1,7 @@
 //! Sessions: ids, expiry, heartbeats, cleaning up after clients that died.
 
 use jfs_tests::volume::{root, session_info};
-use jfs_tests::{Faulty, Kind, Volume, on_every_engine};
+use jfs_tests::{Census, Faulty, Kind, Volume, on_every_engine};
 use jfs_types::*;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +26,9 @@ async fn a_session_lives_and_ends(kind: Kind) {
     a.unlink(&root(), Ino::ROOT, b"f").await.unwrap();
     a.close_session().await.unwrap();
     assert_eq!(a.session_id(), None);
+    // Nothing is left in the memory of a client that may end now.
+    let problems = Census::take(&*v.engine).await.problems(true);
+    assert!(problems.is_empty(), "{problems:#?}");
     let census = v.verify().await;
     assert_eq!(census.sessions.iter().map(|s| s.sid).collect::<Vec<_>>(), [2]);
     assert!(census.sustained.is_empty());
