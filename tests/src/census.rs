@@ -1,7 +1,7 @@
 //! A full record of what a volume stores, taken through the engine interface.
 //!
-//! Inodes are found in two ways: by walking the directories, and by asking for every number that was
-//! ever handed out. What only the second way finds is an orphan.
+//! Inodes are found in two ways: by walking the directories, and by asking for the numbers that were
+//! handed out. What only the second way finds is an orphan.
 
 use jfs_meta::Engine;
 use jfs_meta::engine::{Counter, Deleted, Delayed, DirCursor, DirStat, IdKind, Key, SessionRecord};
@@ -11,6 +11,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Keys per read.
 const BATCH: usize = 1000;
+/// Inode numbers that a client reserves at a time.
+const REFILL: u64 = 1024;
+/// Unused numbers in a row after which a refill counts as used up to there.
+const GAP: u64 = 128;
 /// Items asked of each clean-up list.
 const LIST_MAX: usize = 100_000;
 
@@ -56,9 +60,22 @@ impl Census {
         }
         let last = engine.reserve_ids(IdKind::Inode, 1).await.unwrap().start;
         let hours = census.counters[2] as u64;
-        let candidates: Vec<Ino> =
-            (1..last).map(Ino).chain((0..=hours).map(|n| Ino(Ino::TRASH.0 + n))).collect();
-        census.read_inodes(engine, &candidates).await;
+        let hours: Vec<Ino> = (0..=hours).map(|n| Ino(Ino::TRASH.0 + n)).collect();
+        census.read_inodes(engine, &hours).await;
+        let mut candidates = hours;
+        // A client hands out the numbers of a refill from its start: after a long gap the rest of the
+        // refill is unused.
+        for refill in (0..last).step_by(REFILL as usize) {
+            for part in (refill..refill + REFILL).step_by(GAP as usize) {
+                let part: Vec<Ino> = (part.max(1)..(part + GAP).min(last)).map(Ino).collect();
+                let before = census.attrs.len() + census.entries.len();
+                census.read_inodes(engine, &part).await;
+                candidates.extend(part);
+                if census.attrs.len() + census.entries.len() == before {
+                    break;
+                }
+            }
+        }
         census.read_lists(engine).await;
         census.read_chunks(engine, &candidates).await;
         census.read_slices(engine).await;

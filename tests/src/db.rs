@@ -2,7 +2,8 @@
 
 use jfs_meta::Engine;
 use jfs_meta::memory::MemoryEngine;
-use jfs_meta_sql::SqliteEngine;
+use jfs_meta_sql::{FaultPlan, SqliteEngine};
+use crate::{Fault, Faulty};
 use jfs_testkit::scratch_dir;
 use std::sync::Arc;
 use tempfile::TempDir;
@@ -64,6 +65,21 @@ impl Db {
         }
     }
 
+    /// An engine, and how to make its commits fail: by the engine's own hooks where it has some.
+    pub async fn connect_with_faults(&self) -> (Arc<dyn Engine>, Hooks) {
+        match &self.inner {
+            Inner::Memory(_) => {
+                let faulty = Arc::new(Faulty::new(self.connect().await));
+                (faulty.clone(), Hooks::Wrapped(faulty))
+            }
+            Inner::Sqlite(_) => {
+                let engine = SqliteEngine::open(&format!("{}?_sync=NORMAL", self.url())).unwrap();
+                let hooks = Hooks::Sqlite(engine.faults().clone());
+                (Arc::new(engine), hooks)
+            }
+        }
+    }
+
     /// Stores a record of delayed slices, which only a compaction of another client makes so far.
     pub async fn put_delayed(&self, id: u64, time: i64, entries: &[u8]) {
         match &self.inner {
@@ -73,6 +89,33 @@ impl Db {
                 let insert = "INSERT INTO jfs_delslices (chunkid, deleted, slices) VALUES (?1, ?2, ?3)";
                 db.execute(insert, (id as i64, time, entries)).unwrap();
             }
+        }
+    }
+}
+
+/// Faults inside an engine.
+pub enum Hooks {
+    /// None of its own: wrapped.
+    Wrapped(Arc<Faulty>),
+    /// SQLite's.
+    Sqlite(Arc<FaultPlan>),
+}
+
+impl Hooks {
+    /// The `n`-th commit from now on is lost or dropped, reported as in doubt.
+    pub fn fail_commit(&self, n: u64, fault: Fault) {
+        match (self, fault) {
+            (Hooks::Wrapped(faulty), fault) => faulty.fail_commit(n, fault),
+            (Hooks::Sqlite(plan), Fault::Lost) => plan.lose_reply(n),
+            (Hooks::Sqlite(plan), _) => plan.drop_commit(n),
+        }
+    }
+
+    /// No failures from now on. Whether the planned one took place.
+    pub fn disarm(&self) -> bool {
+        match self {
+            Hooks::Wrapped(faulty) => faulty.disarm(),
+            Hooks::Sqlite(plan) => plan.disarm() == 0,
         }
     }
 }

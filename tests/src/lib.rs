@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 pub mod census;
+pub mod compare;
 pub mod db;
 pub mod faulty;
 pub mod problems;
@@ -15,7 +16,7 @@ pub mod text;
 pub mod volume;
 
 pub use census::Census;
-pub use db::{Db, Kind};
+pub use db::{Db, Hooks, Kind};
 pub use faulty::{Fault, Faulty};
 pub use rng::Rng;
 pub use run::run;

@@ -5,12 +5,12 @@
 //! cut, punched with holes by seeking, linked, renamed over one another and deleted.
 
 use crate::Rng;
-use jfs_testkit::{Field, content, diff, fill, walk};
+use jfs_testkit::{content, fill};
 use std::ffi::OsStr;
 use std::fs::{File, OpenOptions, Permissions};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -132,6 +132,16 @@ pub fn steps(top: &str, block: u64, seed: u64) -> Vec<Step> {
     list.random_parts(block);
     list.many();
     list.steps
+}
+
+/// The same without the files of more than 64 MiB.
+pub fn small_steps(top: &str, block: u64, seed: u64) -> Vec<Step> {
+    let edges = format!("{top}/edges/");
+    let big = |step: &Step| match step {
+        Step::Write { path, .. } | Step::Truncate { path, .. } => path.starts_with(edges.as_bytes()),
+        _ => false,
+    };
+    steps(top, block, seed).into_iter().filter(|step| !big(step)).collect()
 }
 
 struct List {
@@ -361,59 +371,10 @@ pub fn on_plain_directory(list: &[Step]) -> io::Result<(tempfile::TempDir, PathB
     Ok((dir, path))
 }
 
-/// What differs in `fields` between the trees that two mounts show of [`steps`], in words. The big files
-/// of `edges` are compared side by side, which is faster than hashing their holes.
-pub fn differences(a: &Path, b: &Path, fields: &[Field]) -> Vec<String> {
-    let mut found = Vec::new();
-    let mut dirs: Vec<_> = std::fs::read_dir(a).unwrap().map(|e| e.unwrap().file_name()).collect();
-    dirs.sort();
-    for dir in dirs.iter().filter(|d| *d != "edges") {
-        let lines = diff(&walk(&a.join(dir)).unwrap(), &walk(&b.join(dir)).unwrap(), fields);
-        found.extend(lines.into_iter().map(|line| format!("{}{line}", dir.to_string_lossy())));
-    }
-    let names = |top: &Path| {
-        let entries = std::fs::read_dir(top.join("edges")).unwrap();
-        entries.map(|e| e.unwrap().file_name()).collect::<std::collections::BTreeSet<_>>()
-    };
-    if names(a) != names(b) {
-        found.push(format!("edges: {:?} and {:?}", names(a), names(b)));
-    }
-    for name in names(a).intersection(&names(b)) {
-        let (x, y) = (a.join("edges").join(name), b.join("edges").join(name));
-        let same = same_content(&x, &y).unwrap();
-        let facts = |p: &Path| {
-            let m = std::fs::symlink_metadata(p).unwrap();
-            let times = fields.contains(&Field::Mtime).then(|| (m.mtime(), m.mtime_nsec(), m.ctime(), m.ctime_nsec()));
-            let ino = fields.contains(&Field::Ino).then(|| m.ino());
-            let blocks = fields.contains(&Field::Blocks).then(|| m.blocks());
-            (m.len(), m.mode(), m.uid(), m.gid(), m.nlink(), blocks, ino, times)
-        };
-        if !same || facts(&x) != facts(&y) {
-            found.push(format!("edges/{name:?}: same content: {same}, {:?} and {:?}", facts(&x), facts(&y)));
-        }
-    }
-    found
-}
-
-fn same_content(a: &Path, b: &Path) -> io::Result<bool> {
-    let (a, b) = (File::open(a)?, File::open(b)?);
-    let (mut x, mut y) = (vec![0; 1 << 20], vec![0; 1 << 20]);
-    let mut at = 0;
-    loop {
-        let n = a.read_at(&mut x, at)?;
-        if n == 0 {
-            return Ok(b.read_at(&mut y, at)? == 0);
-        }
-        if b.read_exact_at(&mut y[..n], at).is_err() || x[..n] != y[..n] {
-            return Ok(false);
-        }
-        at += n as u64;
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::compare::{Facts, differences};
 
     #[test]
     fn the_list_works_and_is_the_same_every_time() {
@@ -421,13 +382,12 @@ mod tests {
         assert!(list.len() > 330, "{}", list.len());
         let (_one, a) = on_plain_directory(&list).unwrap();
         let (_two, b) = on_plain_directory(&steps("t", 1 << 16, 1)).unwrap();
-        let fields: Vec<Field> = Field::LIKE.iter().copied().filter(|f| *f != Field::Blocks).collect();
-        let (a, b) = (a.join("t"), b.join("t"));
-        assert_eq!(differences(&a, &b, &fields), Vec::<String>::new());
+        assert_eq!(differences(&a, &b, Facts::PORTABLE), Vec::<String>::new());
         // And one that differs is told from it.
-        let edge = OpenOptions::new().write(true).open(b.join("edges/three-3")).unwrap();
+        let edge = OpenOptions::new().write(true).open(b.join("t/edges/three-3")).unwrap();
         edge.write_all_at(b"x", (2 * CHUNK) + 100_000).unwrap();
-        std::fs::write(b.join("many/new"), b"").unwrap();
-        assert_eq!(differences(&a, &b, &fields).len(), 2);
+        std::fs::write(b.join("t/many/new"), b"").unwrap();
+        std::fs::set_permissions(b.join("t/many"), Permissions::from_mode(0o700)).unwrap();
+        assert_eq!(differences(&a, &b, Facts::PORTABLE).len(), 3);
     }
 }

@@ -1,40 +1,127 @@
 //! SQLite results as engine errors: the one place that looks at codes.
 
 use jfs_meta::EngineError;
-use rusqlite::ErrorCode;
+use rusqlite::{Error, ErrorCode};
+use std::path::Path;
 
-/// Classifies an error. Nothing was changed when it is `Transient`.
-pub(crate) fn classify(e: rusqlite::Error) -> EngineError {
+/// Classifies an error of anything but `COMMIT`. Nothing was changed when it is `Transient`.
+pub(crate) fn classify(e: Error) -> EngineError {
+    match &e {
+        Error::InvalidColumnType(_, column, _) => {
+            return EngineError::corrupt(format!("column {column}"), e.to_string());
+        }
+        Error::FromSqlConversionFailure(..) | Error::IntegralValueOutOfRange(..) => {
+            return EngineError::corrupt("a row", e.to_string());
+        }
+        _ => {}
+    }
     match e.sqlite_error_code() {
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::SchemaChanged) => {
             EngineError::Transient(format!("the database is busy: {e}"))
         }
         Some(ErrorCode::ConstraintViolation) => EngineError::Conflict,
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => EngineError::Fatal(format!(
             "the database file is damaged or no SQLite database: {e}; restore it from a backup"
         )),
-        Some(ErrorCode::DiskFull) => EngineError::Fatal("the disk of the database is full".into()),
+        Some(ErrorCode::DiskFull) => EngineError::Fatal(format!("the disk of the database is full: {e}")),
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
             EngineError::Fatal(format!("the database file cannot be opened for writing: {e}"))
+        }
+        _ if e.to_string().contains("no such table") => {
+            EngineError::Fatal(format!("the database holds no volume, jfs format makes one: {e}"))
         }
         _ => EngineError::Fatal(format!("SQLite: {e}")),
     }
 }
 
+/// Classifies an error of `COMMIT`, after which the transaction is gone. SQLite has undone it, but
+/// when the disk failed the log may hold all of it, and a restart would bring it back.
+pub(crate) fn classify_commit(e: Error) -> EngineError {
+    match e.sqlite_error_code() {
+        Some(ErrorCode::SystemIoFailure) => EngineError::MaybeCommitted(e.to_string()),
+        _ => classify(e),
+    }
+}
+
+/// A database file that cannot be opened.
+pub(crate) fn cannot_open(path: &Path, e: &Error) -> EngineError {
+    let shown = path.display();
+    if path.exists() {
+        return EngineError::Fatal(format!("{shown}: {e}"));
+    }
+    match path.parent().filter(|dir| !dir.as_os_str().is_empty() && !dir.exists()) {
+        Some(dir) => EngineError::Fatal(format!("{shown}: there is no directory {}", dir.display())),
+        None => EngineError::Fatal(format!("{shown}: there is no such file, jfs format makes one")),
+    }
+}
+
+/// `e` again, for another one who waits for the same thing.
+pub(crate) fn again(e: &EngineError) -> EngineError {
+    match e {
+        EngineError::Conflict => EngineError::Conflict,
+        EngineError::Transient(text) => EngineError::Transient(text.clone()),
+        EngineError::MaybeCommitted(text) => EngineError::MaybeCommitted(text.clone()),
+        EngineError::Corrupt { record, reason } => EngineError::corrupt(record, reason),
+        EngineError::Fatal(text) => EngineError::Fatal(text.clone()),
+    }
+}
+
+/// Names the record in an error about a corrupt one.
+pub(crate) fn name_record(e: EngineError, record: impl FnOnce() -> String) -> EngineError {
+    match e {
+        EngineError::Corrupt { reason, .. } => EngineError::Corrupt { record: record(), reason },
+        e => e,
+    }
+}
+
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+    use rusqlite::ffi;
 
-    fn failure(code: i32) -> rusqlite::Error {
-        rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None)
+    fn failure(code: i32) -> Error {
+        Error::SqliteFailure(ffi::Error::new(code), None)
     }
 
     #[test]
     fn codes_have_kinds() {
-        assert!(matches!(classify(failure(rusqlite::ffi::SQLITE_BUSY)), EngineError::Transient(_)));
-        assert!(matches!(classify(failure(rusqlite::ffi::SQLITE_LOCKED)), EngineError::Transient(_)));
-        assert!(matches!(classify(failure(rusqlite::ffi::SQLITE_CONSTRAINT)), EngineError::Conflict));
-        assert!(matches!(classify(failure(rusqlite::ffi::SQLITE_NOTADB)), EngineError::Fatal(_)));
-        assert!(matches!(classify(failure(rusqlite::ffi::SQLITE_FULL)), EngineError::Fatal(_)));
+        let kind = |code| classify(failure(code));
+        assert!(matches!(kind(ffi::SQLITE_BUSY), EngineError::Transient(_)));
+        assert!(matches!(kind(ffi::SQLITE_BUSY_SNAPSHOT), EngineError::Transient(_)));
+        assert!(matches!(kind(ffi::SQLITE_LOCKED), EngineError::Transient(_)));
+        assert!(matches!(kind(ffi::SQLITE_SCHEMA), EngineError::Transient(_)));
+        assert!(matches!(kind(ffi::SQLITE_CONSTRAINT_UNIQUE), EngineError::Conflict));
+        assert!(matches!(kind(ffi::SQLITE_NOTADB), EngineError::Fatal(t) if t.contains("backup")));
+        assert!(matches!(kind(ffi::SQLITE_FULL), EngineError::Fatal(t) if t.contains("full")));
+        assert!(matches!(kind(ffi::SQLITE_READONLY), EngineError::Fatal(t) if t.contains("writing")));
+        assert!(matches!(kind(ffi::SQLITE_IOERR), EngineError::Fatal(_)));
+    }
+
+    #[test]
+    fn a_commit_that_met_a_failing_disk_is_in_doubt() {
+        let kind = |code| classify_commit(failure(code));
+        assert!(matches!(kind(ffi::SQLITE_IOERR_FSYNC), EngineError::MaybeCommitted(_)));
+        assert!(matches!(kind(ffi::SQLITE_BUSY), EngineError::Transient(_)));
+        assert!(matches!(kind(ffi::SQLITE_FULL), EngineError::Fatal(_)));
+    }
+
+    #[test]
+    fn a_missing_file_or_directory_is_named() {
+        let e = failure(ffi::SQLITE_CANTOPEN);
+        let text = cannot_open(Path::new("/no/such/dir/a.db"), &e).to_string();
+        assert!(text.contains("there is no directory /no/such/dir"), "{text}");
+        let text = cannot_open(Path::new("no-such-file.db"), &e).to_string();
+        assert!(text.contains("no-such-file.db") && text.contains("jfs format"), "{text}");
+    }
+
+    #[test]
+    fn values_of_a_wrong_type_are_corrupt_records() {
+        let c = rusqlite::Connection::open_in_memory().unwrap();
+        let e = c.query_row("SELECT 'x' AS refs", [], |r| r.get::<_, i64>(0)).unwrap_err();
+        let e = name_record(classify(e), || "chunk_ref 7".into());
+        assert!(matches!(&e, EngineError::Corrupt { record, .. } if record == "chunk_ref 7"), "{e}");
+        let e = c.prepare("SELECT 1 FROM jfs_node").unwrap_err();
+        assert!(classify(e).to_string().contains("holds no volume"));
     }
 }

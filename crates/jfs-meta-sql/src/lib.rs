@@ -2,23 +2,34 @@
 //!
 //! One writer thread owns the writing connection; commits that wait together share one database
 //! transaction, a savepoint each. An attempt reads without locks on a reader connection; its commit
-//! carries what it saw, and the writer compares inside `BEGIN IMMEDIATE`. Point reads run on the
-//! calling thread (they take microseconds), listings and scans on the blocking pool
-//! (docs/decisions/0003-sqlite-reads.md).
+//! carries what it saw, and the writer makes sure inside `BEGIN IMMEDIATE` that it still holds.
+//! Point reads run on the calling thread, for they take a few microseconds; listings and scans run
+//! on the blocking pool (docs/decisions/0003-sqlite-reads.md).
+//!
+//! No rules of the file system are here, and no other SQL database yet: all statements are in
+//! [`sql`] and [`schema`], which is where another dialect would start.
 
 #![forbid(unsafe_code)]
 
 mod attempt;
 mod cleanup;
+mod counters;
+mod db;
+mod engine;
 mod errors;
+mod faults;
+mod group;
 mod listing;
 mod node;
 mod open;
 mod read;
 mod schema;
 mod sessions;
+mod sql;
+mod url;
 mod volume;
 mod write;
 mod writer;
 
+pub use faults::FaultPlan;
 pub use open::SqliteEngine;

@@ -1,48 +1,53 @@
 //! Rows of `node` as attributes and back.
 
+use crate::db::get;
+use crate::errors::name_record;
 use jfs_meta::EngineError;
 use jfs_types::{Attr, FileType, Ino, Time};
-use rusqlite::{Row, ToSql};
+use rusqlite::Row;
 
-/// The columns in the order [`from_row`] reads them.
-pub(crate) const COLUMNS: &str = "n.type, n.flags, n.mode, n.uid, n.gid, n.atime, n.mtime, n.ctime, \
-    n.atimensec, n.mtimensec, n.ctimensec, n.nlink, n.length, n.rdev, n.parent, n.access_acl_id, \
-    n.default_acl_id, n.tier_id";
+/// Number of columns that `sql::NODE` selects.
+const COLUMNS: usize = 18;
 
-/// The attribute in columns `at..` of a row.
+/// The attribute in columns `at..` of a row. NULLs, which old clients left, are zeros.
 pub(crate) fn from_row(row: &Row<'_>, at: usize, ino: Ino) -> Result<Attr, EngineError> {
-    let int = |i: usize| -> Result<i64, EngineError> {
-        let value: Option<i64> =
-            row.get(at + i).map_err(|e| EngineError::corrupt(format!("node {ino}"), e.to_string()))?;
-        Ok(value.unwrap_or(0))
-    };
-    let kind = int(0)?;
-    let kind = u8::try_from(kind).ok().and_then(FileType::from_number).ok_or_else(|| {
-        EngineError::corrupt(format!("node {ino}"), format!("file type {kind}"))
-    })?;
-    let mut a = Attr::new(kind);
-    a.flags = int(1)? as u8;
+    read(row, at).map_err(|e| name_record(e, || format!("node {ino}")))
+}
+
+fn read(row: &Row<'_>, at: usize) -> Result<Attr, EngineError> {
+    let int = |i: usize| get::<Option<i64>>(row, at + i).map(|v| v.unwrap_or(0));
+    let mut a = Attr::new(file_type(int(0)?)?);
+    a.flags = narrow(int(1)?, "flags")?;
     a.mode = (int(2)? & 0o7777) as u16;
-    a.uid = int(3)? as u32;
-    a.gid = int(4)? as u32;
+    a.uid = narrow(int(3)?, "uid")?;
+    a.gid = narrow(int(4)?, "gid")?;
     a.atime = time(int(5)?, int(8)?);
     a.mtime = time(int(6)?, int(9)?);
     a.ctime = time(int(7)?, int(10)?);
-    a.nlink = int(11)? as u32;
+    a.nlink = narrow(int(11)?.max(0), "nlink")?;
     a.length = int(12)? as u64;
-    a.rdev = int(13)? as u32;
+    a.rdev = narrow(int(13)?, "rdev")?;
     a.parent = Ino(int(14)? as u64);
-    a.access_acl = int(15)? as u32;
-    a.default_acl = int(16)? as u32;
-    a.tier = int(17)? as u8;
+    a.access_acl = narrow(int(15)?, "access_acl_id")?;
+    a.default_acl = narrow(int(16)?, "default_acl_id")?;
+    a.tier = narrow(int(17)?, "tier_id")?;
     Ok(a)
 }
 
-/// Microseconds and remaining nanoseconds of a stored time.
+fn narrow<T: TryFrom<i64>>(value: i64, column: &str) -> Result<T, EngineError> {
+    T::try_from(value).map_err(|_| EngineError::corrupt("node", format!("{column} = {value}")))
+}
+
+/// The type in a column of `node` or `edge`.
+pub(crate) fn file_type(number: i64) -> Result<FileType, EngineError> {
+    let known = u8::try_from(number).ok().and_then(FileType::from_number);
+    known.ok_or_else(|| EngineError::corrupt("a row", format!("file type {number}")))
+}
+
+/// A time from microseconds and the nanoseconds that remain.
 fn time(us: i64, nsec: i64) -> Time {
-    let sec = us.div_euclid(1_000_000);
     let nanos = us.rem_euclid(1_000_000) * 1000 + nsec.clamp(0, 999);
-    Time { sec, nsec: nanos as u32 }
+    Time { sec: us.div_euclid(1_000_000), nsec: nanos as u32 }
 }
 
 fn split(t: Time) -> (i64, i64) {
@@ -50,8 +55,9 @@ fn split(t: Time) -> (i64, i64) {
     (us, i64::from(t.nsec % 1000))
 }
 
-/// The 18 values of [`COLUMNS`], in order.
-pub(crate) fn values(a: &Attr) -> [i64; 18] {
+/// The values of an attribute in the order of its columns, and the inode, which comes last in
+/// `sql::NODE_INSERT` and `sql::NODE_UPDATE`.
+pub(crate) fn values(a: &Attr, ino: Ino) -> [i64; COLUMNS + 1] {
     let ((at, an), (mt, mn), (ct, cn)) = (split(a.atime), split(a.mtime), split(a.ctime));
     [
         a.kind as i64,
@@ -72,18 +78,14 @@ pub(crate) fn values(a: &Attr) -> [i64; 18] {
         i64::from(a.access_acl),
         i64::from(a.default_acl),
         i64::from(a.tier),
+        ino.0 as i64,
     ]
 }
 
-/// Microseconds and rest of mtime and ctime, for partial updates.
+/// The values of mtime and ctime, as `sql::NODE_TOUCH` takes them.
 pub(crate) fn touch_values(a: &Attr) -> [i64; 4] {
     let ((mt, mn), (ct, cn)) = (split(a.mtime), split(a.ctime));
     [mt, mn, ct, cn]
-}
-
-/// References to numbers as statement parameters.
-pub(crate) fn params(values: &[i64]) -> impl Iterator<Item = &dyn ToSql> {
-    values.iter().map(|v| v as &dyn ToSql)
 }
 
 #[cfg(test)]
@@ -92,9 +94,20 @@ mod tests {
 
     #[test]
     fn times_split_and_join() {
-        for t in [Time { sec: 0, nsec: 0 }, Time { sec: 5, nsec: 999_999_999 }, Time { sec: -3, nsec: 1 }] {
+        for (sec, nsec) in [(0, 0), (5, 999_999_999), (-3, 1), (1_700_000_000, 123_456_789)] {
+            let t = Time { sec, nsec };
             let (us, ns) = split(t);
+            assert!((0..1000).contains(&ns));
             assert_eq!(time(us, ns), t);
         }
+        assert_eq!(split(Time { sec: 2, nsec: 3_004_005 }), (2_003_004, 5));
+    }
+
+    #[test]
+    fn numbers_that_do_not_fit_are_corrupt() {
+        assert!(narrow::<u8>(256, "flags").is_err());
+        assert!(narrow::<u32>(-1, "uid").is_err());
+        assert_eq!(narrow::<u32>(i64::from(u32::MAX), "uid").ok(), Some(u32::MAX));
+        assert!(file_type(0).is_err() && file_type(99).is_err() && file_type(257).is_err());
     }
 }

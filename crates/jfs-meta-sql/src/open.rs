@@ -1,146 +1,126 @@
-//! Opening a database by URL, and the connections behind an engine.
+//! The engine and the connections behind it.
 
-use crate::errors::classify;
+use crate::db::Db;
+use crate::faults::FaultPlan;
+use crate::group::Committer;
+use crate::url::Database;
 use crate::writer::Writer;
-use jfs_meta::EngineError;
 use jfs_meta::engine::Capabilities;
-use jfs_meta::trips::TripLog;
+use jfs_meta::trips::{self, TripLog};
+use jfs_meta::EngineError;
 use parking_lot::Mutex;
-use rusqlite::{Connection, OpenFlags};
-use std::path::{Path, PathBuf};
+use rusqlite::Connection;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use tokio::sync::Semaphore;
 
-/// Reader connections kept open; more are opened and dropped under load.
+/// Reader connections kept open; more are opened and dropped when more read at once.
 const READERS_MAX: usize = 4;
-/// Prepared statements kept per connection.
-const STATEMENTS: usize = 64;
-/// Page cache of each connection, KiB (the kernel's page cache is behind it).
-const CACHE_KIB: i64 = 2048;
+/// Scans that run at once; more wait.
+const SCANS_MAX: usize = 4;
 
 /// A volume's metadata in a SQLite database.
+///
+/// Other processes, the reference client among them, may use the same file at the same time, on the
+/// same machine.
 pub struct SqliteEngine {
     pub(crate) shared: Arc<Shared>,
 }
 
 pub(crate) struct Shared {
     pub(crate) database: Database,
-    pub(crate) readers: Mutex<Vec<Connection>>,
-    pub(crate) writer: OnceLock<Writer>,
-    pub(crate) writer_start: Mutex<()>,
+    readers: Mutex<Vec<Connection>>,
+    writer: OnceLock<Writer>,
+    writer_start: Mutex<()>,
+    /// Counted up after each commit, see `group`.
+    pub(crate) epoch: Arc<AtomicU64>,
     pub(crate) trips: Arc<TripLog>,
+    pub(crate) faults: Arc<FaultPlan>,
     pub(crate) capabilities: Capabilities,
-}
-
-/// Where the database is and how its connections are set up.
-#[derive(Clone, Debug)]
-pub(crate) struct Database {
-    pub(crate) path: PathBuf,
-    busy: Duration,
-    synchronous: &'static str,
+    scans: Semaphore,
 }
 
 impl SqliteEngine {
-    /// Opens `sqlite3://PATH[?_timeout=MS&_sync=FULL|NORMAL]`. The file need not exist yet; it is
-    /// created by `create_volume` only.
+    /// An engine for `sqlite3://PATH`, the file of which need not exist yet: only `create_volume`
+    /// makes it. Nothing is opened before the first use.
+    ///
+    /// Options after `?`, joined by `&`: `_timeout=MS`, how long to wait for other processes' locks
+    /// (default 5000); `_sync=FULL|NORMAL|EXTRA`, whether a commit waits for the disk (default FULL:
+    /// it does; with NORMAL a power cut can lose the last commits). `cache` and `_journal=WAL` change
+    /// nothing. Errors: `Fatal` with what is wrong in the URL.
     pub fn open(url: &str) -> Result<SqliteEngine, EngineError> {
-        let database = Database::parse(url)?;
-        let capabilities =
-            Capabilities { name: "sqlite3", usage_in_transaction: false, max_writes: usize::MAX };
+        let name = "sqlite3";
         let shared = Shared {
-            database,
+            database: Database::parse(url)?,
             readers: Mutex::default(),
             writer: OnceLock::new(),
             writer_start: Mutex::default(),
+            epoch: Arc::default(),
             trips: Arc::default(),
-            capabilities,
+            faults: Arc::default(),
+            capabilities: Capabilities { name, usage_in_transaction: false, max_writes: usize::MAX },
+            scans: Semaphore::new(SCANS_MAX),
         };
         Ok(SqliteEngine { shared: Arc::new(shared) })
     }
-}
 
-impl Database {
-    fn parse(url: &str) -> Result<Database, EngineError> {
-        let fatal = |text: String| Err(EngineError::Fatal(text));
-        let Some(rest) = url.strip_prefix("sqlite3://") else {
-            return fatal("a SQLite URL starts with sqlite3://".to_string());
-        };
-        let (path, options) = rest.split_once('?').unwrap_or((rest, ""));
-        if path.is_empty() {
-            return fatal("sqlite3:// needs the path of a database file".to_string());
+    /// Answers of commits that are to get lost, for tests.
+    pub fn faults(&self) -> &Arc<FaultPlan> {
+        &self.shared.faults
+    }
+
+    /// Runs `f` in a transaction of its own on the writer thread.
+    pub(crate) async fn transaction<T: Send + 'static>(
+        &self,
+        f: impl FnOnce(Db<'_>) -> Result<T, EngineError> + Send + 'static,
+    ) -> Result<T, EngineError> {
+        self.shared.writer()?.transaction(f).await
+    }
+
+    /// Runs `f` with a reader connection on the blocking pool.
+    pub(crate) async fn scan<T: Send + 'static>(
+        &self,
+        f: impl FnOnce(Db<'_>) -> Result<T, EngineError> + Send + 'static,
+    ) -> Result<T, EngineError> {
+        let op = trips::current();
+        let shared = self.shared.clone();
+        let _turn = self.shared.scans.acquire().await.expect("this semaphore is never closed");
+        let run = move || shared.with_reader(op, f);
+        match tokio::task::spawn_blocking(run).await {
+            Ok(result) => result,
+            Err(e) => Err(EngineError::Fatal(format!("a scan of the database failed: {e}"))),
         }
-        let mut database =
-            Database { path: path.into(), busy: Duration::from_secs(5), synchronous: "FULL" };
-        for option in options.split('&').filter(|o| !o.is_empty()) {
-            let (key, value) = option.split_once('=').unwrap_or((option, ""));
-            match key {
-                "_timeout" | "_busy_timeout" => match value.parse() {
-                    Ok(ms) => database.busy = Duration::from_millis(ms),
-                    Err(_) => return fatal(format!("{key}={value}: a number of milliseconds is needed")),
-                },
-                "_sync" | "_synchronous" => match value.to_ascii_uppercase().as_str() {
-                    "NORMAL" | "1" => database.synchronous = "NORMAL",
-                    "FULL" | "2" => database.synchronous = "FULL",
-                    _ => return fatal(format!("{key}={value}: FULL or NORMAL is needed")),
-                },
-                // Both are what happens here anyway.
-                "cache" if matches!(value, "shared" | "private") => {}
-                "_journal" | "_journal_mode" if value.eq_ignore_ascii_case("wal") => {}
-                _ => return fatal(format!("unknown option {key} in the SQLite URL")),
-            }
+    }
+
+    /// Closes the connections, the writer's last: that one moves the log into the database file.
+    pub(crate) async fn close(&self) -> Result<(), EngineError> {
+        self.shared.readers.lock().clear();
+        match self.shared.writer.get() {
+            Some(writer) => writer.close().await,
+            None => Ok(()),
         }
-        Ok(database)
-    }
-
-    pub(crate) fn exists(&self) -> bool {
-        self.path.exists()
-    }
-
-    /// A connection that only reads.
-    pub(crate) fn reader(&self) -> Result<Connection, EngineError> {
-        let c = self.connect(OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        c.pragma_update(None, "query_only", true).map_err(classify)?;
-        Ok(c)
-    }
-
-    /// The connection that writes. Switches the database to WAL.
-    pub(crate) fn writer(&self, create: bool) -> Result<Connection, EngineError> {
-        let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE;
-        if create {
-            flags |= OpenFlags::SQLITE_OPEN_CREATE;
-        }
-        let c = self.connect(flags)?;
-        c.pragma_update(None, "journal_mode", "WAL").map_err(classify)?;
-        Ok(c)
-    }
-
-    fn connect(&self, flags: OpenFlags) -> Result<Connection, EngineError> {
-        let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let c = Connection::open_with_flags(Path::new(&self.path), flags)
-            .map_err(|e| EngineError::Fatal(format!("{}: {e}", self.path.display())))?;
-        c.busy_timeout(self.busy).map_err(classify)?;
-        c.set_prepared_statement_cache_capacity(STATEMENTS);
-        c.pragma_update(None, "cache_size", -CACHE_KIB).map_err(classify)?;
-        c.pragma_update(None, "synchronous", self.synchronous).map_err(classify)?;
-        Ok(c)
     }
 }
 
 impl Shared {
-    /// Runs `f` with a reader connection.
+    /// Runs `f` with a reader connection, on this thread.
     pub(crate) fn with_reader<T>(
         &self,
-        f: impl FnOnce(&Connection) -> Result<T, EngineError>,
+        op: &'static str,
+        f: impl FnOnce(Db<'_>) -> Result<T, EngineError>,
     ) -> Result<T, EngineError> {
         let pooled = self.readers.lock().pop();
-        let connection = match pooled {
+        let c = match pooled {
             Some(c) => c,
             None => self.database.reader()?,
         };
-        let result = f(&connection);
-        let mut readers = self.readers.lock();
-        if readers.len() < READERS_MAX {
-            readers.push(connection);
+        let result = f(Db { c: &c, trips: &self.trips, op });
+        // A connection that is still in a transaction would go on showing that moment.
+        if c.is_autocommit() {
+            let mut readers = self.readers.lock();
+            if readers.len() < READERS_MAX {
+                readers.push(c);
+            }
         }
         result
     }
@@ -154,21 +134,10 @@ impl Shared {
         if let Some(writer) = self.writer.get() {
             return Ok(writer);
         }
-        let writer = Writer::start(self.database.writer(false)?, self.trips.clone())?;
+        let connection = self.database.writer(false)?;
+        let committer =
+            Committer::new(connection, self.trips.clone(), self.faults.clone(), self.epoch.clone());
+        let writer = Writer::start(committer)?;
         Ok(self.writer.get_or_init(|| writer))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn urls() {
-        assert!(SqliteEngine::open("sqlite3://a.db").is_ok());
-        assert!(SqliteEngine::open("sqlite3:///x/a.db?cache=shared&_journal=WAL&_timeout=100&_sync=NORMAL").is_ok());
-        for bad in ["sqlite3://", "mysql://x", "sqlite3://a?_timeout=x", "sqlite3://a?what=1", "sqlite3://a?_sync=OFF"] {
-            assert!(SqliteEngine::open(bad).is_err(), "{bad}");
-        }
     }
 }

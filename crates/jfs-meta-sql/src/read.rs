@@ -1,14 +1,13 @@
-//! Reading one record.
+//! Reading records.
 
-use crate::errors::classify;
-use crate::node;
+use crate::db::{Db, bytes, get, get_u64};
+use crate::errors::{classify, name_record};
+use crate::{node, sql};
 use bytes::Bytes;
 use jfs_meta::EngineError;
 use jfs_meta::engine::{Answer, Counter, DirStat, Key};
-use jfs_meta::trips::TripLog;
-use jfs_types::{Attr, Entry, FileType, Ino, Name};
-use rusqlite::types::ValueRef;
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use jfs_types::{Attr, Entry, Ino, Name};
+use rusqlite::{Row, params};
 
 /// Name of a counter's row.
 pub(crate) fn counter_name(counter: Counter) -> &'static str {
@@ -20,68 +19,111 @@ pub(crate) fn counter_name(counter: Counter) -> &'static str {
     }
 }
 
-/// Answers `key` from `c`. One statement.
-pub(crate) fn answer(c: &Connection, key: &Key, trips: &TripLog, op: &'static str) -> Result<Answer, EngineError> {
-    trips.record_for(op, || format!("SELECT {}", short(key)));
-    Ok(match key {
-        Key::Attr(ino) => Answer::Attr(attr(c, *ino)?),
-        Key::Entry(dir, name) => Answer::Entry(entry(c, *dir, name)?),
-        Key::DirIsEmpty(dir) => {
-            let sql = "SELECT 1 FROM jfs_edge WHERE parent = ? LIMIT 1";
-            Answer::Flag(one(c, sql, params![int(*dir)], |_| Ok(()))?.is_none())
+/// Answers `keys` in their order, a statement each; a directory and one of its names, in this order,
+/// are one statement.
+pub(crate) fn answers<'k>(
+    db: Db<'_>,
+    keys: impl ExactSizeIterator<Item = &'k Key>,
+) -> Result<Vec<Answer>, EngineError> {
+    let mut all = Vec::with_capacity(keys.len());
+    let mut keys = keys.peekable();
+    while let Some(key) = keys.next() {
+        if let (Key::Attr(ino), Some(Key::Entry(dir, name))) = (key, keys.peek())
+            && ino == dir
+        {
+            let (attr, entry) = node_and_edge(db, *dir, name).map_err(|e| name_record(e, || record(key)))?;
+            all.extend([Answer::Attr(attr), Answer::Entry(entry)]);
+            keys.next();
+            continue;
         }
+        all.push(answer(db, key).map_err(|e| name_record(e, || record(key)))?);
+    }
+    Ok(all)
+}
+
+/// As [`answers`], all from one snapshot.
+pub(crate) fn snapshot<'k>(
+    db: Db<'_>,
+    mut keys: impl ExactSizeIterator<Item = &'k Key> + Clone,
+) -> Result<Vec<Answer>, EngineError> {
+    let mut pair = keys.clone();
+    let one_statement = keys.len() < 2
+        || keys.len() == 2
+            && matches!((pair.next(), pair.next()), (Some(Key::Attr(i)), Some(Key::Entry(d, _))) if i == d);
+    if one_statement {
+        return answers(db, &mut keys);
+    }
+    db.step(sql::BEGIN_READ).map_err(classify)?;
+    let result = answers(db, keys);
+    let end = db.step(sql::COMMIT).map_err(classify);
+    result.and_then(|answers| end.map(|()| answers))
+}
+
+fn answer(db: Db<'_>, key: &Key) -> Result<Answer, EngineError> {
+    Ok(match key {
+        Key::Attr(ino) => {
+            Answer::Attr(db.one(sql::NODE, [int(*ino)], |row| node::from_row(row, 0, *ino))?)
+        }
+        Key::Entry(dir, name) => {
+            let found = db.one(sql::EDGE, params![int(*dir), name.as_bytes()], entry_at)?;
+            Answer::Entry(found)
+        }
+        Key::DirIsEmpty(dir) => Answer::Flag(!db.any(sql::EDGE_ANY, [int(*dir)])?),
         Key::Parents(ino) => {
-            let sql = "SELECT parent, COUNT(*) FROM jfs_edge WHERE inode = ? GROUP BY parent ORDER BY parent";
-            let mut statement = c.prepare_cached(sql).map_err(classify)?;
-            let rows = statement.query_map([int(*ino)], |r| Ok((Ino(r.get::<_, i64>(0)? as u64), r.get(1)?)));
-            Answer::Parents(rows.map_err(classify)?.collect::<Result<_, _>>().map_err(classify)?)
+            let parent = |row: &Row<'_>| Ok((Ino(get_u64(row, 0)?), get(row, 1)?));
+            Answer::Parents(db.all(sql::EDGE_PARENTS, [int(*ino)], parent)?)
         }
         Key::Chunk(ino, index) => {
-            let sql = "SELECT slices FROM jfs_chunk WHERE inode = ? AND indx = ?";
-            Answer::Bytes(one(c, sql, params![int(*ino), index], bytes_at)?)
+            Answer::Bytes(db.one(sql::CHUNK, params![int(*ino), index], |row| owned(row, 0))?)
         }
         Key::Symlink(ino) => {
-            Answer::Bytes(one(c, "SELECT target FROM jfs_symlink WHERE inode = ?", params![int(*ino)], bytes_at)?)
+            Answer::Bytes(db.one(sql::SYMLINK, [int(*ino)], |row| owned(row, 0))?)
         }
         Key::Deleted(ino, length) => {
-            let sql = "SELECT 1 FROM jfs_delfile WHERE inode = ? AND length = ?";
-            Answer::Flag(one(c, sql, params![int(*ino), *length as i64], |_| Ok(()))?.is_some())
+            Answer::Flag(db.any(sql::DELETED, [int(*ino), *length as i64])?)
         }
         Key::SliceUsers(id, _) => {
-            let sql = "SELECT refs FROM jfs_chunk_ref WHERE chunkid = ?";
-            Answer::Number(one(c, sql, params![*id as i64], |r| r.get(0))?.unwrap_or(0))
+            Answer::Number(db.one(sql::REFS, [*id as i64], |row| get(row, 0))?.unwrap_or(0))
         }
         Key::Delayed(id, time) => {
-            let sql = "SELECT slices FROM jfs_delslices WHERE chunkid = ? AND deleted = ?";
-            Answer::Bytes(one(c, sql, params![*id as i64, time], bytes_at)?)
+            Answer::Bytes(db.one(sql::DELAYED, [*id as i64, *time], |row| owned(row, 0))?)
         }
         Key::DirStat(dir) => {
-            let sql = "SELECT data_length, used_space, used_inodes FROM jfs_dir_stats WHERE inode = ?";
-            let stat = |r: &Row<'_>| Ok(DirStat { length: r.get(0)?, space: r.get(1)?, inodes: r.get(2)? });
-            Answer::Stat(one(c, sql, params![int(*dir)], stat)?)
+            let stat = |row: &Row<'_>| {
+                Ok(DirStat { length: get(row, 0)?, space: get(row, 1)?, inodes: get(row, 2)? })
+            };
+            Answer::Stat(db.one(sql::STATS, [int(*dir)], stat)?)
         }
         Key::Counter(counter) => {
-            let sql = "SELECT value FROM jfs_counter WHERE name = ?";
-            Answer::Number(one(c, sql, params![counter_name(*counter)], |r| r.get(0))?.unwrap_or(0))
+            let name = counter_name(*counter);
+            Answer::Number(db.one(sql::COUNTER, [name], |row| get(row, 0))?.unwrap_or(0))
         }
     })
 }
 
-/// First words of a key, for the trip log.
-fn short(key: &Key) -> &'static str {
-    match key {
-        Key::Attr(_) => "node",
-        Key::Entry(..) => "edge",
-        Key::DirIsEmpty(_) => "edge (any)",
-        Key::Parents(_) => "edge (parents)",
-        Key::Chunk(..) => "chunk",
-        Key::Symlink(_) => "symlink",
-        Key::Deleted(..) => "delfile",
-        Key::SliceUsers(..) => "chunk_ref",
-        Key::Delayed(..) => "delslices",
-        Key::DirStat(_) => "dir_stats",
-        Key::Counter(_) => "counter",
-    }
+fn node_and_edge(db: Db<'_>, dir: Ino, name: &Name) -> Result<(Option<Attr>, Option<Entry>), EngineError> {
+    let both = |row: &Row<'_>| {
+        let entry = match get::<Option<i64>>(row, 0)? {
+            Some(_) => Some(entry_at(row)?),
+            None => None,
+        };
+        let attr = match get::<Option<i64>>(row, 2)? {
+            Some(_) => Some(node::from_row(row, 3, dir)?),
+            None => None,
+        };
+        Ok((attr, entry))
+    };
+    let found = db.one(sql::NODE_AND_EDGE, params![int(dir), name.as_bytes()], both)?;
+    Ok(found.unwrap_or_default())
+}
+
+/// The entry in the first two columns: inode and type.
+pub(crate) fn entry_at(row: &Row<'_>) -> Result<Entry, EngineError> {
+    Ok(Entry { ino: Ino(get_u64(row, 0)?), kind: node::file_type(get(row, 1)?)? })
+}
+
+pub(crate) fn owned(row: &Row<'_>, column: usize) -> Result<Bytes, EngineError> {
+    bytes(row, column).map(Bytes::copy_from_slice)
 }
 
 /// Inode numbers are stored as signed 64-bit integers.
@@ -89,48 +131,19 @@ pub(crate) fn int(ino: Ino) -> i64 {
     ino.0 as i64
 }
 
-pub(crate) fn attr(c: &Connection, ino: Ino) -> Result<Option<Attr>, EngineError> {
-    const SQL: &str = concat!(
-        "SELECT n.type, n.flags, n.mode, n.uid, n.gid, n.atime, n.mtime, n.ctime, n.atimensec, n.mtimensec, ",
-        "n.ctimensec, n.nlink, n.length, n.rdev, n.parent, n.access_acl_id, n.default_acl_id, n.tier_id ",
-        "FROM jfs_node n WHERE n.inode = ?"
-    );
-    let mut statement = c.prepare_cached(SQL).map_err(classify)?;
-    let mut rows = statement.query([int(ino)]).map_err(classify)?;
-    match rows.next().map_err(classify)? {
-        None => Ok(None),
-        Some(row) => node::from_row(row, 0, ino).map(Some),
+/// A record in the words of the database, for messages.
+fn record(key: &Key) -> String {
+    match key {
+        Key::Attr(ino) => format!("node {ino}"),
+        Key::Entry(dir, name) => format!("edge {name:?} in {dir}"),
+        Key::DirIsEmpty(dir) => format!("edges in {dir}"),
+        Key::Parents(ino) => format!("edges to {ino}"),
+        Key::Chunk(ino, index) => format!("chunk {index} of {ino}"),
+        Key::Symlink(ino) => format!("symlink {ino}"),
+        Key::Deleted(ino, _) => format!("delfile {ino}"),
+        Key::SliceUsers(id, _) => format!("chunk_ref {id}"),
+        Key::Delayed(id, _) => format!("delslices {id}"),
+        Key::DirStat(dir) => format!("dir_stats {dir}"),
+        Key::Counter(counter) => format!("counter {}", counter_name(*counter)),
     }
-}
-
-fn entry(c: &Connection, dir: Ino, name: &Name) -> Result<Option<Entry>, EngineError> {
-    let sql = "SELECT inode, type FROM jfs_edge WHERE parent = ? AND name = ?";
-    let found = one(c, sql, params![int(dir), name.as_bytes()], |r| Ok((r.get::<_, i64>(0)?, r.get::<_, i64>(1)?)))?;
-    found.map(|(ino, kind)| make_entry(dir, ino, kind)).transpose()
-}
-
-pub(crate) fn make_entry(dir: Ino, ino: i64, kind: i64) -> Result<Entry, EngineError> {
-    let file_type = u8::try_from(kind).ok().and_then(FileType::from_number).ok_or_else(|| {
-        EngineError::corrupt(format!("edge in directory {dir}"), format!("file type {kind}"))
-    })?;
-    Ok(Entry { kind: file_type, ino: Ino(ino as u64) })
-}
-
-/// Raw bytes whatever the storage class: appends turn blobs into text on SQLite.
-pub(crate) fn bytes_at(row: &Row<'_>) -> rusqlite::Result<Bytes> {
-    Ok(match row.get_ref(0)? {
-        ValueRef::Blob(b) | ValueRef::Text(b) => Bytes::copy_from_slice(b),
-        _ => Bytes::new(),
-    })
-}
-
-/// The first row of a statement.
-pub(crate) fn one<T>(
-    c: &Connection,
-    sql: &str,
-    params: impl rusqlite::Params,
-    f: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
-) -> Result<Option<T>, EngineError> {
-    let mut statement = c.prepare_cached(sql).map_err(classify)?;
-    statement.query_row(params, f).optional().map_err(classify)
 }

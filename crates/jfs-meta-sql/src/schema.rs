@@ -1,15 +1,19 @@
 //! The tables, byte for byte as the reference client creates them.
 
-/// Statements that create every table and index. Safe on a database that has them.
-pub(crate) fn statements() -> Vec<String> {
-    let mut all = Vec::new();
-    for (table, columns) in TABLES {
-        all.push(format!("CREATE TABLE IF NOT EXISTS `jfs_{table}` ({columns})"));
-    }
-    for (kind, name, table, columns) in INDEXES {
-        all.push(format!("CREATE {kind}INDEX IF NOT EXISTS `{name}` ON `jfs_{table}` ({columns})"));
-    }
-    all
+/// Names of the tables, without their prefix.
+pub(crate) fn tables() -> impl Iterator<Item = &'static str> {
+    TABLES.iter().map(|(table, _)| *table)
+}
+
+/// Every table and index: its name and the statement that makes it.
+pub(crate) fn statements() -> Vec<(String, String)> {
+    let table = |(name, columns): &(&str, &str)| {
+        (format!("jfs_{name}"), format!("CREATE TABLE `jfs_{name}` ({columns})"))
+    };
+    let index = |(kind, name, table, columns): &(&str, &str, &str, &str)| {
+        (name.to_string(), format!("CREATE {kind}INDEX `{name}` ON `jfs_{table}` ({columns})"))
+    };
+    TABLES.iter().map(table).chain(INDEXES.iter().map(index)).collect()
 }
 
 /// Columns that volumes of older clients may lack: table, column, definition.

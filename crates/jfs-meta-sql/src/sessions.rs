@@ -1,53 +1,43 @@
 //! Sessions: rows of `session2` and what hangs on them.
 
-use crate::errors::classify;
-use crate::read::one;
+use crate::db::{Db, bytes, get, get_u64};
+use crate::{counters, sql};
 use jfs_meta::EngineError;
 use jfs_meta::engine::SessionRecord;
 use jfs_types::Ino;
-use rusqlite::{Connection, params};
+use rusqlite::params;
+
+/// Most session ids tried; more that are taken in a row mean that the counter is wrong.
+const TRIES_MAX: usize = 10_000;
 
 /// Takes the next session id; one that is taken already is skipped.
-pub(crate) fn create(c: &Connection, expire: i64, info: &[u8]) -> Result<u64, EngineError> {
-    loop {
-        let sql = "INSERT INTO jfs_counter (name, value) VALUES ('nextSession', 1) \
-            ON CONFLICT (name) DO UPDATE SET value = value + 1 RETURNING value";
-        let sid: i64 = one(c, sql, [], |r| r.get(0))?.unwrap_or(1);
-        let sql = "INSERT OR IGNORE INTO jfs_session2 (sid, expire, info) VALUES (?, ?, ?)";
-        if c.execute(sql, params![sid, expire, info]).map_err(classify)? == 1 {
+pub(crate) fn create(db: Db<'_>, expire: i64, info: &[u8]) -> Result<u64, EngineError> {
+    for _ in 0..TRIES_MAX {
+        let sid = counters::add(db, "nextSession", 1)?;
+        if db.run(sql::SESSION_INSERT, params![sid, expire, info])? == 1 {
             return Ok(sid as u64);
         }
     }
+    Err(EngineError::corrupt("counter nextSession", "it lies far behind the sessions"))
 }
 
-pub(crate) fn refresh(c: &Connection, sid: u64, expire: i64, info: &[u8]) -> Result<(), EngineError> {
-    let sql = "INSERT INTO jfs_session2 (sid, expire, info) VALUES (?1, ?2, ?3) \
-        ON CONFLICT (sid) DO UPDATE SET expire = ?2";
-    c.execute(sql, params![sid as i64, expire, info]).map_err(classify).map(|_| ())
+pub(crate) fn refresh(db: Db<'_>, sid: u64, expire: i64, info: &[u8]) -> Result<(), EngineError> {
+    db.run(sql::SESSION_PUT, params![sid as i64, expire, info]).map(|_| ())
 }
 
-pub(crate) fn remove(c: &Connection, sid: u64) -> Result<(), EngineError> {
-    for table in ["flock", "plock", "sustained", "session2"] {
-        c.execute(&format!("DELETE FROM jfs_{table} WHERE sid = ?"), [sid as i64]).map_err(classify)?;
+pub(crate) fn remove(db: Db<'_>, sid: u64) -> Result<(), EngineError> {
+    for sql in sql::SESSION_DELETE {
+        db.run(sql, [sid as i64])?;
     }
     Ok(())
 }
 
-pub(crate) fn list(c: &Connection) -> Result<Vec<SessionRecord>, EngineError> {
-    let mut statement = c.prepare_cached("SELECT sid, expire, info FROM jfs_session2").map_err(classify)?;
-    let record = |r: &rusqlite::Row<'_>| {
-        let info = match r.get_ref(2)? {
-            rusqlite::types::ValueRef::Blob(b) | rusqlite::types::ValueRef::Text(b) => b.to_vec(),
-            _ => Vec::new(),
-        };
-        Ok(SessionRecord { sid: r.get::<_, i64>(0)? as u64, expire: r.get(1)?, info })
-    };
-    let rows = statement.query_map([], record).map_err(classify)?;
-    rows.collect::<Result<_, _>>().map_err(classify)
+pub(crate) fn list(db: Db<'_>) -> Result<Vec<SessionRecord>, EngineError> {
+    db.all(sql::SESSION_LIST, [], |row| {
+        Ok(SessionRecord { sid: get_u64(row, 0)?, expire: get(row, 1)?, info: bytes(row, 2)?.to_vec() })
+    })
 }
 
-pub(crate) fn sustained(c: &Connection, sid: u64) -> Result<Vec<Ino>, EngineError> {
-    let mut statement = c.prepare_cached("SELECT inode FROM jfs_sustained WHERE sid = ?").map_err(classify)?;
-    let rows = statement.query_map([sid as i64], |r| Ok(Ino(r.get::<_, i64>(0)? as u64))).map_err(classify)?;
-    rows.collect::<Result<_, _>>().map_err(classify)
+pub(crate) fn sustained(db: Db<'_>, sid: u64) -> Result<Vec<Ino>, EngineError> {
+    db.all(sql::SUSTAINED_LIST, [sid as i64], |row| Ok(Ino(get_u64(row, 0)?)))
 }

@@ -26,10 +26,7 @@ impl DirStats {
     pub(crate) async fn start_root(&self, engine: &dyn Engine) -> Result<(), EngineError> {
         let found = engine.fetch(&[crate::engine::Key::DirStat(Ino::ROOT)]).await?;
         let known = found.into_iter().next().map(|a| a.into_stat()).transpose()?.flatten().is_some();
-        if !known && let Some(stat) = count(engine, Ino::ROOT).await? {
-            engine.put_dir_stat(Ino::ROOT, stat).await?;
-        }
-        Ok(())
+        if known { Ok(()) } else { self.recount(engine, Ino::ROOT).await }
     }
 
     /// Writes the deltas. Directories without a record are recomputed from their listing, as the
@@ -53,9 +50,17 @@ impl DirStats {
             }
         };
         for dir in missing {
-            if let Some(stat) = count(engine, dir).await? {
-                engine.put_dir_stat(dir, stat).await?;
-            }
+            self.recount(engine, dir).await?;
+        }
+        Ok(())
+    }
+
+    /// Stores what a listing of the directory says. Deltas that are pending belong to changes that
+    /// the listing shows already.
+    async fn recount(&self, engine: &dyn Engine, dir: Ino) -> Result<(), EngineError> {
+        self.forget(dir);
+        if let Some(stat) = count(engine, dir).await? {
+            engine.put_dir_stat(dir, stat).await?;
         }
         Ok(())
     }

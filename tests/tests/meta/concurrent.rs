@@ -15,10 +15,14 @@ on_every_engine! {
     counts_of_many_links,
 }
 
+/// Clients with an engine each, as processes have; with odd seeds they share one, so that their
+/// commits meet in its queue.
 async fn clients(v: &Volume, n: u64, seed: u64) -> Vec<Client> {
+    let shared = v.db.connect().await;
     let mut clients = Vec::new();
     for k in 0..n {
-        let engine = Faulty::yielding(v.db.connect().await, seed * 1000 + k);
+        let engine = if seed % 2 == 1 { shared.clone() } else { v.db.connect().await };
+        let engine = Faulty::yielding(engine, seed * 1000 + k);
         clients.push(v.racing_client(Arc::new(engine)).await);
     }
     clients

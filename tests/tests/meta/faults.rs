@@ -2,23 +2,25 @@
 //! not at all, and everything that is counted is counted right.
 
 use super::ops::Op;
-use jfs_tests::{Client, Fault, Faulty, Kind, Volume, on_every_engine};
+use jfs_tests::{Client, Fault, Faulty, Hooks, Kind, Volume, on_every_engine};
 use jfs_types::*;
 use std::sync::Arc;
 
-on_every_engine! { lost_answers, dropped_commits, transient_commits, transient_calls, closing_a_nameless_file, deleting_data }
+on_every_engine! { answers_lost_inside_the_engine, commits_dropped_inside_the_engine, lost_answers, dropped_commits, transient_commits, transient_calls, closing_a_nameless_file, deleting_data }
 
 /// What the operations work on: equal in every volume that [`start`] made.
 struct Start {
     v: Volume,
     c: Client,
     faulty: Arc<Faulty>,
+    hooks: Hooks,
 }
 
 /// `d` with file, linked file, symlink, directories; the same numbers every time.
 async fn start(kind: Kind, trash_days: i64) -> Start {
     let v = Volume::new(kind, trash_days).await;
-    let faulty = Arc::new(Faulty::new(v.db.connect().await));
+    let (engine, hooks) = v.db.connect_with_faults().await;
+    let faulty = Arc::new(Faulty::new(engine));
     let c = v.client_over(faulty.clone()).await;
     assert_eq!(c.dir(Ino::ROOT, b"d").await, D);
     assert_eq!(c.touch(D, b"file").await.unwrap(), FILE);
@@ -35,7 +37,7 @@ async fn start(kind: Kind, trash_days: i64) -> Start {
     }
     v.flush().await;
     v.tick();
-    Start { v, c, faulty }
+    Start { v, c, faulty, hooks }
 }
 
 const D: Ino = Ino(2);
@@ -87,7 +89,7 @@ async fn undisturbed(kind: Kind, trash_days: i64, op: &Op) -> (String, String) {
 }
 
 /// Fails the n-th commit or call of every operation, n = 1, 2, 3 ... until it gets through.
-async fn sweep(kind: Kind, arm: impl Fn(&Faulty, u64)) {
+async fn sweep(kind: Kind, inside: bool, arm: impl Fn(&Start, u64)) {
     // On the engines that store something, a volume per step takes time: the trash there only.
     let trash = if kind == Kind::Memory { vec![0, 1] } else { vec![1] };
     for trash_days in trash {
@@ -96,9 +98,9 @@ async fn sweep(kind: Kind, arm: impl Fn(&Faulty, u64)) {
             for n in 1.. {
                 assert!(n < 30, "{op:?} never gets through");
                 let s = start(kind, trash_days).await;
-                arm(&s.faulty, n);
+                arm(&s, n);
                 let got = op.run(&s.c).await;
-                let struck = s.faulty.disarm();
+                let struck = s.faulty.disarm() | (inside && s.hooks.disarm());
                 let after = s.v.verify().await.text_by_position();
                 assert_eq!(got, answer, "{op:?}, step {n}");
                 assert_eq!(after, state, "{op:?}, step {n}");
@@ -112,20 +114,28 @@ async fn sweep(kind: Kind, arm: impl Fn(&Faulty, u64)) {
     }
 }
 
+async fn answers_lost_inside_the_engine(kind: Kind) {
+    sweep(kind, true, |s, n| s.hooks.fail_commit(n, Fault::Lost)).await;
+}
+
+async fn commits_dropped_inside_the_engine(kind: Kind) {
+    sweep(kind, true, |s, n| s.hooks.fail_commit(n, Fault::Dropped)).await;
+}
+
 async fn lost_answers(kind: Kind) {
-    sweep(kind, |faulty, n| faulty.fail_commit(n, Fault::Lost)).await;
+    sweep(kind, false, |s, n| s.faulty.fail_commit(n, Fault::Lost)).await;
 }
 
 async fn dropped_commits(kind: Kind) {
-    sweep(kind, |faulty, n| faulty.fail_commit(n, Fault::Dropped)).await;
+    sweep(kind, false, |s, n| s.faulty.fail_commit(n, Fault::Dropped)).await;
 }
 
 async fn transient_commits(kind: Kind) {
-    sweep(kind, |faulty, n| faulty.fail_commit(n, Fault::Transient)).await;
+    sweep(kind, false, |s, n| s.faulty.fail_commit(n, Fault::Transient)).await;
 }
 
 async fn transient_calls(kind: Kind) {
-    sweep(kind, |faulty, n| faulty.fail_call(n)).await;
+    sweep(kind, false, |s, n| s.faulty.fail_call(n)).await;
 }
 
 /// The last close of a nameless file, and the end of its session.

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 
 on_every_engine! { pages, listing_errors, removal_while_listing }
 
-/// Sizes around the pages of the engine in memory, and enough for several pages of the others.
-const SIZES: [usize; 8] = [0, 1, 99, 100, 101, 199, 200, 2000];
+/// Sizes around the pages of the engine in memory (100) and of SQLite (2000).
+const SIZES: [usize; 10] = [0, 1, 99, 100, 101, 199, 200, 1999, 2000, 2001];
 
 async fn fill(c: &Client, dir: Ino, from: usize, to: usize) {
     // Several at a time: the engines with a server wait less.

@@ -1,12 +1,13 @@
 //! Sessions: ids, expiry, heartbeats, cleaning up after clients that died.
 
+use jfs_meta::MetaConfig;
 use jfs_tests::volume::{root, session_info};
-use jfs_tests::{Faulty, Kind, Volume, on_every_engine};
+use jfs_tests::{Census, Faulty, Kind, Volume, on_every_engine};
 use jfs_types::*;
 use std::sync::Arc;
 use std::time::Duration;
 
-on_every_engine! { a_session_lives_and_ends, a_lost_record_comes_back, stale_sessions_are_cleaned, one_client_wins_the_job }
+on_every_engine! { statistics_of_the_root_start_right, a_session_lives_and_ends, a_lost_record_comes_back, stale_sessions_are_cleaned, one_client_wins_the_job }
 
 async fn a_session_lives_and_ends(kind: Kind) {
     let v = Volume::new(kind, 0).await;
@@ -26,6 +27,9 @@ async fn a_session_lives_and_ends(kind: Kind) {
     a.unlink(&root(), Ino::ROOT, b"f").await.unwrap();
     a.close_session().await.unwrap();
     assert_eq!(a.session_id(), None);
+    // Nothing is left in the memory of a client that may end now.
+    let problems = Census::take(&*v.engine).await.problems(true);
+    assert!(problems.is_empty(), "{problems:#?}");
     let census = v.verify().await;
     assert_eq!(census.sessions.iter().map(|s| s.sid).collect::<Vec<_>>(), [2]);
     assert!(census.sustained.is_empty());
@@ -35,6 +39,18 @@ async fn a_session_lives_and_ends(kind: Kind) {
 
 fn from_json(text: &[u8]) -> jfs_meta::SessionInfo {
     serde_json::from_slice(text).unwrap()
+}
+
+/// The first client of a new volume may have made directories before it registered.
+async fn statistics_of_the_root_start_right(kind: Kind) {
+    let v = Volume::new(kind, 0).await;
+    let c = v.client_without_session(v.db.connect().await, MetaConfig::default());
+    let d = c.dir(Ino::ROOT, b"subdir").await;
+    c.new_session(&session_info()).await.unwrap();
+    c.touch(Ino::ROOT, b"f").await.unwrap();
+    c.touch(d, b"f").await.unwrap();
+    let census = v.verify().await;
+    assert_eq!(census.dir_stats[&Ino::ROOT].inodes, 2);
 }
 
 async fn a_lost_record_comes_back(kind: Kind) {

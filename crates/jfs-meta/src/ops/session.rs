@@ -74,9 +74,14 @@ impl Meta {
 
     /// Ends this client's session: what it sustains is deleted, its record dropped.
     pub async fn close_session(&self) -> Result<(), Errno> {
+        let Some(sid) = self.session_id() else {
+            self.flush_stats().await;
+            return Ok(());
+        };
+        let dropped = self.drop_session(sid).await;
+        // Last: deleting what was sustained gives usage back.
         self.flush_stats().await;
-        let Some(sid) = self.session_id() else { return Ok(()) };
-        self.drop_session(sid).await?;
+        dropped?;
         self.session.store(0, Ordering::Release);
         Ok(())
     }

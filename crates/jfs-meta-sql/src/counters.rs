@@ -1,0 +1,64 @@
+//! Counters, ids, job slots and directory statistics.
+
+use crate::db::{Db, get};
+use crate::read::int;
+use crate::sql;
+use jfs_meta::EngineError;
+use jfs_meta::engine::{DirStat, IdKind, JobSlot};
+use jfs_types::Ino;
+use rusqlite::params;
+use std::ops::Range;
+
+/// Adds to a counter, whose row is made when it is missing, and returns its value.
+pub(crate) fn add(db: Db<'_>, name: &str, n: i64) -> Result<i64, EngineError> {
+    let value = db.one(sql::COUNTER_ADD, params![name, n], |row| get(row, 0))?;
+    value.ok_or_else(|| EngineError::corrupt(format!("counter {name}"), "no value"))
+}
+
+/// Reserves `n` ids. The stored number is the next free one.
+pub(crate) fn reserve(db: Db<'_>, kind: IdKind, n: u64) -> Result<Range<u64>, EngineError> {
+    let name = match kind {
+        IdKind::Inode => "nextInode",
+        IdKind::Slice => "nextChunk",
+    };
+    let end = add(db, name, n as i64)? as u64;
+    match end.checked_sub(n) {
+        Some(start) => Ok(start..end),
+        None => Err(EngineError::corrupt(format!("counter {name}"), format!("{end} after adding {n}"))),
+    }
+}
+
+pub(crate) fn add_usage(db: Db<'_>, space: i64, inodes: i64) -> Result<(), EngineError> {
+    for (name, delta) in [("usedSpace", space), ("totalInodes", inodes)] {
+        if delta != 0 {
+            add(db, name, delta)?;
+        }
+    }
+    Ok(())
+}
+
+/// Sets the slot's time to `now` unless it is later than `now - interval` already.
+pub(crate) fn claim(db: Db<'_>, job: JobSlot, now: i64, interval: i64) -> Result<bool, EngineError> {
+    let name = job.counter_name();
+    let last: Option<i64> = db.one(sql::COUNTER, [name], |row| get(row, 0))?;
+    if last.is_some_and(|last| last > now - interval) {
+        return Ok(false);
+    }
+    db.run(sql::COUNTER_PUT, params![name, now])?;
+    Ok(true)
+}
+
+/// Adds deltas and returns the directories without a record.
+pub(crate) fn add_stats(db: Db<'_>, deltas: &[(Ino, DirStat)]) -> Result<Vec<Ino>, EngineError> {
+    let mut missing = Vec::new();
+    for (dir, d) in deltas {
+        if db.run(sql::STATS_ADD, [d.length, d.space, d.inodes, int(*dir)])? == 0 {
+            missing.push(*dir);
+        }
+    }
+    Ok(missing)
+}
+
+pub(crate) fn put_stat(db: Db<'_>, dir: Ino, stat: DirStat) -> Result<(), EngineError> {
+    db.run(sql::STATS_PUT, [int(dir), stat.length, stat.space, stat.inodes]).map(|_| ())
+}

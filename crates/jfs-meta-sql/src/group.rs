@@ -1,0 +1,159 @@
+//! Carrying out commits: a group of them in one database transaction, each checked against what its
+//! attempt has seen.
+//!
+//! Checking means reading again and comparing, unless it is known that nothing was committed since:
+//! neither here (the epoch, counted up after every commit of this engine) nor by another process
+//! (SQLite's data version). An attempt notes the epoch before it reads, so an equal epoch means that
+//! its reads came after the last commit here.
+
+use crate::db::{Db, get};
+use crate::errors::{again, classify, classify_commit};
+use crate::faults::{Fault, FaultPlan};
+use crate::read::answers;
+use crate::sql;
+use crate::write::Target;
+use jfs_meta::EngineError;
+use jfs_meta::engine::{Answer, Key, Receipt, Write};
+use jfs_meta::trips::TripLog;
+use jfs_types::Time;
+use rusqlite::Connection;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::oneshot;
+
+/// One commit: what it saw and what it changes.
+pub(crate) struct Commit {
+    /// Records that must not have changed, and what they were.
+    pub(crate) seen: Vec<(Key, Answer)>,
+    /// The epoch before the first of them was read.
+    pub(crate) epoch: u64,
+    pub(crate) writes: Vec<Write>,
+    pub(crate) at: Time,
+    pub(crate) op: &'static str,
+    pub(crate) reply: oneshot::Sender<Outcome>,
+}
+
+type Outcome = Result<Receipt, EngineError>;
+
+/// The writing connection and what it needs to commit.
+pub(crate) struct Committer {
+    pub(crate) c: Connection,
+    pub(crate) trips: Arc<TripLog>,
+    pub(crate) faults: Arc<FaultPlan>,
+    /// See the module's text. Only the writer counts it up.
+    pub(crate) epoch: Arc<AtomicU64>,
+    /// SQLite's data version at the last group.
+    version: Option<i64>,
+}
+
+impl Committer {
+    pub(crate) fn new(
+        c: Connection,
+        trips: Arc<TripLog>,
+        faults: Arc<FaultPlan>,
+        epoch: Arc<AtomicU64>,
+    ) -> Committer {
+        Committer { c, trips, faults, epoch, version: None }
+    }
+
+    pub(crate) fn db(&self, op: &'static str) -> Db<'_> {
+        Db { c: &self.c, trips: &self.trips, op }
+    }
+
+    /// Something may have been committed on this connection.
+    pub(crate) fn next_epoch(&self) {
+        self.epoch.fetch_add(1, Ordering::Release);
+    }
+
+    /// Runs a group of commits in one transaction and answers each.
+    pub(crate) fn run(&mut self, group: &mut Vec<Commit>) {
+        let outcomes = self.transact(group);
+        self.next_epoch();
+        for (commit, outcome) in group.drain(..).zip(outcomes) {
+            let _ = commit.reply.send(outcome); // nobody waits when its task was cancelled
+        }
+    }
+
+    fn transact(&mut self, group: &[Commit]) -> Vec<Outcome> {
+        let op = group.first().map_or("background", |commit| commit.op);
+        if let Err(e) = self.db(op).step(sql::BEGIN_WRITE).map_err(classify) {
+            return group.iter().map(|_| Err(again(&e))).collect();
+        }
+        let undisturbed = self.undisturbed(op);
+        let db = self.db(op);
+        let epoch = self.epoch.load(Ordering::Relaxed);
+        let mut applied = false;
+        let mut outcomes = Vec::with_capacity(group.len());
+        for commit in group {
+            let fault = self.faults.next();
+            let valid = undisturbed && !applied && commit.epoch == epoch;
+            let outcome = match fault {
+                Some(Fault::Dropped) => Err(EngineError::MaybeCommitted("dropped on demand".into())),
+                _ if group.len() == 1 => self.attempt(commit, valid),
+                _ => self.attempt_in_savepoint(commit, valid),
+            };
+            if self.c.is_autocommit() {
+                // SQLite gave up the transaction, and with it what was applied before.
+                return give_up(group.len(), outcomes.len(), outcome);
+            }
+            applied |= outcome.is_ok();
+            outcomes.push((outcome, fault == Some(Fault::Lost)));
+        }
+        let end = match applied {
+            true => db.step(sql::COMMIT).map_err(classify_commit),
+            false => db.step(sql::ROLLBACK).map_err(classify),
+        };
+        if !self.c.is_autocommit() {
+            let _ = db.step(sql::ROLLBACK); // the COMMIT has failed, which is what is reported
+        }
+        let finish = |(outcome, lost): (Outcome, bool)| match (outcome, &end) {
+            _ if lost => Err(EngineError::MaybeCommitted("lost on demand".into())),
+            (Ok(_), Err(e)) => Err(again(e)),
+            (outcome, _) => outcome,
+        };
+        outcomes.into_iter().map(finish).collect()
+    }
+
+    /// Whether no other process has committed since the last group.
+    fn undisturbed(&mut self, op: &'static str) -> bool {
+        let now = self.db(op).one(sql::DATA_VERSION, [], |row| get(row, 0)).ok().flatten();
+        now.is_some() && std::mem::replace(&mut self.version, now) == now
+    }
+
+    fn attempt_in_savepoint(&self, commit: &Commit, valid: bool) -> Outcome {
+        let db = self.db(commit.op);
+        db.step(sql::SAVEPOINT).map_err(classify)?;
+        let outcome = self.attempt(commit, valid);
+        if outcome.is_err() && !self.c.is_autocommit() {
+            db.step(sql::ROLLBACK_TO).map_err(classify)?;
+        }
+        if !self.c.is_autocommit() {
+            db.step(sql::RELEASE).map_err(classify)?;
+        }
+        outcome
+    }
+
+    /// Checks what the attempt saw, unless that is known to be `valid`, and applies its writes.
+    fn attempt(&self, commit: &Commit, valid: bool) -> Outcome {
+        let db = self.db(commit.op);
+        if !valid && !commit.seen.is_empty() {
+            let now = answers(db, commit.seen.iter().map(|(key, _)| key))?;
+            if !now.iter().eq(commit.seen.iter().map(|(_, answer)| answer)) {
+                return Err(EngineError::Conflict);
+            }
+        }
+        let target = Target { db, at: commit.at };
+        let mut receipt = Receipt::default();
+        for write in &commit.writes {
+            target.apply(write, &mut receipt)?;
+        }
+        Ok(receipt)
+    }
+}
+
+/// Outcomes of a group of `n` whose commit number `at` failed so badly that all was undone.
+fn give_up(n: usize, at: usize, outcome: Outcome) -> Vec<Outcome> {
+    let error = outcome.err().unwrap_or_else(|| EngineError::Transient("the transaction ended early".into()));
+    let other = || Err(EngineError::Transient(format!("undone with another commit: {error}")));
+    (0..n).map(|i| if i == at { Err(again(&error)) } else { other() }).collect()
+}

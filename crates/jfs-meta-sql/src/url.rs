@@ -1,0 +1,191 @@
+//! `sqlite3://PATH?options`: what the URL says, and connections set up accordingly.
+
+use crate::errors::{classify, cannot_open};
+use jfs_meta::EngineError;
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Prepared statements kept per connection; all that an engine runs often.
+const STATEMENTS: usize = 96;
+/// Page cache of a reader, KiB: another connection's commit empties it, so that it is mostly of use
+/// within a statement.
+const READER_CACHE_KIB: i64 = 1024;
+/// Page cache of the writer, KiB (the kernel's page cache is behind it).
+const WRITER_CACHE_KIB: i64 = 4096;
+/// Pages in the log before a commit moves them to the database file: 16 MiB. Four times SQLite's
+/// default, because pages that change with every commit are then moved a quarter as often.
+const CHECKPOINT_PAGES: i64 = 4096;
+
+/// Where the database is and how its connections are set up.
+#[derive(Clone, Debug)]
+pub(crate) struct Database {
+    pub(crate) path: PathBuf,
+    busy: Duration,
+    synchronous: &'static str,
+}
+
+impl Database {
+    pub(crate) fn parse(url: &str) -> Result<Database, EngineError> {
+        let fatal = |text: String| Err(EngineError::Fatal(text));
+        let Some(rest) = url.strip_prefix("sqlite3://") else {
+            let (scheme, _) = url.split_once("://").unwrap_or(("", url));
+            return match scheme {
+                "postgres" | "mysql" => fatal(format!(
+                    "{scheme}:// is not supported yet: use sqlite3:// or redis://"
+                )),
+                _ => fatal("a SQLite URL starts with sqlite3://".to_string()),
+            };
+        };
+        let (path, options) = rest.split_once('?').unwrap_or((rest, ""));
+        if path.is_empty() {
+            return fatal("sqlite3:// needs the path of a database file".to_string());
+        }
+        let busy = Duration::from_secs(5);
+        let mut database = Database { path: path.into(), busy, synchronous: "FULL" };
+        for option in options.split('&').filter(|o| !o.is_empty()) {
+            let (key, value) = option.split_once('=').unwrap_or((option, ""));
+            database.set(key, value)?;
+        }
+        Ok(database)
+    }
+
+    fn set(&mut self, key: &str, value: &str) -> Result<(), EngineError> {
+        let wrong = |wanted: &str| {
+            EngineError::Fatal(format!("{key}={value} in the SQLite URL: {wanted} is needed"))
+        };
+        match key {
+            "_timeout" | "_busy_timeout" => {
+                let ms = value.parse().map_err(|_| wrong("a number of milliseconds"))?;
+                self.busy = Duration::from_millis(ms);
+            }
+            "_sync" | "_synchronous" => match value.to_ascii_uppercase().as_str() {
+                "NORMAL" | "1" => self.synchronous = "NORMAL",
+                "FULL" | "2" => self.synchronous = "FULL",
+                "EXTRA" | "3" => self.synchronous = "EXTRA",
+                _ => return Err(wrong("NORMAL, FULL or EXTRA")),
+            },
+            // Readers see each other's commits either way.
+            "cache" if matches!(value, "shared" | "private") => {}
+            "cache" => return Err(wrong("shared or private")),
+            "_journal" | "_journal_mode" if value.eq_ignore_ascii_case("wal") => {}
+            "_journal" | "_journal_mode" => return Err(wrong("WAL")),
+            "max_open_conns" | "max_idle_conns" | "max_idle_time" | "max_life_time" => {
+                tracing::warn!("{key} in the SQLite URL has no effect: connections are few and fixed");
+            }
+            "table_prefix" => {
+                let text = "table_prefix in the SQLite URL is not supported yet";
+                return Err(EngineError::Fatal(text.into()));
+            }
+            _ => {
+                let known = "_timeout, _sync, _journal and cache are known";
+                let text = format!("unknown option {key} in the SQLite URL: {known}");
+                return Err(EngineError::Fatal(text));
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn exists(&self) -> bool {
+        self.path.exists()
+    }
+
+    /// A connection that only reads.
+    pub(crate) fn reader(&self) -> Result<Connection, EngineError> {
+        // Opened for writing all the same, because a log may have to be recovered.
+        let c = self.connect(OpenFlags::SQLITE_OPEN_READ_WRITE, READER_CACHE_KIB)?;
+        c.pragma_update(None, "query_only", true).map_err(classify)?;
+        Ok(c)
+    }
+
+    /// The connection that writes. Switches the database to WAL.
+    pub(crate) fn writer(&self, create: bool) -> Result<Connection, EngineError> {
+        let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE;
+        if create {
+            flags |= OpenFlags::SQLITE_OPEN_CREATE;
+        }
+        let c = self.connect(flags, WRITER_CACHE_KIB)?;
+        let mode: String = c
+            .pragma_update_and_check(None, "journal_mode", "WAL", |r| r.get(0))
+            .map_err(classify)?;
+        if !mode.eq_ignore_ascii_case("wal") {
+            let path = self.path.display();
+            return Err(EngineError::Fatal(format!(
+                "{path}: the journal mode stays {mode}, WAL is needed: put the file on a local file system"
+            )));
+        }
+        c.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES).map_err(classify)?;
+        Ok(c)
+    }
+
+    fn connect(&self, flags: OpenFlags, cache_kib: i64) -> Result<Connection, EngineError> {
+        let c = Connection::open_with_flags(&self.path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+            .map_err(|e| cannot_open(&self.path, &e))?;
+        // Without this SQLite plans a statement again whenever other values are bound to it.
+        c.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(classify)?;
+        c.busy_timeout(self.busy).map_err(classify)?;
+        c.set_prepared_statement_cache_capacity(STATEMENTS);
+        c.pragma_update(None, "cache_size", -cache_kib).map_err(classify)?;
+        c.pragma_update(None, "synchronous", self.synchronous).map_err(classify)?;
+        Ok(c)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_that_are_understood() {
+        let d = Database::parse("sqlite3://a.db").unwrap();
+        assert_eq!((d.path.to_str().unwrap(), d.synchronous), ("a.db", "FULL"));
+        assert_eq!(d.busy, Duration::from_secs(5));
+        let url = "sqlite3:///x/a.db?cache=shared&_journal=WAL&_timeout=100&_sync=NORMAL";
+        let d = Database::parse(url).unwrap();
+        assert_eq!((d.path.to_str().unwrap(), d.synchronous), ("/x/a.db", "NORMAL"));
+        assert_eq!(d.busy, Duration::from_millis(100));
+        assert!(Database::parse("sqlite3://a?max_open_conns=3").is_ok());
+    }
+
+    /// Planning costs more than running: 20 us and more.
+    #[test]
+    fn statements_are_planned_once() {
+        use crate::sql::*;
+        use rusqlite::StatementStatus::RePrepare;
+        let dir = tempfile::tempdir().unwrap();
+        let d = Database::parse(&format!("sqlite3://{}", dir.path().join("a.db").display())).unwrap();
+        let c = d.writer(true).unwrap();
+        for (_, sql) in crate::schema::statements() {
+            c.execute_batch(&sql).unwrap();
+        }
+        for sql in [NODE, EDGE, EDGE_NODE, NODE_AND_EDGE, EDGE_LIST_NODES, EDGE_PARENTS, NODE_UPDATE, CHUNK_APPEND] {
+            for value in 0..4 {
+                let mut s = c.prepare_cached(sql).unwrap();
+                for i in 1..=s.parameter_count() {
+                    s.raw_bind_parameter(i, value).unwrap();
+                }
+                s.raw_query().next().unwrap();
+                assert_eq!(s.get_status(RePrepare), 0, "{sql}");
+            }
+        }
+    }
+
+    #[test]
+    fn others_are_refused_by_name() {
+        for (url, word) in [
+            ("sqlite3://", "path"),
+            ("mysql://u:secret@x/y", "mysql:// is not supported yet"),
+            ("postgres://u:secret@x/y", "postgres:// is not supported yet"),
+            ("sqlite3://a?_timeout=x", "milliseconds"),
+            ("sqlite3://a?what=1", "what"),
+            ("sqlite3://a?_sync=OFF", "FULL"),
+            ("sqlite3://a?_journal=DELETE", "WAL"),
+            ("sqlite3://a?table_prefix=p", "table_prefix"),
+        ] {
+            let text = Database::parse(url).unwrap_err().to_string();
+            assert!(text.contains(word) && !text.contains("secret"), "{url}: {text}");
+        }
+    }
+}

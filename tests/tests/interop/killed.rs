@@ -1,0 +1,90 @@
+//! kill -9 of the mount while four writers fsync: every acknowledged byte is there afterwards.
+
+use super::place::{Meta, Place, ours};
+use jfs_testkit::{fill, wait_until};
+use std::fs::OpenOptions;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// How long the writers write before the mount is killed.
+const WRITE_TIME: Duration = Duration::from_millis(1500);
+/// Each writer has this many acknowledged writes at least when the mount is killed.
+const ACKNOWLEDGED_MIN: u64 = 5;
+/// Bytes per acknowledged write, by writer: within a block, around a block, several blocks.
+const SIZES: [u64; 4] = [700, 4096, 70_000, 300_000];
+
+#[test]
+fn on_sqlite() {
+    killed_while_writing(Meta::Sqlite);
+}
+
+#[test]
+fn on_redis() {
+    killed_while_writing(Meta::Redis);
+}
+
+fn killed_while_writing(meta: Meta) {
+    let place = Place::new(meta);
+    place.format(&ours(), &["--block-size", "64K", "--trash-days", "0"]);
+    // Twice: the second mount finds what the killed one left.
+    for round in 0..2u64 {
+        let mount = place.mount(&ours(), &[]);
+        let top = mount.path().to_owned();
+        let acknowledged: [AtomicU64; 4] = Default::default();
+        let deadline = Instant::now() + WRITE_TIME;
+        std::thread::scope(|scope| {
+            for (writer, acknowledged) in acknowledged.iter().enumerate() {
+                let path = top.join(format!("round-{round}-writer-{writer}"));
+                scope.spawn(move || write_until_killed(&path, writer, acknowledged));
+            }
+            let enough = || acknowledged.iter().all(|n| n.load(Ordering::SeqCst) >= ACKNOWLEDGED_MIN);
+            let written = wait_until("enough acknowledged writes", WRITE_TIME * 14, || {
+                Ok((Instant::now() >= deadline && enough()).then_some(()))
+            });
+            mount.kill9().unwrap();
+            written.unwrap();
+        });
+        let counts = acknowledged.map(|n| n.into_inner());
+        println!("{meta:?}, round {round}: acknowledged writes {counts:?}");
+        let mount = place.mount(&ours(), &[]);
+        for (writer, count) in counts.into_iter().enumerate() {
+            check(&mount.at(format!("round-{round}-writer-{writer}")), writer, count);
+        }
+        mount.unmount().unwrap();
+    }
+    place.fsck_objects();
+}
+
+/// Writes and syncs until the mount is gone. Even writers append; odd ones write each piece twice, the
+/// second time over the first.
+fn write_until_killed(path: &Path, writer: usize, acknowledged: &AtomicU64) {
+    let Ok(file) = OpenOptions::new().write(true).create_new(true).open(path) else { return };
+    let size = SIZES[writer];
+    let mut piece = vec![0; size as usize];
+    for n in 0.. {
+        let at = n * size;
+        if writer % 2 == 1 {
+            fill(999, 0, &mut piece);
+            if file.write_all_at(&piece, at).is_err() {
+                return;
+            }
+        }
+        fill(writer as u64, at, &mut piece);
+        if file.write_all_at(&piece, at).is_err() || file.sync_all().is_err() {
+            return;
+        }
+        acknowledged.store(n + 1, Ordering::SeqCst);
+    }
+}
+
+fn check(path: &Path, writer: usize, count: u64) {
+    let got = std::fs::read(path).unwrap();
+    let length = (count * SIZES[writer]) as usize;
+    assert!(got.len() >= length, "{path:?}: {} bytes, {length} acknowledged", got.len());
+    let mut expected = vec![0; length];
+    fill(writer as u64, 0, &mut expected);
+    let wrong = got.iter().zip(&expected).position(|(a, b)| a != b);
+    assert_eq!(wrong, None, "{path:?}: first wrong byte");
+}
