@@ -1,269 +1,269 @@
-//! [`BlockCache`]: memory first, then disk.
+//! The cache everybody uses: memory in front of disk.
 
-use crate::config::CacheConfig;
-use crate::disk::{Disk, DiskRead};
-use crate::error::CacheError;
-use crate::key::BlockKey;
+use crate::disk::{DiskCache, DiskConfig};
 use crate::memory::MemoryCache;
-use crate::queue::{Job, Queue};
-use crate::stats::{CacheStats, Counters};
-use crate::sys;
+use crate::stats::{Counters, count};
+use crate::{BlockKey, CacheStats, Checksum};
 use bytes::Bytes;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
 
-/// What a read that never waits came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TryRead {
-    /// The bytes were delivered.
-    Hit,
-    /// The block is not cached.
-    Miss,
-    /// Only [`BlockCache::read`] can tell. The buffer may hold anything.
-    WouldBlock,
+/// How the cache is set up.
+#[derive(Clone, Debug)]
+pub struct CacheConfig {
+    /// Cache directories; `memory` keeps blocks in memory only. One for now.
+    pub dirs: Vec<PathBuf>,
+    /// The volume's UUID: blocks lie in a directory of that name.
+    pub uuid: String,
+    /// Bytes on disk (or in memory with `memory`). Default 100 GiB.
+    pub size_bytes: u64,
+    /// Share of the disk that stays free. Default 0.1.
+    pub free_space_ratio: f64,
+    /// Bytes of blocks kept in memory in front of the disk. Default 32 MiB.
+    pub memory_bytes: u64,
+    /// When blocks on disk are verified.
+    pub checksum: Checksum,
+    /// Whether block keys have a hash prefix.
+    pub hash_prefix: bool,
 }
 
-/// Cached blocks of one volume. Cheap to clone; all methods may run at the same time. The last clone
-/// that goes stops the threads, leaving what still waits to be written unwritten.
-#[derive(Clone)]
-pub struct BlockCache(Arc<Inner>);
+impl Default for CacheConfig {
+    fn default() -> CacheConfig {
+        CacheConfig {
+            dirs: vec![PathBuf::from("memory")],
+            uuid: String::new(),
+            size_bytes: 100 << 30,
+            free_space_ratio: 0.1,
+            memory_bytes: 32 << 20,
+            checksum: Checksum::Extend,
+            hash_prefix: false,
+        }
+    }
+}
+
+/// Most bytes a cache without disk keeps in memory unless less is asked for.
+const MEMORY_ONLY_MAX: u64 = 256 << 20;
+
+/// Why a cache cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum CacheError {
+    /// The directory cannot be used.
+    #[error("cache directory {dir}: {source}; choose another with --cache-dir")]
+    Dir {
+        /// The directory.
+        dir: String,
+        /// What happened.
+        source: std::io::Error,
+    },
+    /// Several directories were given.
+    #[error("several cache directories are not supported yet: give one with --cache-dir")]
+    Several,
+}
 
 struct Inner {
     memory: MemoryCache,
-    disk: Option<Arc<Disk>>,
-    queue: Arc<Queue>,
+    disk: Option<Arc<DiskCache>>,
     counters: Arc<Counters>,
-    stop: Arc<AtomicBool>,
-    threads: Vec<JoinHandle<()>>,
+}
+
+/// A block cache. Cheap to clone.
+#[derive(Clone)]
+pub struct BlockCache {
+    inner: Arc<Inner>,
 }
 
 impl BlockCache {
-    /// Opens the cache, makes its directory when missing, and starts the threads that write to it and
-    /// look through it (none without a disk).
+    /// Opens the cache.
     pub fn open(config: CacheConfig) -> Result<BlockCache, CacheError> {
-        let counters = Arc::new(Counters::default());
-        let disk = match chosen_dir(&config)? {
-            Some(dir) => Some(Arc::new(Disk::open(dir, &config, counters.clone())?)),
-            None => None,
+        let counters: Arc<Counters> = Arc::default();
+        let [dir] = &config.dirs[..] else { return Err(CacheError::Several) };
+        let on_disk = dir.as_os_str() != "memory" && config.size_bytes > 0;
+        let disk = if on_disk {
+            let disk = DiskConfig {
+                dir: dir.join(&config.uuid),
+                limit: config.size_bytes,
+                free_ratio: config.free_space_ratio,
+                level: config.checksum,
+                hash_prefix: config.hash_prefix,
+            };
+            let opened = DiskCache::open(disk, counters.clone());
+            Some(opened.map_err(|source| CacheError::Dir { dir: dir.display().to_string(), source })?)
+        } else {
+            None
         };
-        let memory_bytes = match &disk {
-            Some(_) => config.memory_bytes,
-            None if config.size_bytes == 0 => config.memory_bytes,
-            None => config.size_bytes.min(sys::memory_bytes() / 4),
-        };
-        let mut inner = Inner {
-            memory: MemoryCache::new(memory_bytes),
-            disk,
-            queue: Arc::default(),
-            counters,
-            stop: Arc::default(),
-            threads: Vec::new(),
-        };
-        inner.start_threads()?;
-        Ok(BlockCache(Arc::new(inner)))
+        let memory = if on_disk { config.memory_bytes } else { config.size_bytes.min(MEMORY_ONLY_MAX) };
+        Ok(BlockCache { inner: Arc::new(Inner { memory: MemoryCache::new(memory), disk, counters }) })
     }
 
-    /// Fills `out` from offset `off` of a block if that needs no waiting: never for a disk, only for
-    /// locks held for moments. A range outside the block is a miss.
-    pub fn try_read(&self, key: &BlockKey, off: u32, out: &mut [u8]) -> TryRead {
-        let inner = &*self.0;
-        if !in_block(key, off, out.len()) {
-            return TryRead::Miss;
-        }
-        if let Some(data) = inner.memory.get(key) {
-            let off = off as usize;
-            if let Some(part) = data.get(off..off + out.len()) {
-                out.copy_from_slice(part);
-                inner.hit(out.len());
-                return TryRead::Hit;
-            }
-        }
-        let Some(disk) = &inner.disk else { return TryRead::Miss };
-        match disk.try_read(key, off, out) {
-            DiskRead::Hit => {
-                inner.hit(out.len());
-                TryRead::Hit
-            }
-            DiskRead::Miss => TryRead::Miss,
-            DiskRead::WouldBlock => TryRead::WouldBlock,
-        }
+    /// Fills `out` from offset `off` of a block, without ever waiting for the disk. False when that
+    /// is not possible. For the threads that read requests.
+    pub fn try_read(&self, key: &BlockKey, off: usize, out: &mut [u8]) -> bool {
+        self.read_from(key, off, out, true).is_some()
     }
 
-    /// `len` bytes from offset `off` of a block, waiting for the disk on the runtime's blocking
-    /// threads; `None` when the block is not cached. Needs a tokio runtime.
-    pub async fn read(&self, key: &BlockKey, off: u32, len: u32) -> Option<Bytes> {
-        let found = self.find(key, off, len).await;
-        if found.is_none() {
-            self.0.counters.misses.add(1);
-        }
+    /// As [`BlockCache::try_read`], waiting for the disk if need be. Call it on the blocking pool.
+    pub fn read_blocking(&self, key: &BlockKey, off: usize, out: &mut [u8]) -> bool {
+        let found = self.read_from(key, off, out, false).is_some();
+        count(if found { &self.inner.counters.hits } else { &self.inner.counters.misses });
         found
     }
 
-    async fn find(&self, key: &BlockKey, off: u32, len: u32) -> Option<Bytes> {
-        let inner = &*self.0;
-        if !in_block(key, off, len as usize) {
-            return None;
+    fn read_from(&self, key: &BlockKey, off: usize, out: &mut [u8], nowait: bool) -> Option<()> {
+        if let Some(data) = self.inner.memory.get(key) {
+            out.copy_from_slice(data.get(off..off + out.len())?);
+            return Some(());
         }
-        let range = off as usize..off as usize + len as usize;
-        if let Some(data) = inner.memory.get(key)
-            && range.end <= data.len()
-        {
-            inner.hit(range.len());
-            return Some(data.slice(range));
-        }
-        let disk = inner.disk.as_ref()?;
-        let mut out = vec![0; range.len()];
-        let hit = match disk.try_read(key, off, &mut out) {
-            DiskRead::Hit => true,
-            DiskRead::Miss => false,
-            DiskRead::WouldBlock => {
-                let (disk, key) = (disk.clone(), *key);
-                let read = move || {
-                    let hit = disk.read(&key, off, &mut out);
-                    (hit, out)
-                };
-                let hit;
-                (hit, out) = tokio::task::spawn_blocking(read).await.ok()?;
-                hit
-            }
-        };
-        if hit {
-            inner.hit(out.len());
-        }
-        hit.then(|| Bytes::from(out))
+        self.inner.disk.as_ref()?.read(key, off, out, nowait)
     }
 
-    /// The whole block if it is in memory.
-    pub fn in_memory(&self, key: &BlockKey) -> Option<Bytes> {
-        self.0.memory.get(key)
+    /// The block when memory holds it whole.
+    pub fn get_memory(&self, key: &BlockKey) -> Option<Bytes> {
+        self.inner.memory.get(key)
     }
 
-    /// Keeps a block: in memory at once, on disk soon. Never waits; when too much waits for the disk
-    /// already, the block stays in memory only (counted). Data that has not the block's length is not
-    /// kept.
+    /// Whether a disk is behind the cache.
+    pub fn has_disk(&self) -> bool {
+        self.inner.disk.is_some()
+    }
+
+    /// Whether the block is cached, as far as memory knows.
+    pub fn contains(&self, key: &BlockKey) -> bool {
+        self.inner.memory.get(key).is_some() || self.inner.disk.as_ref().is_some_and(|d| d.contains(key))
+    }
+
+    /// Caches a block. Never waits: when the disk is busy the block is not cached there.
     pub fn put(&self, key: BlockKey, data: Bytes) {
-        let inner = &*self.0;
         if data.len() != key.size as usize {
             return;
         }
-        inner.memory.put(key, data.clone());
-        if let Some(disk) = &inner.disk
-            && !disk.contains(&key)
-            && !inner.queue.push(Job::Put(key, data))
-        {
-            inner.counters.writes_dropped.add(1);
+        match &self.inner.disk {
+            Some(disk) => disk.put(key, data),
+            None => self.inner.memory.put(key, data),
         }
     }
 
-    /// Forgets a block: in memory at once, on disk soon. Never waits; when too much waits already, the
-    /// file stays until it is evicted, which harms nobody.
+    /// Keeps a block in memory only, for a reader that is about to come.
+    pub fn put_memory(&self, key: BlockKey, data: Bytes) {
+        if data.len() == key.size as usize {
+            self.inner.memory.put(key, data);
+        }
+    }
+
+    /// Forgets a block.
     pub fn remove(&self, key: &BlockKey) {
-        let inner = &*self.0;
-        inner.memory.remove(key);
-        // A write of the block may still be queued before it is known to the index.
-        if inner.disk.is_some() {
-            inner.queue.push(Job::Remove(*key));
+        self.inner.memory.remove(key);
+        if let Some(disk) = &self.inner.disk {
+            disk.remove(key);
         }
     }
 
-    /// Whether a block is cached, as far as is known without asking the disk.
-    pub fn contains(&self, key: &BlockKey) -> bool {
-        self.0.memory.contains(key) || self.0.disk.as_ref().is_some_and(|disk| disk.contains(key))
-    }
-
-    /// Whether everything that was on the disk is known by now.
-    pub fn is_scanned(&self) -> bool {
-        self.0.disk.as_ref().is_none_or(|disk| disk.is_scanned())
-    }
-
-    /// Blocks the thread until everything that waits is written or removed. Not for the runtime's
-    /// threads.
-    pub fn flush(&self) {
-        if self.0.disk.is_some() {
-            self.0.queue.wait_idle();
-        }
-    }
-
-    /// Counters.
+    /// Counters since the start.
     pub fn stats(&self) -> CacheStats {
-        let (inner, c) = (&*self.0, &*self.0.counters);
-        let index = inner.disk.as_ref().map(|disk| disk.index());
-        CacheStats {
-            hits: c.hits.get(),
-            hit_bytes: c.hit_bytes.get(),
-            misses: c.misses.get(),
-            writes: c.writes.get(),
-            writes_dropped: c.writes_dropped.get(),
-            evictions: c.evictions.get(),
-            corrupt: c.corrupt.get(),
-            disk_blocks: index.map_or(0, |index| index.blocks()),
-            disk_bytes: index.map_or(0, |index| index.bytes()),
-            memory_bytes: inner.memory.bytes(),
-        }
+        self.inner.counters.snapshot()
     }
 }
 
-impl Inner {
-    fn start_threads(&mut self) -> Result<(), CacheError> {
-        let Some(disk) = &self.disk else { return Ok(()) };
-        let (queue, worker_disk) = (self.queue.clone(), disk.clone());
-        let worker = move || {
-            queue.run(|job| match job {
-                Job::Put(key, data) => worker_disk.put(key, &data),
-                Job::Remove(key) => worker_disk.remove(&key),
-                Job::Tidy => {
-                    worker_disk.make_room(0);
-                }
-            });
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use std::time::{Duration, Instant};
+
+    fn open(dir: &std::path::Path, size: u64) -> BlockCache {
+        let config = CacheConfig {
+            dirs: vec![dir.to_path_buf()],
+            uuid: "u".into(),
+            size_bytes: size,
+            free_space_ratio: 0.0,
+            ..CacheConfig::default()
         };
-        self.threads.push(spawn("jfs-cache-write", worker)?);
-        let (queue, disk, stop) = (self.queue.clone(), disk.clone(), self.stop.clone());
-        let scan = move || {
-            disk.scan(&|| stop.load(Ordering::Relaxed));
-            queue.push(Job::Tidy);
-        };
-        self.threads.push(spawn("jfs-cache-scan", scan)?);
-        Ok(())
+        BlockCache::open(config).unwrap()
     }
 
-    fn hit(&self, bytes: usize) {
-        self.counters.hits.add(1);
-        self.counters.hit_bytes.add(bytes as u64);
+    fn block(id: u64, size: usize) -> (BlockKey, Bytes) {
+        let data: Vec<u8> = (0..size).map(|i| (i as u64 * 31 + id) as u8).collect();
+        (BlockKey { slice_id: id, index: 0, size: size as u32 }, data.into())
     }
-}
 
-impl Drop for Inner {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        self.queue.close();
-        for thread in self.threads.drain(..) {
-            // A thread that panicked has said so; the cache is gone either way.
-            let _ = thread.join();
+    fn wait(what: &str, mut done: impl FnMut() -> bool) {
+        let start = Instant::now();
+        while !done() {
+            assert!(start.elapsed() < Duration::from_secs(10), "{what}");
+            std::thread::yield_now();
         }
     }
-}
 
-fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, CacheError> {
-    let thread = std::thread::Builder::new().name(name.to_string()).spawn(run);
-    thread.map_err(|e| CacheError::Config(format!("no thread for the cache: {e}")))
-}
-
-/// The one directory to use; `None` for memory only.
-fn chosen_dir(config: &CacheConfig) -> Result<Option<&Path>, CacheError> {
-    let bad = |why: &str| Err(CacheError::Config(why.to_string()));
-    match config.dirs.as_slice() {
-        [] => Ok(None),
-        [dir] if dir.as_os_str() == "memory" || config.size_bytes == 0 => Ok(None),
-        [dir] if config.uuid.is_empty() || config.uuid.contains('/') => {
-            bad(&format!("cache directory {} needs the volume's UUID", dir.display()))
-        }
-        [dir] => Ok(Some(dir)),
-        _ => bad("more than one cache directory is not supported yet"),
+    #[test]
+    fn a_block_survives_a_restart() {
+        let dir = tempfile::tempdir().unwrap();
+        let (key, data) = block(7, 100_000);
+        let cache = open(dir.path(), 1 << 30);
+        cache.put(key, data.clone());
+        wait("written", || cache.stats().writes == 1);
+        let path = dir.path().join("u/raw").join(key.path(false));
+        assert_eq!(std::fs::metadata(&path).unwrap().len(), 100_000 + 4 * 4);
+        let again = open(dir.path(), 1 << 30);
+        let mut out = vec![0; 50_000];
+        assert!(again.read_blocking(&key, 40_000, &mut out));
+        assert_eq!(out, data[40_000..90_000]);
+        assert!(again.try_read(&key, 0, &mut out));
+        assert_eq!(out, data[..50_000]);
+        assert!(!again.try_read(&key, 60_000, &mut out), "past the end");
     }
-}
 
-fn in_block(key: &BlockKey, off: u32, len: usize) -> bool {
-    u64::from(off) + len as u64 <= u64::from(key.size)
+    #[test]
+    fn a_flipped_bit_is_found_and_the_file_dropped() {
+        let dir = tempfile::tempdir().unwrap();
+        let (key, data) = block(7, 100_000);
+        let cache = open(dir.path(), 1 << 30);
+        cache.put(key, data);
+        wait("written", || cache.stats().writes == 1);
+        let path = dir.path().join("u/raw").join(key.path(false));
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[33_000] ^= 1;
+        std::fs::write(&path, bytes).unwrap();
+        let again = open(dir.path(), 1 << 30);
+        let mut out = vec![0; 10];
+        assert!(again.read_blocking(&key, 0, &mut out), "the first piece is good");
+        assert!(!again.read_blocking(&key, 40_000, &mut out));
+        assert_eq!(again.stats().corrupt, 1);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn stays_within_its_size() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = open(dir.path(), 10 * 4096);
+        for id in 0..50 {
+            let (key, data) = block(id, 4096);
+            cache.put(key, data);
+            wait("written or dropped", || cache.stats().writes + cache.stats().dropped == id + 1);
+        }
+        wait("evicted", || cache.stats().evictions >= cache.stats().writes - 10);
+        let files = (0..50).filter(|id| dir.path().join("u/raw").join(block(*id, 4096).0.path(false)).exists());
+        assert!(files.count() <= 10);
+    }
+
+    #[test]
+    fn a_truncated_file_is_a_miss() {
+        let dir = tempfile::tempdir().unwrap();
+        let (key, _) = block(9, 5000);
+        let path = dir.path().join("u/raw").join(key.path(false));
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, [1; 4000]).unwrap();
+        let cache = open(dir.path(), 1 << 30);
+        assert!(!cache.read_blocking(&key, 0, &mut [0; 10]));
+    }
+
+    #[test]
+    fn without_a_disk_blocks_stay_in_memory() {
+        let cache = BlockCache::open(CacheConfig::default()).unwrap();
+        let (key, data) = block(1, 5000);
+        cache.put(key, data.clone());
+        let mut out = vec![0; 5000];
+        assert!(cache.try_read(&key, 0, &mut out));
+        assert_eq!(out, data);
+        cache.remove(&key);
+        assert!(!cache.try_read(&key, 0, &mut out));
+    }
 }

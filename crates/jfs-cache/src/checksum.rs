@@ -1,30 +1,41 @@
-//! Checksums of block files: one CRC-32C, big endian, per started 32 KiB.
+//! Checksums of cached blocks: one CRC-32C per started 32 KiB, behind the data.
 
-/// Bytes under one checksum.
-pub(crate) const PIECE_BYTES: u32 = 32 << 10;
+use crc_fast::{CrcAlgorithm, checksum};
 
-/// Bytes of one stored checksum.
-pub(crate) const SUM_BYTES: u32 = 4;
+/// Bytes that one checksum covers.
+pub(crate) const PIECE: usize = 32 << 10;
 
-/// CRC-32C (Castagnoli) of `data`.
-pub(crate) fn crc32c(data: &[u8]) -> u32 {
-    crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32Iscsi, data) as u32
+/// When a cached block is checked (`--verify-cache-checksum`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Checksum {
+    /// Never; none is written.
+    None,
+    /// When a block is read whole.
+    Full,
+    /// The pieces that lie wholly inside what is read.
+    Shrink,
+    /// Every piece that is touched.
+    #[default]
+    Extend,
 }
 
-/// Number of pieces of a block of `size` bytes.
-pub(crate) fn pieces(size: u32) -> u32 {
-    size.div_ceil(PIECE_BYTES)
+fn crc(data: &[u8]) -> u32 {
+    checksum(CrcAlgorithm::Crc32Iscsi, data) as u32
 }
 
-/// The checksums of a block as they are stored.
-pub(crate) fn encode(data: &[u8]) -> Vec<u8> {
-    data.chunks(PIECE_BYTES as usize).flat_map(|piece| crc32c(piece).to_be_bytes()).collect()
+/// The checksums of a block, joined, big endian.
+pub(crate) fn sums(data: &[u8]) -> Vec<u8> {
+    data.chunks(PIECE).flat_map(|piece| crc(piece).to_be_bytes()).collect()
 }
 
-/// Reads stored checksums back.
-pub(crate) fn decode(stored: &[u8]) -> Box<[u32]> {
-    let words = stored.chunks_exact(SUM_BYTES as usize);
-    words.map(|word| word.iter().fold(0, |n, byte| n << 8 | u32::from(*byte))).collect()
+/// Bytes of checksums behind a block of `size` bytes.
+pub(crate) fn sums_len(size: usize) -> usize {
+    size.div_ceil(PIECE) * 4
+}
+
+/// Whether `piece` has the checksum `stored`.
+pub(crate) fn matches(piece: &[u8], stored: [u8; 4]) -> bool {
+    crc(piece).to_be_bytes() == stored
 }
 
 #[cfg(test)]
@@ -32,13 +43,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn castagnoli_big_endian_per_piece() {
-        assert_eq!(crc32c(b"123456789"), 0xE306_9283);
-        assert_eq!(encode(b"123456789"), [0xE3, 0x06, 0x92, 0x83]);
-        let data = vec![1u8; PIECE_BYTES as usize + 1];
-        let stored = encode(&data);
-        assert_eq!(stored.len(), 8);
-        assert_eq!(*decode(&stored), [crc32c(&data[..PIECE_BYTES as usize]), crc32c(&[1])]);
-        assert_eq!((pieces(0), pieces(1), pieces(PIECE_BYTES), pieces(PIECE_BYTES + 1)), (0, 1, 1, 2));
+    fn castagnoli() {
+        // The check value of CRC-32C.
+        assert_eq!(crc(b"123456789"), 0xE306_9283);
+        assert_eq!(sums(&vec![0; PIECE + 1]).len(), sums_len(PIECE + 1));
+        assert_eq!(sums_len(0), 0);
     }
 }

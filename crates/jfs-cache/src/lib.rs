@@ -1,29 +1,17 @@
-//! The block cache: recently used blocks in memory, and all that fits on a local disk, in the
-//! directory layout that other clients of the volume share (docs/FORMAT.md, "Local cache
-//! directory").
+//! Block cache: recently used blocks in memory and on disk.
 //!
-//! It knows block keys and bytes: no slices, inodes, object stores or compression; what it holds is
-//! plain data. A block never changes, so an entry is never stale, only lost. Losing one costs a
-//! download and nothing else: every fault of the cache disk ends as a miss.
-//!
-//! [`BlockCache::try_read`] is the path that matters: it runs on the thread that read the request,
-//! takes a few microseconds, and never waits for a disk.
+//! Knows block keys, not slices or inodes. Blocks never change, so nothing here is ever stale. The
+//! directory layout is shared with the reference client (docs/FORMAT.md, local cache directory).
 
-pub mod cache;
-pub mod config;
-pub mod error;
-pub mod key;
-pub mod stats;
-
+mod cache;
 mod checksum;
 mod disk;
-mod lru;
+mod fds;
+mod key;
 mod memory;
-mod queue;
-mod sys;
+mod stats;
 
-pub use cache::{BlockCache, TryRead};
-pub use config::{CacheConfig, Checksum, Eviction};
-pub use error::CacheError;
+pub use cache::{BlockCache, CacheConfig, CacheError};
+pub use checksum::Checksum;
 pub use key::BlockKey;
 pub use stats::CacheStats;

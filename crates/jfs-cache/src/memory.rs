@@ -1,69 +1,70 @@
-//! Blocks in memory, within a number of bytes.
+//! Whole blocks in memory, bounded in bytes.
 
-use crate::key::BlockKey;
-use crate::lru::Lru;
+use crate::BlockKey;
 use bytes::Bytes;
 use parking_lot::Mutex;
+use std::collections::{BTreeMap, HashMap};
 
-/// The memory part of the cache: least recently used blocks leave first.
-#[derive(Debug)]
+/// A least-recently-used map of blocks.
 pub(crate) struct MemoryCache {
-    limit_bytes: u64,
-    held: Mutex<Held>,
+    limit: u64,
+    inner: Mutex<Inner>,
 }
 
-#[derive(Debug, Default)]
-struct Held {
-    blocks: Lru<Bytes>,
+#[derive(Default)]
+struct Inner {
+    blocks: HashMap<BlockKey, (Bytes, u64)>,
+    order: BTreeMap<u64, BlockKey>,
+    clock: u64,
     bytes: u64,
 }
 
 impl MemoryCache {
-    /// An empty cache of at most `limit_bytes` of blocks.
-    pub(crate) fn new(limit_bytes: u64) -> MemoryCache {
-        MemoryCache { limit_bytes, held: Mutex::default() }
+    pub(crate) fn new(limit: u64) -> MemoryCache {
+        MemoryCache { limit, inner: Mutex::default() }
     }
 
-    /// The block, which counts as used.
     pub(crate) fn get(&self, key: &BlockKey) -> Option<Bytes> {
-        self.held.lock().blocks.get(key).cloned()
+        let mut inner = self.inner.lock();
+        let inner = &mut *inner;
+        let (data, stamp) = inner.blocks.get_mut(key)?;
+        inner.clock += 1;
+        inner.order.remove(stamp);
+        inner.order.insert(inner.clock, *key);
+        *stamp = inner.clock;
+        Some(data.clone())
     }
 
-    /// Whether the block is there; does not count as use.
-    pub(crate) fn contains(&self, key: &BlockKey) -> bool {
-        self.held.lock().blocks.contains(key)
-    }
-
-    /// Keeps a block. One larger than the whole cache is not kept.
     pub(crate) fn put(&self, key: BlockKey, data: Bytes) {
-        let size = data.len() as u64;
-        if size > self.limit_bytes {
+        if data.len() as u64 > self.limit {
             return;
         }
-        // Large blocks go back to the operating system when dropped: not under the lock.
-        let mut leaving = Vec::new();
-        let mut held = self.held.lock();
-        held.bytes += size;
-        leaving.extend(held.blocks.insert(key, data).inspect(|old| held.bytes -= old.len() as u64));
-        while held.bytes > self.limit_bytes {
-            let Some(old) = held.blocks.pop_oldest() else { break };
-            held.bytes -= old.len() as u64;
-            leaving.push(old);
+        let mut inner = self.inner.lock();
+        inner.remove(&key);
+        inner.clock += 1;
+        let stamp = inner.clock;
+        inner.bytes += data.len() as u64;
+        inner.order.insert(stamp, key);
+        inner.blocks.insert(key, (data, stamp));
+        while inner.bytes > self.limit {
+            let Some((_, oldest)) = inner.order.pop_first() else { break };
+            if let Some((data, _)) = inner.blocks.remove(&oldest) {
+                inner.bytes -= data.len() as u64;
+            }
         }
-        drop(held);
     }
 
-    /// Forgets a block.
     pub(crate) fn remove(&self, key: &BlockKey) {
-        let mut held = self.held.lock();
-        let old = held.blocks.remove(key);
-        held.bytes -= old.as_ref().map_or(0, |old| old.len() as u64);
-        drop(held);
+        self.inner.lock().remove(key);
     }
+}
 
-    /// Bytes of blocks held.
-    pub(crate) fn bytes(&self) -> u64 {
-        self.held.lock().bytes
+impl Inner {
+    fn remove(&mut self, key: &BlockKey) {
+        if let Some((data, stamp)) = self.blocks.remove(key) {
+            self.bytes -= data.len() as u64;
+            self.order.remove(&stamp);
+        }
     }
 }
 
@@ -71,26 +72,24 @@ impl MemoryCache {
 mod tests {
     use super::*;
 
-    fn key(n: u64) -> BlockKey {
-        BlockKey { slice_id: n, index: 0, size: 10 }
+    fn key(id: u64) -> BlockKey {
+        BlockKey { slice_id: id, index: 0, size: 10 }
     }
 
     #[test]
-    fn stays_within_its_bytes_and_drops_the_least_used() {
+    fn stays_within_its_limit_and_keeps_what_is_used() {
         let cache = MemoryCache::new(30);
-        for n in 0..3 {
-            cache.put(key(n), Bytes::from(vec![0; 10]));
+        for id in 0..3 {
+            cache.put(key(id), Bytes::from(vec![id as u8; 10]));
         }
         assert!(cache.get(&key(0)).is_some());
-        cache.put(key(3), Bytes::from(vec![0; 10]));
-        assert!(!cache.contains(&key(1)) && cache.contains(&key(0)), "1 was used least recently");
-        assert_eq!(cache.bytes(), 30);
-        cache.put(key(0), Bytes::from(vec![0; 5]));
-        assert_eq!(cache.bytes(), 25);
+        cache.put(key(3), Bytes::from(vec![3; 10]));
+        assert!(cache.get(&key(1)).is_none());
+        assert!(cache.get(&key(0)).is_some());
+        assert_eq!(cache.inner.lock().bytes, 30);
         cache.put(key(9), Bytes::from(vec![0; 31]));
-        assert!(!cache.contains(&key(9)));
+        assert!(cache.get(&key(9)).is_none());
         cache.remove(&key(0));
-        cache.remove(&key(0));
-        assert_eq!(cache.bytes(), 20);
+        assert_eq!(cache.inner.lock().bytes, 20);
     }
 }

@@ -1,54 +1,48 @@
-//! Counters of the cache.
+//! What the cache counts.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What the cache did since it was opened, and what it holds now.
+/// Counters since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CacheStats {
     /// Reads answered.
     pub hits: u64,
-    /// Bytes of those.
-    pub hit_bytes: u64,
-    /// Reads not answered. A fast read that gives up to the slow one is not counted.
+    /// Reads not answered.
     pub misses: u64,
     /// Blocks written to disk.
     pub writes: u64,
-    /// Blocks not written because the queue or the disk was full or writing failed.
-    pub writes_dropped: u64,
+    /// Blocks not cached because the writer was busy.
+    pub dropped: u64,
     /// Blocks evicted from disk.
     pub evictions: u64,
-    /// Blocks dropped from disk because of a wrong checksum, length, or a read error.
+    /// Blocks dropped because their checksum did not match.
     pub corrupt: u64,
-    /// Blocks on disk.
-    pub disk_blocks: u64,
-    /// Bytes on disk, in units of 4 KiB per block.
-    pub disk_bytes: u64,
-    /// Bytes of blocks in memory.
-    pub memory_bytes: u64,
 }
 
-/// The counters behind [`CacheStats`].
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Counters {
-    pub(crate) hits: Counter,
-    pub(crate) hit_bytes: Counter,
-    pub(crate) misses: Counter,
-    pub(crate) writes: Counter,
-    pub(crate) writes_dropped: Counter,
-    pub(crate) evictions: Counter,
-    pub(crate) corrupt: Counter,
+    pub(crate) hits: AtomicU64,
+    pub(crate) misses: AtomicU64,
+    pub(crate) writes: AtomicU64,
+    pub(crate) dropped: AtomicU64,
+    pub(crate) evictions: AtomicU64,
+    pub(crate) corrupt: AtomicU64,
 }
 
-/// A number that only grows.
-#[derive(Debug, Default)]
-pub(crate) struct Counter(AtomicU64);
-
-impl Counter {
-    pub(crate) fn add(&self, n: u64) {
-        self.0.fetch_add(n, Ordering::Relaxed);
+impl Counters {
+    pub(crate) fn snapshot(&self) -> CacheStats {
+        let get = |c: &AtomicU64| c.load(Ordering::Relaxed);
+        CacheStats {
+            hits: get(&self.hits),
+            misses: get(&self.misses),
+            writes: get(&self.writes),
+            dropped: get(&self.dropped),
+            evictions: get(&self.evictions),
+            corrupt: get(&self.corrupt),
+        }
     }
+}
 
-    pub(crate) fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
+pub(crate) fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
 }
