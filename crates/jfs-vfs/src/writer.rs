@@ -316,12 +316,8 @@ impl Vfs {
         let done: Vec<(u64, u32)> =
             slices.iter().filter_map(|s| Some((s.writer.id()?, s.writer.len()))).collect();
         if sync {
-            let mut all = self.inner.unsynced.take(ino);
-            all.extend(&done);
-            if let Err(e) = self.sync_slices(&all).await {
-                self.inner.unsynced.add(ino, all);
-                return Err(data_error(ino, &e));
-            }
+            self.sync_committed(ino).await?;
+            self.sync_slices(&done).await.map_err(|e| data_error(ino, &e))?;
         }
         while !slices.is_empty() {
             let batch: Vec<NewSlice> = slices.iter().take(SLICES_PER_COMMIT).map(Slice::record).collect();
@@ -337,9 +333,27 @@ impl Vfs {
     /// Makes what was committed of a file durable.
     pub(crate) async fn sync_committed(&self, ino: Ino) -> Result<(), Errno> {
         let slices = self.inner.unsynced.take(ino);
-        if let Err(e) = self.sync_slices(&slices).await {
-            self.inner.unsynced.add(ino, slices);
-            return Err(data_error(ino, &e));
+        let Err(e) = self.sync_slices(&slices).await else { return Ok(()) };
+        if e.is_not_found() {
+            // Another client has compacted or overwritten some of them since: look one by one.
+            return self.sync_remaining(ino, slices).await;
+        }
+        self.inner.unsynced.add(ino, slices);
+        Err(data_error(ino, &e))
+    }
+
+    /// Syncs what still exists of slices that were committed earlier.
+    async fn sync_remaining(&self, ino: Ino, slices: Vec<(u64, u32)>) -> Result<(), Errno> {
+        for (id, size) in &slices {
+            for key in self.inner.chunks.keys(*id, *size) {
+                match self.inner.chunks.sync(&[key]).await {
+                    Err(e) if !e.is_not_found() => {
+                        self.inner.unsynced.add(ino, slices);
+                        return Err(data_error(ino, &e));
+                    }
+                    _ => {}
+                }
+            }
         }
         Ok(())
     }
