@@ -1,5 +1,5 @@
-//! What reads and create-shaped commits cost: `attempts DIR`, where DIR is the place for the database
-//! (tmpfs leaves the disk out). Prints microseconds and CPU per operation. The figures of
+//! What reads and create-shaped commits cost: `attempts DIR [FILTER]`, where DIR is the place for the
+//! database (tmpfs leaves the disk out) and FILTER picks lines. Prints microseconds and CPU per operation. The figures of
 //! docs/decisions/0003-sqlite-reads.md come from here.
 
 use jfs_meta::engine::*;
@@ -31,7 +31,8 @@ type Ask = (Name, oneshot::Sender<bool>);
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> Result<(), Failure> {
-    let dir = std::env::args().nth(1).ok_or("usage: attempts DIR")?;
+    let dir = std::env::args().nth(1).ok_or("usage: attempts DIR [FILTER]")?;
+    let filter = std::env::args().nth(2).unwrap_or_default();
     let path = format!("{dir}/attempts-{}.db", std::process::id());
     let engine = Arc::new(SqliteEngine::open(&format!("sqlite3://{path}"))?);
     engine.create_volume(b"{}", &Attr::new(FileType::Directory), None, false).await?;
@@ -50,6 +51,9 @@ async fn main() -> Result<(), Failure> {
         ("lookup, create, lookup, ...", Work::Mixed),
     ] {
         for callers in [1, 8] {
+            if !format!("{label}, {callers} callers").contains(&filter) {
+                continue;
+            }
             let start = (Instant::now(), usage());
             let tasks: Vec<_> = (0..callers)
                 .map(|n| tokio::spawn(run(engine.clone(), work.clone(), n)))
@@ -61,7 +65,7 @@ async fn main() -> Result<(), Failure> {
             let wall = start.0.elapsed().as_secs_f64() * 1e6 / count as f64;
             let (cpu, switches) = usage();
             let cpu = (cpu - start.1.0) * 1e6 / count as f64;
-            let switches = (switches - start.1.1) as f64 / count as f64;
+            let switches = (switches as f64 - start.1.1 as f64) / count as f64;
             println!("{label:34} {callers} callers: {wall:7.1} us, {cpu:7.1} us CPU, {switches:5.2} switches");
         }
     }
@@ -135,7 +139,7 @@ fn reader_thread(engine: Arc<SqliteEngine>) -> Sender<Ask> {
     sender
 }
 
-/// CPU seconds of this process so far, and its context switches.
+/// CPU seconds of this process so far, and the context switches of its living threads.
 fn usage() -> (f64, u64) {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let ticks: f64 =

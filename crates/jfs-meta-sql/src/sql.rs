@@ -142,21 +142,15 @@ pub(crate) const SETTING_UPDATE: &str = "UPDATE jfs_setting SET value = ? WHERE 
 pub(crate) const SCHEMA_NAMES: &str = "SELECT name FROM sqlite_master";
 pub(crate) const SCHEMA_HAS: &str = "SELECT 1 FROM sqlite_master WHERE name = ?";
 
-/// A statement in a few words, for the round-trip log: what it does and to which table.
+/// A statement in a few words, for the round-trip log: what it does and to which tables.
 pub(crate) fn brief(sql: &str) -> String {
-    let mut words = sql.split_ascii_whitespace();
-    let first = words.next().unwrap_or_default();
-    let before_table = match first {
-        "SELECT" | "DELETE" => "FROM",
-        "INSERT" => "INTO",
-        "UPDATE" | "PRAGMA" => "",
-        _ => return sql.split_ascii_whitespace().take(3).collect::<Vec<_>>().join(" "),
-    };
-    let table = match before_table {
-        "" => words.next(),
-        word => words.skip_while(|w| *w != word).nth(1),
-    };
-    format!("{first} {}", table.unwrap_or_default())
+    let mut words = sql.split_ascii_whitespace().map(|word| word.trim_matches('`'));
+    let first = words.clone().next().unwrap_or_default();
+    if !matches!(first, "SELECT" | "INSERT" | "UPDATE" | "DELETE") {
+        return words.by_ref().take(3).collect::<Vec<_>>().join(" ");
+    }
+    let tables: Vec<&str> = words.filter(|word| word.starts_with("jfs_")).collect();
+    format!("{first} {}", tables.join(" "))
 }
 
 #[cfg(test)]
@@ -167,7 +161,8 @@ mod tests {
     fn statements_in_a_few_words() {
         for (sql, words) in [
             (NODE, "SELECT jfs_node"),
-            (EDGE_NODE, "SELECT jfs_edge"),
+            (EDGE_NODE, "SELECT jfs_edge jfs_node"),
+            (NODE_AND_EDGE, "SELECT jfs_node jfs_edge"),
             (EDGE_INSERT, "INSERT jfs_edge"),
             (SUSTAINED_INSERT, "INSERT jfs_sustained"),
             (NODE_TOUCH, "UPDATE jfs_node"),

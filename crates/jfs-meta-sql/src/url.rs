@@ -14,10 +14,6 @@ const STATEMENTS: usize = 96;
 const READER_CACHE_KIB: i64 = 1024;
 /// Page cache of the writer, KiB (the kernel's page cache is behind it).
 const WRITER_CACHE_KIB: i64 = 4096;
-/// Pages in the log before a commit moves them to the database file: 16 MiB. Four times SQLite's
-/// default, because pages that change with every commit are then moved a quarter as often.
-const CHECKPOINT_PAGES: i64 = 4096;
-
 /// Where the database is and how its connections are set up.
 #[derive(Clone, Debug)]
 pub(crate) struct Database {
@@ -115,7 +111,6 @@ impl Database {
                 "{path}: the journal mode stays {mode}, WAL is needed: put the file on a local file system"
             )));
         }
-        c.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES).map_err(classify)?;
         Ok(c)
     }
 
