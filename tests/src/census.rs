@@ -4,7 +4,7 @@
 //! handed out. What only the second way finds is an orphan.
 
 use jfs_meta::Engine;
-use jfs_meta::engine::{Counter, Deleted, Delayed, DirCursor, DirStat, IdKind, Key, SessionRecord};
+use jfs_meta::engine::{Counter, Delayed, Deleted, DirCursor, DirStat, IdKind, Key, SessionRecord};
 use jfs_meta::wire::{decode_delayed, decode_records};
 use jfs_types::{Attr, Entry, Ino, Name, SliceId, SliceRecord};
 use std::collections::{BTreeMap, BTreeSet};
@@ -52,7 +52,12 @@ pub struct Census {
 impl Census {
     /// Records the state. Uses up one inode number and one slice id.
     pub async fn take(engine: &dyn Engine) -> Census {
-        let counters = [Counter::UsedSpace, Counter::TotalInodes, Counter::NextTrash, Counter::NextSession];
+        let counters = [
+            Counter::UsedSpace,
+            Counter::TotalInodes,
+            Counter::NextTrash,
+            Counter::NextSession,
+        ];
         let numbers = fetch(engine, counters.map(Key::Counter).to_vec()).await;
         let mut census = Census::default();
         for (to, answer) in census.counters.iter_mut().zip(numbers) {
@@ -84,7 +89,11 @@ impl Census {
 
     async fn read_inodes(&mut self, engine: &dyn Engine, candidates: &[Ino]) {
         let attrs = fetch(engine, candidates.iter().map(|i| Key::Attr(*i)).collect()).await;
-        let empty = fetch(engine, candidates.iter().map(|i| Key::DirIsEmpty(*i)).collect()).await;
+        let empty = fetch(
+            engine,
+            candidates.iter().map(|i| Key::DirIsEmpty(*i)).collect(),
+        )
+        .await;
         for ((ino, attr), empty) in candidates.iter().zip(attrs).zip(empty) {
             let attr = attr.into_attr().unwrap();
             if attr.as_ref().is_some_and(Attr::is_dir) || !empty.into_flag().unwrap() {
@@ -101,7 +110,12 @@ impl Census {
                 self.dir_stats.insert(dir, stat);
             }
         }
-        let others: Vec<Ino> = self.attrs.iter().filter(|(_, a)| !a.is_dir()).map(|(i, _)| *i).collect();
+        let others: Vec<Ino> = self
+            .attrs
+            .iter()
+            .filter(|(_, a)| !a.is_dir())
+            .map(|(i, _)| *i)
+            .collect();
         let parents = fetch(engine, others.iter().map(|i| Key::Parents(*i)).collect()).await;
         let targets = fetch(engine, others.iter().map(|i| Key::Symlink(*i)).collect()).await;
         for ((ino, parents), target) in others.into_iter().zip(parents).zip(targets) {
@@ -137,14 +151,23 @@ impl Census {
     async fn read_chunks(&mut self, engine: &dyn Engine, candidates: &[Ino]) {
         let mut keys: BTreeSet<(Ino, u32)> = candidates.iter().map(|i| (*i, 0)).collect();
         let mut lengths: Vec<(Ino, u64)> = self.deleted.iter().map(|d| (d.ino, d.length)).collect();
-        lengths.extend(self.attrs.iter().filter(|(_, a)| a.is_file()).map(|(i, a)| (*i, a.length)));
+        lengths.extend(
+            self.attrs
+                .iter()
+                .filter(|(_, a)| a.is_file())
+                .map(|(i, a)| (*i, a.length)),
+        );
         for (ino, length) in lengths {
             for index in engine.list_chunks(ino, length).await.unwrap() {
                 keys.insert((ino, index));
             }
         }
         let keys: Vec<(Ino, u32)> = keys.into_iter().collect();
-        let lists = fetch(engine, keys.iter().map(|(i, n)| Key::Chunk(*i, *n)).collect()).await;
+        let lists = fetch(
+            engine,
+            keys.iter().map(|(i, n)| Key::Chunk(*i, *n)).collect(),
+        )
+        .await;
         for (key, list) in keys.into_iter().zip(lists) {
             if let Some(bytes) = list.into_bytes().unwrap() {
                 self.chunks.insert(key, decode_records(&bytes).unwrap());
@@ -154,7 +177,13 @@ impl Census {
 
     async fn read_slices(&mut self, engine: &dyn Engine) {
         let keys: Vec<(u64, u32)> = self.expected_users().into_keys().collect();
-        let users = fetch(engine, keys.iter().map(|(id, size)| Key::SliceUsers(*id, *size)).collect()).await;
+        let users = fetch(
+            engine,
+            keys.iter()
+                .map(|(id, size)| Key::SliceUsers(*id, *size))
+                .collect(),
+        )
+        .await;
         for (key, users) in keys.into_iter().zip(users) {
             self.slice_users.insert(key, users.into_number().unwrap());
         }
@@ -163,7 +192,11 @@ impl Census {
     /// How many users every slice must have: one per record of a chunk list or of a delayed list.
     pub fn expected_users(&self) -> BTreeMap<(u64, u32), i64> {
         let mut users = BTreeMap::new();
-        let records = self.chunks.values().flatten().filter(|r| r.id != SliceId::ZERO);
+        let records = self
+            .chunks
+            .values()
+            .flatten()
+            .filter(|r| r.id != SliceId::ZERO);
         for r in records {
             *users.entry((r.id.0, r.size)).or_insert(0) += 1;
         }

@@ -27,11 +27,26 @@ pub struct Facts {
 
 impl Facts {
     /// What a tree has in common wherever it is.
-    pub const PORTABLE: Facts = Facts { links: true, inodes: false, times: false, space: false };
+    pub const PORTABLE: Facts = Facts {
+        links: true,
+        inodes: false,
+        times: false,
+        space: false,
+    };
     /// What two volumes have in common that got the same steps.
-    pub const VOLUMES: Facts = Facts { links: true, inodes: false, times: false, space: true };
+    pub const VOLUMES: Facts = Facts {
+        links: true,
+        inodes: false,
+        times: false,
+        space: true,
+    };
     /// What two mounts of one volume show.
-    pub const MOUNTS: Facts = Facts { links: true, inodes: true, times: true, space: true };
+    pub const MOUNTS: Facts = Facts {
+        links: true,
+        inodes: true,
+        times: true,
+        space: true,
+    };
 }
 
 /// Everything below `a` and `b` that differs, in words; empty when the trees are equal.
@@ -60,7 +75,10 @@ fn compare(a: &Path, b: &Path, below: &Path, facts: Facts, found: &mut Vec<Strin
         return;
     }
     if one.is_dir() {
-        let names: BTreeSet<_> = names(&x, below).into_iter().chain(names(&y, below)).collect();
+        let names: BTreeSet<_> = names(&x, below)
+            .into_iter()
+            .chain(names(&y, below))
+            .collect();
         for name in names {
             compare(a, b, &below.join(name), facts, found);
         }
@@ -79,8 +97,12 @@ fn compare(a: &Path, b: &Path, below: &Path, facts: Facts, found: &mut Vec<Strin
 }
 
 fn names(dir: &Path, below: &Path) -> Vec<std::ffi::OsString> {
-    let entries = std::fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name());
-    entries.filter(|n| below != Path::new("") || !VIRTUAL.contains(&n.as_bytes())).collect()
+    let entries = std::fs::read_dir(dir)
+        .unwrap()
+        .map(|e| e.unwrap().file_name());
+    entries
+        .filter(|n| below != Path::new("") || !VIRTUAL.contains(&n.as_bytes()))
+        .collect()
 }
 
 fn facts_of(m: &Metadata, facts: Facts) -> Vec<(&'static str, String)> {
@@ -119,7 +141,11 @@ pub fn first_difference(a: &Path, b: &Path) -> io::Result<Option<u64>> {
     loop {
         let (n, m) = (read_full(&a, &mut x, at)?, read_full(&b, &mut y, at)?);
         if x[..n] != y[..m] {
-            let same = x[..n].iter().zip(&y[..m]).take_while(|(p, q)| p == q).count();
+            let same = x[..n]
+                .iter()
+                .zip(&y[..m])
+                .take_while(|(p, q)| p == q)
+                .count();
             return Ok(Some(at + same as u64));
         }
         if n < PIECE {

@@ -1,9 +1,9 @@
 //! Databases: one of any kind, empty, private to the test.
 
+use crate::{Fault, Faulty};
 use jfs_meta::Engine;
 use jfs_meta::memory::MemoryEngine;
 use jfs_meta_sql::{FaultPlan, SqliteEngine};
-use crate::{Fault, Faulty};
 use jfs_testkit::scratch_dir;
 use std::sync::Arc;
 use tempfile::TempDir;
@@ -61,7 +61,9 @@ impl Db {
         match &self.inner {
             Inner::Memory(engine) => Arc::new(engine.clone()),
             // Nothing here looks at what a power cut leaves: no need to wait for the disk.
-            Inner::Sqlite(_) => Arc::new(SqliteEngine::open(&format!("{}?_sync=NORMAL", self.url())).unwrap()),
+            Inner::Sqlite(_) => {
+                Arc::new(SqliteEngine::open(&format!("{}?_sync=NORMAL", self.url())).unwrap())
+            }
         }
     }
 
@@ -86,7 +88,8 @@ impl Db {
             Inner::Memory(engine) => engine.put_delayed(id, time, entries),
             Inner::Sqlite(dir) => {
                 let db = rusqlite::Connection::open(dir.path().join("meta.db")).unwrap();
-                let insert = "INSERT INTO jfs_delslices (chunkid, deleted, slices) VALUES (?1, ?2, ?3)";
+                let insert =
+                    "INSERT INTO jfs_delslices (chunkid, deleted, slices) VALUES (?1, ?2, ?3)";
                 db.execute(insert, (id as i64, time, entries)).unwrap();
             }
         }

@@ -57,7 +57,10 @@ impl Faulty {
             struck: AtomicU64::new(0),
             yields,
         };
-        Faulty { inner, plan: Arc::new(plan) }
+        Faulty {
+            inner,
+            plan: Arc::new(plan),
+        }
     }
 
     /// The `n`-th commit from now on (1 = the next) meets `fault`.
@@ -175,7 +178,10 @@ impl Engine for Faulty {
     async fn begin(&self) -> Result<Box<dyn Attempt>, EngineError> {
         self.plan.step().await?;
         let inner = self.inner.begin().await?;
-        Ok(Box::new(FaultyAttempt { inner, plan: self.plan.clone() }))
+        Ok(Box::new(FaultyAttempt {
+            inner,
+            plan: self.plan.clone(),
+        }))
     }
 
     async fn fetch(&self, keys: &[Key]) -> Result<Vec<Answer>, EngineError> {
@@ -183,12 +189,21 @@ impl Engine for Faulty {
         self.inner.fetch(keys).await
     }
 
-    async fn lookup(&self, dir: Ino, name: &Name) -> Result<Option<(Entry, Option<Attr>)>, EngineError> {
+    async fn lookup(
+        &self,
+        dir: Ino,
+        name: &Name,
+    ) -> Result<Option<(Entry, Option<Attr>)>, EngineError> {
         self.plan.step().await?;
         self.inner.lookup(dir, name).await
     }
 
-    async fn list_dir(&self, dir: Ino, cursor: &DirCursor, with_attrs: bool) -> Result<DirPage, EngineError> {
+    async fn list_dir(
+        &self,
+        dir: Ino,
+        cursor: &DirCursor,
+        with_attrs: bool,
+    ) -> Result<DirPage, EngineError> {
         self.plan.step().await?;
         self.inner.list_dir(dir, cursor, with_attrs).await
     }
@@ -218,7 +233,12 @@ impl Engine for Faulty {
         self.inner.add_usage(space, inodes).await
     }
 
-    async fn claim_job(&self, job: JobSlot, now_sec: i64, interval_sec: i64) -> Result<bool, EngineError> {
+    async fn claim_job(
+        &self,
+        job: JobSlot,
+        now_sec: i64,
+        interval_sec: i64,
+    ) -> Result<bool, EngineError> {
         self.plan.step().await?;
         self.inner.claim_job(job, now_sec, interval_sec).await
     }
@@ -228,7 +248,12 @@ impl Engine for Faulty {
         self.inner.new_session(expire, info_json).await
     }
 
-    async fn refresh_session(&self, sid: u64, expire: i64, info_json: &str) -> Result<(), EngineError> {
+    async fn refresh_session(
+        &self,
+        sid: u64,
+        expire: i64,
+        info_json: &str,
+    ) -> Result<(), EngineError> {
         self.plan.step().await?;
         self.inner.refresh_session(sid, expire, info_json).await
     }
@@ -248,7 +273,11 @@ impl Engine for Faulty {
         self.inner.list_sustained(sid).await
     }
 
-    async fn list_deleted(&self, before_sec: i64, limit: usize) -> Result<Vec<Deleted>, EngineError> {
+    async fn list_deleted(
+        &self,
+        before_sec: i64,
+        limit: usize,
+    ) -> Result<Vec<Deleted>, EngineError> {
         self.plan.step().await?;
         self.inner.list_deleted(before_sec, limit).await
     }
@@ -258,7 +287,11 @@ impl Engine for Faulty {
         self.inner.list_chunks(ino, length).await
     }
 
-    async fn list_delayed(&self, before_sec: i64, limit: usize) -> Result<Vec<Delayed>, EngineError> {
+    async fn list_delayed(
+        &self,
+        before_sec: i64,
+        limit: usize,
+    ) -> Result<Vec<Delayed>, EngineError> {
         self.plan.step().await?;
         self.inner.list_delayed(before_sec, limit).await
     }

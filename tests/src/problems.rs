@@ -50,8 +50,15 @@ impl Census {
                 found.push(format!("{dir:?} is no directory but holds {entries:?}"));
             }
             for (name, entry) in entries {
-                if self.attrs.get(&entry.ino).is_some_and(|a| a.kind != entry.kind) {
-                    found.push(format!("{name:?} in {dir:?} says {:?}, its inode does not", entry.kind));
+                if self
+                    .attrs
+                    .get(&entry.ino)
+                    .is_some_and(|a| a.kind != entry.kind)
+                {
+                    found.push(format!(
+                        "{name:?} in {dir:?} says {:?}, its inode does not",
+                        entry.kind
+                    ));
                 }
             }
         }
@@ -64,7 +71,11 @@ impl Census {
         while let Some(dir) = todo.pop() {
             if seen.insert(dir) {
                 let below = self.entries.get(&dir).into_iter().flatten();
-                todo.extend(below.filter(|(_, e)| e.kind == FileType::Directory).map(|(_, e)| e.ino));
+                todo.extend(
+                    below
+                        .filter(|(_, e)| e.kind == FileType::Directory)
+                        .map(|(_, e)| e.ino),
+                );
             }
         }
         for (ino, attr) in &self.attrs {
@@ -75,14 +86,21 @@ impl Census {
     }
 
     fn check_dir(&self, ino: Ino, attr: &Attr, names: &[(Ino, &Name)], found: &mut Vec<String>) {
-        if ino != Ino::ROOT && ino != Ino::TRASH && names.iter().map(|(d, _)| *d).ne([attr.parent]) {
-            found.push(format!("directory {ino:?} has parent {:?} but is named at {names:?}", attr.parent));
+        if ino != Ino::ROOT && ino != Ino::TRASH && names.iter().map(|(d, _)| *d).ne([attr.parent])
+        {
+            found.push(format!(
+                "directory {ino:?} has parent {:?} but is named at {names:?}",
+                attr.parent
+            ));
         }
         let below = self.entries.get(&ino).into_iter().flatten();
         let subdirs = below.filter(|(_, e)| e.kind == FileType::Directory).count() as u32;
         let nlink = if ino.is_trash() { 2 } else { 2 + subdirs };
         if attr.nlink != nlink {
-            found.push(format!("directory {ino:?} has nlink {}, {nlink} expected", attr.nlink));
+            found.push(format!(
+                "directory {ino:?} has nlink {}, {nlink} expected",
+                attr.nlink
+            ));
         }
         if attr.length != 4096 {
             found.push(format!("directory {ino:?} has length {}", attr.length));
@@ -91,11 +109,17 @@ impl Census {
 
     fn check_file(&self, ino: Ino, attr: &Attr, names: &[(Ino, &Name)], found: &mut Vec<String>) {
         if attr.nlink as usize != names.len() {
-            found.push(format!("{ino:?} has nlink {} but is named at {names:?}", attr.nlink));
+            found.push(format!(
+                "{ino:?} has nlink {} but is named at {names:?}",
+                attr.nlink
+            ));
         }
         let sustained = self.sustained.values().flatten().any(|i| *i == ino);
         if names.is_empty() != sustained {
-            found.push(format!("{ino:?} has {} names, sustained: {sustained}", names.len()));
+            found.push(format!(
+                "{ino:?} has {} names, sustained: {sustained}",
+                names.len()
+            ));
         }
         let mut dirs: BTreeMap<Ino, i64> = BTreeMap::new();
         for (dir, _) in names {
@@ -103,30 +127,49 @@ impl Census {
         }
         if attr.parent == Ino(0) {
             let stored = self.parents.get(&ino).cloned().unwrap_or_default();
-            if !stored.iter().copied().eq(dirs.iter().map(|(d, n)| (*d, *n))) {
-                found.push(format!("{ino:?} has parents {stored:?} but is named in {dirs:?}"));
+            if !stored
+                .iter()
+                .copied()
+                .eq(dirs.iter().map(|(d, n)| (*d, *n)))
+            {
+                found.push(format!(
+                    "{ino:?} has parents {stored:?} but is named in {dirs:?}"
+                ));
             }
         } else if !names.is_empty() && dirs.keys().ne([&attr.parent]) {
-            found.push(format!("{ino:?} has parent {:?} but is named in {dirs:?}", attr.parent));
+            found.push(format!(
+                "{ino:?} has parent {:?} but is named in {dirs:?}",
+                attr.parent
+            ));
         }
         let target = self.symlinks.get(&ino).map(|t| t.len() as u64);
         match (attr.kind, target) {
             (FileType::Symlink, Some(length)) if length == attr.length => {}
-            (FileType::Symlink, _) => found.push(format!("symlink {ino:?}: length {}, target {target:?}", attr.length)),
+            (FileType::Symlink, _) => found.push(format!(
+                "symlink {ino:?}: length {}, target {target:?}",
+                attr.length
+            )),
             (_, None) => {}
             (kind, Some(_)) => found.push(format!("{ino:?} is a {kind:?} with a link target")),
         }
     }
 
     fn check_usage(&self, found: &mut Vec<String>) {
-        let counted = self.attrs.iter().filter(|(i, _)| **i != Ino::ROOT && **i != Ino::TRASH);
+        let counted = self
+            .attrs
+            .iter()
+            .filter(|(i, _)| **i != Ino::ROOT && **i != Ino::TRASH);
         let (mut space, mut inodes) = (0, 0);
         for (_, attr) in counted {
             space += attr.space();
             inodes += 1;
         }
         if self.counters[..2] != [space, inodes] {
-            found.push(format!("usage counters {:?}, the walk finds {:?}", &self.counters[..2], [space, inodes]));
+            found.push(format!(
+                "usage counters {:?}, the walk finds {:?}",
+                &self.counters[..2],
+                [space, inodes]
+            ));
         }
     }
 
@@ -138,16 +181,33 @@ impl Census {
             let mut walked = DirStat::default();
             for entry in entries.values() {
                 if let Some(attr) = self.attrs.get(&entry.ino) {
-                    let length = if attr.is_file() { attr.length as i64 } else { 0 };
-                    walked += DirStat { length, space: attr.space(), inodes: 1 };
+                    let length = if attr.is_file() {
+                        attr.length as i64
+                    } else {
+                        0
+                    };
+                    walked += DirStat {
+                        length,
+                        space: attr.space(),
+                        inodes: 1,
+                    };
                 }
             }
-            let trashed = self.attrs.get(dir).is_some_and(|a| a.parent.is_trash() && a.parent != Ino::TRASH);
+            let trashed = self
+                .attrs
+                .get(dir)
+                .is_some_and(|a| a.parent.is_trash() && a.parent != Ino::TRASH);
             match self.dir_stats.get(dir) {
                 Some(stat) if *stat != walked && !trashed => {
-                    found.push(format!("statistics of {dir:?}: {stat:?}, the walk finds {walked:?}"));
+                    found.push(format!(
+                        "statistics of {dir:?}: {stat:?}, the walk finds {walked:?}"
+                    ));
                 }
-                None if *dir != Ino::ROOT && *dir != Ino::TRASH && !trashed && self.attrs.contains_key(dir) => {
+                None if *dir != Ino::ROOT
+                    && *dir != Ino::TRASH
+                    && !trashed
+                    && self.attrs.contains_key(dir) =>
+                {
                     found.push(format!("no statistics of {dir:?}"));
                 }
                 _ => {}
@@ -169,7 +229,10 @@ impl Census {
         }
         let expected = self.expected_users();
         if self.slice_users != expected {
-            found.push(format!("slice users {:?}, records say {expected:?}", self.slice_users));
+            found.push(format!(
+                "slice users {:?}, records say {expected:?}",
+                self.slice_users
+            ));
         }
         for slice in &self.unused {
             if expected.contains_key(slice) {

@@ -19,16 +19,29 @@ const CHUNK: u64 = 64 << 20;
 
 /// One step. Paths are raw bytes below the top of the tree.
 #[derive(Clone, Debug)]
-#[allow(missing_docs, reason = "the variants say it; fields are lengths, offsets and seeds of contents")]
+#[allow(
+    missing_docs,
+    reason = "the variants say it; fields are lengths, offsets and seeds of contents"
+)]
 pub enum Step {
     /// Makes a directory.
     Dir(Vec<u8>),
     /// Makes or overwrites a file with `len` bytes of the stream `seed`, then closes it.
     Create { path: Vec<u8>, len: u64, seed: u64 },
     /// Writes a part of a file, making it if need be.
-    Write { path: Vec<u8>, off: u64, len: u64, seed: u64, sync: bool },
+    Write {
+        path: Vec<u8>,
+        off: u64,
+        len: u64,
+        seed: u64,
+        sync: bool,
+    },
     /// Writes several parts through one open file, without a sync between them.
-    Parts { path: Vec<u8>, parts: Vec<(u64, u64)>, seed: u64 },
+    Parts {
+        path: Vec<u8>,
+        parts: Vec<(u64, u64)>,
+        seed: u64,
+    },
     /// Opens for appending and appends.
     Append { path: Vec<u8>, len: u64, seed: u64 },
     /// Sets the length.
@@ -61,31 +74,61 @@ impl Step {
                 let file = File::create(at(path))?;
                 write(&file, 0, *len, *seed)
             }
-            Step::Write { path, off, len, seed, sync } => {
-                let file = OpenOptions::new().write(true).create(true).truncate(false).open(at(path))?;
+            Step::Write {
+                path,
+                off,
+                len,
+                seed,
+                sync,
+            } => {
+                let file = OpenOptions::new()
+                    .write(true)
+                    .create(true)
+                    .truncate(false)
+                    .open(at(path))?;
                 write(&file, *off, *len, *seed)?;
                 if *sync { file.sync_all() } else { Ok(()) }
             }
             Step::Parts { path, parts, seed } => {
-                let file = OpenOptions::new().write(true).create(true).truncate(false).open(at(path))?;
-                parts.iter().zip(*seed..).try_for_each(|((off, len), seed)| write(&file, *off, *len, seed))
+                let file = OpenOptions::new()
+                    .write(true)
+                    .create(true)
+                    .truncate(false)
+                    .open(at(path))?;
+                parts
+                    .iter()
+                    .zip(*seed..)
+                    .try_for_each(|((off, len), seed)| write(&file, *off, *len, seed))
             }
             Step::Append { path, len, seed } => {
                 use io::Write;
-                let mut file = OpenOptions::new().append(true).create(true).open(at(path))?;
+                let mut file = OpenOptions::new()
+                    .append(true)
+                    .create(true)
+                    .open(at(path))?;
                 file.write_all(&content(*seed, *len as usize))
             }
-            Step::Truncate { path, len } => OpenOptions::new().write(true).open(at(path))?.set_len(*len),
+            Step::Truncate { path, len } => {
+                OpenOptions::new().write(true).open(at(path))?.set_len(*len)
+            }
             Step::Link { from, to } => std::fs::hard_link(at(from), at(to)),
-            Step::Symlink { target, path } => std::os::unix::fs::symlink(OsStr::from_bytes(target), at(path)),
+            Step::Symlink { target, path } => {
+                std::os::unix::fs::symlink(OsStr::from_bytes(target), at(path))
+            }
             Step::Rename { from, to } => std::fs::rename(at(from), at(to)),
             Step::Unlink(path) => std::fs::remove_file(at(path)),
             Step::Rmdir(path) => std::fs::remove_dir(at(path)),
-            Step::Chmod { path, mode } => std::fs::set_permissions(at(path), Permissions::from_mode(*mode)),
-            Step::Chown { path, uid, gid } => std::os::unix::fs::lchown(at(path), Some(*uid), Some(*gid)),
+            Step::Chmod { path, mode } => {
+                std::fs::set_permissions(at(path), Permissions::from_mode(*mode))
+            }
+            Step::Chown { path, uid, gid } => {
+                std::os::unix::fs::lchown(at(path), Some(*uid), Some(*gid))
+            }
             Step::Times { path, sec, nsec } => {
                 let time = SystemTime::UNIX_EPOCH + Duration::new(*sec, *nsec);
-                let times = std::fs::FileTimes::new().set_accessed(time).set_modified(time);
+                let times = std::fs::FileTimes::new()
+                    .set_accessed(time)
+                    .set_modified(time);
                 File::open(at(path))?.set_times(times)
             }
         }
@@ -95,7 +138,8 @@ impl Step {
 /// Does all steps; the error names the one that failed.
 pub fn perform(steps: &[Step], top: &Path) -> io::Result<()> {
     for (n, step) in steps.iter().enumerate() {
-        step.perform(top).map_err(|e| io::Error::new(e.kind(), format!("step {n}, {step:?}: {e}")))?;
+        step.perform(top)
+            .map_err(|e| io::Error::new(e.kind(), format!("step {n}, {step:?}: {e}")))?;
     }
     Ok(())
 }
@@ -116,9 +160,26 @@ fn write(file: &File, off: u64, len: u64, seed: u64) -> io::Result<()> {
 /// steps; about 40 MiB are written with blocks of 1 MiB. Files with more than 64 MiB, mostly holes, lie
 /// in `edges`.
 pub fn steps(top: &str, block: u64, seed: u64) -> Vec<Step> {
-    let mut list = List { top: top.as_bytes().to_vec(), steps: Vec::new(), seed, rng: Rng::new(seed) };
+    let mut list = List {
+        top: top.as_bytes().to_vec(),
+        steps: Vec::new(),
+        seed,
+        rng: Rng::new(seed),
+    };
     list.steps.push(Step::Dir(top.as_bytes().to_vec()));
-    for dir in ["sizes", "edges", "rewrites", "links", "renames", "names", "attrs", "gone", "gone/below", "random", "many"] {
+    for dir in [
+        "sizes",
+        "edges",
+        "rewrites",
+        "links",
+        "renames",
+        "names",
+        "attrs",
+        "gone",
+        "gone/below",
+        "random",
+        "many",
+    ] {
         let path = list.path(dir);
         list.steps.push(Step::Dir(path));
     }
@@ -138,10 +199,15 @@ pub fn steps(top: &str, block: u64, seed: u64) -> Vec<Step> {
 pub fn small_steps(top: &str, block: u64, seed: u64) -> Vec<Step> {
     let edges = format!("{top}/edges/");
     let big = |step: &Step| match step {
-        Step::Write { path, .. } | Step::Truncate { path, .. } => path.starts_with(edges.as_bytes()),
+        Step::Write { path, .. } | Step::Truncate { path, .. } => {
+            path.starts_with(edges.as_bytes())
+        }
         _ => false,
     };
-    steps(top, block, seed).into_iter().filter(|step| !big(step)).collect()
+    steps(top, block, seed)
+        .into_iter()
+        .filter(|step| !big(step))
+        .collect()
 }
 
 struct List {
@@ -169,7 +235,13 @@ impl List {
     fn write(&mut self, below: impl AsRef<[u8]>, off: u64, len: u64) {
         let (path, seed) = (self.path(below), self.next_seed());
         let sync = seed % 300 == 0;
-        self.steps.push(Step::Write { path, off, len, seed, sync });
+        self.steps.push(Step::Write {
+            path,
+            off,
+            len,
+            seed,
+            sync,
+        });
     }
 
     fn truncate(&mut self, below: impl AsRef<[u8]>, len: u64) {
@@ -178,7 +250,9 @@ impl List {
     }
 
     fn sizes(&mut self, block: u64) {
-        let mut sizes = vec![0, 1, 4095, 4096, 4097, 65_535, 65_536, 65_537, 131_072, 131_073];
+        let mut sizes = vec![
+            0, 1, 4095, 4096, 4097, 65_535, 65_536, 65_537, 131_072, 131_073,
+        ];
         for blocks in [1, 2, 3] {
             sizes.extend([blocks * block - 1, blocks * block, blocks * block + 1]);
         }
@@ -189,10 +263,14 @@ impl List {
 
     /// Files with data on both sides of 64 MiB, and holes elsewhere.
     fn chunk_edges(&mut self, block: u64) {
-        for (n, (off, len)) in
-            [(CHUNK - 1, 1), (CHUNK, 1), (CHUNK - block - 1, block + 2), (2 * CHUNK - 7, 14)]
-                .into_iter()
-                .enumerate()
+        for (n, (off, len)) in [
+            (CHUNK - 1, 1),
+            (CHUNK, 1),
+            (CHUNK - block - 1, block + 2),
+            (2 * CHUNK - 7, 14),
+        ]
+        .into_iter()
+        .enumerate()
         {
             self.write(format!("edges/{n}"), off, len);
         }
@@ -227,18 +305,34 @@ impl List {
         self.write("rewrites/5", 2 * block + 1, 1);
         for n in 0..12 {
             let (path, seed) = (self.path("rewrites/log"), self.next_seed());
-            self.steps.push(Step::Append { path, len: 1000 + n * 777, seed });
+            self.steps.push(Step::Append {
+                path,
+                len: 1000 + n * 777,
+                seed,
+            });
         }
         let (path, seed) = (self.path("rewrites/big-append"), self.next_seed());
-        self.steps.push(Step::Append { path: path.clone(), len: block + 1, seed });
-        self.steps.push(Step::Append { path, len: block + 1, seed: seed + 1 });
+        self.steps.push(Step::Append {
+            path: path.clone(),
+            len: block + 1,
+            seed,
+        });
+        self.steps.push(Step::Append {
+            path,
+            len: block + 1,
+            seed: seed + 1,
+        });
         let path = self.path("rewrites/emptied");
         self.create("rewrites/emptied", 10_000);
         self.steps.push(Step::Truncate { path, len: 0 });
     }
 
     fn links_and_renames(&mut self) {
-        let pairs = [("links/a", "links/b"), ("links/a", "renames/c"), ("sizes/4097", "links/d")];
+        let pairs = [
+            ("links/a", "links/b"),
+            ("links/a", "renames/c"),
+            ("sizes/4097", "links/d"),
+        ];
         self.create("links/a", 5000);
         for (from, to) in pairs {
             let (from, to) = (self.path(from), self.path(to));
@@ -255,7 +349,10 @@ impl List {
             (&[b't'; 4000], "long"),
         ] {
             let path = self.path(format!("links/{name}"));
-            self.steps.push(Step::Symlink { target: target.to_vec(), path });
+            self.steps.push(Step::Symlink {
+                target: target.to_vec(),
+                path,
+            });
         }
         // Onto nothing, over a file, over a linked file, a directory over an empty one, into another.
         for n in 0..5 {
@@ -304,26 +401,48 @@ impl List {
     }
 
     fn attributes(&mut self) {
-        for (n, mode) in [0o000u32, 0o400, 0o644, 0o777, 0o4755, 0o2755, 0o1644].into_iter().enumerate() {
+        for (n, mode) in [0o000u32, 0o400, 0o644, 0o777, 0o4755, 0o2755, 0o1644]
+            .into_iter()
+            .enumerate()
+        {
             self.create(format!("attrs/{n}"), n as u64);
             let path = self.path(format!("attrs/{n}"));
             if n % 2 == 1 {
-                self.steps.push(Step::Chown { path: path.clone(), uid: 1000 + n as u32, gid: 4_000_000_000 });
+                self.steps.push(Step::Chown {
+                    path: path.clone(),
+                    uid: 1000 + n as u32,
+                    gid: 4_000_000_000,
+                });
             }
-            self.steps.push(Step::Chmod { path: path.clone(), mode });
-            self.steps.push(Step::Times { path, sec: 1_000_000_000 + n as u64, nsec: 123_456_700 + n as u32 });
+            self.steps.push(Step::Chmod {
+                path: path.clone(),
+                mode,
+            });
+            self.steps.push(Step::Times {
+                path,
+                sec: 1_000_000_000 + n as u64,
+                nsec: 123_456_700 + n as u32,
+            });
         }
         for (dir, mode) in [("attrs/sticky", 0o1777), ("attrs/sgid", 0o2775)] {
             let path = self.path(dir);
             self.steps.push(Step::Dir(path.clone()));
-            self.steps.push(Step::Chown { path: path.clone(), uid: 7, gid: 8 });
+            self.steps.push(Step::Chown {
+                path: path.clone(),
+                uid: 7,
+                gid: 8,
+            });
             self.steps.push(Step::Chmod { path, mode });
         }
         let inherits = self.path("attrs/sgid/inherits");
         self.steps.push(Step::Dir(inherits));
         self.create("attrs/sgid/file", 10);
         let path = self.path("links/dangling");
-        self.steps.push(Step::Chown { path, uid: 12, gid: 13 });
+        self.steps.push(Step::Chown {
+            path,
+            uid: 12,
+            gid: 13,
+        });
     }
 
     fn deletions(&mut self) {
@@ -351,9 +470,15 @@ impl List {
     fn random_parts(&mut self, block: u64) {
         for n in 0..8 {
             let span = 3 * block;
-            let parts = (0..10).map(|_| (self.rng.below(span), 1 + self.rng.below(block / 4))).collect();
+            let parts = (0..10)
+                .map(|_| (self.rng.below(span), 1 + self.rng.below(block / 4)))
+                .collect();
             let (path, seed) = (self.path(format!("random/{n}")), self.next_seed());
-            self.steps.push(Step::Parts { path: path.clone(), parts, seed });
+            self.steps.push(Step::Parts {
+                path: path.clone(),
+                parts,
+                seed,
+            });
             if n % 3 == 0 {
                 let len = self.rng.below(span);
                 self.steps.push(Step::Truncate { path, len });
@@ -384,7 +509,10 @@ mod tests {
         let (_two, b) = on_plain_directory(&steps("t", 1 << 16, 1)).unwrap();
         assert_eq!(differences(&a, &b, Facts::PORTABLE), Vec::<String>::new());
         // And one that differs is told from it.
-        let edge = OpenOptions::new().write(true).open(b.join("t/edges/three-3")).unwrap();
+        let edge = OpenOptions::new()
+            .write(true)
+            .open(b.join("t/edges/three-3"))
+            .unwrap();
         edge.write_all_at(b"x", (2 * CHUNK) + 100_000).unwrap();
         std::fs::write(b.join("t/many/new"), b"").unwrap();
         std::fs::set_permissions(b.join("t/many"), Permissions::from_mode(0o700)).unwrap();

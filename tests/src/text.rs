@@ -53,7 +53,13 @@ impl Census {
         }
         for (dir, entries) in &self.entries {
             for (name, e) in entries {
-                lines.push(format!("entry {} {:?} -> {} {:?}", id(*dir), name, id(e.ino), e.kind));
+                lines.push(format!(
+                    "entry {} {:?} -> {} {:?}",
+                    id(*dir),
+                    name,
+                    id(e.ino),
+                    e.kind
+                ));
             }
         }
         for (ino, parents) in &self.parents {
@@ -64,15 +70,33 @@ impl Census {
         for ((ino, index), records) in &self.chunks {
             let mut line = format!("chunk {} {index}", id(*ino));
             for r in records {
-                let _ = write!(line, " ({} {} {} {} {})", r.pos, r.id.0, r.size, r.off, r.len);
+                let _ = write!(
+                    line,
+                    " ({} {} {} {} {})",
+                    r.pos, r.id.0, r.size, r.off, r.len
+                );
             }
             lines.push(line);
         }
         for (ino, target) in &self.symlinks {
-            lines.push(format!("symlink {} {:?}", id(*ino), String::from_utf8_lossy(target)));
+            lines.push(format!(
+                "symlink {} {:?}",
+                id(*ino),
+                String::from_utf8_lossy(target)
+            ));
         }
-        for (dir, s) in self.dir_stats.iter().filter(|(dir, _)| self.attrs.contains_key(dir)) {
-            lines.push(format!("stat {} length {} space {} inodes {}", id(*dir), s.length, s.space, s.inodes));
+        for (dir, s) in self
+            .dir_stats
+            .iter()
+            .filter(|(dir, _)| self.attrs.contains_key(dir))
+        {
+            lines.push(format!(
+                "stat {} length {} space {} inodes {}",
+                id(*dir),
+                s.length,
+                s.space,
+                s.inodes
+            ));
         }
         for ((slice, size), users) in &self.slice_users {
             lines.push(format!("slice {slice} {size} users {users}"));
@@ -94,13 +118,21 @@ impl Census {
         }
         let [space, inodes, trash, session] = self.counters;
         lines.sort();
-        lines.push(format!("counters space {space} inodes {inodes} trash {trash} session {session}"));
+        lines.push(format!(
+            "counters space {space} inodes {inodes} trash {trash} session {session}"
+        ));
         lines.join("\n") + "\n"
     }
 }
 
 fn attr_text(a: &Attr, id: &dyn Fn(Ino) -> String, times: bool) -> String {
-    let time = |t: Time| if times { format!("{}.{:09}", t.sec, t.nsec) } else { "-".to_string() };
+    let time = |t: Time| {
+        if times {
+            format!("{}.{:09}", t.sec, t.nsec)
+        } else {
+            "-".to_string()
+        }
+    };
     format!(
         "{:?} flags {} mode {:o} uid {} gid {} nlink {} length {} rdev {} parent {} acl {},{} tier {} times {} {} {}",
         a.kind,
@@ -111,7 +143,11 @@ fn attr_text(a: &Attr, id: &dyn Fn(Ino) -> String, times: bool) -> String {
         a.nlink,
         a.length,
         a.rdev,
-        if a.parent == Ino(0) { "0".to_string() } else { id(a.parent) },
+        if a.parent == Ino(0) {
+            "0".to_string()
+        } else {
+            id(a.parent)
+        },
         a.access_acl,
         a.default_acl,
         a.tier,

@@ -3,7 +3,9 @@
 use crate::rng::SharedRng;
 use crate::{Census, Db, Kind};
 use jfs_meta::{Engine, Meta, MetaConfig, SessionInfo, Work};
-use jfs_types::{Attr, Caller, Clock, Errno, FileType, Format, Ino, ManualClock, SliceId, SliceRecord, Time};
+use jfs_types::{
+    Attr, Caller, Clock, Errno, FileType, Format, Ino, ManualClock, SliceId, SliceRecord, Time,
+};
 use parking_lot::Mutex;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -12,7 +14,10 @@ use std::time::Duration;
 use tokio::sync::mpsc::Receiver;
 
 /// Where the clock starts: 2027-01-15 08:00:00 UTC, and some nanoseconds that must survive.
-pub const START: Time = Time { sec: 1_800_000_000, nsec: 123_456_789 };
+pub const START: Time = Time {
+    sec: 1_800_000_000,
+    nsec: 123_456_789,
+};
 
 /// A formatted volume and everything that belongs to it.
 pub struct Volume {
@@ -38,14 +43,20 @@ impl Clock for Racing {
     fn now(&self) -> Time {
         let base = self.base.now();
         let nanos = self.steps.fetch_add(1, Ordering::Relaxed) + u64::from(base.nsec);
-        Time { sec: base.sec + (nanos / 1_000_000_000) as i64, nsec: (nanos % 1_000_000_000) as u32 }
+        Time {
+            sec: base.sec + (nanos / 1_000_000_000) as i64,
+            nsec: (nanos % 1_000_000_000) as u32,
+        }
     }
 }
 
 impl Volume {
     /// Formats a volume. Seconds on the clock pass only through [`Volume::tick`].
     pub async fn new(kind: Kind, trash_days: i64) -> Volume {
-        let format = Format { trash_days, ..setting() };
+        let format = Format {
+            trash_days,
+            ..setting()
+        };
         Volume::with_format(kind, format).await
     }
 
@@ -60,8 +71,18 @@ impl Volume {
         let mut trash = root.clone();
         trash.mode = 0o555;
         let trash = (format.trash_days > 0).then_some(&trash);
-        engine.create_volume(format.to_json().as_bytes(), &root, trash, false).await.unwrap();
-        let volume = Volume { db, format, clock, engine, clients: Mutex::default(), steps: Arc::default() };
+        engine
+            .create_volume(format.to_json().as_bytes(), &root, trash, false)
+            .await
+            .unwrap();
+        let volume = Volume {
+            db,
+            format,
+            clock,
+            engine,
+            clients: Mutex::default(),
+            steps: Arc::default(),
+        };
         volume.tick();
         volume
     }
@@ -87,7 +108,10 @@ impl Volume {
     /// kind. For clients that work at the same time: engines that compare values would take a file
     /// that was linked and unlinked within one instant for one that never changed.
     pub async fn racing_client(&self, engine: Arc<dyn Engine>) -> Client {
-        let clock = Arc::new(Racing { base: self.clock.clone(), steps: self.steps.clone() });
+        let clock = Arc::new(Racing {
+            base: self.clock.clone(),
+            steps: self.steps.clone(),
+        });
         let client = self.client_with_clock(engine, MetaConfig::default(), clock);
         client.new_session(&session_info()).await.unwrap();
         client
@@ -98,11 +122,19 @@ impl Volume {
         self.client_with_clock(engine, config, Arc::new(self.clock.clone()))
     }
 
-    fn client_with_clock(&self, engine: Arc<dyn Engine>, config: MetaConfig, clock: Arc<dyn Clock>) -> Client {
+    fn client_with_clock(
+        &self,
+        engine: Arc<dyn Engine>,
+        config: MetaConfig,
+        clock: Arc<dyn Clock>,
+    ) -> Client {
         let rand = Arc::new(SharedRng::new(7));
         let (meta, work) = Meta::new(engine, self.format.clone(), config, clock, rand);
         self.clients.lock().push(meta.clone());
-        Client { meta, work: Mutex::new(work) }
+        Client {
+            meta,
+            work: Mutex::new(work),
+        }
     }
 
     /// Writes what every client still has in memory.
@@ -123,7 +155,12 @@ impl Volume {
     pub async fn verify(&self) -> Census {
         let census = self.census().await;
         let problems = census.problems(self.format.dir_stats);
-        assert!(problems.is_empty(), "{}\n{}", problems.join("\n"), census.text());
+        assert!(
+            problems.is_empty(),
+            "{}\n{}",
+            problems.join("\n"),
+            census.text()
+        );
         census
     }
 }
@@ -187,7 +224,8 @@ impl Client {
     /// Appends a fresh slice of `len` bytes at `pos` of a chunk and returns its id.
     pub async fn put_slice(&self, ino: Ino, index: u32, pos: u32, len: u32) -> Result<u64, Errno> {
         let id = self.new_slice_id().await?;
-        self.write_chunk(ino, index, slice(id, pos, len), self.now()).await?;
+        self.write_chunk(ino, index, slice(id, pos, len), self.now())
+            .await?;
         Ok(id)
     }
 
@@ -210,12 +248,21 @@ impl Client {
 
 /// The super-user, as a request that the kernel has checked.
 pub fn root() -> Caller {
-    Caller { check_permission: false, ..Caller::root() }
+    Caller {
+        check_permission: false,
+        ..Caller::root()
+    }
 }
 
 /// A record of a whole slice.
 pub fn slice(id: u64, pos: u32, len: u32) -> SliceRecord {
-    SliceRecord { pos, id: SliceId(id), size: len, off: 0, len }
+    SliceRecord {
+        pos,
+        id: SliceId(id),
+        size: len,
+        off: 0,
+        len,
+    }
 }
 
 /// What a session of the tests says about itself.

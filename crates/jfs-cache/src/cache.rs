@@ -76,7 +76,9 @@ impl BlockCache {
     /// Opens the cache.
     pub fn open(config: CacheConfig) -> Result<BlockCache, CacheError> {
         let counters: Arc<Counters> = Arc::default();
-        let [dir] = &config.dirs[..] else { return Err(CacheError::Several) };
+        let [dir] = &config.dirs[..] else {
+            return Err(CacheError::Several);
+        };
         let on_disk = dir.as_os_str() != "memory" && config.size_bytes > 0;
         let disk = if on_disk {
             let disk = DiskConfig {
@@ -87,12 +89,25 @@ impl BlockCache {
                 hash_prefix: config.hash_prefix,
             };
             let opened = DiskCache::open(disk, counters.clone());
-            Some(opened.map_err(|source| CacheError::Dir { dir: dir.display().to_string(), source })?)
+            Some(opened.map_err(|source| CacheError::Dir {
+                dir: dir.display().to_string(),
+                source,
+            })?)
         } else {
             None
         };
-        let memory = if on_disk { config.memory_bytes } else { config.size_bytes.min(MEMORY_ONLY_MAX) };
-        Ok(BlockCache { inner: Arc::new(Inner { memory: MemoryCache::new(memory), disk, counters }) })
+        let memory = if on_disk {
+            config.memory_bytes
+        } else {
+            config.size_bytes.min(MEMORY_ONLY_MAX)
+        };
+        Ok(BlockCache {
+            inner: Arc::new(Inner {
+                memory: MemoryCache::new(memory),
+                disk,
+                counters,
+            }),
+        })
     }
 
     /// Fills `out` from offset `off` of a block, without ever waiting for the disk. False when that
@@ -104,7 +119,11 @@ impl BlockCache {
     /// As [`BlockCache::try_read`], waiting for the disk if need be. Call it on the blocking pool.
     pub fn read_blocking(&self, key: &BlockKey, off: usize, out: &mut [u8]) -> bool {
         let found = self.read_from(key, off, out, false).is_some();
-        count(if found { &self.inner.counters.hits } else { &self.inner.counters.misses });
+        count(if found {
+            &self.inner.counters.hits
+        } else {
+            &self.inner.counters.misses
+        });
         found
     }
 
@@ -128,7 +147,8 @@ impl BlockCache {
 
     /// Whether the block is cached, as far as memory knows.
     pub fn contains(&self, key: &BlockKey) -> bool {
-        self.inner.memory.get(key).is_some() || self.inner.disk.as_ref().is_some_and(|d| d.contains(key))
+        self.inner.memory.get(key).is_some()
+            || self.inner.disk.as_ref().is_some_and(|d| d.contains(key))
     }
 
     /// Caches a block. Never waits: when the disk is busy the block is not cached there.
@@ -182,7 +202,14 @@ mod tests {
 
     fn block(id: u64, size: usize) -> (BlockKey, Bytes) {
         let data: Vec<u8> = (0..size).map(|i| (i as u64 * 31 + id) as u8).collect();
-        (BlockKey { slice_id: id, index: 0, size: size as u32 }, data.into())
+        (
+            BlockKey {
+                slice_id: id,
+                index: 0,
+                size: size as u32,
+            },
+            data.into(),
+        )
     }
 
     fn wait(what: &str, mut done: impl FnMut() -> bool) {
@@ -224,7 +251,10 @@ mod tests {
         std::fs::write(&path, bytes).unwrap();
         let again = open(dir.path(), 1 << 30);
         let mut out = vec![0; 10];
-        assert!(again.read_blocking(&key, 0, &mut out), "the first piece is good");
+        assert!(
+            again.read_blocking(&key, 0, &mut out),
+            "the first piece is good"
+        );
         assert!(!again.read_blocking(&key, 40_000, &mut out));
         assert_eq!(again.stats().corrupt, 1);
         assert!(!path.exists());
@@ -237,10 +267,19 @@ mod tests {
         for id in 0..50 {
             let (key, data) = block(id, 4096);
             cache.put(key, data);
-            wait("written or dropped", || cache.stats().writes + cache.stats().dropped == id + 1);
+            wait("written or dropped", || {
+                cache.stats().writes + cache.stats().dropped == id + 1
+            });
         }
-        wait("evicted", || cache.stats().evictions >= cache.stats().writes - 10);
-        let files = (0..50).filter(|id| dir.path().join("u/raw").join(block(*id, 4096).0.path(false)).exists());
+        wait("evicted", || {
+            cache.stats().evictions >= cache.stats().writes - 10
+        });
+        let files = (0..50).filter(|id| {
+            dir.path()
+                .join("u/raw")
+                .join(block(*id, 4096).0.path(false))
+                .exists()
+        });
         assert!(files.count() <= 10);
     }
 

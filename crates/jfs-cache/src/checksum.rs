@@ -25,7 +25,9 @@ fn crc(data: &[u8]) -> u32 {
 
 /// The checksums of a block, joined, big endian.
 pub(crate) fn sums(data: &[u8]) -> Vec<u8> {
-    data.chunks(PIECE).flat_map(|piece| crc(piece).to_be_bytes()).collect()
+    data.chunks(PIECE)
+        .flat_map(|piece| crc(piece).to_be_bytes())
+        .collect()
 }
 
 /// Bytes of checksums behind a block of `size` bytes.

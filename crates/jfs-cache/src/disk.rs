@@ -77,7 +77,9 @@ impl Index {
             return None;
         }
         let pick = |_| self.keys[rand::random::<u64>() as usize % n];
-        (0..SAMPLE).map(pick).min_by_key(|k| self.blocks.get(k).copied().unwrap_or(0))
+        (0..SAMPLE)
+            .map(pick)
+            .min_by_key(|k| self.blocks.get(k).copied().unwrap_or(0))
     }
 }
 
@@ -113,13 +115,17 @@ impl DiskCache {
             clock: AtomicU64::new(1),
         });
         let writer = Arc::downgrade(&cache);
-        std::thread::Builder::new().name("cache-writer".into()).spawn(move || write_loop(&writer, &queue))?;
+        std::thread::Builder::new()
+            .name("cache-writer".into())
+            .spawn(move || write_loop(&writer, &queue))?;
         let scanner = cache.clone();
-        std::thread::Builder::new().name("cache-scan".into()).spawn(move || {
-            let raw = scanner.dir.join("raw");
-            let _ = scanner.scan(&raw);
-            scanner.evict();
-        })?;
+        std::thread::Builder::new()
+            .name("cache-scan".into())
+            .spawn(move || {
+                let raw = scanner.dir.join("raw");
+                let _ = scanner.scan(&raw);
+                scanner.evict();
+            })?;
         Ok(cache)
     }
 
@@ -137,7 +143,13 @@ impl DiskCache {
     }
 
     /// Fills `out` from a block. `None`: not here, or (with `nowait`) not without waiting.
-    pub(crate) fn read(&self, key: &BlockKey, off: usize, out: &mut [u8], nowait: bool) -> Option<()> {
+    pub(crate) fn read(
+        &self,
+        key: &BlockKey,
+        off: usize,
+        out: &mut [u8],
+        nowait: bool,
+    ) -> Option<()> {
         let file = match self.open.get(key) {
             Some(file) => file,
             None => {
@@ -172,7 +184,10 @@ impl DiskCache {
             Err(Miss::WouldBlock) => None,
             Err(Miss::Bad) => {
                 count(&self.counters.corrupt);
-                tracing::warn!("cached block {} is damaged and dropped", key.path(self.hash_prefix));
+                tracing::warn!(
+                    "cached block {} is damaged and dropped",
+                    key.path(self.hash_prefix)
+                );
                 self.remove(key);
                 None
             }
@@ -192,7 +207,11 @@ impl DiskCache {
             return;
         }
         self.pending.lock().insert(key, data.clone());
-        let sent = self.queue.lock().as_ref().is_some_and(|q| q.try_send((key, data)).is_ok());
+        let sent = self
+            .queue
+            .lock()
+            .as_ref()
+            .is_some_and(|q| q.try_send((key, data)).is_ok());
         if !sent {
             self.pending.lock().remove(&key);
             count(&self.counters.dropped);
@@ -211,15 +230,28 @@ impl DiskCache {
         let path = self.path(key);
         let tmp = path.with_file_name(format!(
             "{}.tmp",
-            path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default()
+            path.file_name()
+                .map(|n| n.to_string_lossy().into_owned())
+                .unwrap_or_default()
         ));
         if let Some(dir) = path.parent() {
             make_dir(dir)?;
         }
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&tmp)?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&tmp)?;
         let written = file
             .write_all(data)
-            .and_then(|()| if self.level == Checksum::None { Ok(()) } else { file.write_all(&sums(data)) })
+            .and_then(|()| {
+                if self.level == Checksum::None {
+                    Ok(())
+                } else {
+                    file.write_all(&sums(data))
+                }
+            })
             .and_then(|()| fs::rename(&tmp, &path));
         if written.is_err() {
             let _ = fs::remove_file(&tmp);
@@ -265,7 +297,9 @@ impl DiskCache {
 
     /// Bytes to free so that the disk keeps its free share.
     fn disk_excess(&self) -> u64 {
-        let Ok(disk) = statfs(&self.dir) else { return 0 };
+        let Ok(disk) = statfs(&self.dir) else {
+            return 0;
+        };
         let wanted = (disk.total as f64 * self.free_ratio) as u64;
         wanted.saturating_sub(disk.free)
     }
@@ -292,8 +326,13 @@ impl DiskCache {
 
 /// A temporary file of a writer that is gone: ten minutes old.
 fn is_old(entry: &fs::DirEntry) -> bool {
-    let modified = entry.metadata().and_then(|m| m.modified()).unwrap_or(UNIX_EPOCH);
-    SystemTime::now().duration_since(modified).is_ok_and(|age| age.as_secs() > 600)
+    let modified = entry
+        .metadata()
+        .and_then(|m| m.modified())
+        .unwrap_or(UNIX_EPOCH);
+    SystemTime::now()
+        .duration_since(modified)
+        .is_ok_and(|age| age.as_secs() > 600)
 }
 
 fn write_loop(cache: &std::sync::Weak<DiskCache>, queue: &Receiver<(BlockKey, Bytes)>) {
@@ -311,7 +350,10 @@ fn write_loop(cache: &std::sync::Weak<DiskCache>, queue: &Receiver<(BlockKey, By
 }
 
 fn make_dir(dir: &Path) -> io::Result<()> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
 }
 
 /// The identity of this cache disk, made once.
@@ -319,7 +361,12 @@ fn write_lock_file(path: &Path) -> io::Result<()> {
     if fs::metadata(path).is_ok_and(|m| m.len() > 0) {
         return Ok(());
     }
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o666).open(path)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o666)
+        .open(path)?;
     file.write_all(uuid::Uuid::new_v4().to_string().as_bytes())
 }
 
@@ -338,5 +385,8 @@ fn statfs(dir: &Path) -> io::Result<Disk> {
     if unsafe { libc::statvfs(path.as_ptr(), &mut s) } != 0 {
         return Err(io::Error::last_os_error());
     }
-    Ok(Disk { total: s.f_blocks * s.f_frsize, free: s.f_bavail * s.f_frsize })
+    Ok(Disk {
+        total: s.f_blocks * s.f_frsize,
+        free: s.f_bavail * s.f_frsize,
+    })
 }

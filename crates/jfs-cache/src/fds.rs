@@ -34,7 +34,11 @@ pub(crate) enum Miss {
 }
 
 impl BlockFile {
-    pub(crate) fn open(path: &std::path::Path, key: &BlockKey, level: Checksum) -> Result<BlockFile, Miss> {
+    pub(crate) fn open(
+        path: &std::path::Path,
+        key: &BlockKey,
+        level: Checksum,
+    ) -> Result<BlockFile, Miss> {
         let file = File::open(path).map_err(|_| Miss::Bad)?;
         let len = file.metadata().map_err(|_| Miss::Bad)?.len() as usize;
         let size = key.size as usize;
@@ -49,11 +53,22 @@ impl BlockFile {
                 read_exact(&file, &mut sums, size, false)?;
             }
         }
-        Ok(BlockFile { file, size, sums, verified: Default::default() })
+        Ok(BlockFile {
+            file,
+            size,
+            sums,
+            verified: Default::default(),
+        })
     }
 
     /// Fills `out` from offset `off`. With `nowait` only from the page cache.
-    pub(crate) fn read(&self, off: usize, out: &mut [u8], level: Checksum, nowait: bool) -> Result<(), Miss> {
+    pub(crate) fn read(
+        &self,
+        off: usize,
+        out: &mut [u8],
+        level: Checksum,
+        nowait: bool,
+    ) -> Result<(), Miss> {
         let end = off + out.len();
         if end > self.size {
             return Err(Miss::Bad);
@@ -91,19 +106,35 @@ impl BlockFile {
     }
 
     fn is_verified(&self, piece: usize) -> bool {
-        self.verified.get(piece / 64).is_some_and(|w| w.load(Ordering::Relaxed) & (1 << (piece % 64)) != 0)
+        self.verified
+            .get(piece / 64)
+            .is_some_and(|w| w.load(Ordering::Relaxed) & (1 << (piece % 64)) != 0)
     }
 }
 
-#[expect(unsafe_code, reason = "preadv2 is the only way to read without waiting for the disk")]
+#[expect(
+    unsafe_code,
+    reason = "preadv2 is the only way to read without waiting for the disk"
+)]
 fn read_exact(file: &File, out: &mut [u8], off: usize, nowait: bool) -> Result<(), Miss> {
     let mut done = 0;
     while done < out.len() {
         let rest = &mut out[done..];
-        let vector = libc::iovec { iov_base: rest.as_mut_ptr().cast(), iov_len: rest.len() };
+        let vector = libc::iovec {
+            iov_base: rest.as_mut_ptr().cast(),
+            iov_len: rest.len(),
+        };
         let flags = if nowait { libc::RWF_NOWAIT } else { 0 };
         // SAFETY: the vector points into `rest`, which is writable and outlives the call.
-        let n = unsafe { libc::preadv2(file.as_raw_fd(), &vector, 1, (off + done) as libc::off_t, flags) };
+        let n = unsafe {
+            libc::preadv2(
+                file.as_raw_fd(),
+                &vector,
+                1,
+                (off + done) as libc::off_t,
+                flags,
+            )
+        };
         match n {
             0 => return Err(Miss::Bad),
             n if n > 0 => done += n as usize,

@@ -14,11 +14,23 @@ pub struct BlockKey {
 impl BlockKey {
     /// The object key below the volume's name, which is also the path below `raw/` of a cache.
     pub fn path(&self, hash_prefix: bool) -> String {
-        let BlockKey { slice_id: id, index, size } = *self;
+        let BlockKey {
+            slice_id: id,
+            index,
+            size,
+        } = *self;
         if hash_prefix {
-            format!("chunks/{:02X}/{}/{id}_{index}_{size}", id % 256, id / 1_000_000)
+            format!(
+                "chunks/{:02X}/{}/{id}_{index}_{size}",
+                id % 256,
+                id / 1_000_000
+            )
         } else {
-            format!("chunks/{}/{}/{id}_{index}_{size}", id / 1_000_000, id / 1000)
+            format!(
+                "chunks/{}/{}/{id}_{index}_{size}",
+                id / 1_000_000,
+                id / 1000
+            )
         }
     }
 
@@ -40,7 +52,11 @@ mod tests {
 
     #[test]
     fn paths_are_those_of_the_format() {
-        let key = BlockKey { slice_id: 1_234_567, index: 3, size: 4096 };
+        let key = BlockKey {
+            slice_id: 1_234_567,
+            index: 3,
+            size: 4096,
+        };
         assert_eq!(key.path(false), "chunks/1/1234/1234567_3_4096");
         assert_eq!(key.path(true), "chunks/87/1/1234567_3_4096");
         assert_eq!(BlockKey::from_file_name("1234567_3_4096"), Some(key));

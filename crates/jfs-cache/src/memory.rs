@@ -21,7 +21,10 @@ struct Inner {
 
 impl MemoryCache {
     pub(crate) fn new(limit: u64) -> MemoryCache {
-        MemoryCache { limit, inner: Mutex::default() }
+        MemoryCache {
+            limit,
+            inner: Mutex::default(),
+        }
     }
 
     pub(crate) fn get(&self, key: &BlockKey) -> Option<Bytes> {
@@ -47,7 +50,9 @@ impl MemoryCache {
         inner.order.insert(stamp, key);
         inner.blocks.insert(key, (data, stamp));
         while inner.bytes > self.limit {
-            let Some((_, oldest)) = inner.order.pop_first() else { break };
+            let Some((_, oldest)) = inner.order.pop_first() else {
+                break;
+            };
             if let Some((data, _)) = inner.blocks.remove(&oldest) {
                 inner.bytes -= data.len() as u64;
             }
@@ -73,7 +78,11 @@ mod tests {
     use super::*;
 
     fn key(id: u64) -> BlockKey {
-        BlockKey { slice_id: id, index: 0, size: 10 }
+        BlockKey {
+            slice_id: id,
+            index: 0,
+            size: 10,
+        }
     }
 
     #[test]

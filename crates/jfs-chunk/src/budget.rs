@@ -19,8 +19,14 @@ struct Inner {
 impl Budget {
     /// A budget of `limit` bytes.
     pub fn new(limit: u64) -> Budget {
-        let inner = Inner { limit, used: AtomicU64::new(0), released: Notify::new() };
-        Budget { inner: Arc::new(inner) }
+        let inner = Inner {
+            limit,
+            used: AtomicU64::new(0),
+            released: Notify::new(),
+        };
+        Budget {
+            inner: Arc::new(inner),
+        }
     }
 
     /// Bytes buffered at present. May exceed the limit by what was taken before the check.
@@ -53,7 +59,10 @@ impl Budget {
 
     /// An empty lease.
     pub fn lease(&self) -> Lease {
-        Lease { budget: self.clone(), bytes: 0 }
+        Lease {
+            budget: self.clone(),
+            bytes: 0,
+        }
     }
 }
 
@@ -74,7 +83,10 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         if self.bytes > 0 {
-            self.budget.inner.used.fetch_sub(self.bytes, Ordering::Relaxed);
+            self.budget
+                .inner
+                .used
+                .fetch_sub(self.bytes, Ordering::Relaxed);
             self.budget.inner.released.notify_waiters();
         }
     }

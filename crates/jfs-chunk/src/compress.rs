@@ -21,11 +21,14 @@ impl Compression {
             Compression::None => Ok(data.clone()),
             Compression::Lz4 => {
                 let mut out = vec![0; lz4_flex::block::get_maximum_output_size(data.len())];
-                let n = lz4_flex::block::compress_into(data, &mut out).map_err(|e| e.to_string())?;
+                let n =
+                    lz4_flex::block::compress_into(data, &mut out).map_err(|e| e.to_string())?;
                 out.truncate(n);
                 Ok(out.into())
             }
-            Compression::Zstd => zstd::bulk::compress(data, 1).map(Bytes::from).map_err(|e| e.to_string()),
+            Compression::Zstd => zstd::bulk::compress(data, 1)
+                .map(Bytes::from)
+                .map_err(|e| e.to_string()),
         }
     }
 
@@ -35,11 +38,14 @@ impl Compression {
             Compression::None => stored,
             Compression::Lz4 => {
                 let mut out = vec![0; size];
-                let n = lz4_flex::block::decompress_into(&stored, &mut out).map_err(|e| e.to_string())?;
+                let n = lz4_flex::block::decompress_into(&stored, &mut out)
+                    .map_err(|e| e.to_string())?;
                 out.truncate(n);
                 out.into()
             }
-            Compression::Zstd => zstd::bulk::decompress(&stored, size).map(Bytes::from).map_err(|e| e.to_string())?,
+            Compression::Zstd => zstd::bulk::decompress(&stored, size)
+                .map(Bytes::from)
+                .map_err(|e| e.to_string())?,
         };
         if data.len() != size {
             return Err(format!("{} bytes where {size} are needed", data.len()));
@@ -58,7 +64,10 @@ mod tests {
 
     #[test]
     fn one_byte_block_as_the_reference_stores_it() {
-        assert_eq!(Compression::Lz4.encode(&Bytes::from_static(b"x")).unwrap(), b"\x10x"[..]);
+        assert_eq!(
+            Compression::Lz4.encode(&Bytes::from_static(b"x")).unwrap(),
+            b"\x10x"[..]
+        );
     }
 
     proptest! {

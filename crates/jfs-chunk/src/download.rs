@@ -20,7 +20,10 @@ pub(crate) struct Downloads {
 
 impl Downloads {
     pub(crate) fn new(max: usize) -> Downloads {
-        Downloads { running: Arc::default(), slots: Semaphore::new(max.max(1)) }
+        Downloads {
+            running: Arc::default(),
+            slots: Semaphore::new(max.max(1)),
+        }
     }
 
     /// A place among the downloads that may run at the same time.
@@ -61,7 +64,9 @@ impl Downloads {
             Ok(value) => value.clone(),
             Err(_) => None,
         };
-        self.running.lock().retain(|k, r| *k != key || r.has_changed().is_ok());
+        self.running
+            .lock()
+            .retain(|k, r| *k != key || r.has_changed().is_ok());
         result.unwrap_or_else(|| Err(ChunkError::Misuse("a download was cut off".to_string())))
     }
 }

@@ -72,7 +72,9 @@ impl ChunkStore {
             cache,
             config,
         };
-        ChunkStore { inner: Arc::new(inner) }
+        ChunkStore {
+            inner: Arc::new(inner),
+        }
     }
 
     /// Bytes of a block.
@@ -101,14 +103,24 @@ impl ChunkStore {
     }
 
     /// The blocks that `len` bytes from `off` of a slice touch: key, and the range inside the block.
-    fn parts(&self, id: u64, size: u32, off: u32, len: usize) -> impl Iterator<Item = (BlockKey, Range<usize>)> + use<> {
+    fn parts(
+        &self,
+        id: u64,
+        size: u32,
+        off: u32,
+        len: usize,
+    ) -> impl Iterator<Item = (BlockKey, Range<usize>)> + use<> {
         let (block, size, off) = (self.block_size(), size as usize, off as usize);
         let end = off + len;
         let first = off / block;
         (first..end.div_ceil(block)).map(move |index| {
             let start = index * block;
             let block_len = block.min(size.saturating_sub(start));
-            let key = BlockKey { slice_id: id, index: index as u32, size: block_len as u32 };
+            let key = BlockKey {
+                slice_id: id,
+                index: index as u32,
+                size: block_len as u32,
+            };
             (key, off.max(start) - start..end.min(start + block) - start)
         })
     }
@@ -122,7 +134,11 @@ impl ChunkStore {
         let mut done = 0;
         for (key, range) in self.parts(id, size, off, out.len()) {
             let n = range.len();
-            if !self.inner.cache.try_read(&key, range.start, &mut out[done..done + n]) {
+            if !self
+                .inner
+                .cache
+                .try_read(&key, range.start, &mut out[done..done + n])
+            {
                 return false;
             }
             done += n;
@@ -132,9 +148,17 @@ impl ChunkStore {
 
     /// Reads exactly `len` bytes from offset `off` of a slice. Blocks are fetched at the same time;
     /// readers of one block share one request.
-    pub async fn read(&self, id: u64, size: u32, off: u32, len: usize) -> Result<Bytes, ChunkError> {
+    pub async fn read(
+        &self,
+        id: u64,
+        size: u32,
+        off: u32,
+        len: usize,
+    ) -> Result<Bytes, ChunkError> {
         if off as usize + len > size as usize {
-            return Err(ChunkError::Misuse(format!("read of {len} at {off} in slice {id} of {size} bytes")));
+            return Err(ChunkError::Misuse(format!(
+                "read of {len} at {off} in slice {id} of {size} bytes"
+            )));
         }
         let mut parts = self.parts(id, size, off, len);
         match (parts.next(), parts.next()) {
@@ -142,7 +166,8 @@ impl ChunkStore {
             (Some((key, range)), None) => self.read_block(key, range).await,
             (Some(first), Some(second)) => {
                 let all = [first, second].into_iter().chain(parts);
-                let pieces = try_join_all(all.map(|(key, range)| self.read_block(key, range))).await?;
+                let pieces =
+                    try_join_all(all.map(|(key, range)| self.read_block(key, range))).await?;
                 let mut joined = BytesMut::with_capacity(len);
                 pieces.iter().for_each(|p| joined.extend_from_slice(p));
                 Ok(joined.freeze())
@@ -192,16 +217,25 @@ impl ChunkStore {
                 let path = key.path(inner.config.hash_prefix);
                 let _slot = inner.downloads.slot().await;
                 let stored = match inner.config.compression {
-                    Compression::None => inner.objects.get(&path, Some(0..u64::from(key.size))).await?,
+                    Compression::None => {
+                        inner
+                            .objects
+                            .get(&path, Some(0..u64::from(key.size)))
+                            .await?
+                    }
                     _ => inner.objects.get(&path, None).await?,
                 };
                 let (compression, size) = (inner.config.compression, key.size as usize);
                 let block = match compression {
                     Compression::None => Ok(stored),
-                    _ => match tokio::task::spawn_blocking(move || compression.decode(stored, size)).await {
-                        Ok(result) => result,
-                        Err(e) => Err(e.to_string()),
-                    },
+                    _ => {
+                        match tokio::task::spawn_blocking(move || compression.decode(stored, size))
+                            .await
+                        {
+                            Ok(result) => result,
+                            Err(e) => Err(e.to_string()),
+                        }
+                    }
                 };
                 let block = block.map_err(|reason| ChunkError::Damaged { key: path, reason })?;
                 inner.cache.put_memory(key, block.clone());
@@ -214,7 +248,11 @@ impl ChunkStore {
     /// Fetches block `index` (of `block_len` bytes) of a slice into the cache, in the background.
     /// Dropped when enough is on its way already.
     pub fn prefetch(&self, id: u64, index: u32, block_len: u32) {
-        let key = BlockKey { slice_id: id, index, size: block_len };
+        let key = BlockKey {
+            slice_id: id,
+            index,
+            size: block_len,
+        };
         if self.inner.cache.contains(&key) {
             return;
         }
@@ -243,7 +281,9 @@ impl ChunkStore {
     /// Object keys of a slice.
     pub fn keys(&self, id: u64, size: u32) -> Vec<String> {
         let prefix = self.inner.config.hash_prefix;
-        self.parts(id, size, 0, size as usize).map(|(key, _)| key.path(prefix)).collect()
+        self.parts(id, size, 0, size as usize)
+            .map(|(key, _)| key.path(prefix))
+            .collect()
     }
 
     /// Makes blocks that were uploaded survive a power cut.
@@ -253,11 +293,17 @@ impl ChunkStore {
 
     /// Deletes all blocks of a slice, in the bucket and in the cache. Missing ones are no error.
     pub async fn remove(&self, id: u64, size: u32) -> Result<(), ChunkError> {
-        let keys: Vec<BlockKey> = self.parts(id, size, 0, size as usize).map(|(key, _)| key).collect();
+        let keys: Vec<BlockKey> = self
+            .parts(id, size, 0, size as usize)
+            .map(|(key, _)| key)
+            .collect();
         let delete = |key: BlockKey| async move {
             let _slot = self.inner.deletes.acquire().await;
             self.inner.cache.remove(&key);
-            self.inner.objects.delete(&key.path(self.inner.config.hash_prefix)).await
+            self.inner
+                .objects
+                .delete(&key.path(self.inner.config.hash_prefix))
+                .await
         };
         try_join_all(keys.into_iter().map(delete)).await?;
         Ok(())

@@ -45,7 +45,14 @@ pub struct SliceWriter {
 
 impl SliceWriter {
     pub(crate) fn new(store: ChunkStore) -> SliceWriter {
-        SliceWriter { store, id: None, len: 0, blocks: Vec::new(), sent: 0, uploads: Vec::new() }
+        SliceWriter {
+            store,
+            id: None,
+            len: 0,
+            blocks: Vec::new(),
+            sent: 0,
+            uploads: Vec::new(),
+        }
     }
 
     /// Bytes written so far.
@@ -81,7 +88,11 @@ impl SliceWriter {
     /// Copies `data` to offset `off`.
     pub fn write(&mut self, off: u32, data: &[u8]) -> Result<(), ChunkError> {
         if !self.accepts(off, data.len()) {
-            let text = format!("write of {} bytes at {off} into a slice of {}", data.len(), self.len);
+            let text = format!(
+                "write of {} bytes at {off} into a slice of {}",
+                data.len(),
+                self.len
+            );
             return Err(ChunkError::Misuse(text));
         }
         let block_size = self.store.block_size();
@@ -90,7 +101,8 @@ impl SliceWriter {
             let (index, inside) = (at / block_size, at % block_size);
             let n = rest.len().min(block_size - inside);
             if index == self.blocks.len() {
-                self.blocks.push(Block::Open(BytesMut::new(), self.store.budget().lease()));
+                self.blocks
+                    .push(Block::Open(BytesMut::new(), self.store.budget().lease()));
             }
             if let Some(Block::Open(buffer, lease)) = self.blocks.get_mut(index) {
                 // A first block may be all there is; later ones will most likely be filled.
@@ -115,7 +127,9 @@ impl SliceWriter {
         while done < out.len() {
             let (index, inside) = (at / block_size, at % block_size);
             let n = (out.len() - done).min(block_size - inside);
-            let Block::Open(data, _) = &self.blocks[index] else { return false };
+            let Block::Open(data, _) = &self.blocks[index] else {
+                return false;
+            };
             out[done..done + n].copy_from_slice(&data[inside..inside + n]);
             at += n;
             done += n;
@@ -138,14 +152,26 @@ impl SliceWriter {
         let Some(id) = self.id else { return };
         while self.sent < end {
             let index = self.sent;
-            let Some(block) = self.blocks.get_mut(index) else { return };
+            let Some(block) = self.blocks.get_mut(index) else {
+                return;
+            };
             if let Block::Open(buffer, lease) = block {
                 let data = std::mem::take(buffer).freeze();
                 let lease = std::mem::replace(lease, self.store.budget().lease());
-                let key = BlockKey { slice_id: id, index: index as u32, size: data.len() as u32 };
+                let key = BlockKey {
+                    slice_id: id,
+                    index: index as u32,
+                    size: data.len() as u32,
+                };
                 *block = Block::Sent;
                 let inner = self.store.inner.clone();
-                self.uploads.push(self.store.inner.config.runtime.spawn(upload(inner, key, data, lease)));
+                self.uploads.push(
+                    self.store
+                        .inner
+                        .config
+                        .runtime
+                        .spawn(upload(inner, key, data, lease)),
+                );
             }
             self.sent += 1;
         }
@@ -158,10 +184,16 @@ impl SliceWriter {
 
     /// Uploads the rest and waits for all blocks.
     pub async fn finish(&mut self) -> Result<FinishedSlice, ChunkError> {
-        let id = self.id.ok_or_else(|| ChunkError::Misuse("the slice has no id".to_string()))?;
+        let id = self
+            .id
+            .ok_or_else(|| ChunkError::Misuse("the slice has no id".to_string()))?;
         self.upload_rest();
         self.take_uploads().wait().await?;
-        Ok(FinishedSlice { id, size: self.len, keys: self.store.keys(id, self.len) })
+        Ok(FinishedSlice {
+            id,
+            size: self.len,
+            keys: self.store.keys(id, self.len),
+        })
     }
 }
 
@@ -184,7 +216,14 @@ impl Uploads {
 }
 
 /// Copies into a block's buffer, which grows by doubling so that a small file stays small.
-fn fill(buffer: &mut BytesMut, lease: &mut Lease, at: usize, data: &[u8], least: usize, block_size: usize) {
+fn fill(
+    buffer: &mut BytesMut,
+    lease: &mut Lease,
+    at: usize,
+    data: &[u8],
+    least: usize,
+    block_size: usize,
+) {
     let end = at + data.len();
     if end > buffer.capacity() {
         let before = buffer.capacity();
@@ -198,7 +237,12 @@ fn fill(buffer: &mut BytesMut, lease: &mut Lease, at: usize, data: &[u8], least:
 }
 
 /// Compresses and puts one block, then caches it where that pays.
-async fn upload(inner: Arc<Inner>, key: BlockKey, data: Bytes, lease: Lease) -> Result<(), ChunkError> {
+async fn upload(
+    inner: Arc<Inner>,
+    key: BlockKey,
+    data: Bytes,
+    lease: Lease,
+) -> Result<(), ChunkError> {
     let _lease = lease;
     let _slot = inner.uploads.acquire().await;
     let path = key.path(inner.config.hash_prefix);
@@ -213,7 +257,10 @@ async fn upload(inner: Arc<Inner>, key: BlockKey, data: Bytes, lease: Lease) -> 
             }
         }
     };
-    let stored = stored.map_err(|reason| ChunkError::Damaged { key: path.clone(), reason })?;
+    let stored = stored.map_err(|reason| ChunkError::Damaged {
+        key: path.clone(),
+        reason,
+    })?;
     inner.objects.put(&path, stored).await?;
     if (key.size as usize) < inner.config.block_size || inner.config.cache_large_write {
         inner.cache.put(key, data);
@@ -233,7 +280,11 @@ mod tests {
 
     fn store(compression: Compression) -> ChunkStore {
         let objects = ObjectStore::open("mem", "", "v", &StoreOptions::default()).unwrap();
-        let cache = BlockCache::open(CacheConfig { size_bytes: 1, ..CacheConfig::default() }).unwrap();
+        let cache = BlockCache::open(CacheConfig {
+            size_bytes: 1,
+            ..CacheConfig::default()
+        })
+        .unwrap();
         let config = ChunkConfig {
             block_size: BLOCK,
             compression,
@@ -257,7 +308,10 @@ mod tests {
     async fn slices_of_every_size_come_back() {
         for compression in [Compression::None, Compression::Lz4, Compression::Zstd] {
             let store = store(compression);
-            for (id, size) in [1, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK + 5].into_iter().enumerate() {
+            for (id, size) in [1, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK + 5]
+                .into_iter()
+                .enumerate()
+            {
                 let (id, data) = (id as u64 + 1, bytes(size));
                 let mut w = store.new_slice();
                 for (i, part) in data.chunks(10_000).enumerate() {
@@ -265,10 +319,16 @@ mod tests {
                 }
                 w.set_id(id);
                 let done = w.finish().await.unwrap();
-                assert_eq!((done.size as usize, done.keys.len()), (size, size.div_ceil(BLOCK)));
+                assert_eq!(
+                    (done.size as usize, done.keys.len()),
+                    (size, size.div_ceil(BLOCK))
+                );
                 let n = size as u32;
                 assert_eq!(store.read(id, n, 0, size).await.unwrap(), data);
-                assert_eq!(store.read(id, n, n / 2, size - size / 2).await.unwrap(), data[size / 2..]);
+                assert_eq!(
+                    store.read(id, n, n / 2, size - size / 2).await.unwrap(),
+                    data[size / 2..]
+                );
                 assert!(store.read(id, n, 1, size).await.is_err());
                 store.remove(id, n).await.unwrap();
                 assert!(store.read(id, n, 0, size).await.unwrap_err().is_not_found());
@@ -298,7 +358,13 @@ mod tests {
         assert!(!w.read(BLOCK as u32 + 1, &mut out), "past the end");
         assert!(!w.read(0, &mut out), "handed to upload");
         w.finish().await.unwrap();
-        assert_eq!(store.read(1, (BLOCK + 100) as u32, 0, BLOCK + 100).await.unwrap(), expected);
+        assert_eq!(
+            store
+                .read(1, (BLOCK + 100) as u32, 0, BLOCK + 100)
+                .await
+                .unwrap(),
+            expected
+        );
     }
 
     #[tokio::test]
@@ -310,8 +376,15 @@ mod tests {
             w.set_id(3);
             let done = w.finish().await.unwrap();
             let stored = store.objects().get(&done.keys[0], None).await.unwrap();
-            store.objects().put(&done.keys[0], stored.slice(..stored.len() / 2)).await.unwrap();
-            assert!(store.read(3, 5000, 0, 5000).await.is_err(), "{compression:?} accepts a short block");
+            store
+                .objects()
+                .put(&done.keys[0], stored.slice(..stored.len() / 2))
+                .await
+                .unwrap();
+            assert!(
+                store.read(3, 5000, 0, 5000).await.is_err(),
+                "{compression:?} accepts a short block"
+            );
         }
     }
 

@@ -4,7 +4,6 @@
 //! transport (`transport::fuser_session`) only unpacks and packs. Answers that memory can give are
 //! given on the thread that read the request, everything else by a task on the runtime.
 
-
 mod mount;
 mod mountpoint;
 mod ops;

@@ -6,7 +6,10 @@ use crate::transport::fuser_session::FuserFs;
 use fuser::{Config, Session, SessionACL};
 use jfs_vfs::Vfs;
 use nix::mount::MsFlags;
-use nix::sys::socket::{AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg, socketpair};
+use nix::sys::socket::{
+    AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg, socketpair,
+};
+use parking_lot::Mutex;
 use std::fs::OpenOptions;
 use std::io::{self, IoSliceMut};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -14,7 +17,6 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread::JoinHandle;
-use parking_lot::Mutex;
 use tokio::runtime::Handle as Runtime;
 
 /// Largest request the kernel sends (256 pages).
@@ -84,11 +86,30 @@ pub fn mount(vfs: Vfs, o: MountOptions) -> Result<MountHandle, MountError> {
     let allow_other = parsed.allow_other.unwrap_or(o.allow_other);
     let max_read = parsed.max_read.unwrap_or(o.max_fuse_io).min(o.max_fuse_io);
     let fsname = parsed.fsname.clone().unwrap_or_else(|| o.fsname.clone());
-    let plan = Plan { parsed: &parsed, allow_other, max_read, fsname: &fsname, mountpoint: &o.mountpoint };
-    let fd = if nix::unistd::geteuid().is_root() { plan.as_root()? } else { plan.by_fusermount()? };
+    let plan = Plan {
+        parsed: &parsed,
+        allow_other,
+        max_read,
+        fsname: &fsname,
+        mountpoint: &o.mountpoint,
+    };
+    let fd = if nix::unistd::geteuid().is_root() {
+        plan.as_root()?
+    } else {
+        plan.by_fusermount()?
+    };
 
-    let fs = FuserFs { vfs, runtime: o.runtime, max_io: o.max_fuse_io, umask: o.umask };
-    let acl = if allow_other { SessionACL::All } else { SessionACL::Owner };
+    let fs = FuserFs {
+        vfs,
+        runtime: o.runtime,
+        max_io: o.max_fuse_io,
+        umask: o.umask,
+    };
+    let acl = if allow_other {
+        SessionACL::All
+    } else {
+        SessionACL::Owner
+    };
     let mut config = Config::default();
     config.acl = acl;
     config.n_threads = Some(1);
@@ -104,19 +125,29 @@ pub fn mount(vfs: Vfs, o: MountOptions) -> Result<MountHandle, MountError> {
     if o.max_fuse_io > 128 << 10 {
         raise_read_ahead(&o.mountpoint, o.max_fuse_io);
     }
-    Ok(MountHandle { mountpoint: o.mountpoint, thread: Mutex::new(Some(thread)) })
+    Ok(MountHandle {
+        mountpoint: o.mountpoint,
+        thread: Mutex::new(Some(thread)),
+    })
 }
 
 impl MountHandle {
     /// Waits until the file system is unmounted. Returns at once when somebody has waited already.
     pub fn wait(&self) -> io::Result<()> {
-        let Some(thread) = self.thread.lock().take() else { return Ok(()) };
-        thread.join().unwrap_or_else(|_| Err(io::Error::other("the reader thread panicked")))
+        let Some(thread) = self.thread.lock().take() else {
+            return Ok(());
+        };
+        thread
+            .join()
+            .unwrap_or_else(|_| Err(io::Error::other("the reader thread panicked")))
     }
 
     /// Whether requests are still being served.
     pub fn is_serving(&self) -> bool {
-        self.thread.lock().as_ref().is_some_and(|t| !t.is_finished())
+        self.thread
+            .lock()
+            .as_ref()
+            .is_some_and(|t| !t.is_finished())
     }
 
     /// Unmounts; open files keep it alive until they are closed.
@@ -143,7 +174,10 @@ struct Plan<'a> {
 
 impl Plan<'_> {
     fn failed(&self, text: impl Into<String>) -> MountError {
-        MountError::Mount { mountpoint: self.mountpoint.display().to_string(), text: text.into() }
+        MountError::Mount {
+            mountpoint: self.mountpoint.display().to_string(),
+            text: text.into(),
+        }
     }
 
     /// mount(2) with type `fuse.juicefs`, which tools look for.
@@ -164,19 +198,35 @@ impl Plan<'_> {
         if self.allow_other {
             data.push_str(",allow_other");
         }
-        nix::mount::mount(Some(self.fsname), self.mountpoint, Some("fuse.juicefs"), self.parsed.flags, Some(&*data))
-            .map_err(|e| self.failed(e.desc()))?;
+        nix::mount::mount(
+            Some(self.fsname),
+            self.mountpoint,
+            Some("fuse.juicefs"),
+            self.parsed.flags,
+            Some(&*data),
+        )
+        .map_err(|e| self.failed(e.desc()))?;
         Ok(device.into())
     }
 
     /// fusermount3 mounts for ordinary users and hands the descriptor over a socket.
     fn by_fusermount(&self) -> Result<OwnedFd, MountError> {
-        let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::Stream, None, SockFlag::empty())
-            .map_err(|e| self.failed(e.desc()))?;
-        nix::fcntl::fcntl(&ours, nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::FD_CLOEXEC))
-            .map_err(|e| self.failed(e.desc()))?;
-        let mut options =
-            format!("fsname={},subtype=juicefs,default_permissions,max_read={}", self.fsname, self.max_read);
+        let (ours, theirs) = socketpair(
+            AddressFamily::Unix,
+            SockType::Stream,
+            None,
+            SockFlag::empty(),
+        )
+        .map_err(|e| self.failed(e.desc()))?;
+        nix::fcntl::fcntl(
+            &ours,
+            nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::FD_CLOEXEC),
+        )
+        .map_err(|e| self.failed(e.desc()))?;
+        let mut options = format!(
+            "fsname={},subtype=juicefs,default_permissions,max_read={}",
+            self.fsname, self.max_read
+        );
         for (flag, on, off) in [
             (MsFlags::MS_RDONLY, "ro", "rw"),
             (MsFlags::MS_NOEXEC, "noexec", "exec"),
@@ -184,7 +234,11 @@ impl Plan<'_> {
             (MsFlags::MS_NOATIME, "noatime", "atime"),
         ] {
             options.push(',');
-            options.push_str(if self.parsed.flags.contains(flag) { on } else { off });
+            options.push_str(if self.parsed.flags.contains(flag) {
+                on
+            } else {
+                off
+            });
         }
         if self.allow_other {
             options.push_str(",allow_other");
@@ -194,7 +248,11 @@ impl Plan<'_> {
             .arg(self.mountpoint)
             .env("_FUSE_COMMFD", theirs.as_raw_fd().to_string())
             .output()
-            .map_err(|e| self.failed(format!("fusermount3 cannot be started ({e}): install the package fuse3")))?;
+            .map_err(|e| {
+                self.failed(format!(
+                    "fusermount3 cannot be started ({e}): install the package fuse3"
+                ))
+            })?;
         drop(theirs);
         if !out.status.success() {
             return Err(self.failed(String::from_utf8_lossy(&out.stderr).trim().to_string()));
@@ -203,12 +261,20 @@ impl Plan<'_> {
     }
 }
 
-#[expect(unsafe_code, reason = "a descriptor received from another process has no owner yet")]
+#[expect(
+    unsafe_code,
+    reason = "a descriptor received from another process has no owner yet"
+)]
 fn receive_fd(socket: &OwnedFd) -> io::Result<OwnedFd> {
     let mut byte = [0];
     let mut vector = [IoSliceMut::new(&mut byte)];
     let mut space = nix::cmsg_space!([std::os::fd::RawFd; 1]);
-    let message = recvmsg::<()>(socket.as_raw_fd(), &mut vector, Some(&mut space), MsgFlags::MSG_CMSG_CLOEXEC)?;
+    let message = recvmsg::<()>(
+        socket.as_raw_fd(),
+        &mut vector,
+        Some(&mut space),
+        MsgFlags::MSG_CMSG_CLOEXEC,
+    )?;
     for control in message.cmsgs()? {
         if let ControlMessageOwned::ScmRights(fds) = control
             && let Some(fd) = fds.first()
@@ -222,8 +288,13 @@ fn receive_fd(socket: &OwnedFd) -> io::Result<OwnedFd> {
 
 /// Lets the kernel read ahead as far as a request reaches; it offers only 128 KiB by itself.
 fn raise_read_ahead(mountpoint: &Path, bytes: u32) {
-    let Ok(stat) = nix::sys::stat::stat(mountpoint) else { return };
-    let (major, minor) = (nix::sys::stat::major(stat.st_dev), nix::sys::stat::minor(stat.st_dev));
+    let Ok(stat) = nix::sys::stat::stat(mountpoint) else {
+        return;
+    };
+    let (major, minor) = (
+        nix::sys::stat::major(stat.st_dev),
+        nix::sys::stat::minor(stat.st_dev),
+    );
     let path = format!("/sys/class/bdi/{major}:{minor}/read_ahead_kb");
     if let Err(e) = std::fs::write(&path, (bytes / 1024).to_string()) {
         tracing::debug!("{path}: {e}");

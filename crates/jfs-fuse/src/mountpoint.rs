@@ -15,7 +15,11 @@ pub fn is_mounted(path: &Path) -> bool {
 fn mounted_type(path: &Path) -> Option<String> {
     let wanted = std::path::absolute(path).ok()?;
     let mounts = std::fs::read("/proc/self/mounts").ok()?;
-    let fields = |line: &[u8]| line.split(|b| *b == b' ').map(<[u8]>::to_vec).collect::<Vec<_>>();
+    let fields = |line: &[u8]| {
+        line.split(|b| *b == b' ')
+            .map(<[u8]>::to_vec)
+            .collect::<Vec<_>>()
+    };
     let mut found = None;
     for line in mounts.split(|b| *b == b'\n') {
         let f = fields(line);
@@ -31,10 +35,15 @@ fn unescape(field: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(field.len());
     let mut i = 0;
     while i < field.len() {
-        let octal = field.get(i + 1..i + 4).filter(|d| field[i] == b'\\' && d.iter().all(|c| (b'0'..b'8').contains(c)));
+        let octal = field
+            .get(i + 1..i + 4)
+            .filter(|d| field[i] == b'\\' && d.iter().all(|c| (b'0'..b'8').contains(c)));
         match octal {
             Some(d) => {
-                out.push(d.iter().fold(0u8, |n, c| n.wrapping_mul(8).wrapping_add(c - b'0')));
+                out.push(
+                    d.iter()
+                        .fold(0u8, |n, c| n.wrapping_mul(8).wrapping_add(c - b'0')),
+                );
                 i += 4;
             }
             None => {
@@ -54,7 +63,11 @@ pub fn is_dead(path: &Path) -> bool {
 /// Unmounts. With `force` also when it is busy or nobody serves it: it leaves the tree at once and
 /// goes when the last file is closed.
 pub fn umount(path: &Path, force: bool) -> io::Result<()> {
-    let flags = if force { MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW } else { MntFlags::UMOUNT_NOFOLLOW };
+    let flags = if force {
+        MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW
+    } else {
+        MntFlags::UMOUNT_NOFOLLOW
+    };
     match umount2(path, flags) {
         Ok(()) => Ok(()),
         Err(nix::errno::Errno::EPERM) => by_fusermount(path, force),
@@ -64,13 +77,20 @@ pub fn umount(path: &Path, force: bool) -> io::Result<()> {
 
 fn by_fusermount(path: &Path, force: bool) -> io::Result<()> {
     let mut command = Command::new("fusermount3");
-    command.arg(if force { "-uz" } else { "-u" }).arg("--").arg(path);
+    command
+        .arg(if force { "-uz" } else { "-u" })
+        .arg("--")
+        .arg(path);
     let out = command.output()?;
     if out.status.success() {
         return Ok(());
     }
     let text = String::from_utf8_lossy(&out.stderr).trim().to_string();
-    Err(if text.contains("busy") { io::Error::from_raw_os_error(libc::EBUSY) } else { io::Error::other(text) })
+    Err(if text.contains("busy") {
+        io::Error::from_raw_os_error(libc::EBUSY)
+    } else {
+        io::Error::other(text)
+    })
 }
 
 #[cfg(test)]

@@ -9,7 +9,13 @@ const BLOCK_SIZE: u32 = 65536;
 
 /// Credentials of a request. The kernel checks permissions itself (`default_permissions`).
 pub(crate) fn caller(uid: u32, gid: u32, pid: u32) -> Caller {
-    Caller { uid, gid, groups: Vec::new(), pid, check_permission: false }
+    Caller {
+        uid,
+        gid,
+        groups: Vec::new(),
+        pid,
+        check_permission: false,
+    }
 }
 
 /// What stat shows of an inode.
@@ -24,7 +30,13 @@ pub(crate) struct Stat {
 
 /// Builds [`Stat`] for the inode known outside as `ino`.
 pub(crate) fn stat(ino: Ino, attr: Attr) -> Stat {
-    Stat { ino: ino.0, size: attr.length, blocks: attr.length.div_ceil(512), block_size: BLOCK_SIZE, attr }
+    Stat {
+        ino: ino.0,
+        size: attr.length,
+        blocks: attr.length.div_ceil(512),
+        block_size: BLOCK_SIZE,
+        attr,
+    }
 }
 
 /// Which umask applies: the mount's own, or the caller's.
@@ -42,12 +54,22 @@ pub(crate) fn set_time(time: Option<std::time::SystemTime>) -> SetTime {
 
 fn from_system(t: std::time::SystemTime) -> Time {
     match t.duration_since(std::time::UNIX_EPOCH) {
-        Ok(d) => Time { sec: d.as_secs() as i64, nsec: d.subsec_nanos() },
+        Ok(d) => Time {
+            sec: d.as_secs() as i64,
+            nsec: d.subsec_nanos(),
+        },
         Err(e) => {
             let before = e.duration();
             let nsec = before.subsec_nanos();
             let sec = -(before.as_secs() as i64);
-            if nsec == 0 { Time { sec, nsec } } else { Time { sec: sec - 1, nsec: 1_000_000_000 - nsec } }
+            if nsec == 0 {
+                Time { sec, nsec }
+            } else {
+                Time {
+                    sec: sec - 1,
+                    nsec: 1_000_000_000 - nsec,
+                }
+            }
         }
     }
 }
@@ -56,8 +78,13 @@ fn from_system(t: std::time::SystemTime) -> Time {
 pub(crate) fn to_system(t: Time) -> std::time::SystemTime {
     let epoch = std::time::UNIX_EPOCH;
     let whole = std::time::Duration::from_secs(t.sec.unsigned_abs());
-    let base = if t.sec >= 0 { epoch.checked_add(whole) } else { epoch.checked_sub(whole) };
-    base.and_then(|b| b.checked_add(std::time::Duration::from_nanos(u64::from(t.nsec)))).unwrap_or(epoch)
+    let base = if t.sec >= 0 {
+        epoch.checked_add(whole)
+    } else {
+        epoch.checked_sub(whole)
+    };
+    base.and_then(|b| b.checked_add(std::time::Duration::from_nanos(u64::from(t.nsec))))
+        .unwrap_or(epoch)
 }
 
 #[cfg(test)]
@@ -66,7 +93,15 @@ mod tests {
 
     #[test]
     fn times_before_the_epoch() {
-        for t in [Time { sec: 0, nsec: 0 }, Time { sec: -1, nsec: 999_999_999 }, Time { sec: -5, nsec: 0 }, Time { sec: 7, nsec: 8 }] {
+        for t in [
+            Time { sec: 0, nsec: 0 },
+            Time {
+                sec: -1,
+                nsec: 999_999_999,
+            },
+            Time { sec: -5, nsec: 0 },
+            Time { sec: 7, nsec: 8 },
+        ] {
             assert_eq!(from_system(to_system(t)), t);
         }
     }

@@ -21,7 +21,11 @@ pub(crate) fn parse(options: &[String]) -> Result<Parsed, String> {
         fsname: None,
         nonempty: false,
     };
-    let all = options.iter().flat_map(|o| o.split(',')).map(str::trim).filter(|o| !o.is_empty());
+    let all = options
+        .iter()
+        .flat_map(|o| o.split(','))
+        .map(str::trim)
+        .filter(|o| !o.is_empty());
     for option in all {
         let (key, value) = option.split_once('=').unwrap_or((option, ""));
         match key {
@@ -49,11 +53,14 @@ pub(crate) fn parse(options: &[String]) -> Result<Parsed, String> {
             "fsname" => p.fsname = Some(value.to_string()),
             "subtype" if value == "juicefs" => {}
             "max_read" => {
-                let n = value.parse().map_err(|_| format!("-o max_read={value}: a number of bytes is needed"))?;
+                let n = value
+                    .parse()
+                    .map_err(|_| format!("-o max_read={value}: a number of bytes is needed"))?;
                 p.max_read = Some(n);
             }
             // For mount(8) and fstab, not for the kernel.
-            "_netdev" | "nofail" | "auto" | "noauto" | "user" | "nouser" | "users" | "defaults" => {}
+            "_netdev" | "nofail" | "auto" | "noauto" | "user" | "nouser" | "users" | "defaults" => {
+            }
             _ => return Err(format!("unknown FUSE option -o {option}")),
         }
     }
@@ -69,7 +76,10 @@ mod tests {
     fn known_and_unknown_options() {
         let options = |s: &str| parse(&[s.to_string()]);
         let p = options("ro,suid,noexec,max_read=4096").unwrap();
-        assert_eq!(p.flags, MsFlags::MS_RDONLY | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC);
+        assert_eq!(
+            p.flags,
+            MsFlags::MS_RDONLY | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC
+        );
         assert_eq!(p.max_read, Some(4096));
         assert_eq!(options("allow_other").unwrap().allow_other, Some(true));
         assert_eq!(options("what").unwrap_err(), "unknown FUSE option -o what");

@@ -43,7 +43,11 @@ pub(crate) async fn run(
 }
 
 async fn run_job(meta: &Meta, chunks: &ChunkStore, job: JobSlot) -> Result<(), Errno> {
-    match meta.engine().claim_job(job, meta.now().sec, INTERVAL_SEC).await {
+    match meta
+        .engine()
+        .claim_job(job, meta.now().sec, INTERVAL_SEC)
+        .await
+    {
         Ok(true) => {}
         Ok(false) => return Ok(()),
         Err(e) => {
@@ -64,7 +68,11 @@ async fn run_job(meta: &Meta, chunks: &ChunkStore, job: JobSlot) -> Result<(), E
 }
 
 /// Removes the data of files deleted more than `age_sec` seconds ago. Returns how many.
-pub async fn clean_deleted_files(meta: &Meta, chunks: &ChunkStore, age_sec: i64) -> Result<usize, Errno> {
+pub async fn clean_deleted_files(
+    meta: &Meta,
+    chunks: &ChunkStore,
+    age_sec: i64,
+) -> Result<usize, Errno> {
     let files = meta.deleted_files(age_sec, BATCH).await?;
     let mut done = 0;
     for file in files {

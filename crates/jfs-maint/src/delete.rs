@@ -31,12 +31,16 @@ pub(crate) async fn run(
             continue; // drained so that the channel never fills; other clients find the records
         }
         while tasks.try_join_next().is_some() {}
-        let Ok(slot) = slots.clone().acquire_owned().await else { break };
+        let Ok(slot) = slots.clone().acquire_owned().await else {
+            break;
+        };
         let (meta, chunks) = (meta.clone(), chunks.clone());
         tasks.spawn(async move {
             let _slot = slot;
             let done = match &item {
-                Work::DeleteFile { ino, length } => delete_file(&meta, &chunks, *ino, *length).await,
+                Work::DeleteFile { ino, length } => {
+                    delete_file(&meta, &chunks, *ino, *length).await
+                }
                 Work::DeleteSlices(slices) => delete_slices(&meta, &chunks, slices).await,
             };
             if let Err(e) = done {
@@ -48,7 +52,12 @@ pub(crate) async fn run(
 }
 
 /// Removes all data of a file that was deleted, then its record.
-pub async fn delete_file(meta: &Meta, chunks: &ChunkStore, ino: Ino, length: u64) -> Result<(), Errno> {
+pub async fn delete_file(
+    meta: &Meta,
+    chunks: &ChunkStore,
+    ino: Ino,
+    length: u64,
+) -> Result<(), Errno> {
     for index in meta.chunks_of_deleted(ino, length).await? {
         let unused = meta.delete_chunk(ino, index).await?;
         delete_slices(meta, chunks, &unused).await?;
@@ -58,7 +67,11 @@ pub async fn delete_file(meta: &Meta, chunks: &ChunkStore, ino: Ino, length: u64
 
 /// Deletes the objects of slices without users, then their bookkeeping. One that fails does not keep
 /// the others; the first failure is returned.
-pub async fn delete_slices(meta: &Meta, chunks: &ChunkStore, slices: &[(u64, u32)]) -> Result<(), Errno> {
+pub async fn delete_slices(
+    meta: &Meta,
+    chunks: &ChunkStore,
+    slices: &[(u64, u32)],
+) -> Result<(), Errno> {
     let mut result = Ok(());
     for (id, size) in slices {
         match chunks.remove(*id, *size).await {

@@ -12,7 +12,7 @@ mod delete;
 mod heartbeat;
 mod jitter;
 
-pub use cleanup::{clean_deleted_files, clean_delayed_slices, clean_trash, clean_unused_slices};
+pub use cleanup::{clean_delayed_slices, clean_deleted_files, clean_trash, clean_unused_slices};
 pub use delete::{delete_file, delete_slices};
 
 use jfs_chunk::ChunkStore;
@@ -58,15 +58,37 @@ impl Maint {
         let (stop, stopped) = watch::channel(false);
         let (lost_sender, lost) = watch::channel(None);
         let mut tasks = JoinSet::new();
-        tasks.spawn(heartbeat::run(meta.clone(), session, !config.no_cleanup, lost_sender, stopped.clone()));
+        tasks.spawn(heartbeat::run(
+            meta.clone(),
+            session,
+            !config.no_cleanup,
+            lost_sender,
+            stopped.clone(),
+        ));
         if !meta.config().read_only {
             tasks.spawn(flush_stats(meta.clone(), stopped.clone()));
-            tasks.spawn(delete::run(meta.clone(), chunks.clone(), work, config.max_deletes, stopped.clone()));
+            tasks.spawn(delete::run(
+                meta.clone(),
+                chunks.clone(),
+                work,
+                config.max_deletes,
+                stopped.clone(),
+            ));
             if !config.no_cleanup {
-                tasks.spawn(cleanup::run(meta.clone(), chunks, config.max_deletes, stopped));
+                tasks.spawn(cleanup::run(
+                    meta.clone(),
+                    chunks,
+                    config.max_deletes,
+                    stopped,
+                ));
             }
         }
-        Maint { meta, stop, lost, tasks }
+        Maint {
+            meta,
+            stop,
+            lost,
+            tasks,
+        }
     }
 
     /// Tells when the volume was lost, and why.
@@ -92,5 +114,7 @@ async fn flush_stats(meta: Arc<Meta>, mut stopped: watch::Receiver<bool>) {
 /// Waits; true when the jobs shall end.
 pub(crate) async fn sleep_or_stop(time: Duration, stopped: &mut watch::Receiver<bool>) -> bool {
     // A sender that is gone counts as a stop.
-    tokio::time::timeout(time, stopped.wait_for(|stop| *stop)).await.is_ok()
+    tokio::time::timeout(time, stopped.wait_for(|stop| *stop))
+        .await
+        .is_ok()
 }

@@ -34,7 +34,9 @@ impl RedisAttempt {
         if self.loan.is_none() {
             self.loan = Some(self.pool.take().await?);
         }
-        self.loan.as_mut().ok_or_else(|| EngineError::Fatal("no connection".into()))
+        self.loan
+            .as_mut()
+            .ok_or_else(|| EngineError::Fatal("no connection".into()))
     }
 
     /// Starts a pipeline on the attempt's connection; true when its first answer belongs to UNWATCH.
@@ -56,8 +58,11 @@ impl RedisAttempt {
 #[async_trait]
 impl Attempt for RedisAttempt {
     async fn read(&mut self, reads: &[Read]) -> Result<Vec<Answer>, EngineError> {
-        let mut guarded: Vec<String> =
-            reads.iter().filter(|r| r.strength != Strength::Peek).map(|r| watched(&r.key)).collect();
+        let mut guarded: Vec<String> = reads
+            .iter()
+            .filter(|r| r.strength != Strength::Peek)
+            .map(|r| watched(&r.key))
+            .collect();
         guarded.sort_unstable();
         guarded.dedup();
         let (mut p, unwatch) = self.begin().await?;
@@ -76,7 +81,10 @@ impl Attempt for RedisAttempt {
         };
         let expected = skip + reads.iter().map(|r| commands(&r.key)).sum::<usize>();
         if values.len() != expected {
-            return Err(EngineError::Fatal(format!("Redis gave {} answers to {expected} commands", values.len())));
+            return Err(EngineError::Fatal(format!(
+                "Redis gave {} answers to {expected} commands",
+                values.len()
+            )));
         }
         let mut values = values.into_iter();
         for first in values.by_ref().take(skip) {
@@ -95,7 +103,11 @@ impl Attempt for RedisAttempt {
         Ok(answers)
     }
 
-    async fn commit(mut self: Box<Self>, writes: &[Write], at: Time) -> Result<Receipt, EngineError> {
+    async fn commit(
+        mut self: Box<Self>,
+        writes: &[Write],
+        at: Time,
+    ) -> Result<Receipt, EngineError> {
         for write in writes {
             let key = match write {
                 Write::NewEntry { dir, name, .. } => Key::Entry(*dir, name.clone()),
@@ -164,5 +176,9 @@ pub(crate) fn names(p: &Pipeline) -> String {
 /// Parses the index out of a chunk key of `ino`.
 pub(crate) fn chunk_index(ino: Ino, key: &[u8]) -> Option<u32> {
     let prefix = format!("c{ino}_");
-    std::str::from_utf8(key).ok()?.strip_prefix(&prefix)?.parse().ok()
+    std::str::from_utf8(key)
+        .ok()?
+        .strip_prefix(&prefix)?
+        .parse()
+        .ok()
 }

@@ -72,13 +72,19 @@ impl Connections {
 
     async fn connect(&self) -> Result<MultiplexedConnection, EngineError> {
         // No timer per command: deadlines are set around round trips.
-        let config = AsyncConnectionConfig::new().set_response_timeout(None).set_connection_timeout(Some(CONNECT));
-        self.client.get_multiplexed_async_connection_with_config(&config).await.map_err(|e| {
-            match classify(&e) {
-                EngineError::Transient(_) => EngineError::Transient(format!("Redis at {} cannot be reached: {e}", self.shown)),
+        let config = AsyncConnectionConfig::new()
+            .set_response_timeout(None)
+            .set_connection_timeout(Some(CONNECT));
+        self.client
+            .get_multiplexed_async_connection_with_config(&config)
+            .await
+            .map_err(|e| match classify(&e) {
+                EngineError::Transient(_) => EngineError::Transient(format!(
+                    "Redis at {} cannot be reached: {e}",
+                    self.shown
+                )),
                 other => other,
-            }
-        })
+            })
     }
 
     async fn shared(&self) -> Result<MultiplexedConnection, EngineError> {
@@ -94,7 +100,10 @@ impl Connections {
     pub(crate) async fn query(&self, pipeline: &Pipeline) -> Result<Vec<Value>, EngineError> {
         let mut connection = self.shared().await?;
         let count = pipeline.len();
-        match self.within(connection.send_packed_commands(pipeline, 0, count)).await {
+        match self
+            .within(connection.send_packed_commands(pipeline, 0, count))
+            .await
+        {
             Ok(values) => Ok(values),
             Err(e) => {
                 if !crate::errors::is_answer(&e) {
@@ -107,17 +116,36 @@ impl Connections {
 
     /// A connection of its own for a transaction.
     pub(crate) async fn take(self: &Arc<Self>) -> Result<Loan, EngineError> {
-        let slot = self.slots.clone().acquire_owned().await.map_err(|e| EngineError::Fatal(e.to_string()))?;
+        let slot = self
+            .slots
+            .clone()
+            .acquire_owned()
+            .await
+            .map_err(|e| EngineError::Fatal(e.to_string()))?;
         let idle = self.idle.lock().pop();
         let inner = match idle {
             Some(connection) => connection,
             None => {
                 let mut connection = self.connect().await?;
-                let id = self.within(redis::cmd("CLIENT").arg("ID").query_async::<i64>(&mut connection)).await;
-                Unshared { connection, id: id.unwrap_or(0), watching: false }
+                let id = self
+                    .within(
+                        redis::cmd("CLIENT")
+                            .arg("ID")
+                            .query_async::<i64>(&mut connection),
+                    )
+                    .await;
+                Unshared {
+                    connection,
+                    id: id.unwrap_or(0),
+                    watching: false,
+                }
             }
         };
-        Ok(Loan { pool: self.clone(), inner: Some(inner), _slot: slot })
+        Ok(Loan {
+            pool: self.clone(),
+            inner: Some(inner),
+            _slot: slot,
+        })
     }
 
     /// Makes sure the server never executes what was sent on a connection that broke.
@@ -166,7 +194,11 @@ impl Loan {
             return Sent::Broken(RedisError::from(e), 0);
         };
         let count = pipeline.len();
-        match self.pool.within(unshared.connection.send_packed_commands(pipeline, 0, count)).await {
+        match self
+            .pool
+            .within(unshared.connection.send_packed_commands(pipeline, 0, count))
+            .await
+        {
             Ok(values) => {
                 self.inner = Some(unshared);
                 Sent::Answers(values)

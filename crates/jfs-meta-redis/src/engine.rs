@@ -35,7 +35,11 @@ impl RedisEngine {
         Ok(RedisEngine {
             pool,
             trips: Arc::default(),
-            capabilities: Capabilities { name: "redis", usage_in_transaction: true, max_writes: usize::MAX },
+            capabilities: Capabilities {
+                name: "redis",
+                usage_in_transaction: true,
+                max_writes: usize::MAX,
+            },
             script: Script::new(lua::LOOKUP),
             script_ready: AtomicBool::new(false),
             script_refused: AtomicBool::new(false),
@@ -53,7 +57,11 @@ impl RedisEngine {
     }
 
     /// Entry and attribute by the script; `None` when scripts cannot be used.
-    async fn lookup_by_script(&self, dir: Ino, name: &Name) -> Result<Option<(Value, Value)>, EngineError> {
+    async fn lookup_by_script(
+        &self,
+        dir: Ino,
+        name: &Name,
+    ) -> Result<Option<(Value, Value)>, EngineError> {
         if self.script_refused.load(Ordering::Relaxed) {
             return Ok(None);
         }
@@ -62,10 +70,16 @@ impl RedisEngine {
             if !self.script_ready.load(Ordering::Relaxed) {
                 p.cmd("SCRIPT").arg("LOAD").arg(lua::LOOKUP);
             }
-            p.cmd("EVALSHA").arg(self.script.get_hash()).arg(1).arg(keys::entries(dir)).arg(name.as_bytes());
+            p.cmd("EVALSHA")
+                .arg(self.script.get_hash())
+                .arg(1)
+                .arg(keys::entries(dir))
+                .arg(name.as_bytes());
             self.trips.record(|| names(&p));
             match self.pool.query(&p).await?.pop().unwrap_or(Value::Nil) {
-                Value::ServerError(e) if e.code() == "NOSCRIPT" => self.script_ready.store(false, Ordering::Relaxed),
+                Value::ServerError(e) if e.code() == "NOSCRIPT" => {
+                    self.script_ready.store(false, Ordering::Relaxed)
+                }
                 Value::ServerError(e) => {
                     tracing::debug!("scripts cannot be used: {e:?}");
                     self.script_refused.store(true, Ordering::Relaxed);
@@ -75,7 +89,10 @@ impl RedisEngine {
                     self.script_ready.store(true, Ordering::Relaxed);
                     let mut parts = list(value)?.into_iter();
                     let (entry, attr) = (parts.next(), parts.next());
-                    return Ok(Some((entry.unwrap_or(Value::Nil), attr.unwrap_or(Value::Nil))));
+                    return Ok(Some((
+                        entry.unwrap_or(Value::Nil),
+                        attr.unwrap_or(Value::Nil),
+                    )));
                 }
             }
         }
@@ -86,8 +103,12 @@ impl RedisEngine {
         let mut p = Pipeline::new();
         p.cmd("HGET").arg(keys::entries(dir)).arg(name.as_bytes());
         let entry = self.trip(&p).await?.pop().unwrap_or(Value::Nil);
-        let Some(b) = bytes(entry.clone())? else { return Ok((Value::Nil, Value::Nil)) };
-        let ino = decode_entry(&b).map_err(|e| EngineError::corrupt(keys::entries(dir), e.0))?.ino;
+        let Some(b) = bytes(entry.clone())? else {
+            return Ok((Value::Nil, Value::Nil));
+        };
+        let ino = decode_entry(&b)
+            .map_err(|e| EngineError::corrupt(keys::entries(dir), e.0))?
+            .ino;
         let mut p = Pipeline::new();
         p.cmd("GET").arg(keys::attr(ino));
         Ok((entry, self.trip(&p).await?.pop().unwrap_or(Value::Nil)))
@@ -131,7 +152,9 @@ impl Engine for RedisEngine {
     async fn unsupported_use(&self) -> Result<UnsupportedUse, EngineError> {
         let mut p = Pipeline::new();
         p.cmd("HLEN").arg(keys::DIR_QUOTA);
-        Ok(UnsupportedUse { dir_quota: self.number(&p).await? > 0 })
+        Ok(UnsupportedUse {
+            dir_quota: self.number(&p).await? > 0,
+        })
     }
 
     async fn begin(&self) -> Result<Box<dyn Attempt>, EngineError> {
@@ -147,22 +170,37 @@ impl Engine for RedisEngine {
         let mut p = Pipeline::with_capacity(wanted.len());
         wanted.iter().for_each(|key| ask(&mut p, key));
         let mut values = self.trip(&p).await?.into_iter();
-        wanted.iter().map(|key| understand(key, &mut values)).collect()
+        wanted
+            .iter()
+            .map(|key| understand(key, &mut values))
+            .collect()
     }
 
-    async fn lookup(&self, dir: Ino, name: &Name) -> Result<Option<(Entry, Option<Attr>)>, EngineError> {
+    async fn lookup(
+        &self,
+        dir: Ino,
+        name: &Name,
+    ) -> Result<Option<(Entry, Option<Attr>)>, EngineError> {
         let (entry, attr) = match self.lookup_by_script(dir, name).await? {
             Some(found) => found,
             None => self.lookup_plainly(dir, name).await?,
         };
-        let Some(entry) = bytes(entry)? else { return Ok(None) };
-        let entry = decode_entry(&entry).map_err(|e| EngineError::corrupt(keys::entries(dir), e.0))?;
+        let Some(entry) = bytes(entry)? else {
+            return Ok(None);
+        };
+        let entry =
+            decode_entry(&entry).map_err(|e| EngineError::corrupt(keys::entries(dir), e.0))?;
         let attr = bytes(attr)?.map(|b| decode_attr(&b)).transpose();
         let attr = attr.map_err(|e| EngineError::corrupt(keys::attr(entry.ino), e.0))?;
         Ok(Some((entry, attr)))
     }
 
-    async fn list_dir(&self, dir: Ino, cursor: &DirCursor, with_attrs: bool) -> Result<DirPage, EngineError> {
+    async fn list_dir(
+        &self,
+        dir: Ino,
+        cursor: &DirCursor,
+        with_attrs: bool,
+    ) -> Result<DirPage, EngineError> {
         self.trips.record(|| "HSCAN MGET".to_string());
         listing::page(&self.pool, dir, cursor, with_attrs).await
     }
@@ -180,7 +218,11 @@ impl Engine for RedisEngine {
                 missing.push(*dir);
                 continue;
             }
-            for (hash, n) in [(keys::DIR_LENGTH, d.length), (keys::DIR_SPACE, d.space), (keys::DIR_INODES, d.inodes)] {
+            for (hash, n) in [
+                (keys::DIR_LENGTH, d.length),
+                (keys::DIR_SPACE, d.space),
+                (keys::DIR_INODES, d.inodes),
+            ] {
                 p.cmd("HINCRBY").arg(hash).arg(dir.0).arg(n);
             }
         }
@@ -192,9 +234,11 @@ impl Engine for RedisEngine {
 
     async fn put_dir_stat(&self, dir: Ino, stat: DirStat) -> Result<(), EngineError> {
         let mut p = Pipeline::new();
-        for (hash, n) in
-            [(keys::DIR_LENGTH, stat.length), (keys::DIR_SPACE, stat.space), (keys::DIR_INODES, stat.inodes)]
-        {
+        for (hash, n) in [
+            (keys::DIR_LENGTH, stat.length),
+            (keys::DIR_SPACE, stat.space),
+            (keys::DIR_INODES, stat.inodes),
+        ] {
             p.cmd("HSET").arg(hash).arg(dir.0).arg(n);
         }
         self.trip(&p).await.map(|_| ())
@@ -221,7 +265,12 @@ impl Engine for RedisEngine {
         self.trip(&p).await.map(|_| ())
     }
 
-    async fn claim_job(&self, job: JobSlot, now_sec: i64, interval_sec: i64) -> Result<bool, EngineError> {
+    async fn claim_job(
+        &self,
+        job: JobSlot,
+        now_sec: i64,
+        interval_sec: i64,
+    ) -> Result<bool, EngineError> {
         use crate::connections::Sent;
         let mut loan = self.pool.take().await?;
         let mut p = Pipeline::new();
@@ -255,7 +304,12 @@ impl Engine for RedisEngine {
         sessions::create(&self.pool, expire, info_json).await
     }
 
-    async fn refresh_session(&self, sid: u64, expire: i64, info_json: &str) -> Result<(), EngineError> {
+    async fn refresh_session(
+        &self,
+        sid: u64,
+        expire: i64,
+        info_json: &str,
+    ) -> Result<(), EngineError> {
         sessions::refresh(&self.pool, sid, expire, info_json).await
     }
 
@@ -271,7 +325,11 @@ impl Engine for RedisEngine {
         sessions::sustained(&self.pool, sid).await
     }
 
-    async fn list_deleted(&self, before_sec: i64, limit: usize) -> Result<Vec<Deleted>, EngineError> {
+    async fn list_deleted(
+        &self,
+        before_sec: i64,
+        limit: usize,
+    ) -> Result<Vec<Deleted>, EngineError> {
         listing::deleted(&self.pool, before_sec, limit).await
     }
 
@@ -283,7 +341,11 @@ impl Engine for RedisEngine {
         Ok((0..count as u32).collect())
     }
 
-    async fn list_delayed(&self, before_sec: i64, limit: usize) -> Result<Vec<Delayed>, EngineError> {
+    async fn list_delayed(
+        &self,
+        before_sec: i64,
+        limit: usize,
+    ) -> Result<Vec<Delayed>, EngineError> {
         listing::delayed(&self.pool, before_sec, limit).await
     }
 

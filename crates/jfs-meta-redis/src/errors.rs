@@ -7,15 +7,30 @@ use redis::{ErrorKind, RedisError};
 pub(crate) fn classify(e: &RedisError) -> EngineError {
     let text = format!("Redis: {e}");
     match (e.kind(), e.code()) {
-        (_, Some("LOADING" | "READONLY" | "CLUSTERDOWN" | "TRYAGAIN" | "MOVED" | "ASK" | "EXECABORT" | "BUSY" | "MASTERDOWN")) => {
-            EngineError::Transient(text)
-        }
+        (
+            _,
+            Some(
+                "LOADING" | "READONLY" | "CLUSTERDOWN" | "TRYAGAIN" | "MOVED" | "ASK" | "EXECABORT"
+                | "BUSY" | "MASTERDOWN",
+            ),
+        ) => EngineError::Transient(text),
         (_, Some("NOAUTH" | "WRONGPASS" | "NOPERM")) | (ErrorKind::AuthenticationFailed, _) => {
-            EngineError::Fatal("Redis refuses user or password: check the URL, REDIS_PASSWORD or META_PASSWORD".into())
+            EngineError::Fatal(
+                "Redis refuses user or password: check the URL, REDIS_PASSWORD or META_PASSWORD"
+                    .into(),
+            )
         }
-        (_, Some("OOM")) => EngineError::Fatal("Redis is out of memory: raise its maxmemory".into()),
-        (_, Some("WRONGTYPE")) => EngineError::corrupt("a key of the volume", "it has another type"),
-        _ if e.is_io_error() || e.is_timeout() || e.is_connection_dropped() || e.is_connection_refusal() => {
+        (_, Some("OOM")) => {
+            EngineError::Fatal("Redis is out of memory: raise its maxmemory".into())
+        }
+        (_, Some("WRONGTYPE")) => {
+            EngineError::corrupt("a key of the volume", "it has another type")
+        }
+        _ if e.is_io_error()
+            || e.is_timeout()
+            || e.is_connection_dropped()
+            || e.is_connection_refusal() =>
+        {
             EngineError::Transient(text)
         }
         _ if text.contains("max number of clients") => EngineError::Transient(text),

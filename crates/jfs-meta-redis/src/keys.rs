@@ -14,8 +14,14 @@ pub(crate) const DIR_SPACE: &str = "dirUsedSpace";
 pub(crate) const DIR_INODES: &str = "dirUsedInodes";
 pub(crate) const DIR_QUOTA: &str = "dirQuota";
 /// Hashes keyed by directory that go with it.
-pub(crate) const PER_DIRECTORY: [&str; 6] =
-    [DIR_LENGTH, DIR_SPACE, DIR_INODES, DIR_QUOTA, "dirQuotaUsedSpace", "dirQuotaUsedInodes"];
+pub(crate) const PER_DIRECTORY: [&str; 6] = [
+    DIR_LENGTH,
+    DIR_SPACE,
+    DIR_INODES,
+    DIR_QUOTA,
+    "dirQuotaUsedSpace",
+    "dirQuotaUsedInodes",
+];
 
 pub(crate) fn attr(ino: Ino) -> String {
     format!("i{ino}")

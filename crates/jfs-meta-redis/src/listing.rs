@@ -32,20 +32,37 @@ fn scanned(value: Value) -> Result<(u64, Vec<Value>), EngineError> {
 }
 
 /// One page of a directory.
-pub(crate) async fn page(pool: &Connections, dir: Ino, cursor: &DirCursor, with_attrs: bool) -> Result<DirPage, EngineError> {
+pub(crate) async fn page(
+    pool: &Connections,
+    dir: Ino,
+    cursor: &DirCursor,
+    with_attrs: bool,
+) -> Result<DirPage, EngineError> {
     let at = match cursor {
         DirCursor::Token(at) => *at,
         _ => 0,
     };
     let mut p = Pipeline::new();
-    p.cmd("HSCAN").arg(keys::entries(dir)).arg(at).arg("COUNT").arg(PAGE);
+    p.cmd("HSCAN")
+        .arg(keys::entries(dir))
+        .arg(at)
+        .arg("COUNT")
+        .arg(PAGE);
     let (next, fields) = scanned(one(pool, &p).await?)?;
     let mut page = DirPage::default();
     let mut fields = fields.into_iter();
     while let (Some(name), Some(value)) = (fields.next(), fields.next()) {
-        let (name, value) = (bytes(name)?.unwrap_or_default(), bytes(value)?.unwrap_or_default());
-        let entry = decode_entry(&value).map_err(|e| EngineError::corrupt(keys::entries(dir), e.0))?;
-        page.entries.push(DirEntry { name: Name::stored(&name), entry, attr: None });
+        let (name, value) = (
+            bytes(name)?.unwrap_or_default(),
+            bytes(value)?.unwrap_or_default(),
+        );
+        let entry =
+            decode_entry(&value).map_err(|e| EngineError::corrupt(keys::entries(dir), e.0))?;
+        page.entries.push(DirEntry {
+            name: Name::stored(&name),
+            entry,
+            attr: None,
+        });
     }
     if with_attrs {
         for part in page.entries.chunks_mut(ATTRS) {
@@ -62,7 +79,8 @@ async fn fill_attrs(pool: &Connections, entries: &mut [DirEntry]) -> Result<(), 
     p.cmd("MGET").arg(&wanted);
     for (entry, value) in entries.iter_mut().zip(list(one(pool, &p).await?)?) {
         if let Some(b) = bytes(value)? {
-            let attr = decode_attr(&b).map_err(|e| EngineError::corrupt(keys::attr(entry.entry.ino), e.0))?;
+            let attr = decode_attr(&b)
+                .map_err(|e| EngineError::corrupt(keys::attr(entry.entry.ino), e.0))?;
             entry.attr = Some(attr);
         }
     }
@@ -70,12 +88,20 @@ async fn fill_attrs(pool: &Connections, entries: &mut [DirEntry]) -> Result<(), 
 }
 
 /// Keys that match a pattern.
-pub(crate) async fn scan_keys(pool: &Connections, pattern: &str) -> Result<Vec<Vec<u8>>, EngineError> {
+pub(crate) async fn scan_keys(
+    pool: &Connections,
+    pattern: &str,
+) -> Result<Vec<Vec<u8>>, EngineError> {
     let mut found = Vec::new();
     let mut cursor = 0;
     loop {
         let mut p = Pipeline::new();
-        p.cmd("SCAN").arg(cursor).arg("MATCH").arg(pattern).arg("COUNT").arg(PAGE);
+        p.cmd("SCAN")
+            .arg(cursor)
+            .arg("MATCH")
+            .arg(pattern)
+            .arg("COUNT")
+            .arg(PAGE);
         let (next, keys) = scanned(one(pool, &p).await?)?;
         for key in keys {
             found.extend(bytes(key)?.map(|b| b.to_vec()));
@@ -92,13 +118,23 @@ pub(crate) async fn scan_keys(pool: &Connections, pattern: &str) -> Result<Vec<V
 /// Indexes of the chunk lists of a file, by scanning keys.
 pub(crate) async fn scan_chunks(pool: &Connections, ino: Ino) -> Result<Vec<u32>, EngineError> {
     let keys = scan_keys(pool, &format!("c{ino}_*")).await?;
-    Ok(keys.iter().filter_map(|key| chunk_index(ino, key)).collect())
+    Ok(keys
+        .iter()
+        .filter_map(|key| chunk_index(ino, key))
+        .collect())
 }
 
 /// Removed files, oldest first.
-pub(crate) async fn deleted(pool: &Connections, before: i64, limit: usize) -> Result<Vec<Deleted>, EngineError> {
+pub(crate) async fn deleted(
+    pool: &Connections,
+    before: i64,
+    limit: usize,
+) -> Result<Vec<Deleted>, EngineError> {
     let mut p = Pipeline::new();
-    p.cmd("ZRANGEBYSCORE").arg(keys::DELETED).arg("-inf").arg(format!("({before}"));
+    p.cmd("ZRANGEBYSCORE")
+        .arg(keys::DELETED)
+        .arg("-inf")
+        .arg(format!("({before}"));
     p.arg("WITHSCORES").arg("LIMIT").arg(0).arg(limit);
     let mut items = list(one(pool, &p).await?)?.into_iter();
     let mut found = Vec::new();
@@ -106,45 +142,68 @@ pub(crate) async fn deleted(pool: &Connections, before: i64, limit: usize) -> Re
         let member = bytes(member)?.unwrap_or_default();
         let time = match score {
             Value::Double(t) => t as i64,
-            other => String::from_utf8_lossy(&bytes(other)?.unwrap_or_default()).parse::<f64>().unwrap_or(0.0) as i64,
+            other => String::from_utf8_lossy(&bytes(other)?.unwrap_or_default())
+                .parse::<f64>()
+                .unwrap_or(0.0) as i64,
         };
         let text = String::from_utf8_lossy(&member).into_owned();
         let mut parts = text.split(':');
         let ino = parts.next().and_then(|n| n.parse().ok());
         let length = parts.next_back().map_or(Some(0), |n| n.parse().ok());
         match (ino, length) {
-            (Some(ino), Some(length)) => found.push(Deleted { ino: Ino(ino), length, time }),
-            _ => tracing::warn!("{} has the member {text:?}, which is no removed file", keys::DELETED),
+            (Some(ino), Some(length)) => found.push(Deleted {
+                ino: Ino(ino),
+                length,
+                time,
+            }),
+            _ => tracing::warn!(
+                "{} has the member {text:?}, which is no removed file",
+                keys::DELETED
+            ),
         }
     }
     Ok(found)
 }
 
 /// Delayed slices recorded before `before`.
-pub(crate) async fn delayed(pool: &Connections, before: i64, limit: usize) -> Result<Vec<Delayed>, EngineError> {
+pub(crate) async fn delayed(
+    pool: &Connections,
+    before: i64,
+    limit: usize,
+) -> Result<Vec<Delayed>, EngineError> {
     let mut found = Vec::new();
     for (field, value) in hash(pool, keys::DELAYED, limit.saturating_mul(4)).await? {
         let text = String::from_utf8_lossy(&field).into_owned();
-        let parsed = text.split_once('_').and_then(|(id, t)| Some((id.parse().ok()?, t.parse().ok()?)));
+        let parsed = text
+            .split_once('_')
+            .and_then(|(id, t)| Some((id.parse().ok()?, t.parse().ok()?)));
         if let Some((id, time)) = parsed
             && time < before
             && found.len() < limit
         {
-            found.push(Delayed { id, time, entries: value.into() });
+            found.push(Delayed {
+                id,
+                time,
+                entries: value.into(),
+            });
         }
     }
     Ok(found)
 }
 
 /// Slices without users.
-pub(crate) async fn unused(pool: &Connections, limit: usize) -> Result<Vec<(u64, u32)>, EngineError> {
+pub(crate) async fn unused(
+    pool: &Connections,
+    limit: usize,
+) -> Result<Vec<(u64, u32)>, EngineError> {
     let mut found = Vec::new();
     for (field, value) in hash(pool, keys::SLICE_REFS, usize::MAX).await? {
         let users: i64 = String::from_utf8_lossy(&value).parse().unwrap_or(0);
         let text = String::from_utf8_lossy(&field).into_owned();
         let parsed = text.strip_prefix('k').and_then(|t| t.split_once('_'));
         if users < 0
-            && let Some((id, size)) = parsed.and_then(|(id, s)| Some((id.parse().ok()?, s.parse().ok()?)))
+            && let Some((id, size)) =
+                parsed.and_then(|(id, s)| Some((id.parse().ok()?, s.parse().ok()?)))
         {
             found.push((id, size));
             if found.len() == limit {
@@ -156,7 +215,11 @@ pub(crate) async fn unused(pool: &Connections, limit: usize) -> Result<Vec<(u64,
 }
 
 /// Fields and values of a hash, `limit` or a few more.
-async fn hash(pool: &Connections, key: &str, limit: usize) -> Result<Vec<(Vec<u8>, Vec<u8>)>, EngineError> {
+async fn hash(
+    pool: &Connections,
+    key: &str,
+    limit: usize,
+) -> Result<Vec<(Vec<u8>, Vec<u8>)>, EngineError> {
     let mut all = Vec::new();
     let mut cursor = 0;
     loop {
@@ -165,7 +228,10 @@ async fn hash(pool: &Connections, key: &str, limit: usize) -> Result<Vec<(Vec<u8
         let (next, items) = scanned(one(pool, &p).await?)?;
         let mut items = items.into_iter();
         while let (Some(field), Some(value)) = (items.next(), items.next()) {
-            let (field, value) = (bytes(field)?.unwrap_or_default(), bytes(value)?.unwrap_or_default());
+            let (field, value) = (
+                bytes(field)?.unwrap_or_default(),
+                bytes(value)?.unwrap_or_default(),
+            );
             all.push((field.to_vec(), value.to_vec()));
         }
         if next == 0 || all.len() >= limit {

@@ -28,13 +28,25 @@ pub(crate) fn watched(key: &Key) -> String {
 pub(crate) fn ask(pipeline: &mut Pipeline, key: &Key) {
     match key {
         Key::Attr(_) | Key::Symlink(_) | Key::Counter(_) => pipeline.cmd("GET").arg(watched(key)),
-        Key::Entry(dir, name) => pipeline.cmd("HGET").arg(keys::entries(*dir)).arg(name.as_bytes()),
+        Key::Entry(dir, name) => pipeline
+            .cmd("HGET")
+            .arg(keys::entries(*dir))
+            .arg(name.as_bytes()),
         Key::DirIsEmpty(dir) => pipeline.cmd("HLEN").arg(keys::entries(*dir)),
         Key::Parents(ino) => pipeline.cmd("HGETALL").arg(keys::parents(*ino)),
         Key::Chunk(..) => pipeline.cmd("LRANGE").arg(watched(key)).arg(0).arg(-1),
-        Key::Deleted(ino, length) => pipeline.cmd("ZSCORE").arg(keys::DELETED).arg(keys::deleted(*ino, *length)),
-        Key::SliceUsers(id, size) => pipeline.cmd("HGET").arg(keys::SLICE_REFS).arg(keys::slice(*id, *size)),
-        Key::Delayed(id, time) => pipeline.cmd("HGET").arg(keys::DELAYED).arg(keys::delayed(*id, *time)),
+        Key::Deleted(ino, length) => pipeline
+            .cmd("ZSCORE")
+            .arg(keys::DELETED)
+            .arg(keys::deleted(*ino, *length)),
+        Key::SliceUsers(id, size) => pipeline
+            .cmd("HGET")
+            .arg(keys::SLICE_REFS)
+            .arg(keys::slice(*id, *size)),
+        Key::Delayed(id, time) => pipeline
+            .cmd("HGET")
+            .arg(keys::DELAYED)
+            .arg(keys::delayed(*id, *time)),
         Key::DirStat(dir) => {
             pipeline.cmd("HGET").arg(keys::DIR_LENGTH).arg(dir.0);
             pipeline.cmd("HGET").arg(keys::DIR_SPACE).arg(dir.0);
@@ -49,7 +61,10 @@ pub(crate) fn commands(key: &Key) -> usize {
 }
 
 /// Takes the answer for `key` from the front of `values`.
-pub(crate) fn understand(key: &Key, values: &mut impl Iterator<Item = Value>) -> Result<Answer, EngineError> {
+pub(crate) fn understand(
+    key: &Key,
+    values: &mut impl Iterator<Item = Value>,
+) -> Result<Answer, EngineError> {
     let mut next = || values.next().unwrap_or(Value::Nil);
     let corrupt = |e: String| EngineError::corrupt(watched(key), e);
     Ok(match key {
@@ -90,7 +105,11 @@ pub(crate) fn understand(key: &Key, values: &mut impl Iterator<Item = Value>) ->
         Key::DirStat(_) => {
             let (length, space, inodes) = (next(), next(), next());
             let known = !matches!(inodes, Value::Nil);
-            let stat = DirStat { length: number(length)?, space: number(space)?, inodes: number(inodes)? };
+            let stat = DirStat {
+                length: number(length)?,
+                space: number(space)?,
+                inodes: number(inodes)?,
+            };
             Answer::Stat(known.then_some(stat))
         }
         Key::Counter(_) => Answer::Number(number(next())?),
@@ -114,7 +133,9 @@ pub(crate) fn number(value: Value) -> Result<i64, EngineError> {
         Value::Int(n) => Ok(n),
         Value::BulkString(b) => {
             let text = String::from_utf8_lossy(&b);
-            text.trim().parse().map_err(|_| EngineError::corrupt("a number", format!("it is {text:?}")))
+            text.trim()
+                .parse()
+                .map_err(|_| EngineError::corrupt("a number", format!("it is {text:?}")))
         }
         other => Err(unexpected(other)),
     }

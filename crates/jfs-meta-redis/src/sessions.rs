@@ -12,13 +12,20 @@ use std::collections::BTreeMap;
 /// Runs a pipeline whose answers only have to be no errors.
 pub(crate) async fn run(pool: &Connections, p: &Pipeline) -> Result<Vec<Value>, EngineError> {
     let mut values = pool.query(p).await?;
-    match values.iter().position(|v| matches!(v, Value::ServerError(_))) {
+    match values
+        .iter()
+        .position(|v| matches!(v, Value::ServerError(_)))
+    {
         Some(at) => Err(unexpected(values.swap_remove(at))),
         None => Ok(values),
     }
 }
 
-pub(crate) async fn create(pool: &Connections, expire: i64, info: &str) -> Result<u64, EngineError> {
+pub(crate) async fn create(
+    pool: &Connections,
+    expire: i64,
+    info: &str,
+) -> Result<u64, EngineError> {
     let mut p = Pipeline::new();
     p.cmd("INCR").arg("nextsession");
     let sid = number(run(pool, &p).await?.swap_remove(0))? as u64;
@@ -27,7 +34,12 @@ pub(crate) async fn create(pool: &Connections, expire: i64, info: &str) -> Resul
 }
 
 /// Moves the expiry; puts the description back when it is gone.
-pub(crate) async fn refresh(pool: &Connections, sid: u64, expire: i64, info: &str) -> Result<(), EngineError> {
+pub(crate) async fn refresh(
+    pool: &Connections,
+    sid: u64,
+    expire: i64,
+    info: &str,
+) -> Result<(), EngineError> {
     let mut p = Pipeline::new();
     p.cmd("ZADD").arg(keys::ALL_SESSIONS).arg(expire).arg(sid);
     p.cmd("HSETNX").arg(keys::SESSION_INFOS).arg(sid).arg(info);
@@ -47,7 +59,11 @@ pub(crate) async fn remove(pool: &Connections, sid: u64) -> Result<(), EngineErr
         let fields = list(run(pool, &p).await?.swap_remove(0))?;
         let mut ours: Vec<Vec<u8>> = Vec::new();
         for field in fields {
-            ours.extend(bytes(field)?.filter(|f| f.starts_with(owner.as_bytes())).map(|f| f.to_vec()));
+            ours.extend(
+                bytes(field)?
+                    .filter(|f| f.starts_with(owner.as_bytes()))
+                    .map(|f| f.to_vec()),
+            );
         }
         if !ours.is_empty() {
             let mut p = Pipeline::new();
@@ -65,23 +81,36 @@ pub(crate) async fn remove(pool: &Connections, sid: u64) -> Result<(), EngineErr
 
 pub(crate) async fn all(pool: &Connections) -> Result<Vec<SessionRecord>, EngineError> {
     let mut p = Pipeline::new();
-    p.cmd("ZRANGE").arg(keys::ALL_SESSIONS).arg(0).arg(-1).arg("WITHSCORES");
+    p.cmd("ZRANGE")
+        .arg(keys::ALL_SESSIONS)
+        .arg(0)
+        .arg(-1)
+        .arg("WITHSCORES");
     p.cmd("HGETALL").arg(keys::SESSION_INFOS);
     let mut values = run(pool, &p).await?.into_iter();
     let mut scores = list(values.next().unwrap_or(Value::Nil))?.into_iter();
     let mut infos: BTreeMap<u64, Vec<u8>> = BTreeMap::new();
     let mut fields = list(values.next().unwrap_or(Value::Nil))?.into_iter();
     while let (Some(sid), Some(info)) = (fields.next(), fields.next()) {
-        infos.insert(number(sid)? as u64, bytes(info)?.unwrap_or_default().to_vec());
+        infos.insert(
+            number(sid)? as u64,
+            bytes(info)?.unwrap_or_default().to_vec(),
+        );
     }
     let mut sessions = Vec::new();
     while let (Some(sid), Some(score)) = (scores.next(), scores.next()) {
         let sid = number(sid)? as u64;
         let expire = match score {
             Value::Double(t) => t as i64,
-            other => String::from_utf8_lossy(&bytes(other)?.unwrap_or_default()).parse::<f64>().unwrap_or(0.0) as i64,
+            other => String::from_utf8_lossy(&bytes(other)?.unwrap_or_default())
+                .parse::<f64>()
+                .unwrap_or(0.0) as i64,
         };
-        sessions.push(SessionRecord { sid, expire, info: infos.remove(&sid).unwrap_or_default() });
+        sessions.push(SessionRecord {
+            sid,
+            expire,
+            info: infos.remove(&sid).unwrap_or_default(),
+        });
     }
     Ok(sessions)
 }
@@ -90,5 +119,8 @@ pub(crate) async fn sustained(pool: &Connections, sid: u64) -> Result<Vec<Ino>, 
     let mut p = Pipeline::new();
     p.cmd("SMEMBERS").arg(keys::sustained(sid));
     let members = list(run(pool, &p).await?.swap_remove(0))?;
-    members.into_iter().map(|m| Ok(Ino(number(m)? as u64))).collect()
+    members
+        .into_iter()
+        .map(|m| Ok(Ino(number(m)? as u64)))
+        .collect()
 }

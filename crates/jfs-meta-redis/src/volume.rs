@@ -12,15 +12,45 @@ use redis::{Pipeline, Value};
 use std::time::Instant;
 
 /// Patterns of the keys a volume consists of.
-const PATTERNS: [&str; 10] =
-    ["i[0-9]*", "d[0-9]*", "p[0-9]*", "c[0-9]*_*", "s[0-9]*", "x[0-9]*", "lockf[0-9]*", "lockp[0-9]*", "session[0-9]*", "locked[0-9]*"];
+const PATTERNS: [&str; 10] = [
+    "i[0-9]*",
+    "d[0-9]*",
+    "p[0-9]*",
+    "c[0-9]*_*",
+    "s[0-9]*",
+    "x[0-9]*",
+    "lockf[0-9]*",
+    "lockp[0-9]*",
+    "session[0-9]*",
+    "locked[0-9]*",
+];
 
 /// Keys of a volume that exist once.
 const SINGLE: [&str; 24] = [
-    "setting", "allSessions", "sessionInfos", "delfiles", "detachedNodes", "delSlices", "sliceRef", "dirDataLength",
-    "dirUsedSpace", "dirUsedInodes", "dirQuota", "dirQuotaUsedSpace", "dirQuotaUsedInodes", "acl", "aclMaxId",
-    "usedSpace", "totalInodes", "nextinode", "nextchunk", "nextsession", "nextTrash", "lastCleanupSessions",
-    "lastCleanupFiles", "lastCleanupTrash",
+    "setting",
+    "allSessions",
+    "sessionInfos",
+    "delfiles",
+    "detachedNodes",
+    "delSlices",
+    "sliceRef",
+    "dirDataLength",
+    "dirUsedSpace",
+    "dirUsedInodes",
+    "dirQuota",
+    "dirQuotaUsedSpace",
+    "dirQuotaUsedInodes",
+    "acl",
+    "aclMaxId",
+    "usedSpace",
+    "totalInodes",
+    "nextinode",
+    "nextchunk",
+    "nextsession",
+    "nextTrash",
+    "lastCleanupSessions",
+    "lastCleanupFiles",
+    "lastCleanupTrash",
 ];
 
 /// Asks the server what it is and warns about settings that lose data.
@@ -41,15 +71,25 @@ pub(crate) async fn greet(pool: &Connections) -> Result<(), EngineError> {
     };
     let info = String::from_utf8_lossy(&info).into_owned();
     let field = |name: &str| {
-        info.lines().find_map(|l| l.strip_prefix(name).and_then(|l| l.strip_prefix(':'))).map(|v| v.trim().to_string())
+        info.lines()
+            .find_map(|l| l.strip_prefix(name).and_then(|l| l.strip_prefix(':')))
+            .map(|v| v.trim().to_string())
     };
     if let Some(version) = field("redis_version")
-        && version.split('.').next().and_then(|n| n.parse::<u32>().ok()).is_some_and(|n| n < 4)
+        && version
+            .split('.')
+            .next()
+            .and_then(|n| n.parse::<u32>().ok())
+            .is_some_and(|n| n < 4)
     {
-        return Err(EngineError::Fatal(format!("Redis {version} is too old: version 4.0 or newer is needed")));
+        return Err(EngineError::Fatal(format!(
+            "Redis {version} is too old: version 4.0 or newer is needed"
+        )));
     }
     if field("redis_mode").as_deref() == Some("cluster") {
-        return Err(EngineError::Fatal("Redis Cluster is not supported yet".into()));
+        return Err(EngineError::Fatal(
+            "Redis Cluster is not supported yet".into(),
+        ));
     }
     if field("aof_enabled").as_deref() == Some("0") {
         tracing::warn!("AOF is not enabled, you may lose data if Redis is not shutdown properly.");
@@ -78,9 +118,13 @@ pub(crate) async fn create(
         return Err(EngineError::Conflict);
     }
     let mut p = Pipeline::new();
-    p.cmd("SETNX").arg(keys::attr(Ino::ROOT)).arg(encode_attr(root));
+    p.cmd("SETNX")
+        .arg(keys::attr(Ino::ROOT))
+        .arg(encode_attr(root));
     if let Some(trash) = trash {
-        p.cmd("SETNX").arg(keys::attr(Ino::TRASH)).arg(encode_attr(trash));
+        p.cmd("SETNX")
+            .arg(keys::attr(Ino::TRASH))
+            .arg(encode_attr(trash));
     }
     run(pool, &p).await.map(|_| ())
 }
@@ -100,7 +144,11 @@ async fn clear(pool: &Connections) -> Result<(), EngineError> {
 }
 
 /// Replaces the setting when it is still `expect`.
-pub(crate) async fn swap_setting(pool: &std::sync::Arc<Connections>, expect: &[u8], json: &[u8]) -> Result<(), EngineError> {
+pub(crate) async fn swap_setting(
+    pool: &std::sync::Arc<Connections>,
+    expect: &[u8],
+    json: &[u8],
+) -> Result<(), EngineError> {
     use crate::connections::Sent;
     let mut loan = pool.take().await?;
     let mut p = Pipeline::new();

@@ -33,12 +33,17 @@ impl Commit {
     pub(crate) fn write(&mut self, p: &mut Pipeline, write: &Write, at: Time, existing: &[u32]) {
         match write {
             Write::NewEntry { dir, name, entry } | Write::ReplaceEntry { dir, name, entry } => {
-                p.cmd("HSET").arg(keys::entries(*dir)).arg(name.as_bytes()).arg(&encode_entry(*entry)[..]);
+                p.cmd("HSET")
+                    .arg(keys::entries(*dir))
+                    .arg(name.as_bytes())
+                    .arg(&encode_entry(*entry)[..]);
             }
             Write::DelEntry { dir, name } => {
                 p.cmd("HDEL").arg(keys::entries(*dir)).arg(name.as_bytes());
             }
-            Write::NewNode { ino, attr } | Write::PutAttr { ino, attr } | Write::TouchDir { ino, attr, .. } => {
+            Write::NewNode { ino, attr }
+            | Write::PutAttr { ino, attr }
+            | Write::TouchDir { ino, attr, .. } => {
                 p.cmd("SET").arg(keys::attr(*ino)).arg(encode_attr(attr));
             }
             Write::DelNode { ino } => {
@@ -54,21 +59,36 @@ impl Commit {
                 p.cmd("DEL").arg(keys::xattrs(*ino));
             }
             Write::AddParent { ino, parent, delta } => {
-                p.cmd("HINCRBY").arg(keys::parents(*ino)).arg(parent.0).arg(*delta);
+                p.cmd("HINCRBY")
+                    .arg(keys::parents(*ino))
+                    .arg(parent.0)
+                    .arg(*delta);
             }
             Write::DelParents { ino } => {
                 p.cmd("DEL").arg(keys::parents(*ino));
             }
             Write::AppendSlice { ino, index, record } => {
-                p.cmd("RPUSH").arg(keys::chunk(*ino, *index)).arg(&encode_record(record)[..]);
+                p.cmd("RPUSH")
+                    .arg(keys::chunk(*ino, *index))
+                    .arg(&encode_record(record)[..]);
                 return self.add(Wanted::Records);
             }
-            Write::AppendToExisting { ino, from, to, record } => {
+            Write::AppendToExisting {
+                ino,
+                from,
+                to,
+                record,
+            } => {
                 let record = encode_record(record);
-                let named: Vec<u32> =
-                    if to - from < CHUNKS_ONE_BY_ONE { (*from..*to).collect() } else { existing.to_vec() };
+                let named: Vec<u32> = if to - from < CHUNKS_ONE_BY_ONE {
+                    (*from..*to).collect()
+                } else {
+                    existing.to_vec()
+                };
                 for index in named {
-                    p.cmd("RPUSHX").arg(keys::chunk(*ino, index)).arg(&record[..]);
+                    p.cmd("RPUSHX")
+                        .arg(keys::chunk(*ino, index))
+                        .arg(&record[..]);
                     self.add(Wanted::Nothing);
                 }
                 return;
@@ -76,23 +96,35 @@ impl Commit {
             // Nothing stored means one user.
             Write::NewSlice { .. } => return,
             Write::AddSliceUsers { id, size, delta } => {
-                p.cmd("HINCRBY").arg(keys::SLICE_REFS).arg(keys::slice(*id, *size)).arg(*delta);
+                p.cmd("HINCRBY")
+                    .arg(keys::SLICE_REFS)
+                    .arg(keys::slice(*id, *size))
+                    .arg(*delta);
                 return self.add(Wanted::Users(*id, *size));
             }
             Write::ForgetSlice { id, size } => {
-                p.cmd("HDEL").arg(keys::SLICE_REFS).arg(keys::slice(*id, *size));
+                p.cmd("HDEL")
+                    .arg(keys::SLICE_REFS)
+                    .arg(keys::slice(*id, *size));
             }
             Write::DelChunk { ino, index } => {
                 p.cmd("DEL").arg(keys::chunk(*ino, *index));
             }
             Write::DelDelayed { id, time } => {
-                p.cmd("HDEL").arg(keys::DELAYED).arg(keys::delayed(*id, *time));
+                p.cmd("HDEL")
+                    .arg(keys::DELAYED)
+                    .arg(keys::delayed(*id, *time));
             }
             Write::MarkDeleted { ino, length } => {
-                p.cmd("ZADD").arg(keys::DELETED).arg(at.sec).arg(keys::deleted(*ino, *length));
+                p.cmd("ZADD")
+                    .arg(keys::DELETED)
+                    .arg(at.sec)
+                    .arg(keys::deleted(*ino, *length));
             }
             Write::ClearDeleted { ino, length } => {
-                p.cmd("ZREM").arg(keys::DELETED).arg(keys::deleted(*ino, *length));
+                p.cmd("ZREM")
+                    .arg(keys::DELETED)
+                    .arg(keys::deleted(*ino, *length));
             }
             Write::Sustain { sid, ino } => {
                 p.cmd("SADD").arg(keys::sustained(*sid)).arg(ino.0);

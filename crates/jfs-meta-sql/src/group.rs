@@ -53,11 +53,21 @@ impl Committer {
         faults: Arc<FaultPlan>,
         epoch: Arc<AtomicU64>,
     ) -> Committer {
-        Committer { c, trips, faults, epoch, version: None }
+        Committer {
+            c,
+            trips,
+            faults,
+            epoch,
+            version: None,
+        }
     }
 
     pub(crate) fn db(&self, op: &'static str) -> Db<'_> {
-        Db { c: &self.c, trips: &self.trips, op }
+        Db {
+            c: &self.c,
+            trips: &self.trips,
+            op,
+        }
     }
 
     /// Something may have been committed on this connection.
@@ -88,7 +98,9 @@ impl Committer {
             let fault = self.faults.next();
             let valid = undisturbed && !applied && commit.epoch == epoch;
             let outcome = match fault {
-                Some(Fault::Dropped) => Err(EngineError::MaybeCommitted("dropped on demand".into())),
+                Some(Fault::Dropped) => {
+                    Err(EngineError::MaybeCommitted("dropped on demand".into()))
+                }
                 _ if group.len() == 1 => self.attempt(commit, valid),
                 _ => self.attempt_in_savepoint(commit, valid),
             };
@@ -116,7 +128,11 @@ impl Committer {
 
     /// Whether no other process has committed since the last group.
     fn undisturbed(&mut self, op: &'static str) -> bool {
-        let now = self.db(op).one(sql::DATA_VERSION, [], |row| get(row, 0)).ok().flatten();
+        let now = self
+            .db(op)
+            .one(sql::DATA_VERSION, [], |row| get(row, 0))
+            .ok()
+            .flatten();
         now.is_some() && std::mem::replace(&mut self.version, now) == now
     }
 
@@ -153,7 +169,15 @@ impl Committer {
 
 /// Outcomes of a group of `n` whose commit number `at` failed so badly that all was undone.
 fn give_up(n: usize, at: usize, outcome: Outcome) -> Vec<Outcome> {
-    let error = outcome.err().unwrap_or_else(|| EngineError::Transient("the transaction ended early".into()));
-    let other = || Err(EngineError::Transient(format!("undone with another commit: {error}")));
-    (0..n).map(|i| if i == at { Err(again(&error)) } else { other() }).collect()
+    let error = outcome
+        .err()
+        .unwrap_or_else(|| EngineError::Transient("the transaction ended early".into()));
+    let other = || {
+        Err(EngineError::Transient(format!(
+            "undone with another commit: {error}"
+        )))
+    };
+    (0..n)
+        .map(|i| if i == at { Err(again(&error)) } else { other() })
+        .collect()
 }

@@ -33,7 +33,9 @@ impl Writer {
         std::thread::Builder::new()
             .name("sqlite-writer".into())
             .spawn(move || serve(committer, &queue))
-            .map_err(|e| EngineError::Fatal(format!("the database writer cannot be started: {e}")))?;
+            .map_err(|e| {
+                EngineError::Fatal(format!("the database writer cannot be started: {e}"))
+            })?;
         Ok(Writer { jobs })
     }
 

@@ -24,9 +24,21 @@ impl DirStats {
     /// Makes the record of the root, which a new volume has none of, before this client changes
     /// anything: recomputed at the first flush it would hold changes that are still to be added.
     pub(crate) async fn start_root(&self, engine: &dyn Engine) -> Result<(), EngineError> {
-        let found = engine.fetch(&[crate::engine::Key::DirStat(Ino::ROOT)]).await?;
-        let known = found.into_iter().next().map(|a| a.into_stat()).transpose()?.flatten().is_some();
-        if known { Ok(()) } else { self.recount(engine, Ino::ROOT).await }
+        let found = engine
+            .fetch(&[crate::engine::Key::DirStat(Ino::ROOT)])
+            .await?;
+        let known = found
+            .into_iter()
+            .next()
+            .map(|a| a.into_stat())
+            .transpose()?
+            .flatten()
+            .is_some();
+        if known {
+            Ok(())
+        } else {
+            self.recount(engine, Ino::ROOT).await
+        }
     }
 
     /// Writes the deltas. Directories without a record are recomputed from their listing, as the
@@ -69,7 +81,13 @@ impl DirStats {
 /// Statistics of a directory by listing it; `None` when it is gone.
 async fn count(engine: &dyn Engine, dir: Ino) -> Result<Option<DirStat>, EngineError> {
     let answers = engine.fetch(&[crate::engine::Key::Attr(dir)]).await?;
-    let exists = answers.into_iter().next().map(|a| a.into_attr()).transpose()?.flatten().is_some();
+    let exists = answers
+        .into_iter()
+        .next()
+        .map(|a| a.into_attr())
+        .transpose()?
+        .flatten()
+        .is_some();
     if !exists {
         return Ok(None);
     }

@@ -15,7 +15,8 @@ mod write;
 pub use error::EngineError;
 pub use key::{Answer, Counter, Key, Read, Strength, hold, own, peek};
 pub use listing::{
-    Delayed, Deleted, DirCursor, DirEntry, DirPage, DirStat, IdKind, JobSlot, SessionRecord, UnsupportedUse,
+    Delayed, Deleted, DirCursor, DirEntry, DirPage, DirStat, IdKind, JobSlot, SessionRecord,
+    UnsupportedUse,
 };
 pub use write::{Receipt, Write};
 
@@ -85,13 +86,22 @@ pub trait Engine: Send + Sync {
 
     /// An entry and the attributes it leads to, in one round trip where the server can. `None`: no
     /// such name. The attribute is `None` when the entry points nowhere.
-    async fn lookup(&self, dir: Ino, name: &Name) -> Result<Option<(Entry, Option<Attr>)>, EngineError>;
+    async fn lookup(
+        &self,
+        dir: Ino,
+        name: &Name,
+    ) -> Result<Option<(Entry, Option<Attr>)>, EngineError>;
 
     // ---- directories
 
     /// One page of a directory's entries, in the engine's order. A name that exists during the whole
     /// listing appears at least once (perhaps twice on Redis).
-    async fn list_dir(&self, dir: Ino, cursor: &DirCursor, with_attrs: bool) -> Result<DirPage, EngineError>;
+    async fn list_dir(
+        &self,
+        dir: Ino,
+        cursor: &DirCursor,
+        with_attrs: bool,
+    ) -> Result<DirPage, EngineError>;
 
     /// Adds deltas to directory statistics and returns the directories that have no record (the
     /// caller recomputes those and calls [`Engine::put_dir_stat`]).
@@ -114,7 +124,12 @@ pub trait Engine: Send + Sync {
 
     /// Wins a cluster-wide job slot: true, and the stored time becomes `now_sec`, when the stored time is
     /// not later than `now_sec - interval_sec`.
-    async fn claim_job(&self, job: JobSlot, now_sec: i64, interval_sec: i64) -> Result<bool, EngineError>;
+    async fn claim_job(
+        &self,
+        job: JobSlot,
+        now_sec: i64,
+        interval_sec: i64,
+    ) -> Result<bool, EngineError>;
 
     // ---- sessions
 
@@ -122,7 +137,12 @@ pub trait Engine: Send + Sync {
     async fn new_session(&self, expire: i64, info_json: &str) -> Result<u64, EngineError>;
 
     /// Moves a session's expiry; puts the record back when it is gone.
-    async fn refresh_session(&self, sid: u64, expire: i64, info_json: &str) -> Result<(), EngineError>;
+    async fn refresh_session(
+        &self,
+        sid: u64,
+        expire: i64,
+        info_json: &str,
+    ) -> Result<(), EngineError>;
 
     /// Drops a session's record and its lock bookkeeping. Its sustained inodes must be gone already.
     async fn drop_session(&self, sid: u64) -> Result<(), EngineError>;
@@ -136,14 +156,22 @@ pub trait Engine: Send + Sync {
     // ---- clean-up
 
     /// Removed files whose time of deletion is before `before_sec`, oldest first, at most `limit`.
-    async fn list_deleted(&self, before_sec: i64, limit: usize) -> Result<Vec<Deleted>, EngineError>;
+    async fn list_deleted(
+        &self,
+        before_sec: i64,
+        limit: usize,
+    ) -> Result<Vec<Deleted>, EngineError>;
 
     /// Indexes of the chunk lists a removed file of `length` bytes still has. Redis may name indexes
     /// that turn out to be empty.
     async fn list_chunks(&self, ino: Ino, length: u64) -> Result<Vec<u32>, EngineError>;
 
     /// Delayed slices recorded before `before_sec`, at most `limit`.
-    async fn list_delayed(&self, before_sec: i64, limit: usize) -> Result<Vec<Delayed>, EngineError>;
+    async fn list_delayed(
+        &self,
+        before_sec: i64,
+        limit: usize,
+    ) -> Result<Vec<Delayed>, EngineError>;
 
     /// Slices that nobody uses any more and whose objects are still to be deleted: (id, size), at
     /// most `limit`.

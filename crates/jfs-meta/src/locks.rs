@@ -14,13 +14,18 @@ pub(crate) struct Locks {
 
 impl Locks {
     pub(crate) fn new() -> Locks {
-        Locks { stripes: (0..STRIPES).map(|_| Mutex::new(())).collect() }
+        Locks {
+            stripes: (0..STRIPES).map(|_| Mutex::new(())).collect(),
+        }
     }
 
     /// Locks the stripes of all `inodes`, in a fixed order, so that two callers never wait for each
     /// other in a circle.
     pub(crate) async fn lock(&self, inodes: &[Ino]) -> Vec<MutexGuard<'_, ()>> {
-        let mut indexes: Vec<usize> = inodes.iter().map(|i| (i.0 % STRIPES as u64) as usize).collect();
+        let mut indexes: Vec<usize> = inodes
+            .iter()
+            .map(|i| (i.0 % STRIPES as u64) as usize)
+            .collect();
         indexes.sort_unstable();
         indexes.dedup();
         let mut held = Vec::with_capacity(indexes.len());

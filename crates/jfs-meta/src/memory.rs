@@ -48,7 +48,10 @@ impl MemoryEngine {
     /// Stores a record of delayed slices as another client's compaction leaves it; nothing here
     /// writes one yet.
     pub fn put_delayed(&self, id: u64, time: i64, entries: &[u8]) {
-        self.state.lock().delayed.insert((id, time), entries.to_vec());
+        self.state
+            .lock()
+            .delayed
+            .insert((id, time), entries.to_vec());
     }
 }
 
@@ -74,9 +77,15 @@ impl Attempt for MemoryAttempt {
     }
 
     async fn commit(self: Box<Self>, writes: &[Write], at: Time) -> Result<Receipt, EngineError> {
-        self.engine.trips.record(|| format!("commit {}", writes.len()));
+        self.engine
+            .trips
+            .record(|| format!("commit {}", writes.len()));
         let mut state = self.engine.state.lock();
-        if self.seen.iter().any(|(key, answer)| state.answer(key) != *answer) {
+        if self
+            .seen
+            .iter()
+            .any(|(key, answer)| state.answer(key) != *answer)
+        {
             return Err(EngineError::Conflict);
         }
         state.apply_all(writes, at)
@@ -117,7 +126,10 @@ impl Engine for MemoryEngine {
         if state.setting.is_some() && !overwrite {
             return Err(EngineError::Conflict);
         }
-        *state = State { setting: Some(json.to_vec()), ..State::default() };
+        *state = State {
+            setting: Some(json.to_vec()),
+            ..State::default()
+        };
         state.attrs.insert(Ino::ROOT, root.clone());
         if let Some(trash) = trash {
             state.attrs.insert(Ino::TRASH, trash.clone());
@@ -134,7 +146,10 @@ impl Engine for MemoryEngine {
     }
 
     async fn begin(&self) -> Result<Box<dyn Attempt>, EngineError> {
-        Ok(Box::new(MemoryAttempt { engine: self.clone(), seen: Vec::new() }))
+        Ok(Box::new(MemoryAttempt {
+            engine: self.clone(),
+            seen: Vec::new(),
+        }))
     }
 
     async fn fetch(&self, keys: &[Key]) -> Result<Vec<Answer>, EngineError> {
@@ -143,14 +158,23 @@ impl Engine for MemoryEngine {
         Ok(keys.iter().map(|k| state.answer(k)).collect())
     }
 
-    async fn lookup(&self, dir: Ino, name: &Name) -> Result<Option<(Entry, Option<Attr>)>, EngineError> {
+    async fn lookup(
+        &self,
+        dir: Ino,
+        name: &Name,
+    ) -> Result<Option<(Entry, Option<Attr>)>, EngineError> {
         self.trips.record(|| "lookup".to_string());
         let state = self.state.lock();
         let entry = state.entries.get(&(dir, name.clone())).copied();
         Ok(entry.map(|e| (e, state.attrs.get(&e.ino).cloned())))
     }
 
-    async fn list_dir(&self, dir: Ino, cursor: &DirCursor, with_attrs: bool) -> Result<DirPage, EngineError> {
+    async fn list_dir(
+        &self,
+        dir: Ino,
+        cursor: &DirCursor,
+        with_attrs: bool,
+    ) -> Result<DirPage, EngineError> {
         self.trips.record(|| "list".to_string());
         let state = self.state.lock();
         let after = match cursor {
@@ -160,11 +184,22 @@ impl Engine for MemoryEngine {
         let mut page = DirPage::default();
         for ((_, name), entry) in state.entries_of(dir, after.as_ref()) {
             if page.entries.len() == PAGE {
-                page.next = page.entries.last().map(|e: &DirEntry| DirCursor::After(e.name.clone()));
+                page.next = page
+                    .entries
+                    .last()
+                    .map(|e: &DirEntry| DirCursor::After(e.name.clone()));
                 break;
             }
-            let attr = if with_attrs { state.attrs.get(&entry.ino).cloned() } else { None };
-            page.entries.push(DirEntry { name: name.clone(), entry: *entry, attr });
+            let attr = if with_attrs {
+                state.attrs.get(&entry.ino).cloned()
+            } else {
+                None
+            };
+            page.entries.push(DirEntry {
+                name: name.clone(),
+                entry: *entry,
+                attr,
+            });
         }
         Ok(page)
     }
@@ -211,7 +246,12 @@ impl Engine for MemoryEngine {
         Ok(())
     }
 
-    async fn claim_job(&self, job: JobSlot, now_sec: i64, interval_sec: i64) -> Result<bool, EngineError> {
+    async fn claim_job(
+        &self,
+        job: JobSlot,
+        now_sec: i64,
+        interval_sec: i64,
+    ) -> Result<bool, EngineError> {
         let mut state = self.state.lock();
         let last = state.jobs.entry(job.counter_name()).or_insert(0);
         if *last > now_sec - interval_sec {
@@ -227,8 +267,16 @@ impl Engine for MemoryEngine {
         Ok(sid)
     }
 
-    async fn refresh_session(&self, sid: u64, expire: i64, info_json: &str) -> Result<(), EngineError> {
-        self.state.lock().sessions.insert(sid, (expire, info_json.as_bytes().to_vec()));
+    async fn refresh_session(
+        &self,
+        sid: u64,
+        expire: i64,
+        info_json: &str,
+    ) -> Result<(), EngineError> {
+        self.state
+            .lock()
+            .sessions
+            .insert(sid, (expire, info_json.as_bytes().to_vec()));
         Ok(())
     }
 
@@ -249,16 +297,29 @@ impl Engine for MemoryEngine {
 
     async fn list_sustained(&self, sid: u64) -> Result<Vec<Ino>, EngineError> {
         let state = self.state.lock();
-        Ok(state.sustained.iter().filter(|(s, _)| *s == sid).map(|(_, ino)| *ino).collect())
+        Ok(state
+            .sustained
+            .iter()
+            .filter(|(s, _)| *s == sid)
+            .map(|(_, ino)| *ino)
+            .collect())
     }
 
-    async fn list_deleted(&self, before_sec: i64, limit: usize) -> Result<Vec<Deleted>, EngineError> {
+    async fn list_deleted(
+        &self,
+        before_sec: i64,
+        limit: usize,
+    ) -> Result<Vec<Deleted>, EngineError> {
         let state = self.state.lock();
         let mut all: Vec<Deleted> = state
             .deleted
             .iter()
             .filter(|(_, time)| **time < before_sec)
-            .map(|((ino, length), time)| Deleted { ino: *ino, length: *length, time: *time })
+            .map(|((ino, length), time)| Deleted {
+                ino: *ino,
+                length: *length,
+                time: *time,
+            })
             .collect();
         all.sort_by_key(|d| d.time);
         all.truncate(limit);
@@ -267,20 +328,42 @@ impl Engine for MemoryEngine {
 
     async fn list_chunks(&self, ino: Ino, _length: u64) -> Result<Vec<u32>, EngineError> {
         let state = self.state.lock();
-        Ok(state.chunks.range((ino, 0)..=(ino, u32::MAX)).map(|((_, i), _)| *i).collect())
+        Ok(state
+            .chunks
+            .range((ino, 0)..=(ino, u32::MAX))
+            .map(|((_, i), _)| *i)
+            .collect())
     }
 
-    async fn list_delayed(&self, before_sec: i64, limit: usize) -> Result<Vec<Delayed>, EngineError> {
+    async fn list_delayed(
+        &self,
+        before_sec: i64,
+        limit: usize,
+    ) -> Result<Vec<Delayed>, EngineError> {
         let state = self.state.lock();
-        let old = state.delayed.iter().filter(|((_, time), _)| *time < before_sec).take(limit);
+        let old = state
+            .delayed
+            .iter()
+            .filter(|((_, time), _)| *time < before_sec)
+            .take(limit);
         Ok(old
-            .map(|((id, time), b)| Delayed { id: *id, time: *time, entries: b.clone().into() })
+            .map(|((id, time), b)| Delayed {
+                id: *id,
+                time: *time,
+                entries: b.clone().into(),
+            })
             .collect())
     }
 
     async fn list_unused_slices(&self, limit: usize) -> Result<Vec<(u64, u32)>, EngineError> {
         let state = self.state.lock();
-        Ok(state.slice_users.iter().filter(|(_, n)| **n <= 0).map(|(k, _)| *k).take(limit).collect())
+        Ok(state
+            .slice_users
+            .iter()
+            .filter(|(_, n)| **n <= 0)
+            .map(|(k, _)| *k)
+            .take(limit)
+            .collect())
     }
 
     async fn shutdown(&self) -> Result<(), EngineError> {

@@ -156,7 +156,10 @@ impl Meta {
 
     /// A fresh slice id; waits only for a refill (one in 4096).
     pub async fn new_slice_id(&self) -> Result<u64, Errno> {
-        self.slices.next().await.map_err(|e| self.to_errno("reserve_ids", &e))
+        self.slices
+            .next()
+            .await
+            .map_err(|e| self.to_errno("reserve_ids", &e))
     }
 
     /// A fresh slice id when one is at hand.
@@ -166,7 +169,10 @@ impl Meta {
 
     /// Makes sure that slice ids are at hand.
     pub async fn reserve_slice_ids(&self) -> Result<(), Errno> {
-        self.slices.top_up().await.map_err(|e| self.to_errno("reserve_ids", &e))
+        self.slices
+            .top_up()
+            .await
+            .map_err(|e| self.to_errno("reserve_ids", &e))
     }
 
     /// Hands work to the background; when the queue is full the hourly jobs find it again.
@@ -184,7 +190,10 @@ impl Meta {
 
     /// Space and inodes of the volume.
     pub async fn statfs(&self) -> Result<StatFs, Errno> {
-        let keys = [Key::Counter(Counter::UsedSpace), Key::Counter(Counter::TotalInodes)];
+        let keys = [
+            Key::Counter(Counter::UsedSpace),
+            Key::Counter(Counter::TotalInodes),
+        ];
         let answers = trips::within("statfs", self.fetch(&keys)).await?;
         let mut numbers = answers.into_iter().map(|a| a.into_number());
         let mut next = || numbers.next().and_then(Result::ok).unwrap_or(0);
@@ -273,7 +282,12 @@ fn stat_fs(format: &Format, space: u64, inodes: u64) -> StatFs {
         }
         avail
     };
-    StatFs { total_space, avail_space, used_inodes: inodes, avail_inodes }
+    StatFs {
+        total_space,
+        avail_space,
+        used_inodes: inodes,
+        avail_inodes,
+    }
 }
 
 #[cfg(test)]
@@ -291,6 +305,9 @@ mod tests {
         format.capacity = 1 << 30;
         format.inodes = 10;
         let s = stat_fs(&format, 1 << 29, 4);
-        assert_eq!((s.total_space, s.avail_space, s.avail_inodes), (1 << 30, 1 << 29, 6));
+        assert_eq!(
+            (s.total_space, s.avail_space, s.avail_inodes),
+            (1 << 30, 1 << 29, 6)
+        );
     }
 }

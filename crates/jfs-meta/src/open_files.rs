@@ -54,7 +54,10 @@ pub(crate) struct OpenFiles {
 
 impl OpenFiles {
     pub(crate) fn new(life: Duration) -> OpenFiles {
-        OpenFiles { shards: (0..SHARDS).map(|_| Mutex::default()).collect(), life }
+        OpenFiles {
+            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            life,
+        }
     }
 
     fn shard(&self, ino: Ino) -> &Mutex<Shard> {
@@ -69,7 +72,10 @@ impl OpenFiles {
         let fingerprint = (attr.mtime, attr.length);
         if let Some(file) = shard.open.get_mut(&ino) {
             file.references += 1;
-            let same = file.attr.as_ref().is_some_and(|(a, _)| (a.mtime, a.length) == fingerprint);
+            let same = file
+                .attr
+                .as_ref()
+                .is_some_and(|(a, _)| (a.mtime, a.length) == fingerprint);
             if !same {
                 file.invalidate(&mut shard.generations);
             }
@@ -106,12 +112,16 @@ impl OpenFiles {
     pub(crate) fn close(&self, ino: Ino) -> bool {
         let mut shard = self.shard(ino).lock();
         let shard = &mut *shard;
-        let Some(file) = shard.open.get_mut(&ino) else { return false };
+        let Some(file) = shard.open.get_mut(&ino) else {
+            return false;
+        };
         file.references = file.references.saturating_sub(1);
         if file.references > 0 {
             return false;
         }
-        let Some(file) = shard.open.remove(&ino) else { return false };
+        let Some(file) = shard.open.remove(&ino) else {
+            return false;
+        };
         if let Some((attr, _)) = file.attr {
             if shard.closed.len() >= CLOSED_MAX {
                 shard.closed.clear();
@@ -150,12 +160,24 @@ impl OpenFiles {
 
     /// The last attributes seen of an open file, however old.
     pub(crate) fn last_attr(&self, ino: Ino) -> Option<Attr> {
-        self.shard(ino).lock().open.get(&ino)?.attr.as_ref().map(|(a, _)| a.clone())
+        self.shard(ino)
+            .lock()
+            .open
+            .get(&ino)?
+            .attr
+            .as_ref()
+            .map(|(a, _)| a.clone())
     }
 
     /// Length of an open file as last seen.
     pub(crate) fn last_length(&self, ino: Ino) -> Option<u64> {
-        self.shard(ino).lock().open.get(&ino)?.attr.as_ref().map(|(a, _)| a.length)
+        self.shard(ino)
+            .lock()
+            .open
+            .get(&ino)?
+            .attr
+            .as_ref()
+            .map(|(a, _)| a.length)
     }
 
     /// Learns attributes that the engine answered.
@@ -166,8 +188,10 @@ impl OpenFiles {
         let mut shard = self.shard(ino).lock();
         let shard = &mut *shard;
         if let Some(file) = shard.open.get_mut(&ino) {
-            let same =
-                file.attr.as_ref().is_some_and(|(a, _)| (a.mtime, a.length) == (attr.mtime, attr.length));
+            let same = file
+                .attr
+                .as_ref()
+                .is_some_and(|(a, _)| (a.mtime, a.length) == (attr.mtime, attr.length));
             if !same {
                 file.invalidate(&mut shard.generations);
             }
@@ -207,7 +231,13 @@ impl OpenFiles {
     }
 
     pub(crate) fn view(&self, ino: Ino, index: u32) -> Option<Arc<ChunkView>> {
-        self.shard(ino).lock().open.get(&ino)?.views.get(&index).cloned()
+        self.shard(ino)
+            .lock()
+            .open
+            .get(&ino)?
+            .views
+            .get(&index)
+            .cloned()
     }
 
     /// The generation to hand to [`OpenFiles::store_view`]; take it before reading the engine.
@@ -251,7 +281,10 @@ mod tests {
     }
 
     fn view() -> Arc<ChunkView> {
-        Arc::new(ChunkView { pieces: Vec::new(), records: 0 })
+        Arc::new(ChunkView {
+            pieces: Vec::new(),
+            records: 0,
+        })
     }
 
     #[test]

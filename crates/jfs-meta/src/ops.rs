@@ -29,13 +29,25 @@ use jfs_types::{Attr, Errno, Ino, Name};
 
 /// What one child adds to the statistics of its directory.
 pub(crate) fn stat_of(attr: &Attr) -> DirStat {
-    let length = if attr.is_file() { attr.length as i64 } else { 0 };
-    DirStat { length, space: attr.space(), inodes: 1 }
+    let length = if attr.is_file() {
+        attr.length as i64
+    } else {
+        0
+    };
+    DirStat {
+        length,
+        space: attr.space(),
+        inodes: 1,
+    }
 }
 
 /// The opposite of a change.
 pub(crate) fn negated(stat: DirStat) -> DirStat {
-    DirStat { length: -stat.length, space: -stat.space, inodes: -stat.inodes }
+    DirStat {
+        length: -stat.length,
+        space: -stat.space,
+        inodes: -stat.inodes,
+    }
 }
 
 /// A name from outside; `.` and `..` are refused with `dot`.
@@ -53,7 +65,11 @@ pub(crate) fn writable_dir(attr: Option<Attr>, removing: bool) -> Result<Attr, E
     if !attr.is_dir() {
         return Err(Errno::ENOTDIR);
     }
-    let forbidden = if removing { flags::IMMUTABLE | flags::APPEND } else { flags::IMMUTABLE };
+    let forbidden = if removing {
+        flags::IMMUTABLE | flags::APPEND
+    } else {
+        flags::IMMUTABLE
+    };
     if attr.flags & forbidden != 0 {
         return Err(Errno::EPERM);
     }
@@ -80,5 +96,10 @@ pub(crate) fn touch_dir(
     attr.nlink = attr.nlink.saturating_add_signed(nlink_delta);
     attr.mtime = now;
     attr.ctime = now;
-    tx.write(Write::TouchDir { ino, attr, nlink_delta, times: true })
+    tx.write(Write::TouchDir {
+        ino,
+        attr,
+        nlink_delta,
+        times: true,
+    })
 }

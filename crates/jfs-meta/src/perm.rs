@@ -23,12 +23,20 @@ pub fn check(caller: &Caller, attr: &Attr, mask: u8) -> Result<(), Errno> {
         0
     };
     let granted = (attr.mode >> shift) as u8 & 7;
-    if granted & mask == mask { Ok(()) } else { Err(Errno::EACCES) }
+    if granted & mask == mask {
+        Ok(())
+    } else {
+        Err(Errno::EACCES)
+    }
 }
 
 /// As [`check`], unless the kernel has checked already.
 pub(crate) fn check_unless_done(caller: &Caller, attr: &Attr, mask: u8) -> Result<(), Errno> {
-    if caller.check_permission { check(caller, attr, mask) } else { Ok(()) }
+    if caller.check_permission {
+        check(caller, attr, mask)
+    } else {
+        Ok(())
+    }
 }
 
 /// The sticky rule: in a directory with the sticky bit only the super-user, the directory's owner
@@ -62,17 +70,29 @@ mod tests {
         assert_eq!(check(&member, &attr(0o707), READ), Err(Errno::EACCES));
         assert_eq!(check(&member, &attr(0o070), READ | WRITE | EXEC), Ok(()));
         assert_eq!(check(&other, &attr(0o774), READ), Ok(()));
-        assert_eq!(check(&other, &attr(0o774), READ | WRITE), Err(Errno::EACCES));
-        assert_eq!(check(&Caller::root(), &attr(0), READ | WRITE | EXEC), Ok(()));
+        assert_eq!(
+            check(&other, &attr(0o774), READ | WRITE),
+            Err(Errno::EACCES)
+        );
+        assert_eq!(
+            check(&Caller::root(), &attr(0), READ | WRITE | EXEC),
+            Ok(())
+        );
     }
 
     #[test]
     fn sticky_directories() {
         let mut dir = attr(0o1777);
         dir.uid = 1;
-        assert_eq!(check_sticky(&Caller::user(2, 2), &dir, &attr(0)), Err(Errno::EACCES));
+        assert_eq!(
+            check_sticky(&Caller::user(2, 2), &dir, &attr(0)),
+            Err(Errno::EACCES)
+        );
         for allowed in [0, 1, 10] {
-            assert_eq!(check_sticky(&Caller::user(allowed, 2), &dir, &attr(0)), Ok(()));
+            assert_eq!(
+                check_sticky(&Caller::user(allowed, 2), &dir, &attr(0)),
+                Ok(())
+            );
         }
     }
 }

@@ -20,7 +20,10 @@ pub(crate) struct Recent {
 
 impl Recent {
     pub(crate) fn new(life: Duration) -> Recent {
-        Recent { life, dirs: Mutex::default() }
+        Recent {
+            life,
+            dirs: Mutex::default(),
+        }
     }
 
     pub(crate) fn put(&self, ino: Ino, attr: Attr, since: Instant) {

@@ -57,7 +57,11 @@ pub(crate) trait Operation: Sync {
     /// other on the server.
     fn locks(&self) -> Vec<Ino>;
     /// Reads, decides, and puts writes into `tx`.
-    fn attempt(&self, meta: &Meta, tx: &mut Txn) -> impl Future<Output = Result<Self::Out, Stop>> + Send;
+    fn attempt(
+        &self,
+        meta: &Meta,
+        tx: &mut Txn,
+    ) -> impl Future<Output = Result<Self::Out, Stop>> + Send;
     /// See [`Proof`]; `out` is what the attempt in doubt answered.
     fn proof(&self, out: &Self::Out) -> Proof;
 }
@@ -75,7 +79,10 @@ impl Meta {
     }
 
     /// As [`Meta::transact`], with the commit's receipt (empty when nothing had to be written).
-    pub(crate) async fn transact_with_receipt<O: Operation>(&self, op: &O) -> Result<Done<O::Out>, Errno> {
+    pub(crate) async fn transact_with_receipt<O: Operation>(
+        &self,
+        op: &O,
+    ) -> Result<Done<O::Out>, Errno> {
         if self.config().read_only {
             return Err(Errno::EROFS);
         }
@@ -117,7 +124,10 @@ impl Meta {
                     Err((EngineError::MaybeCommitted(why), local)) => {
                         if self.was_applied(op, &out, &why).await? {
                             self.after_commit(&local, since);
-                            return Ok(Done { out, receipt: Receipt::default() });
+                            return Ok(Done {
+                                out,
+                                receipt: Receipt::default(),
+                            });
                         }
                         EngineError::Conflict
                     }
@@ -135,7 +145,8 @@ impl Meta {
             failures += 1;
             match error {
                 EngineError::Conflict | EngineError::Transient(_) if failures < ATTEMPTS_MAX => {
-                    self.pause(failures, matches!(error, EngineError::Transient(_))).await;
+                    self.pause(failures, matches!(error, EngineError::Transient(_)))
+                        .await;
                 }
                 e => return Err(Stop::Engine(e)),
             }
@@ -147,7 +158,10 @@ impl Meta {
         let mut writes = parts.writes;
         let in_txn = self.engine().capabilities().usage_in_transaction;
         if in_txn && parts.usage != (0, 0) {
-            writes.push(Write::AddUsage { space: parts.usage.0, inodes: parts.usage.1 });
+            writes.push(Write::AddUsage {
+                space: parts.usage.0,
+                inodes: parts.usage.1,
+            });
         }
         let local = Local::of(parts.seen, &writes, parts.usage, parts.dir_stats);
         if writes.is_empty() {
@@ -163,8 +177,16 @@ impl Meta {
     }
 
     /// Whether the commit whose answer was lost took place.
-    async fn was_applied<O: Operation>(&self, op: &O, out: &O::Out, why: &str) -> Result<bool, Stop> {
-        tracing::warn!(op = O::NAME, "the answer to a commit was lost ({why}); looking whether it was applied");
+    async fn was_applied<O: Operation>(
+        &self,
+        op: &O,
+        out: &O::Out,
+        why: &str,
+    ) -> Result<bool, Stop> {
+        tracing::warn!(
+            op = O::NAME,
+            "the answer to a commit was lost ({why}); looking whether it was applied"
+        );
         let (key, test) = match op.proof(out) {
             Proof::Rerun => return Ok(false),
             Proof::Record(key, test) => (key, test),
@@ -238,7 +260,9 @@ impl Local {
         }
         for write in writes {
             match write {
-                Write::PutAttr { ino, attr } | Write::TouchDir { ino, attr, .. } if attr.is_dir() => {
+                Write::PutAttr { ino, attr } | Write::TouchDir { ino, attr, .. }
+                    if attr.is_dir() =>
+                {
                     dirs.push((*ino, Some(attr.clone())));
                 }
                 Write::DelNode { ino } => dirs.push((*ino, None)),
@@ -246,6 +270,11 @@ impl Local {
             }
         }
         let reads = seen.into_iter().map(|(r, _)| r).collect();
-        Local { reads, usage, dir_stats, dirs }
+        Local {
+            reads,
+            usage,
+            dir_stats,
+            dirs,
+        }
     }
 }

@@ -74,7 +74,9 @@ impl Txn {
         }
         let answers = self.attempt.read(&ask).await?;
         if answers.len() != ask.len() {
-            return Err(EngineError::Fatal("engine answered a different number of records".into()).into());
+            return Err(
+                EngineError::Fatal("engine answered a different number of records".into()).into(),
+            );
         }
         self.seen.extend(ask.into_iter().zip(answers));
         Ok(())
@@ -83,7 +85,9 @@ impl Txn {
     /// The latest answer for `key`. Asking for what was not loaded is a defect of the operation.
     fn answer(&self, key: &Key) -> Result<&Answer, Stop> {
         let found = self.seen.iter().rev().find(|(r, _)| r.key == *key);
-        found.map(|(_, a)| a).ok_or_else(|| EngineError::Fatal(format!("{key:?} was not loaded")).into())
+        found
+            .map(|(_, a)| a)
+            .ok_or_else(|| EngineError::Fatal(format!("{key:?} was not loaded")).into())
     }
 
     pub(crate) fn attr(&self, ino: Ino) -> Result<Option<Attr>, Stop> {
@@ -91,7 +95,10 @@ impl Txn {
     }
 
     pub(crate) fn entry(&self, dir: Ino, name: &Name) -> Result<Option<Entry>, Stop> {
-        Ok(self.answer(&Key::Entry(dir, name.clone()))?.clone().into_entry()?)
+        Ok(self
+            .answer(&Key::Entry(dir, name.clone()))?
+            .clone()
+            .into_entry()?)
     }
 
     pub(crate) fn flag(&self, key: &Key) -> Result<bool, Stop> {
@@ -117,9 +124,15 @@ impl Txn {
     pub(crate) fn write(&mut self, write: Write) -> Result<(), Stop> {
         if let Write::PutAttr { ino, .. } | Write::TouchDir { ino, .. } = &write {
             let key = Key::Attr(*ino);
-            let owned = self.seen.iter().any(|(r, _)| r.key == key && r.strength == Strength::Own);
+            let owned = self
+                .seen
+                .iter()
+                .any(|(r, _)| r.key == key && r.strength == Strength::Own);
             if !owned {
-                return Err(EngineError::Fatal(format!("{key:?} would be written but is not owned")).into());
+                return Err(EngineError::Fatal(format!(
+                    "{key:?} would be written but is not owned"
+                ))
+                .into());
             }
         }
         self.writes.push(write);

@@ -20,11 +20,17 @@ impl Usage {
     }
 
     pub(crate) fn pending(&self) -> (i64, i64) {
-        (self.pending_space.load(Ordering::Relaxed), self.pending_inodes.load(Ordering::Relaxed))
+        (
+            self.pending_space.load(Ordering::Relaxed),
+            self.pending_inodes.load(Ordering::Relaxed),
+        )
     }
 
     pub(crate) fn take_pending(&self) -> (i64, i64) {
-        (self.pending_space.swap(0, Ordering::Relaxed), self.pending_inodes.swap(0, Ordering::Relaxed))
+        (
+            self.pending_space.swap(0, Ordering::Relaxed),
+            self.pending_inodes.swap(0, Ordering::Relaxed),
+        )
     }
 
     pub(crate) fn note_growth(&self, (space, inodes): (i64, i64)) {
@@ -38,6 +44,9 @@ impl Usage {
     }
 
     pub(crate) fn known(&self) -> (i64, i64) {
-        (self.known_space.load(Ordering::Relaxed), self.known_inodes.load(Ordering::Relaxed))
+        (
+            self.known_space.load(Ordering::Relaxed),
+            self.known_inodes.load(Ordering::Relaxed),
+        )
     }
 }

@@ -158,7 +158,11 @@ impl Attr {
     /// Bytes this inode counts for in usage: its length rounded up to 4 KiB for regular files, 4096
     /// for everything else.
     pub fn space(&self) -> i64 {
-        if self.is_file() { align4k(self.length) } else { 4096 }
+        if self.is_file() {
+            align4k(self.length)
+        } else {
+            4096
+        }
     }
 }
 
@@ -197,7 +201,10 @@ mod tests {
     #[test]
     fn time_difference_never_goes_negative() {
         let a = Time { sec: 10, nsec: 5 };
-        let b = Time { sec: 9, nsec: 999_999_999 };
+        let b = Time {
+            sec: 9,
+            nsec: 999_999_999,
+        };
         assert_eq!(a.since(b).as_nanos(), 6);
         assert_eq!(b.since(a).as_nanos(), 0);
     }

@@ -19,12 +19,24 @@ pub struct Caller {
 impl Caller {
     /// The super-user, every check applied (and passed).
     pub fn root() -> Caller {
-        Caller { uid: 0, gid: 0, groups: Vec::new(), pid: 0, check_permission: true }
+        Caller {
+            uid: 0,
+            gid: 0,
+            groups: Vec::new(),
+            pid: 0,
+            check_permission: true,
+        }
     }
 
     /// A user with one group, every check applied.
     pub fn user(uid: u32, gid: u32) -> Caller {
-        Caller { uid, gid, groups: Vec::new(), pid: 0, check_permission: true }
+        Caller {
+            uid,
+            gid,
+            groups: Vec::new(),
+            pid: 0,
+            check_permission: true,
+        }
     }
 
     /// Whether the caller belongs to `gid`.

@@ -94,13 +94,16 @@ fn is_false(b: &bool) -> bool {
 impl Format {
     /// Decodes a stored setting. The error says what is wrong with the document.
     pub fn from_json(text: &[u8]) -> Result<Format, String> {
-        let format: Format = serde_json::from_slice(text).map_err(|e| format!("not a setting: {e}"))?;
+        let format: Format =
+            serde_json::from_slice(text).map_err(|e| format!("not a setting: {e}"))?;
         if format.name.is_empty() || format.uuid.is_empty() {
             return Err("not a setting: it has no Name or no UUID".to_string());
         }
         let kib = format.block_size;
         if !(64..=16384).contains(&kib) || !kib.is_power_of_two() {
-            return Err(format!("BlockSize {kib} KiB is not a power of two from 64 to 16384"));
+            return Err(format!(
+                "BlockSize {kib} KiB is not a power of two from 64 to 16384"
+            ));
         }
         Ok(format)
     }
@@ -114,7 +117,9 @@ impl Format {
         let written = self.serialize(&mut out);
         debug_assert!(written.is_ok());
         let out = String::from_utf8_lossy(&bytes);
-        out.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026")
+        out.replace('<', "\\u003c")
+            .replace('>', "\\u003e")
+            .replace('&', "\\u0026")
     }
 
     /// Block size, bytes.
@@ -149,7 +154,13 @@ impl Format {
         let Some(own_version) = Version::parse(own) else {
             return Err(format!("{own} is not a version"));
         };
-        let limit = |text: &str| if text.is_empty() { None } else { Version::parse(text) };
+        let limit = |text: &str| {
+            if text.is_empty() {
+                None
+            } else {
+                Version::parse(text)
+            }
+        };
         if limit(&self.min_client_version).is_some_and(|min| own_version < min) {
             return Err(format!(
                 "allowed minimum client version is {}, this one acts as {own}: please upgrade",

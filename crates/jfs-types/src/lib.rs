@@ -3,15 +3,15 @@
 //!
 //! No I/O, no async, no stored encodings (those live in `jfs_meta::wire`).
 
+pub mod attr;
+pub mod caller;
+pub mod errno;
+pub mod format;
 pub mod ino;
 pub mod name;
-pub mod attr;
 pub mod slice;
-pub mod format;
-pub mod errno;
-pub mod caller;
-pub mod world;
 pub mod version;
+pub mod world;
 
 pub use attr::{Attr, Entry, FileType, Time};
 pub use caller::Caller;

@@ -84,13 +84,28 @@ pub fn overlay(records: &[SliceRecord]) -> Vec<Piece> {
                 }
             }
         }
-        map.insert(r.pos, Piece { pos: r.pos, id: r.id, size: r.size, off: r.off, len: end - r.pos });
+        map.insert(
+            r.pos,
+            Piece {
+                pos: r.pos,
+                id: r.id,
+                size: r.size,
+                off: r.off,
+                len: end - r.pos,
+            },
+        );
     }
     let mut pieces = Vec::with_capacity(map.len());
     let mut at = 0;
     for piece in map.into_values() {
         if piece.pos > at {
-            pieces.push(Piece { pos: at, id: SliceId::ZERO, size: 0, off: 0, len: piece.pos - at });
+            pieces.push(Piece {
+                pos: at,
+                id: SliceId::ZERO,
+                size: 0,
+                off: 0,
+                len: piece.pos - at,
+            });
         }
         at = piece.pos + piece.len;
         pieces.push(piece);
@@ -101,8 +116,17 @@ pub fn overlay(records: &[SliceRecord]) -> Vec<Piece> {
 /// The part of `p` from chunk offset `at` on.
 fn right_part(p: Piece, at: u32) -> Piece {
     let cut = at - p.pos;
-    let off = if p.id == SliceId::ZERO { 0 } else { p.off + cut };
-    Piece { pos: at, off, len: p.len - cut, ..p }
+    let off = if p.id == SliceId::ZERO {
+        0
+    } else {
+        p.off + cut
+    };
+    Piece {
+        pos: at,
+        off,
+        len: p.len - cut,
+        ..p
+    }
 }
 
 #[cfg(test)]
@@ -110,7 +134,13 @@ mod tests {
     use super::*;
 
     fn rec(pos: u32, id: u64, size: u32, off: u32, len: u32) -> SliceRecord {
-        SliceRecord { pos, id: SliceId(id), size, off, len }
+        SliceRecord {
+            pos,
+            id: SliceId(id),
+            size,
+            off,
+            len,
+        }
     }
 
     /// The slow truth: paint byte by byte (scaled down).
@@ -119,7 +149,11 @@ mod tests {
         for r in records {
             for i in 0..r.len {
                 if let Some(b) = bytes.get_mut((r.pos + i) as usize) {
-                    *b = if r.id == SliceId::ZERO { (0, 0) } else { (r.id.0, r.off + i) };
+                    *b = if r.id == SliceId::ZERO {
+                        (0, 0)
+                    } else {
+                        (r.id.0, r.off + i)
+                    };
                 }
             }
         }
@@ -133,8 +167,11 @@ mod tests {
             assert_eq!(p.pos, at, "pieces follow each other without gap");
             at += p.len;
             for i in 0..p.len {
-                bytes[(p.pos + i) as usize] =
-                    if p.id == SliceId::ZERO { (0, 0) } else { (p.id.0, p.off + i) };
+                bytes[(p.pos + i) as usize] = if p.id == SliceId::ZERO {
+                    (0, 0)
+                } else {
+                    (p.id.0, p.off + i)
+                };
             }
         }
         bytes
@@ -142,7 +179,11 @@ mod tests {
 
     #[test]
     fn later_records_hide_earlier_ones() {
-        let records = [rec(0, 1, 100, 0, 100), rec(10, 2, 20, 5, 10), rec(90, 3, 30, 0, 30)];
+        let records = [
+            rec(0, 1, 100, 0, 100),
+            rec(10, 2, 20, 5, 10),
+            rec(90, 3, 30, 0, 30),
+        ];
         assert_eq!(flatten(&overlay(&records), 120), painted(&records, 120));
     }
 
@@ -166,7 +207,11 @@ mod tests {
                     rec(next(100), id, size, off, len)
                 })
                 .collect();
-            assert_eq!(flatten(&overlay(&records), 160), painted(&records, 160), "{records:?}");
+            assert_eq!(
+                flatten(&overlay(&records), 160),
+                painted(&records, 160),
+                "{records:?}"
+            );
         }
     }
 

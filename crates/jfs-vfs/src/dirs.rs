@@ -15,7 +15,12 @@ impl Vfs {
 
     /// The listing of an open directory, `.` and `..` first. Taken (again) when `offset` is 0, so
     /// that rewinddir sees changes; positions in it are stable until then. Attributes come along.
-    pub async fn readdir(&self, caller: &Caller, fh: u64, offset: u64) -> Result<Arc<Vec<DirItem>>, Errno> {
+    pub async fn readdir(
+        &self,
+        caller: &Caller,
+        fh: u64,
+        offset: u64,
+    ) -> Result<Arc<Vec<DirItem>>, Errno> {
         if let Some(listing) = self.try_readdir(fh, offset) {
             return Ok(listing);
         }
@@ -53,7 +58,12 @@ impl Vfs {
                     }
                 }
                 let attr = e.attr.map(|attr| self.with_pending(e.entry.ino, attr));
-                items.push(DirItem { ino: self.shown(e.entry.ino), kind: e.entry.kind, name: e.name, attr });
+                items.push(DirItem {
+                    ino: self.shown(e.entry.ino),
+                    kind: e.entry.kind,
+                    name: e.name,
+                    attr,
+                });
             }
             match page.next {
                 Some(next) => cursor = next,

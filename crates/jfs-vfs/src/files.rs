@@ -34,7 +34,10 @@ impl Vfs {
             return Ok(());
         }
         // Write permission was checked by open.
-        let caller = Caller { check_permission: false, ..caller.clone() };
+        let caller = Caller {
+            check_permission: false,
+            ..caller.clone()
+        };
         self.truncate(&caller, ino, 0).await.map(|_| ())
     }
 
@@ -74,7 +77,12 @@ impl Vfs {
             return off;
         }
         let known = self.inner.meta.open_length(ino).unwrap_or(off);
-        let pending = self.inner.writers.get(ino).and_then(|w| w.pending_end()).unwrap_or(0);
+        let pending = self
+            .inner
+            .writers
+            .get(ino)
+            .and_then(|w| w.pending_end())
+            .unwrap_or(0);
         known.max(pending)
     }
 
@@ -87,7 +95,12 @@ impl Vfs {
     }
 
     fn buffer_write(&self, fh: u64, off: u64, data: &[u8]) -> Result<u32, Errno> {
-        let handle = self.inner.handles.get(fh).filter(|h| h.can_write()).ok_or(Errno::EBADF)?;
+        let handle = self
+            .inner
+            .handles
+            .get(fh)
+            .filter(|h| h.can_write())
+            .ok_or(Errno::EBADF)?;
         let ino = handle.ino;
         let off = self.write_offset(ino, handle.flags, off);
         if off.saturating_add(data.len() as u64) > MAX_FILE_LENGTH {
@@ -143,9 +156,16 @@ impl Vfs {
     }
 
     /// The writer to flush for a handle. Reading handles flush nothing.
-    fn writer_of(&self, fh: u64) -> Result<Option<std::sync::Arc<crate::writer::FileWriter>>, Errno> {
+    fn writer_of(
+        &self,
+        fh: u64,
+    ) -> Result<Option<std::sync::Arc<crate::writer::FileWriter>>, Errno> {
         let handle = self.inner.handles.get(fh).ok_or(Errno::EBADF)?;
-        Ok(if handle.can_write() { self.inner.writers.get(handle.ino) } else { None })
+        Ok(if handle.can_write() {
+            self.inner.writers.get(handle.ino)
+        } else {
+            None
+        })
     }
 
     /// Everything written to the file, through any handle, is committed and survives a power cut:
@@ -161,7 +181,9 @@ impl Vfs {
 
     /// Closes a handle. Data that nobody flushed is committed first.
     pub async fn release(&self, fh: u64, _ino: Ino) {
-        let Some(handle) = self.inner.handles.close(fh) else { return };
+        let Some(handle) = self.inner.handles.close(fh) else {
+            return;
+        };
         if handle.can_write()
             && let Some(writer) = self.inner.writers.get(handle.ino)
             && writer.is_dirty()
@@ -174,8 +196,16 @@ impl Vfs {
 
     /// As [`Vfs::release`] when nothing has to be committed.
     pub fn try_release(&self, fh: u64) -> bool {
-        let Some(handle) = self.inner.handles.get(fh) else { return true };
-        if handle.can_write() && self.inner.writers.get(handle.ino).is_some_and(|w| w.is_dirty()) {
+        let Some(handle) = self.inner.handles.get(fh) else {
+            return true;
+        };
+        if handle.can_write()
+            && self
+                .inner
+                .writers
+                .get(handle.ino)
+                .is_some_and(|w| w.is_dirty())
+        {
             return false;
         }
         self.inner.handles.close(fh);
@@ -199,7 +229,12 @@ impl Vfs {
     }
 
     /// Sets a file's length after everything written before is committed.
-    pub(crate) async fn truncate(&self, caller: &Caller, ino: Ino, length: u64) -> Result<Attr, Errno> {
+    pub(crate) async fn truncate(
+        &self,
+        caller: &Caller,
+        ino: Ino,
+        length: u64,
+    ) -> Result<Attr, Errno> {
         if let Some(writer) = self.inner.writers.get(ino) {
             self.flush_writer(&writer, false).await?;
         }

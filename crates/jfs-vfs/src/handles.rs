@@ -39,7 +39,10 @@ pub(crate) struct Handles {
 
 impl Handles {
     pub(crate) fn new() -> Handles {
-        Handles { next: AtomicU64::new(1), shards: (0..SHARDS).map(|_| RwLock::default()).collect() }
+        Handles {
+            next: AtomicU64::new(1),
+            shards: (0..SHARDS).map(|_| RwLock::default()).collect(),
+        }
     }
 
     fn shard(&self, fh: u64) -> &RwLock<HashMap<u64, Arc<Handle>>> {
@@ -48,7 +51,12 @@ impl Handles {
 
     pub(crate) fn open(&self, ino: Ino, flags: i32) -> u64 {
         let fh = self.next.fetch_add(1, Ordering::Relaxed);
-        let handle = Handle { ino, flags, read: Mutex::default(), listing: Mutex::default() };
+        let handle = Handle {
+            ino,
+            flags,
+            read: Mutex::default(),
+            listing: Mutex::default(),
+        };
         self.shard(fh).write().insert(fh, Arc::new(handle));
         fh
     }

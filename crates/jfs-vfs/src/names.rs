@@ -9,9 +9,18 @@ use std::time::Duration;
 
 impl Vfs {
     /// Finds a name. `..` of the root is the root.
-    pub async fn lookup(&self, caller: &Caller, parent: Ino, name: &[u8]) -> Result<EntryReply, Errno> {
+    pub async fn lookup(
+        &self,
+        caller: &Caller,
+        parent: Ino,
+        name: &[u8],
+    ) -> Result<EntryReply, Errno> {
         let dir = self.real(parent);
-        let name = if name == b".." && parent == Ino::ROOT { b".".as_slice() } else { name };
+        let name = if name == b".." && parent == Ino::ROOT {
+            b".".as_slice()
+        } else {
+            name
+        };
         let (ino, attr) = self.inner.meta.lookup(caller, dir, name).await?;
         Ok(self.entry_reply(ino, attr))
     }
@@ -31,14 +40,25 @@ impl Vfs {
     }
 
     /// Changes attributes. A new size first commits what was written before.
-    pub async fn setattr(&self, caller: &Caller, ino: Ino, set: &SetAttrRequest) -> Result<AttrReply, Errno> {
+    pub async fn setattr(
+        &self,
+        caller: &Caller,
+        ino: Ino,
+        set: &SetAttrRequest,
+    ) -> Result<AttrReply, Errno> {
         self.writable()?;
         let ino = self.real(ino);
         let mut attr = None;
         if let Some(size) = set.size {
             attr = Some(self.truncate(caller, ino, size).await?);
         }
-        let rest = SetAttr { mode: set.mode, uid: set.uid, gid: set.gid, atime: set.atime, mtime: set.mtime };
+        let rest = SetAttr {
+            mode: set.mode,
+            uid: set.uid,
+            gid: set.gid,
+            atime: set.atime,
+            mtime: set.mtime,
+        };
         if rest.atime.is_some() || rest.mtime.is_some() {
             // A later commit would put the time of its writes over the one that is set now.
             if let Some(writer) = self.inner.writers.get(ino) {
@@ -67,14 +87,28 @@ impl Vfs {
         umask: u16,
     ) -> Result<EntryReply, Errno> {
         self.writable()?;
-        let (ino, attr) = self.inner.meta.mkdir(caller, self.real(parent), name, mode, umask).await?;
+        let (ino, attr) = self
+            .inner
+            .meta
+            .mkdir(caller, self.real(parent), name, mode, umask)
+            .await?;
         Ok(self.entry_reply(ino, attr))
     }
 
     /// Makes a symbolic link.
-    pub async fn symlink(&self, caller: &Caller, parent: Ino, name: &[u8], target: &[u8]) -> Result<EntryReply, Errno> {
+    pub async fn symlink(
+        &self,
+        caller: &Caller,
+        parent: Ino,
+        name: &[u8],
+        target: &[u8],
+    ) -> Result<EntryReply, Errno> {
         self.writable()?;
-        let (ino, attr) = self.inner.meta.symlink(caller, self.real(parent), name, target).await?;
+        let (ino, attr) = self
+            .inner
+            .meta
+            .symlink(caller, self.real(parent), name, target)
+            .await?;
         Ok(self.entry_reply(ino, attr))
     }
 
@@ -84,16 +118,29 @@ impl Vfs {
     }
 
     /// Gives a file another name.
-    pub async fn link(&self, caller: &Caller, ino: Ino, parent: Ino, name: &[u8]) -> Result<EntryReply, Errno> {
+    pub async fn link(
+        &self,
+        caller: &Caller,
+        ino: Ino,
+        parent: Ino,
+        name: &[u8],
+    ) -> Result<EntryReply, Errno> {
         self.writable()?;
-        let attr = self.inner.meta.link(caller, ino, self.real(parent), name).await?;
+        let attr = self
+            .inner
+            .meta
+            .link(caller, ino, self.real(parent), name)
+            .await?;
         Ok(self.entry_reply(ino, attr))
     }
 
     /// Removes a name of a file.
     pub async fn unlink(&self, caller: &Caller, parent: Ino, name: &[u8]) -> Result<(), Errno> {
         self.writable()?;
-        self.inner.meta.unlink(caller, self.real(parent), name).await
+        self.inner
+            .meta
+            .unlink(caller, self.real(parent), name)
+            .await
     }
 
     /// Removes an empty directory.
@@ -112,7 +159,11 @@ impl Vfs {
     ) -> Result<(), Errno> {
         self.writable()?;
         let (from, to) = ((self.real(from.0), from.1), (self.real(to.0), to.1));
-        self.inner.meta.rename(caller, from, to, flags).await.map(|_| ())
+        self.inner
+            .meta
+            .rename(caller, from, to, flags)
+            .await
+            .map(|_| ())
     }
 
     /// Space and inodes of the volume.

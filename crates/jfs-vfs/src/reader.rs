@@ -49,14 +49,28 @@ impl ReadState {
 fn cover(view: &ChunkView, from: u32, to: u32) -> impl Iterator<Item = Piece> {
     let first = view.pieces.partition_point(|p| p.pos + p.len <= from);
     let end = view.pieces.last().map_or(0, |p| p.pos + p.len);
-    let inside = view.pieces[first..].iter().take_while(move |p| p.pos < to).map(move |p| {
-        let start = p.pos.max(from);
-        let stop = (p.pos + p.len).min(to);
-        Piece { pos: start, off: p.off + (start - p.pos), len: stop - start, ..*p }
-    });
+    let inside = view.pieces[first..]
+        .iter()
+        .take_while(move |p| p.pos < to)
+        .map(move |p| {
+            let start = p.pos.max(from);
+            let stop = (p.pos + p.len).min(to);
+            Piece {
+                pos: start,
+                off: p.off + (start - p.pos),
+                len: stop - start,
+                ..*p
+            }
+        });
     let behind = (end.max(from) < to).then(|| {
         let pos = end.max(from);
-        Piece { pos, id: SliceId::ZERO, size: 0, off: 0, len: to - pos }
+        Piece {
+            pos,
+            id: SliceId::ZERO,
+            size: 0,
+            off: 0,
+            len: to - pos,
+        }
     });
     inside.chain(behind)
 }
@@ -73,7 +87,13 @@ impl Vfs {
 
     /// Reads into `out` (which is cleared first) when memory can answer: the views are known, nothing
     /// in the range is being written or it lies in one buffer, and every block answers at once.
-    pub fn try_read(&self, fh: u64, off: u64, size: u32, out: &mut Vec<u8>) -> Option<Result<(), Errno>> {
+    pub fn try_read(
+        &self,
+        fh: u64,
+        off: u64,
+        size: u32,
+        out: &mut Vec<u8>,
+    ) -> Option<Result<(), Errno>> {
         let handle = self.inner.handles.get(fh)?;
         if !handle.can_read() {
             return Some(Err(Errno::EBADF));
@@ -95,10 +115,18 @@ impl Vfs {
             let at = off + done as u64;
             let pos = (at % CHUNK_SIZE) as u32;
             let n = (len - done).min((CHUNK_SIZE - u64::from(pos)) as usize);
-            let view = self.inner.meta.try_read_chunk(ino, (at / CHUNK_SIZE) as u32)?;
+            let view = self
+                .inner
+                .meta
+                .try_read_chunk(ino, (at / CHUNK_SIZE) as u32)?;
             for piece in cover(&view, pos, pos + n as u32) {
                 let part = &mut out[done..done + piece.len as usize];
-                if piece.id != SliceId::ZERO && !self.inner.chunks.try_read(piece.id.0, piece.size, piece.off, part) {
+                if piece.id != SliceId::ZERO
+                    && !self
+                        .inner
+                        .chunks
+                        .try_read(piece.id.0, piece.size, piece.off, part)
+                {
                     return None;
                 }
                 done += piece.len as usize;
@@ -140,7 +168,8 @@ impl Vfs {
             let at = off + done as u64;
             let pos = (at % CHUNK_SIZE) as u32;
             let n = (len - done).min((CHUNK_SIZE - u64::from(pos)) as usize);
-            self.read_in_chunk(ino, (at / CHUNK_SIZE) as u32, pos, n as u32, &mut parts).await?;
+            self.read_in_chunk(ino, (at / CHUNK_SIZE) as u32, pos, n as u32, &mut parts)
+                .await?;
             done += n;
         }
         if parts.len() == 1
@@ -155,11 +184,20 @@ impl Vfs {
 
     /// Reads a range of one chunk. When a block is gone, another client may have compacted the chunk:
     /// the view is read again once, and only an unchanged one makes it an error.
-    async fn read_in_chunk(&self, ino: Ino, index: u32, pos: u32, n: u32, parts: &mut Vec<Bytes>) -> Result<(), Errno> {
+    async fn read_in_chunk(
+        &self,
+        ino: Ino,
+        index: u32,
+        pos: u32,
+        n: u32,
+        parts: &mut Vec<Bytes>,
+    ) -> Result<(), Errno> {
         let mut view = self.inner.meta.read_chunk(ino, index).await?;
         loop {
             let before = parts.len();
-            let Err(e) = self.read_pieces(&view, pos, n, parts).await else { return Ok(()) };
+            let Err(e) = self.read_pieces(&view, pos, n, parts).await else {
+                return Ok(());
+            };
             parts.truncate(before);
             if e.is_not_found() {
                 self.inner.meta.forget_chunks(ino);
@@ -174,13 +212,22 @@ impl Vfs {
         }
     }
 
-    async fn read_pieces(&self, view: &ChunkView, pos: u32, n: u32, parts: &mut Vec<Bytes>) -> Result<(), ChunkError> {
+    async fn read_pieces(
+        &self,
+        view: &ChunkView,
+        pos: u32,
+        n: u32,
+        parts: &mut Vec<Bytes>,
+    ) -> Result<(), ChunkError> {
         for piece in cover(view, pos, pos + n) {
             let len = piece.len as usize;
             parts.push(if piece.id == SliceId::ZERO {
                 Bytes::from(vec![0; len])
             } else {
-                self.inner.chunks.read(piece.id.0, piece.size, piece.off, len).await?
+                self.inner
+                    .chunks
+                    .read(piece.id.0, piece.size, piece.off, len)
+                    .await?
             });
         }
         Ok(())
@@ -190,17 +237,31 @@ impl Vfs {
     /// known are looked at.
     fn read_ahead(&self, handle: &Handle, off: u64, len: u64) {
         let block = self.inner.chunks.block_size() as u64;
-        let wanted = handle.read.lock().note(off, len, block, self.inner.config.max_readahead);
+        let wanted = handle
+            .read
+            .lock()
+            .note(off, len, block, self.inner.config.max_readahead);
         let Some((mut at, to)) = wanted else { return };
         let length = self.inner.meta.open_length(handle.ino).unwrap_or(0);
         let to = to.min(length);
         while at < to {
             let pos = (at % CHUNK_SIZE) as u32;
             let n = (to - at).min(CHUNK_SIZE - u64::from(pos)) as u32;
-            let Some(view) = self.inner.meta.try_read_chunk(handle.ino, (at / CHUNK_SIZE) as u32) else { return };
+            let Some(view) = self
+                .inner
+                .meta
+                .try_read_chunk(handle.ino, (at / CHUNK_SIZE) as u32)
+            else {
+                return;
+            };
             for piece in cover(&view, pos, pos + n) {
                 if piece.id != SliceId::ZERO {
-                    self.inner.chunks.prefetch_range(piece.id.0, piece.size, piece.off, piece.len as usize);
+                    self.inner.chunks.prefetch_range(
+                        piece.id.0,
+                        piece.size,
+                        piece.off,
+                        piece.len as usize,
+                    );
                 }
             }
             at += u64::from(n);
@@ -216,7 +277,10 @@ mod tests {
     fn sequential_readers_get_a_growing_window() {
         let mut s = ReadState::default();
         assert_eq!(s.note(0, 10, 100, 1000), Some((10, 110)));
-        assert_eq!(s.note(10, 10, 100, 1000), None.or(s.note(20, 10, 100, 1000)).or(None));
+        assert_eq!(
+            s.note(10, 10, 100, 1000),
+            None.or(s.note(20, 10, 100, 1000)).or(None)
+        );
         let mut s = ReadState::default();
         let mut fetched = 0;
         for i in 0..100 {
@@ -231,13 +295,28 @@ mod tests {
 
     #[test]
     fn pieces_are_cut_to_the_range() {
-        let piece = |pos, id, len| Piece { pos, id: SliceId(id), size: 100, off: 7, len };
-        let view = ChunkView { pieces: vec![piece(0, 1, 10), piece(10, 2, 10)], records: 2 };
-        let got: Vec<_> = cover(&view, 5, 30).map(|p| (p.pos, p.id.0, p.off, p.len)).collect();
+        let piece = |pos, id, len| Piece {
+            pos,
+            id: SliceId(id),
+            size: 100,
+            off: 7,
+            len,
+        };
+        let view = ChunkView {
+            pieces: vec![piece(0, 1, 10), piece(10, 2, 10)],
+            records: 2,
+        };
+        let got: Vec<_> = cover(&view, 5, 30)
+            .map(|p| (p.pos, p.id.0, p.off, p.len))
+            .collect();
         assert_eq!(got, [(5, 1, 12, 5), (10, 2, 7, 10), (20, 0, 0, 10)]);
-        let got: Vec<_> = cover(&view, 12, 13).map(|p| (p.pos, p.id.0, p.off, p.len)).collect();
+        let got: Vec<_> = cover(&view, 12, 13)
+            .map(|p| (p.pos, p.id.0, p.off, p.len))
+            .collect();
         assert_eq!(got, [(12, 2, 9, 1)]);
-        let got: Vec<_> = cover(&view, 25, 30).map(|p| (p.pos, p.id.0, p.len)).collect();
+        let got: Vec<_> = cover(&view, 25, 30)
+            .map(|p| (p.pos, p.id.0, p.len))
+            .collect();
         assert_eq!(got, [(25, 0, 5)]);
     }
 }

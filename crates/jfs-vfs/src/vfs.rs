@@ -43,7 +43,9 @@ impl Vfs {
             unsynced: Unsynced::default(),
             ticker: Ticker::default(),
         };
-        Vfs { inner: Arc::new(inner) }
+        Vfs {
+            inner: Arc::new(inner),
+        }
     }
 
     /// The metadata client underneath.
@@ -63,12 +65,20 @@ impl Vfs {
 
     /// The inode in the volume that `ino` from outside means.
     pub(crate) fn real(&self, ino: Ino) -> Ino {
-        if ino == Ino::ROOT { self.inner.config.root } else { ino }
+        if ino == Ino::ROOT {
+            self.inner.config.root
+        } else {
+            ino
+        }
     }
 
     /// The number by which an inode of the volume is known outside.
     pub(crate) fn shown(&self, ino: Ino) -> Ino {
-        if ino == self.inner.config.root { Ino::ROOT } else { ino }
+        if ino == self.inner.config.root {
+            Ino::ROOT
+        } else {
+            ino
+        }
     }
 
     /// Adds what this mount has written and not committed yet.
@@ -83,18 +93,35 @@ impl Vfs {
 
     pub(crate) fn attr_reply(&self, ino: Ino, attr: Attr, age: Duration) -> AttrReply {
         let attr = self.with_pending(ino, attr);
-        AttrReply { ino: self.shown(ino), attr, ttl: self.inner.config.attr_timeout.saturating_sub(age) }
+        AttrReply {
+            ino: self.shown(ino),
+            attr,
+            ttl: self.inner.config.attr_timeout.saturating_sub(age),
+        }
     }
 
     pub(crate) fn entry_reply(&self, ino: Ino, attr: Attr) -> EntryReply {
         let config = &self.inner.config;
         let attr = self.with_pending(ino, attr);
-        let entry_ttl = if attr.is_dir() { config.dir_entry_timeout } else { config.entry_timeout };
-        EntryReply { ino: self.shown(ino), attr, attr_ttl: config.attr_timeout, entry_ttl }
+        let entry_ttl = if attr.is_dir() {
+            config.dir_entry_timeout
+        } else {
+            config.entry_timeout
+        };
+        EntryReply {
+            ino: self.shown(ino),
+            attr,
+            attr_ttl: config.attr_timeout,
+            entry_ttl,
+        }
     }
 
     pub(crate) fn writable(&self) -> Result<(), Errno> {
-        if self.inner.config.read_only { Err(Errno::EROFS) } else { Ok(()) }
+        if self.inner.config.read_only {
+            Err(Errno::EROFS)
+        } else {
+            Ok(())
+        }
     }
 
     /// Commits everything that was written. The first failure is returned; the rest is still tried.

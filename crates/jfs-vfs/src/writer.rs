@@ -109,13 +109,18 @@ impl FileWriter {
     /// Whether the ticker should flush.
     pub(crate) fn is_due(&self) -> bool {
         let state = self.state.lock();
-        state.slices.iter().any(|s| s.touched.elapsed() >= IDLE || s.began.elapsed() >= AGE)
+        state
+            .slices
+            .iter()
+            .any(|s| s.touched.elapsed() >= IDLE || s.began.elapsed() >= AGE)
     }
 
     /// Whether bytes in `from..to` are not committed yet.
     pub(crate) fn is_dirty_in(&self, from: u64, to: u64) -> bool {
         let state = self.state.lock();
-        let committing = state.committing.is_some_and(|(start, end, _)| start < to && from < end);
+        let committing = state
+            .committing
+            .is_some_and(|(start, end, _)| start < to && from < end);
         committing || state.slices.iter().any(|s| s.overlaps(from, to))
     }
 
@@ -140,7 +145,13 @@ impl FileWriter {
     }
 
     /// Buffers `data` at `off`. Returns what the caller has to do next.
-    pub(crate) fn write(&self, meta: &Meta, chunks: &ChunkStore, off: u64, data: &[u8]) -> Result<AfterWrite, Errno> {
+    pub(crate) fn write(
+        &self,
+        meta: &Meta,
+        chunks: &ChunkStore,
+        off: u64,
+        data: &[u8],
+    ) -> Result<AfterWrite, Errno> {
         let mut state = self.state.lock();
         if let Some(errno) = state.error {
             return Err(errno);
@@ -153,10 +164,13 @@ impl FileWriter {
             let pos = (at % CHUNK_SIZE) as u32;
             let n = rest.len().min((CHUNK_SIZE - u64::from(pos)) as usize);
             let slice = state.slice_for(chunks, index, pos, n);
-            slice.writer.write(pos - slice.pos, &rest[..n]).map_err(|e| {
-                tracing::error!("{e}");
-                Errno::EIO
-            })?;
+            slice
+                .writer
+                .write(pos - slice.pos, &rest[..n])
+                .map_err(|e| {
+                    tracing::error!("{e}");
+                    Errno::EIO
+                })?;
             slice.touched = Instant::now();
             slice.mtime = meta.now();
             let full = slice.writer.len() as usize / chunks.block_size() * chunks.block_size();
@@ -203,7 +217,12 @@ impl State {
     fn slice_for(&mut self, chunks: &ChunkStore, index: u32, pos: u32, n: usize) -> &mut Slice {
         let (from, to) = (u64::from(pos), u64::from(pos) + n as u64);
         let mut found = None;
-        let newest = self.slices.iter().enumerate().rev().filter(|(_, s)| s.index == index);
+        let newest = self
+            .slices
+            .iter()
+            .enumerate()
+            .rev()
+            .filter(|(_, s)| s.index == index);
         for (i, s) in newest.take(LOOK_BACK) {
             if !s.frozen && pos >= s.pos && s.writer.accepts(pos - s.pos, n) {
                 found = Some(i);
@@ -293,7 +312,12 @@ impl Vfs {
     }
 
     /// On success `slices` is empty; on failure it holds what was not committed.
-    async fn upload_and_commit(&self, ino: Ino, slices: &mut VecDeque<Slice>, sync: bool) -> Result<(), Errno> {
+    async fn upload_and_commit(
+        &self,
+        ino: Ino,
+        slices: &mut VecDeque<Slice>,
+        sync: bool,
+    ) -> Result<(), Errno> {
         let Inner { meta, .. } = &*self.inner;
         let mut uploads = Vec::with_capacity(slices.len());
         for slice in slices.iter_mut() {
@@ -313,14 +337,22 @@ impl Vfs {
             uploaded = uploaded.and(upload.wait().await);
         }
         uploaded.map_err(|e| data_error(ino, &e))?;
-        let done: Vec<(u64, u32)> =
-            slices.iter().filter_map(|s| Some((s.writer.id()?, s.writer.len()))).collect();
+        let done: Vec<(u64, u32)> = slices
+            .iter()
+            .filter_map(|s| Some((s.writer.id()?, s.writer.len())))
+            .collect();
         if sync {
             self.sync_committed(ino).await?;
-            self.sync_slices(&done).await.map_err(|e| data_error(ino, &e))?;
+            self.sync_slices(&done)
+                .await
+                .map_err(|e| data_error(ino, &e))?;
         }
         while !slices.is_empty() {
-            let batch: Vec<NewSlice> = slices.iter().take(SLICES_PER_COMMIT).map(Slice::record).collect();
+            let batch: Vec<NewSlice> = slices
+                .iter()
+                .take(SLICES_PER_COMMIT)
+                .map(Slice::record)
+                .collect();
             meta.write_slices(ino, &batch).await?;
             slices.drain(..batch.len());
         }
@@ -333,7 +365,9 @@ impl Vfs {
     /// Makes what was committed of a file durable.
     pub(crate) async fn sync_committed(&self, ino: Ino) -> Result<(), Errno> {
         let slices = self.inner.unsynced.take(ino);
-        let Err(e) = self.sync_slices(&slices).await else { return Ok(()) };
+        let Err(e) = self.sync_slices(&slices).await else {
+            return Ok(());
+        };
         if e.is_not_found() {
             // Another client has compacted or overwritten some of them since: look one by one.
             return self.sync_remaining(ino, slices).await;
@@ -359,7 +393,10 @@ impl Vfs {
     }
 
     async fn sync_slices(&self, slices: &[(u64, u32)]) -> Result<(), ChunkError> {
-        let keys: Vec<String> = slices.iter().flat_map(|(id, size)| self.inner.chunks.keys(*id, *size)).collect();
+        let keys: Vec<String> = slices
+            .iter()
+            .flat_map(|(id, size)| self.inner.chunks.keys(*id, *size))
+            .collect();
         self.inner.chunks.sync(&keys).await
     }
 
@@ -383,8 +420,18 @@ impl Slice {
     fn record(&self) -> NewSlice {
         let len = self.writer.len();
         let id = SliceId(self.writer.id().unwrap_or(0));
-        let record = SliceRecord { pos: self.pos, id, size: len, off: 0, len };
-        NewSlice { index: self.index, record, mtime: self.mtime }
+        let record = SliceRecord {
+            pos: self.pos,
+            id,
+            size: len,
+            off: 0,
+            len,
+        };
+        NewSlice {
+            index: self.index,
+            record,
+            mtime: self.mtime,
+        }
     }
 }
 

@@ -16,7 +16,9 @@ pub(crate) struct Writers {
 
 impl Writers {
     pub(crate) fn new() -> Writers {
-        Writers { shards: (0..SHARDS).map(|_| RwLock::default()).collect() }
+        Writers {
+            shards: (0..SHARDS).map(|_| RwLock::default()).collect(),
+        }
     }
 
     fn shard(&self, ino: Ino) -> &RwLock<HashMap<Ino, Arc<FileWriter>>> {
@@ -30,7 +32,10 @@ impl Writers {
     /// The writer of a file, made when there is none; counts one more handle.
     pub(crate) fn open(&self, ino: Ino) -> Arc<FileWriter> {
         let mut shard = self.shard(ino).write();
-        let writer = shard.entry(ino).or_insert_with(|| Arc::new(FileWriter::new(ino))).clone();
+        let writer = shard
+            .entry(ino)
+            .or_insert_with(|| Arc::new(FileWriter::new(ino)))
+            .clone();
         writer.add_handle();
         writer
     }
@@ -54,6 +59,9 @@ impl Writers {
     }
 
     pub(crate) fn all(&self) -> Vec<Arc<FileWriter>> {
-        self.shards.iter().flat_map(|s| s.read().values().cloned().collect::<Vec<_>>()).collect()
+        self.shards
+            .iter()
+            .flat_map(|s| s.read().values().cloned().collect::<Vec<_>>())
+            .collect()
     }
 }

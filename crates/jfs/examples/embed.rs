@@ -12,7 +12,9 @@ use std::path::Path;
 #[tokio::main(worker_threads = 2)]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let temporary = tempfile::tempdir()?;
-    let dir = std::env::args().nth(1).map_or(temporary.path().to_path_buf(), Into::into);
+    let dir = std::env::args()
+        .nth(1)
+        .map_or(temporary.path().to_path_buf(), Into::into);
     let url = format!("sqlite3://{}/volume.db", dir.display());
 
     format_volume(&url, &dir).await?;
@@ -38,23 +40,43 @@ async fn format_volume(url: &str, dir: &Path) -> Result<(), Error> {
         dir_stats: true,
         ..Format::default()
     };
-    admin::format(url, format, FormatOptions { force: false, check_storage: true }).await?;
+    admin::format(
+        url,
+        format,
+        FormatOptions {
+            force: false,
+            check_storage: true,
+        },
+    )
+    .await?;
     Ok(())
 }
 
 async fn write_greeting(url: &str) -> Result<(), Error> {
     let volume = jfs::open(url, OpenOptions::default()).await?;
     let (vfs, me) = (volume.vfs(), Caller::root());
-    let dir = vfs.mkdir(&me, Ino::ROOT, b"greetings", 0o755, 0o022).await?;
-    let (file, fh, _) = vfs.create(&me, dir.ino, b"hello", 0o644, 0o022, libc::O_WRONLY).await?;
-    vfs.write(fh, file.ino, 0, b"hello, world".as_slice().into()).await?;
+    let dir = vfs
+        .mkdir(&me, Ino::ROOT, b"greetings", 0o755, 0o022)
+        .await?;
+    let (file, fh, _) = vfs
+        .create(&me, dir.ino, b"hello", 0o644, 0o022, libc::O_WRONLY)
+        .await?;
+    vfs.write(fh, file.ino, 0, b"hello, world".as_slice().into())
+        .await?;
     vfs.fsync(fh, file.ino, false).await?;
     vfs.release(fh, file.ino).await;
     volume.close().await
 }
 
 async fn read_greeting(url: &str) -> Result<String, Error> {
-    let volume = jfs::open(url, OpenOptions { read_only: true, ..OpenOptions::default() }).await?;
+    let volume = jfs::open(
+        url,
+        OpenOptions {
+            read_only: true,
+            ..OpenOptions::default()
+        },
+    )
+    .await?;
     let (vfs, me) = (volume.vfs(), Caller::root());
     let dir = vfs.lookup(&me, Ino::ROOT, b"greetings").await?;
     let file = vfs.lookup(&me, dir.ino, b"hello").await?;

@@ -74,7 +74,11 @@ pub async fn format(url: &str, format: Format, options: FormatOptions) -> Result
     Ok(format)
 }
 
-async fn write_format(engine: &dyn Engine, mut format: Format, options: FormatOptions) -> Result<Format, Error> {
+async fn write_format(
+    engine: &dyn Engine,
+    mut format: Format,
+    options: FormatOptions,
+) -> Result<Format, Error> {
     let stored = engine.load_setting().await?;
     if let Some(json) = &stored {
         match Format::from_json(json) {
@@ -90,7 +94,10 @@ async fn write_format(engine: &dyn Engine, mut format: Format, options: FormatOp
     }
     if options.check_storage {
         let store = open_store(&format, &Default::default())?;
-        store.test().await.map_err(|e| Error::Storage(e.to_string()))?;
+        store
+            .test()
+            .await
+            .map_err(|e| Error::Storage(e.to_string()))?;
         if stored.is_none() {
             claim_storage(&store, &format, options.force).await?;
         }
@@ -106,7 +113,9 @@ async fn write_format(engine: &dyn Engine, mut format: Format, options: FormatOp
         None => {
             let (root, trash) = (new_root(), new_trash());
             let trash = (format.trash_days > 0).then_some(&trash);
-            engine.create_volume(json.as_bytes(), &root, trash, options.force).await?;
+            engine
+                .create_volume(json.as_bytes(), &root, trash, options.force)
+                .await?;
         }
     }
     Ok(format)
@@ -116,42 +125,79 @@ async fn write_format(engine: &dyn Engine, mut format: Format, options: FormatOp
 async fn make_trash(engine: &dyn Engine) -> Result<(), Error> {
     let mut attempt = engine.begin().await?;
     let answers = attempt.read(&[own(Key::Attr(Ino::TRASH))]).await?;
-    let missing = answers.into_iter().next().map(|a| a.into_attr()).transpose()?.flatten().is_none();
+    let missing = answers
+        .into_iter()
+        .next()
+        .map(|a| a.into_attr())
+        .transpose()?
+        .flatten()
+        .is_none();
     if missing {
-        let write = Write::NewNode { ino: Ino::TRASH, attr: new_trash() };
+        let write = Write::NewNode {
+            ino: Ino::TRASH,
+            attr: new_trash(),
+        };
         attempt.commit(&[write], SystemClock.now()).await?;
     }
     Ok(())
 }
 
 /// Makes sure the place in the bucket is free and marks it.
-async fn claim_storage(store: &jfs_object::ObjectStore, format: &Format, force: bool) -> Result<(), Error> {
+async fn claim_storage(
+    store: &jfs_object::ObjectStore,
+    format: &Format,
+    force: bool,
+) -> Result<(), Error> {
     let storage = |e: jfs_object::ObjectError| Error::Storage(e.to_string());
     let objects = store.list("", "", 100).await.map_err(storage)?;
-    let foreign = objects.iter().find(|o| o.size > 0 && !o.key.starts_with("testing/"));
+    let foreign = objects
+        .iter()
+        .find(|o| o.size > 0 && !o.key.starts_with("testing/"));
     if let Some(object) = foreign
         && !force
     {
         return Err(Error::Storage(format!(
             "Storage {} is not empty (it holds {}); please clean it up or pick another volume name",
-            format!("{}://{}{}/", format.storage, format.bucket, format.name), object.key
+            format!("{}://{}{}/", format.storage, format.bucket, format.name),
+            object.key
         )));
     }
-    store.put("juicefs_uuid", Bytes::from(format.uuid.clone())).await.map_err(storage)
+    store
+        .put("juicefs_uuid", Bytes::from(format.uuid.clone()))
+        .await
+        .map_err(storage)
 }
 
 fn check_immutable(old: &Format, new: &Format) -> Result<(), Error> {
     let fixed = [
         ("name", old.name.clone(), new.name.clone()),
-        ("block size", old.block_size.to_string(), new.block_size.to_string()),
-        ("compression", old.compression.clone(), new.compression.clone()),
+        (
+            "block size",
+            old.block_size.to_string(),
+            new.block_size.to_string(),
+        ),
+        (
+            "compression",
+            old.compression.clone(),
+            new.compression.clone(),
+        ),
         ("shards", old.shards.to_string(), new.shards.to_string()),
-        ("hash prefix", old.hash_prefix.to_string(), new.hash_prefix.to_string()),
-        ("meta version", old.meta_version.to_string(), new.meta_version.to_string()),
+        (
+            "hash prefix",
+            old.hash_prefix.to_string(),
+            new.hash_prefix.to_string(),
+        ),
+        (
+            "meta version",
+            old.meta_version.to_string(),
+            new.meta_version.to_string(),
+        ),
     ];
     for (what, old, new) in fixed {
         if old != new {
-            return Err(Error::Setting(format!("cannot update volume {what} from {old} to {new}")));
+            return Err(Error::Setting(format!(
+                "cannot update volume {what} from {old} to {new}"
+            )));
         }
     }
     Ok(())
@@ -185,15 +231,39 @@ pub async fn status(url: &str) -> Result<Status, Error> {
         .list_sessions()
         .await?
         .into_iter()
-        .map(|s| Session { sid: s.sid, expire: s.expire, info: serde_json::from_slice(&s.info).unwrap_or_default() })
+        .map(|s| Session {
+            sid: s.sid,
+            expire: s.expire,
+            info: serde_json::from_slice(&s.info).unwrap_or_default(),
+        })
         .collect();
     sessions.sort_by_key(|s| s.sid);
     let used = engine.fetch(&[Key::Counter(Counter::UsedSpace)]).await?;
-    let used_space = used.into_iter().next().map(|a| a.into_number()).transpose()?.unwrap_or(0).max(0) as u64;
-    let config = MetaConfig { read_only: true, ..MetaConfig::default() };
+    let used_space = used
+        .into_iter()
+        .next()
+        .map(|a| a.into_number())
+        .transpose()?
+        .unwrap_or(0)
+        .max(0) as u64;
+    let config = MetaConfig {
+        read_only: true,
+        ..MetaConfig::default()
+    };
     let clock = Arc::new(SystemClock);
-    let (meta, _work) = Meta::new(engine.clone(), format.clone(), config, clock, Arc::new(SystemRand));
+    let (meta, _work) = Meta::new(
+        engine.clone(),
+        format.clone(),
+        config,
+        clock,
+        Arc::new(SystemRand),
+    );
     let stat = meta.statfs().await?;
     engine.shutdown().await?;
-    Ok(Status { format, sessions, stat, used_space })
+    Ok(Status {
+        format,
+        sessions,
+        stat,
+        used_space,
+    })
 }

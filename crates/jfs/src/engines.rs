@@ -15,9 +15,11 @@ pub async fn connect(url: &str) -> Result<Arc<dyn Engine>, Error> {
         #[cfg(feature = "redis")]
         "redis" | "rediss" | "unix" => Ok(Arc::new(jfs_meta_redis::RedisEngine::open(url).await?)),
         "memkv" | "memory" => Ok(Arc::new(MemoryEngine::new())),
-        "postgres" | "mysql" | "tikv" | "etcd" | "badger" | "fdb" => {
-            Err(Error::Url(format!("metadata engine {scheme} is not supported yet")))
-        }
-        _ => Err(Error::Url(format!("Invalid meta driver: {scheme}; use sqlite3:// or redis://"))),
+        "postgres" | "mysql" | "tikv" | "etcd" | "badger" | "fdb" => Err(Error::Url(format!(
+            "metadata engine {scheme} is not supported yet"
+        ))),
+        _ => Err(Error::Url(format!(
+            "Invalid meta driver: {scheme}; use sqlite3:// or redis://"
+        ))),
     }
 }

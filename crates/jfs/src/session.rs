@@ -5,7 +5,9 @@ use jfs_types::version::session_version;
 
 /// Describes this process. `mountpoint` as the session record shows it.
 pub(crate) fn describe(mountpoint: &str) -> SessionInfo {
-    let host_name = hostname::get().map(|h| h.to_string_lossy().into_owned()).unwrap_or_default();
+    let host_name = hostname::get()
+        .map(|h| h.to_string_lossy().into_owned())
+        .unwrap_or_default();
     SessionInfo {
         version: session_version(),
         host_name,
@@ -20,7 +22,8 @@ pub(crate) fn describe(mountpoint: &str) -> SessionInfo {
 fn now_rfc3339() -> String {
     use time::format_description::well_known::Rfc3339;
     let now = time::OffsetDateTime::now_local().unwrap_or_else(|_| time::OffsetDateTime::now_utc());
-    now.format(&Rfc3339).unwrap_or_else(|_| "1970-01-01T00:00:00Z".to_string())
+    now.format(&Rfc3339)
+        .unwrap_or_else(|_| "1970-01-01T00:00:00Z".to_string())
 }
 
 /// Addresses of this host's interfaces, without loopback.

@@ -14,7 +14,10 @@ pub(crate) fn open_store(format: &Format, options: &StoreOptions) -> Result<Obje
 
 /// The chunk store of a volume with its cache.
 pub(crate) fn open_chunks(format: &Format, options: &OpenOptions) -> Result<ChunkStore, Error> {
-    let store_options = StoreOptions { io_retries: options.io_retries, ..StoreOptions::default() };
+    let store_options = StoreOptions {
+        io_retries: options.io_retries,
+        ..StoreOptions::default()
+    };
     let objects = open_store(format, &store_options)?;
     let cache = BlockCache::open(CacheConfig {
         dirs: options.cache_dir.clone(),

@@ -24,19 +24,32 @@ pub(crate) fn check_readable(format: &Format) -> Result<(), Error> {
 /// Why the volume can only be mounted read-only: features that a writer must maintain and this one
 /// does not yet. `None` when it can be written.
 pub(crate) fn read_only_reason(format: &Format, usage: UnsupportedUse) -> Option<String> {
-    let tiers = format.tiers.as_ref().is_some_and(|t| t.keys().any(|k| k != "0"));
+    let tiers = format
+        .tiers
+        .as_ref()
+        .is_some_and(|t| t.keys().any(|k| k != "0"));
     let reasons = [
         (format.enable_acl, "POSIX ACLs"),
         (usage.dir_quota, "directory quotas"),
         (format.user_group_quota, "user and group quotas"),
         (format.change_log, "the change log"),
         (tiers, "storage tiers"),
-        (!format.ranger_rest_url.is_empty() || !format.ranger_service.is_empty(), "Apache Ranger"),
+        (
+            !format.ranger_rest_url.is_empty() || !format.ranger_service.is_empty(),
+            "Apache Ranger",
+        ),
         (!format.kerb_conf.is_empty(), "Kerberos"),
     ];
-    let used: Vec<&str> = reasons.iter().filter(|(on, _)| *on).map(|(_, what)| *what).collect();
+    let used: Vec<&str> = reasons
+        .iter()
+        .filter(|(on, _)| *on)
+        .map(|(_, what)| *what)
+        .collect();
     (!used.is_empty()).then(|| {
-        format!("the volume uses {}, which this version cannot maintain yet: opened read-only", used.join(", "))
+        format!(
+            "the volume uses {}, which this version cannot maintain yet: opened read-only",
+            used.join(", ")
+        )
     })
 }
 
@@ -46,13 +59,18 @@ mod tests {
 
     #[test]
     fn reasons_are_named() {
-        let mut format = Format { meta_version: 1, ..Format::default() };
+        let mut format = Format {
+            meta_version: 1,
+            ..Format::default()
+        };
         assert_eq!(read_only_reason(&format, UnsupportedUse::default()), None);
         format.enable_acl = true;
         let reason = read_only_reason(&format, UnsupportedUse { dir_quota: true });
         assert_eq!(
             reason.as_deref(),
-            Some("the volume uses POSIX ACLs, directory quotas, which this version cannot maintain yet: opened read-only")
+            Some(
+                "the volume uses POSIX ACLs, directory quotas, which this version cannot maintain yet: opened read-only"
+            )
         );
         assert!(check_readable(&format).is_ok());
         format.encrypt_key = "k".into();

@@ -36,7 +36,8 @@ pub async fn open_engine(engine: Arc<dyn Engine>, options: OpenOptions) -> Resul
     if !read_only {
         engine.prepare_writes().await?;
     }
-    let (clock, rand): (Arc<dyn Clock>, Arc<dyn Rand>) = (Arc::new(SystemClock), Arc::new(SystemRand));
+    let (clock, rand): (Arc<dyn Clock>, Arc<dyn Rand>) =
+        (Arc::new(SystemClock), Arc::new(SystemRand));
     let config = MetaConfig {
         read_only,
         skip_dir_mtime: options.skip_dir_mtime,
@@ -51,7 +52,10 @@ pub async fn open_engine(engine: Arc<dyn Engine>, options: OpenOptions) -> Resul
     if !read_only {
         meta.new_session(&info).await?;
     }
-    let maint_config = MaintConfig { no_cleanup: options.no_bgjob, max_deletes: options.max_deletes };
+    let maint_config = MaintConfig {
+        no_cleanup: options.no_bgjob,
+        max_deletes: options.max_deletes,
+    };
     let maint = Maint::start(meta.clone(), chunks.clone(), work, info, maint_config);
     let vfs_config = VfsConfig {
         attr_timeout: options.attr_cache,
@@ -63,21 +67,39 @@ pub async fn open_engine(engine: Arc<dyn Engine>, options: OpenOptions) -> Resul
         root,
         ..VfsConfig::default()
     };
-    let vfs = Vfs::new(meta.clone(), chunks, vfs_config, tokio::runtime::Handle::current());
-    Ok(Volume { meta, vfs, maint, read_only })
+    let vfs = Vfs::new(
+        meta.clone(),
+        chunks,
+        vfs_config,
+        tokio::runtime::Handle::current(),
+    );
+    Ok(Volume {
+        meta,
+        vfs,
+        maint,
+        read_only,
+    })
 }
 
 /// Walks to `subdir` and makes what is missing of it, as the reference client does.
 async fn find_root(meta: &Meta, subdir: Option<&str>, read_only: bool) -> Result<Ino, Error> {
     let me = Caller::root();
     let mut at = Ino::ROOT;
-    for name in subdir.unwrap_or("").split('/').filter(|n| !n.is_empty() && *n != ".") {
+    for name in subdir
+        .unwrap_or("")
+        .split('/')
+        .filter(|n| !n.is_empty() && *n != ".")
+    {
         let (ino, attr) = match meta.lookup(&me, at, name.as_bytes()).await {
-            Err(Errno::ENOENT) if !read_only => meta.mkdir(&me, at, name.as_bytes(), 0o777, 0).await?,
+            Err(Errno::ENOENT) if !read_only => {
+                meta.mkdir(&me, at, name.as_bytes(), 0o777, 0).await?
+            }
             other => other?,
         };
         if !attr.is_dir() {
-            return Err(Error::Setting(format!("--subdir: {name} is not a directory")));
+            return Err(Error::Setting(format!(
+                "--subdir: {name} is not a directory"
+            )));
         }
         at = ino;
     }

@@ -27,7 +27,10 @@ fn equals_its_manifest(name: &str) {
 #[test]
 fn redis() {
     let fixture = Fixture::unpack("redis").unwrap();
-    let options = RedisOptions { load_rdb: Some(fixture.rdb()), ..RedisOptions::default() };
+    let options = RedisOptions {
+        load_rdb: Some(fixture.rdb()),
+        ..RedisOptions::default()
+    };
     let server = RedisServer::start_with(options).unwrap();
     shows(&ours(), &fixture, &server.url(1));
 }
@@ -41,7 +44,9 @@ fn the_reference_shows_it_too() {
 
 fn shows(client: &Client, fixture: &Fixture, url: &str) {
     let bucket = fixture.bucket();
-    let mount = client.mount(MountArgs::new(url).flags(["--read-only", "--bucket", &bucket])).unwrap();
+    let mount = client
+        .mount(MountArgs::new(url).flags(["--read-only", "--bucket", &bucket]))
+        .unwrap();
     let tree = walk(mount.path()).unwrap();
     let lines = diff(&fixture.manifest().entries, &tree, Field::ALL);
     assert!(lines.is_empty(), "{}\n{}", lines.join("\n"), mount.log());
@@ -52,8 +57,15 @@ fn shows(client: &Client, fixture: &Fixture, url: &str) {
 
 /// Used bytes as statvfs(2) says.
 fn nix_statvfs(path: &std::path::Path) -> u64 {
-    let output = std::process::Command::new("stat").args(["-f", "-c", "%b %f %S"]).arg(path).output().unwrap();
+    let output = std::process::Command::new("stat")
+        .args(["-f", "-c", "%b %f %S"])
+        .arg(path)
+        .output()
+        .unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
-    let numbers: Vec<u64> = text.split_whitespace().map(|n| n.parse().unwrap()).collect();
+    let numbers: Vec<u64> = text
+        .split_whitespace()
+        .map(|n| n.parse().unwrap())
+        .collect();
     (numbers[0] - numbers[1]) * numbers[2]
 }

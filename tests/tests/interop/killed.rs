@@ -39,7 +39,11 @@ fn killed_while_writing(meta: Meta) {
                 let path = top.join(format!("round-{round}-writer-{writer}"));
                 scope.spawn(move || write_until_killed(&path, writer, acknowledged));
             }
-            let enough = || acknowledged.iter().all(|n| n.load(Ordering::SeqCst) >= ACKNOWLEDGED_MIN);
+            let enough = || {
+                acknowledged
+                    .iter()
+                    .all(|n| n.load(Ordering::SeqCst) >= ACKNOWLEDGED_MIN)
+            };
             let written = wait_until("enough acknowledged writes", WRITE_TIME * 14, || {
                 Ok((Instant::now() >= deadline && enough()).then_some(()))
             });
@@ -50,7 +54,11 @@ fn killed_while_writing(meta: Meta) {
         println!("{meta:?}, round {round}: acknowledged writes {counts:?}");
         let mount = place.mount(&ours(), &[]);
         for (writer, count) in counts.into_iter().enumerate() {
-            check(&mount.at(format!("round-{round}-writer-{writer}")), writer, count);
+            check(
+                &mount.at(format!("round-{round}-writer-{writer}")),
+                writer,
+                count,
+            );
         }
         mount.unmount().unwrap();
     }
@@ -60,7 +68,9 @@ fn killed_while_writing(meta: Meta) {
 /// Writes and syncs until the mount is gone. Even writers append; odd ones write each piece twice, the
 /// second time over the first.
 fn write_until_killed(path: &Path, writer: usize, acknowledged: &AtomicU64) {
-    let Ok(file) = OpenOptions::new().write(true).create_new(true).open(path) else { return };
+    let Ok(file) = OpenOptions::new().write(true).create_new(true).open(path) else {
+        return;
+    };
     let size = SIZES[writer];
     let mut piece = vec![0; size as usize];
     for n in 0.. {
@@ -82,7 +92,11 @@ fn write_until_killed(path: &Path, writer: usize, acknowledged: &AtomicU64) {
 fn check(path: &Path, writer: usize, count: u64) {
     let got = std::fs::read(path).unwrap();
     let length = (count * SIZES[writer]) as usize;
-    assert!(got.len() >= length, "{path:?}: {} bytes, {length} acknowledged", got.len());
+    assert!(
+        got.len() >= length,
+        "{path:?}: {} bytes, {length} acknowledged",
+        got.len()
+    );
     let mut expected = vec![0; length];
     fill(writer as u64, 0, &mut expected);
     let wrong = got.iter().zip(&expected).position(|(a, b)| a != b);

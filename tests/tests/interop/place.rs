@@ -1,6 +1,8 @@
 //! Where a volume of these tests lies: a database of one kind and a bucket beside it.
 
-use jfs_testkit::{Client, Jfs, Mount, MountArgs, RedisOptions, RedisServer, Reference, scratch_dir};
+use jfs_testkit::{
+    Client, Jfs, Mount, MountArgs, RedisOptions, RedisServer, Reference, scratch_dir,
+};
 use std::path::PathBuf;
 use std::process::Command;
 use tempfile::TempDir;
@@ -24,7 +26,10 @@ impl Place {
             Meta::Sqlite => None,
             Meta::Redis => Some(RedisServer::start_with(RedisOptions::default()).unwrap()),
         };
-        Place { dir: scratch_dir().unwrap(), redis }
+        Place {
+            dir: scratch_dir().unwrap(),
+            redis,
+        }
     }
 
     pub(crate) fn url(&self) -> String {
@@ -39,11 +44,13 @@ impl Place {
     }
 
     pub(crate) fn format(&self, by: &Client, flags: &[&str]) {
-        by.format(&self.url(), "vol", &self.bucket(), flags).unwrap();
+        by.format(&self.url(), "vol", &self.bucket(), flags)
+            .unwrap();
     }
 
     pub(crate) fn mount(&self, by: &Client, flags: &[&str]) -> Mount {
-        by.mount(MountArgs::new(self.url()).flags(flags.iter().copied())).unwrap()
+        by.mount(MountArgs::new(self.url()).flags(flags.iter().copied()))
+            .unwrap()
     }
 
     /// Used space and inodes as the counters say.
@@ -85,7 +92,11 @@ impl Place {
         let arguments = [&["fsck", &url], flags].concat();
         let text = reference().run(&arguments).unwrap().ok().unwrap().text();
         // Said at every start, about nothing that is stored in the volume.
-        let usual = ["Set storage tier: not supported", "AOF is not enabled", "latency to database is too high"];
+        let usual = [
+            "Set storage tier: not supported",
+            "AOF is not enabled",
+            "latency to database is too high",
+        ];
         let bad = ["<WARNING>", "<ERROR>", "<FATAL>"];
         let odd: Vec<&str> = text
             .lines()
@@ -100,7 +111,14 @@ impl Place {
     pub(crate) fn spoil(&self) {
         let db = self.dir.path().join("meta.db");
         let change = "UPDATE jfs_dir_stats SET used_space = used_space + 4096 WHERE inode = 2";
-        assert!(Command::new("sqlite3").arg(db).arg(change).status().unwrap().success());
+        assert!(
+            Command::new("sqlite3")
+                .arg(db)
+                .arg(change)
+                .status()
+                .unwrap()
+                .success()
+        );
     }
 }
 

@@ -6,31 +6,91 @@ use jfs_tests::compare::{Facts, differences};
 use jfs_tests::steps::{on_plain_directory, perform, steps};
 
 /// Nothing the kernel remembers, no background job that would do work behind our back.
-const FRESH: [&str; 6] = ["--attr-cache", "0", "--entry-cache", "0", "--dir-entry-cache", "0"];
+const FRESH: [&str; 6] = [
+    "--attr-cache",
+    "0",
+    "--entry-cache",
+    "0",
+    "--dir-entry-cache",
+    "0",
+];
 
 #[test]
 fn ours_on_sqlite_read_by_the_reference() {
-    there_and_back(Meta::Sqlite, &ours(), &["--block-size", "1M", "--trash-days", "0"], 1 << 20);
+    there_and_back(
+        Meta::Sqlite,
+        &ours(),
+        &["--block-size", "1M", "--trash-days", "0"],
+        1 << 20,
+    );
 }
 
 #[test]
 fn ours_on_sqlite_compressed_small_blocks_with_trash() {
-    there_and_back(Meta::Sqlite, &ours(), &["--block-size", "64K", "--compress", "zstd", "--trash-days", "1"], 1 << 16);
+    there_and_back(
+        Meta::Sqlite,
+        &ours(),
+        &[
+            "--block-size",
+            "64K",
+            "--compress",
+            "zstd",
+            "--trash-days",
+            "1",
+        ],
+        1 << 16,
+    );
 }
 
 #[test]
 fn ours_on_redis_read_by_the_reference() {
-    there_and_back(Meta::Redis, &ours(), &["--block-size", "1M", "--compress", "lz4", "--trash-days", "0"], 1 << 20);
+    there_and_back(
+        Meta::Redis,
+        &ours(),
+        &[
+            "--block-size",
+            "1M",
+            "--compress",
+            "lz4",
+            "--trash-days",
+            "0",
+        ],
+        1 << 20,
+    );
 }
 
 #[test]
 fn the_references_on_sqlite_read_by_us() {
-    there_and_back(Meta::Sqlite, &reference(), &["--block-size", "64K", "--compress", "lz4", "--trash-days", "0"], 1 << 16);
+    there_and_back(
+        Meta::Sqlite,
+        &reference(),
+        &[
+            "--block-size",
+            "64K",
+            "--compress",
+            "lz4",
+            "--trash-days",
+            "0",
+        ],
+        1 << 16,
+    );
 }
 
 #[test]
 fn the_references_on_redis_read_by_us() {
-    there_and_back(Meta::Redis, &reference(), &["--block-size", "1M", "--compress", "zstd", "--trash-days", "1"], 1 << 20);
+    there_and_back(
+        Meta::Redis,
+        &reference(),
+        &[
+            "--block-size",
+            "1M",
+            "--compress",
+            "zstd",
+            "--trash-days",
+            "1",
+        ],
+        1 << 20,
+    );
 }
 
 /// `writer` formats, does the steps in two mounts (the second one finds what the first one left); then
@@ -51,9 +111,18 @@ fn there_and_back(meta: Meta, writer: &Client, format: &[&str], block: u64) {
     let read_only = [&FRESH[..], &["--read-only"]].concat();
     let we = place.mount(&ours(), &read_only);
     let they = place.mount(&reference(), &read_only);
-    assert_eq!(differences(we.path(), they.path(), Facts::MOUNTS), Vec::<String>::new());
-    let facts = Facts { links: !format.contains(&"1"), ..Facts::PORTABLE };
-    assert_eq!(differences(&we.at("t"), &plain.join("t"), facts), Vec::<String>::new());
+    assert_eq!(
+        differences(we.path(), they.path(), Facts::MOUNTS),
+        Vec::<String>::new()
+    );
+    let facts = Facts {
+        links: !format.contains(&"1"),
+        ..Facts::PORTABLE
+    };
+    assert_eq!(
+        differences(&we.at("t"), &plain.join("t"), facts),
+        Vec::<String>::new()
+    );
     we.unmount().unwrap();
     they.unmount().unwrap();
 }

@@ -21,7 +21,11 @@ async fn clients(v: &Volume, n: u64, seed: u64) -> Vec<Client> {
     let shared = v.db.connect().await;
     let mut clients = Vec::new();
     for k in 0..n {
-        let engine = if seed % 2 == 1 { shared.clone() } else { v.db.connect().await };
+        let engine = if seed % 2 == 1 {
+            shared.clone()
+        } else {
+            v.db.connect().await
+        };
         let engine = Faulty::yielding(engine, seed * 1000 + k);
         clients.push(v.racing_client(Arc::new(engine)).await);
     }
@@ -57,7 +61,12 @@ async fn random_clients(kind: Kind, trash_days: i64) {
         }
         let census = v.census().await;
         let problems = census.problems(true);
-        assert!(problems.is_empty(), "seed {seed}: {}\n{}", problems.join("\n"), census.text());
+        assert!(
+            problems.is_empty(),
+            "seed {seed}: {}\n{}",
+            problems.join("\n"),
+            census.text()
+        );
         assert!(done > 60, "seed {seed}: only {done} operations succeeded");
     }
 }
@@ -71,7 +80,11 @@ async fn wander(c: Arc<Meta>, mut rng: Rng, steps: usize) -> usize {
     for _ in 0..steps {
         let dir = some_dir(&c, &mut rng).await;
         let name = rng.pick(&NAMES).as_bytes();
-        let child = c.lookup(&me, dir, name).await.map(|(ino, _)| ino).unwrap_or(Ino(999_999));
+        let child = c
+            .lookup(&me, dir, name)
+            .await
+            .map(|(ino, _)| ino)
+            .unwrap_or(Ino(999_999));
         let result = match rng.below(12) {
             0 | 1 => match c.create(&me, dir, name, 0o644, 0).await {
                 Ok((ino, _)) => {
@@ -81,7 +94,15 @@ async fn wander(c: Arc<Meta>, mut rng: Rng, steps: usize) -> usize {
                 Err(e) => Err(e),
             },
             2 | 3 => c.mkdir(&me, dir, name, 0o755, 0).await.map(|_| ()),
-            4 => c.link(&me, child, some_dir(&c, &mut rng).await, rng.pick(&NAMES).as_bytes()).await.map(|_| ()),
+            4 => c
+                .link(
+                    &me,
+                    child,
+                    some_dir(&c, &mut rng).await,
+                    rng.pick(&NAMES).as_bytes(),
+                )
+                .await
+                .map(|_| ()),
             5 => c.unlink(&me, dir, name).await,
             6 => c.rmdir(&me, dir, name).await,
             7 | 8 => {
@@ -90,7 +111,11 @@ async fn wander(c: Arc<Meta>, mut rng: Rng, steps: usize) -> usize {
             }
             9 => {
                 let id = c.new_slice_id().await.unwrap();
-                let record = jfs_tests::volume::slice(id, rng.below(10_000) as u32, 1 + rng.below(10_000) as u32);
+                let record = jfs_tests::volume::slice(
+                    id,
+                    rng.below(10_000) as u32,
+                    1 + rng.below(10_000) as u32,
+                );
                 c.write_chunk(child, 0, record, c.now()).await.map(|_| ())
             }
             10 => c.truncate(&me, child, rng.below(100_000)).await.map(|_| ()),
@@ -104,7 +129,11 @@ async fn wander(c: Arc<Meta>, mut rng: Rng, steps: usize) -> usize {
         };
         match result {
             Ok(()) => done += 1,
-            Err(e) => assert_ne!(e, Errno::EIO, "conflicts are for the engine and us to settle"),
+            Err(e) => assert_ne!(
+                e,
+                Errno::EIO,
+                "conflicts are for the engine and us to settle"
+            ),
         }
     }
     for ino in open {
@@ -165,7 +194,13 @@ fn random_op(rng: &mut Rng, client: u64, step: u64) -> Op {
         7 | 8 => Op::Rename(dir, name, to, name2, rng.below(2) as u32),
         9 => {
             let id = 100_000 + client * 100 + step;
-            Op::Write { ino, index: 0, id, pos: rng.below(9000) as u32, len: 5000 }
+            Op::Write {
+                ino,
+                index: 0,
+                id,
+                pos: rng.below(9000) as u32,
+                len: 5000,
+            }
         }
         10 => Op::Truncate(ino, rng.below(20_000)),
         11 => Op::Lookup(dir, name),
@@ -180,8 +215,13 @@ async fn short_histories_have_an_order(kind: Kind) {
     for seed in 0..histories {
         let mut rng = Rng::new(seed);
         let count = 3 + seed % 2;
-        let plans: Vec<Vec<Op>> =
-            (0..2).map(|client| (0..count).map(|step| random_op(&mut rng, client, step)).collect()).collect();
+        let plans: Vec<Vec<Op>> = (0..2)
+            .map(|client| {
+                (0..count)
+                    .map(|step| random_op(&mut rng, client, step))
+                    .collect()
+            })
+            .collect();
         let v = prepared(kind).await;
         let clients = clients(&v, 2, seed).await;
         let tasks: Vec<_> = clients
@@ -246,16 +286,33 @@ async fn crossing_renames_make_no_circle(kind: Kind) {
         let clients = clients(&v, 2, seed).await;
         // From different directories and deeper than one level, so that nothing but the climb makes
         // the two meet.
-        let (p, q) = (clients[0].dir(Ino::ROOT, b"p").await, clients[0].dir(Ino::ROOT, b"q").await);
+        let (p, q) = (
+            clients[0].dir(Ino::ROOT, b"p").await,
+            clients[0].dir(Ino::ROOT, b"q").await,
+        );
         let (x, y) = (clients[0].dir(p, b"x").await, clients[0].dir(q, b"y").await);
-        let (x2, y2) = (clients[0].dir(x, b"deep").await, clients[0].dir(y, b"deep").await);
+        let (x2, y2) = (
+            clients[0].dir(x, b"deep").await,
+            clients[0].dir(y, b"deep").await,
+        );
         let (a, b) = (clients[0].meta.clone(), clients[1].meta.clone());
-        let first = tokio::spawn(async move { a.rename(&root(), (p, b"x"), (y2, b"in"), 0).await.map(|_| ()) });
-        let second = tokio::spawn(async move { b.rename(&root(), (q, b"y"), (x2, b"in"), 0).await.map(|_| ()) });
+        let first = tokio::spawn(async move {
+            a.rename(&root(), (p, b"x"), (y2, b"in"), 0)
+                .await
+                .map(|_| ())
+        });
+        let second = tokio::spawn(async move {
+            b.rename(&root(), (q, b"y"), (x2, b"in"), 0)
+                .await
+                .map(|_| ())
+        });
         let (first, second) = (first.await.unwrap(), second.await.unwrap());
         let census = v.census().await;
         let problems = census.problems(true);
-        assert!(problems.is_empty(), "seed {seed}, {first:?} {second:?}: {problems:#?}");
+        assert!(
+            problems.is_empty(),
+            "seed {seed}, {first:?} {second:?}: {problems:#?}"
+        );
         match (first, second) {
             (Ok(()), Err(Errno::EINVAL)) | (Err(Errno::EINVAL), Ok(())) => {}
             other => panic!("seed {seed}: {other:?}"),
@@ -281,23 +338,35 @@ async fn nothing_is_created_in_a_removed_directory(kind: Kind) {
             let (a, b) = (clients[0].meta.clone(), clients[1].meta.clone());
             let create = tokio::spawn(async move {
                 match seed % 4 {
-                    0 => a.create(&root(), d, b"new", 0o644, 0).await.map(|(ino, _)| assert_eq!(a.close(ino), None)),
+                    0 => a
+                        .create(&root(), d, b"new", 0o644, 0)
+                        .await
+                        .map(|(ino, _)| assert_eq!(a.close(ino), None)),
                     1 => a.mkdir(&root(), d, b"new", 0o755, 0).await.map(|_| ()),
                     2 => a.link(&root(), f, d, b"new").await.map(|_| ()),
-                    _ => a.rename(&root(), (Ino::ROOT, b"e"), (d, b"new"), 0).await.map(|_| ()),
+                    _ => a
+                        .rename(&root(), (Ino::ROOT, b"e"), (d, b"new"), 0)
+                        .await
+                        .map(|_| ()),
                 }
             });
             let remove = tokio::spawn(async move {
                 match seed / 4 % 2 {
                     // A rename over it removes it as well.
-                    0 => b.rename(&root(), (Ino::ROOT, b"over"), (Ino::ROOT, b"d"), 0).await.map(|_| ()),
+                    0 => b
+                        .rename(&root(), (Ino::ROOT, b"over"), (Ino::ROOT, b"d"), 0)
+                        .await
+                        .map(|_| ()),
                     _ => b.rmdir(&root(), Ino::ROOT, b"d").await,
                 }
             });
             let (create, remove) = (create.await.unwrap(), remove.await.unwrap());
             let census = v.census().await;
             let problems = census.problems(true);
-            assert!(problems.is_empty(), "seed {seed}: {create:?}, {remove:?}: {problems:#?}");
+            assert!(
+                problems.is_empty(),
+                "seed {seed}: {create:?}, {remove:?}: {problems:#?}"
+            );
             match (&create, &remove) {
                 (Ok(()), Err(Errno::ENOTEMPTY)) => {}
                 (Err(Errno::ENOENT), Ok(())) => removed += 1,
@@ -332,9 +401,15 @@ async fn one_name_one_winner(kind: Kind) {
         };
         const TO: [&str; 4] = ["to0", "to1", "to2", "to3"];
         assert_eq!(each(|_| Op::Create(Ino::ROOT, "f")).await, 1);
-        assert_eq!(each(|k| Op::Rename(Ino::ROOT, "f", Ino::ROOT, TO[k], 0)).await, 1);
+        assert_eq!(
+            each(|k| Op::Rename(Ino::ROOT, "f", Ino::ROOT, TO[k], 0)).await,
+            1
+        );
         let name = clients[0].names(Ino::ROOT).await.remove(0);
-        clients[0].rename(&root(), (Ino::ROOT, &name), (Ino::ROOT, b"f"), 0).await.unwrap();
+        clients[0]
+            .rename(&root(), (Ino::ROOT, &name), (Ino::ROOT, b"f"), 0)
+            .await
+            .unwrap();
         assert_eq!(each(|_| Op::Unlink(Ino::ROOT, "f")).await, 1);
         assert_eq!(each(|_| Op::Mkdir(Ino::ROOT, "f")).await, 1);
         assert_eq!(each(|_| Op::Rmdir(Ino::ROOT, "f")).await, 1);

@@ -17,7 +17,13 @@ const C: u64 = CHUNK_SIZE;
 /// The stored bytes of a chunk list.
 async fn stored(v: &Volume, ino: Ino, index: u32) -> Option<Vec<u8>> {
     let answers = v.engine.fetch(&[Key::Chunk(ino, index)]).await.unwrap();
-    answers.into_iter().next().unwrap().into_bytes().unwrap().map(|b| b.to_vec())
+    answers
+        .into_iter()
+        .next()
+        .unwrap()
+        .into_bytes()
+        .unwrap()
+        .map(|b| b.to_vec())
 }
 
 async fn appended_slices(kind: Kind) {
@@ -25,14 +31,26 @@ async fn appended_slices(kind: Kind) {
     let c = v.client().await;
     let f = c.touch(Ino::ROOT, b"f").await.unwrap();
     v.tick();
-    let mtime = Time { sec: 1_800_000_003, nsec: 77 };
-    let attr = c.write_chunk(f, 0, slice(0x0102_0304_0506, 10, 20), mtime).await.unwrap();
+    let mtime = Time {
+        sec: 1_800_000_003,
+        nsec: 77,
+    };
+    let attr = c
+        .write_chunk(f, 0, slice(0x0102_0304_0506, 10, 20), mtime)
+        .await
+        .unwrap();
     assert_eq!((attr.length, attr.mtime, attr.ctime), (30, mtime, c.now()));
     #[rustfmt::skip]
     let bytes = [0, 0, 0, 10,  0, 0, 1, 2, 3, 4, 5, 6,  0, 0, 0, 20,  0, 0, 0, 0,  0, 0, 0, 20];
     assert_eq!(stored(&v, f, 0).await.unwrap(), bytes);
     // Inside the file: the length stays.
-    assert_eq!(c.write_chunk(f, 0, slice(2, 0, 5), c.now()).await.unwrap().length, 30);
+    assert_eq!(
+        c.write_chunk(f, 0, slice(2, 0, 5), c.now())
+            .await
+            .unwrap()
+            .length,
+        30
+    );
     assert_eq!(stored(&v, f, 0).await.unwrap().len(), 48);
     // Far away: a hole needs no list.
     let attr = c.write_chunk(f, 3, slice(3, 7, 5), c.now()).await.unwrap();
@@ -52,7 +70,13 @@ async fn truncate_appends_these_records(kind: Kind) {
     let v = Volume::new(kind, 0).await;
     let c = v.client().await;
     let me = root();
-    let zeros = |pos: u64, len: u64| SliceRecord { pos: pos as u32, id: SliceId::ZERO, size: 0, off: 0, len: len as u32 };
+    let zeros = |pos: u64, len: u64| SliceRecord {
+        pos: pos as u32,
+        id: SliceId::ZERO,
+        size: 0,
+        off: 0,
+        len: len as u32,
+    };
     let cases: [(u64, u64, Vec<(u32, SliceRecord)>); 9] = [
         (0, 5, vec![(0, zeros(0, 5))]),
         (5, 0, vec![(0, zeros(0, 5))]),
@@ -62,11 +86,27 @@ async fn truncate_appends_these_records(kind: Kind) {
         (C, C + 7, vec![(1, zeros(0, 7))]),
         (C + 7, C, vec![(1, zeros(0, 7))]),
         // Lists 1 and 3 exist between the borders, list 2 does not: only those get a record.
-        (5 * C + 9, 3, vec![(0, zeros(3, C - 3)), (1, zeros(0, C)), (3, zeros(0, C)), (5, zeros(0, 9))]),
-        (3, 6 * C, vec![(0, zeros(3, C - 3)), (1, zeros(0, C)), (3, zeros(0, C))]),
+        (
+            5 * C + 9,
+            3,
+            vec![
+                (0, zeros(3, C - 3)),
+                (1, zeros(0, C)),
+                (3, zeros(0, C)),
+                (5, zeros(0, 9)),
+            ],
+        ),
+        (
+            3,
+            6 * C,
+            vec![(0, zeros(3, C - 3)), (1, zeros(0, C)), (3, zeros(0, C))],
+        ),
     ];
     for (n, (from, to, expected)) in cases.into_iter().enumerate() {
-        let f = c.touch(Ino::ROOT, format!("f{n}").as_bytes()).await.unwrap();
+        let f = c
+            .touch(Ino::ROOT, format!("f{n}").as_bytes())
+            .await
+            .unwrap();
         // Lists to start from, without touching the length by anything but the last write.
         let mut before = Vec::new();
         for index in [1, 3] {
@@ -76,23 +116,46 @@ async fn truncate_appends_these_records(kind: Kind) {
         }
         let mut attempt = v.engine.begin().await.unwrap();
         let answers = attempt.read(&[own(Key::Attr(f))]).await.unwrap();
-        let mut attr = answers.into_iter().next().unwrap().into_attr().unwrap().unwrap();
+        let mut attr = answers
+            .into_iter()
+            .next()
+            .unwrap()
+            .into_attr()
+            .unwrap()
+            .unwrap();
         let space = attr.space();
         attr.length = from;
         let grown = attr.space() - space;
         let mut writes = vec![Write::PutAttr { ino: f, attr }];
         for (index, id) in &before {
-            writes.push(Write::AppendSlice { ino: f, index: *index, record: slice(*id, 0, 100) });
+            writes.push(Write::AppendSlice {
+                ino: f,
+                index: *index,
+                record: slice(*id, 0, 100),
+            });
             writes.push(Write::NewSlice { id: *id, size: 100 });
         }
         attempt.commit(&writes, Time::default()).await.unwrap();
         v.engine.add_usage(grown, 0).await.unwrap();
-        let stat = jfs_meta::engine::DirStat { length: from as i64, space: grown, inodes: 0 };
+        let stat = jfs_meta::engine::DirStat {
+            length: from as i64,
+            space: grown,
+            inodes: 0,
+        };
         v.flush().await;
-        assert!(v.engine.add_dir_stats(&[(Ino::ROOT, stat)]).await.unwrap().is_empty());
+        assert!(
+            v.engine
+                .add_dir_stats(&[(Ino::ROOT, stat)])
+                .await
+                .unwrap()
+                .is_empty()
+        );
         v.tick();
         let attr = c.truncate(&me, f, to).await.unwrap();
-        assert_eq!((attr.length, attr.mtime, attr.ctime), (to, c.now(), c.now()));
+        assert_eq!(
+            (attr.length, attr.mtime, attr.ctime),
+            (to, c.now(), c.now())
+        );
         for index in 0..7 {
             let mut list: Vec<u8> = Vec::new();
             for (_, id) in before.iter().filter(|(i, _)| *i == index) {
@@ -102,7 +165,12 @@ async fn truncate_appends_these_records(kind: Kind) {
                 list.extend(encode_record(record));
             }
             let got = stored(&v, f, index).await.unwrap_or_default();
-            assert_eq!(got, list, "{from} to {to}, chunk {index}: {:?}", decode_records(&got));
+            assert_eq!(
+                got,
+                list,
+                "{from} to {to}, chunk {index}: {:?}",
+                decode_records(&got)
+            );
         }
         // Equal length: nothing at all.
         v.tick();
@@ -123,9 +191,16 @@ async fn truncate_errors(kind: Kind) {
         (Ino(999_999), 5, Errno::ENOENT),
         (f, (1 << 57) + 1, Errno::EFBIG),
     ] {
-        assert_eq!(c.truncate(&me, ino, length).await.map(|_| ()), Err(errno), "{ino:?} to {length}");
+        assert_eq!(
+            c.truncate(&me, ino, length).await.map(|_| ()),
+            Err(errno),
+            "{ino:?} to {length}"
+        );
     }
-    assert_eq!(c.truncate(&Caller::user(9, 9), f, 5).await.map(|_| ()), Err(Errno::EACCES));
+    assert_eq!(
+        c.truncate(&Caller::user(9, 9), f, 5).await.map(|_| ()),
+        Err(Errno::EACCES)
+    );
     c.unlink(&me, Ino::ROOT, b"f").await.unwrap();
     assert_eq!(c.truncate(&me, f, 5).await.map(|_| ()), Err(Errno::EPERM));
     v.verify().await;
@@ -152,7 +227,10 @@ async fn views_follow_changes(kind: Kind) {
     assert!(b.try_read_chunk(f, 0).is_none());
     for c in [&a, &b] {
         assert_eq!(c.close(f), None);
-        assert!(c.try_read_chunk(f, 0).is_none(), "views go with the last close");
+        assert!(
+            c.try_read_chunk(f, 0).is_none(),
+            "views go with the last close"
+        );
     }
     v.verify().await;
 }
@@ -161,8 +239,21 @@ async fn views_follow_changes(kind: Kind) {
 async fn share(v: &Volume, c: &Client, to: Ino, id: u64, size: u32) {
     let mut attempt = v.engine.begin().await.unwrap();
     attempt.read(&[own(Key::Attr(to))]).await.unwrap();
-    let record = SliceRecord { pos: 0, id: SliceId(id), size, off: 0, len: 1 };
-    let writes = [Write::AppendSlice { ino: to, index: 0, record }, Write::AddSliceUsers { id, size, delta: 1 }];
+    let record = SliceRecord {
+        pos: 0,
+        id: SliceId(id),
+        size,
+        off: 0,
+        len: 1,
+    };
+    let writes = [
+        Write::AppendSlice {
+            ino: to,
+            index: 0,
+            record,
+        },
+        Write::AddSliceUsers { id, size, delta: 1 },
+    ];
     let receipt = attempt.commit(&writes, c.now()).await.unwrap();
     assert!(receipt.unused_slices.is_empty());
 }
@@ -203,12 +294,28 @@ async fn delayed_slices(kind: Kind) {
     attempt.read(&[own(Key::Attr(f))]).await.unwrap();
     let writes = [
         Write::NewSlice { id: 900, size: 50 },
-        Write::AppendSlice { ino: f, index: 0, record: slice(900, 0, 50) },
+        Write::AppendSlice {
+            ino: f,
+            index: 0,
+            record: slice(900, 0, 50),
+        },
         Write::NewSlice { id: 700, size: 10 },
-        Write::AddSliceUsers { id: 700, size: 10, delta: 1 },
+        Write::AddSliceUsers {
+            id: 700,
+            size: 10,
+            delta: 1,
+        },
         Write::NewSlice { id: 800, size: 20 },
-        Write::AddSliceUsers { id: 800, size: 20, delta: 1 },
-        Write::AppendSlice { ino: f, index: 1, record: slice(800, 0, 20) },
+        Write::AddSliceUsers {
+            id: 800,
+            size: 20,
+            delta: 1,
+        },
+        Write::AppendSlice {
+            ino: f,
+            index: 1,
+            record: slice(800, 0, 20),
+        },
     ];
     attempt.commit(&writes, c.now()).await.unwrap();
     let mut entries = Vec::new();
@@ -219,13 +326,19 @@ async fn delayed_slices(kind: Kind) {
     let time = c.now().sec;
     v.db.put_delayed(900, time, &entries).await;
     v.verify().await;
-    assert!(c.expired_delayed(10).await.unwrap().is_empty(), "not before the trash period is over");
+    assert!(
+        c.expired_delayed(10).await.unwrap().is_empty(),
+        "not before the trash period is over"
+    );
     v.clock.advance(std::time::Duration::from_secs(24 * 3600));
     assert!(c.expired_delayed(10).await.unwrap().is_empty());
     v.tick();
     let expired = c.expired_delayed(10).await.unwrap();
     assert_eq!(expired.len(), 1);
-    assert_eq!((expired[0].id, expired[0].time, expired[0].entries.len()), (900, time, 36));
+    assert_eq!(
+        (expired[0].id, expired[0].time, expired[0].entries.len()),
+        (900, time, 36)
+    );
     assert_eq!(c.release_delayed(&expired[0]).await.unwrap(), [(700, 10)]);
     assert_eq!(c.release_delayed(&expired[0]).await.unwrap(), []);
     c.forget_slice(700, 10).await.unwrap();
@@ -240,10 +353,19 @@ async fn write_errors(kind: Kind) {
     let (l, _) = c.symlink(&root(), Ino::ROOT, b"l", b"t").await.unwrap();
     let f = c.touch(Ino::ROOT, b"f").await.unwrap();
     let write = |ino, index, pos, len| c.write_chunk(ino, index, slice(1, pos, len), c.now());
-    assert_eq!(write(Ino(999_999), 0, 0, 1).await.map(|_| ()), Err(Errno::ENOENT));
+    assert_eq!(
+        write(Ino(999_999), 0, 0, 1).await.map(|_| ()),
+        Err(Errno::ENOENT)
+    );
     assert_eq!(write(l, 0, 0, 1).await.map(|_| ()), Err(Errno::EPERM));
-    assert_eq!(write(Ino::ROOT, 0, 0, 1).await.map(|_| ()), Err(Errno::EPERM));
-    assert_eq!(write(f, 0, C as u32 - 1, 2).await.map(|_| ()), Err(Errno::EFBIG));
+    assert_eq!(
+        write(Ino::ROOT, 0, 0, 1).await.map(|_| ()),
+        Err(Errno::EPERM)
+    );
+    assert_eq!(
+        write(f, 0, C as u32 - 1, 2).await.map(|_| ()),
+        Err(Errno::EFBIG)
+    );
     assert_eq!(write(f, 1 << 31, 0, 1).await.map(|_| ()), Err(Errno::EFBIG));
     v.verify().await;
 }

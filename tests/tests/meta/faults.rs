@@ -27,17 +27,32 @@ async fn start(kind: Kind, trash_days: i64) -> Start {
     assert_eq!(c.touch(D, b"linked").await.unwrap(), LINKED);
     assert_eq!(c.dir(D, b"empty").await, EMPTY);
     assert_eq!(c.dir(Ino::ROOT, b"e").await, E);
-    c.link(&jfs_tests::volume::root(), LINKED, E, b"second").await.unwrap();
+    c.link(&jfs_tests::volume::root(), LINKED, E, b"second")
+        .await
+        .unwrap();
     Op::Symlink(D, "symlink").run(&c).await;
     c.readlink(LINK).await.unwrap();
     Op::Mkdir(E, "target").run(&c).await;
     Op::Create(E, "other").run(&c).await;
     for (ino, id) in [(FILE, 1001), (LINKED, 1002)] {
-        Op::Write { ino, index: 0, id, pos: 0, len: 5000 }.run(&c).await;
+        Op::Write {
+            ino,
+            index: 0,
+            id,
+            pos: 0,
+            len: 5000,
+        }
+        .run(&c)
+        .await;
     }
     v.flush().await;
     v.tick();
-    Start { v, c, faulty, hooks }
+    Start {
+        v,
+        c,
+        faulty,
+        hooks,
+    }
 }
 
 const D: Ino = Ino(2);
@@ -66,9 +81,27 @@ fn operations() -> Vec<Op> {
         Op::Rename(D, "file", E, "second", 0),
         Op::Rename(D, "empty", E, "target", 0),
         Op::Rename(D, "empty", E, "new", 0),
-        Op::Write { ino: FILE, index: 0, id: 2001, pos: 100, len: 10 },
-        Op::Write { ino: FILE, index: 1, id: 2001, pos: 100, len: 9000 },
-        Op::Write { ino: LINKED, index: 0, id: 2001, pos: 5000, len: 9000 },
+        Op::Write {
+            ino: FILE,
+            index: 0,
+            id: 2001,
+            pos: 100,
+            len: 10,
+        },
+        Op::Write {
+            ino: FILE,
+            index: 1,
+            id: 2001,
+            pos: 100,
+            len: 9000,
+        },
+        Op::Write {
+            ino: LINKED,
+            index: 0,
+            id: 2001,
+            pos: 5000,
+            len: 9000,
+        },
         Op::Truncate(FILE, 10),
         Op::Truncate(FILE, 3 * CHUNK_SIZE + 5),
         Op::Truncate(LINKED, 0),
@@ -91,7 +124,11 @@ async fn undisturbed(kind: Kind, trash_days: i64, op: &Op) -> (String, String) {
 /// Fails the n-th commit or call of every operation, n = 1, 2, 3 ... until it gets through.
 async fn sweep(kind: Kind, inside: bool, arm: impl Fn(&Start, u64)) {
     // On the engines that store something, a volume per step takes time: the trash there only.
-    let trash = if kind == Kind::Memory { vec![0, 1] } else { vec![1] };
+    let trash = if kind == Kind::Memory {
+        vec![0, 1]
+    } else {
+        vec![1]
+    };
     for trash_days in trash {
         for op in operations() {
             let (answer, state) = undisturbed(Kind::Memory, trash_days, &op).await;
@@ -131,7 +168,10 @@ async fn dropped_commits(kind: Kind) {
 }
 
 async fn transient_commits(kind: Kind) {
-    sweep(kind, false, |s, n| s.faulty.fail_commit(n, Fault::Transient)).await;
+    sweep(kind, false, |s, n| {
+        s.faulty.fail_commit(n, Fault::Transient)
+    })
+    .await;
 }
 
 async fn transient_calls(kind: Kind) {

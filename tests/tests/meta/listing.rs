@@ -18,7 +18,10 @@ async fn fill(c: &Client, dir: Ino, from: usize, to: usize) {
         let meta = c.meta.clone();
         tasks.push(tokio::spawn(async move {
             let name = format!("name-{n:06}");
-            let (ino, _) = meta.create(&root(), dir, name.as_bytes(), 0o600, 0).await.unwrap();
+            let (ino, _) = meta
+                .create(&root(), dir, name.as_bytes(), 0o600, 0)
+                .await
+                .unwrap();
             meta.close(ino);
         }));
         if tasks.len() == 16 {
@@ -40,7 +43,9 @@ async fn pages(kind: Kind) {
     for size in SIZES {
         fill(&c, d, have, size).await;
         have = size;
-        let expected: Vec<Vec<u8>> = (0..size).map(|n| format!("name-{n:06}").into_bytes()).collect();
+        let expected: Vec<Vec<u8>> = (0..size)
+            .map(|n| format!("name-{n:06}").into_bytes())
+            .collect();
         let mut names = c.names(d).await;
         names.dedup();
         assert_eq!(names, expected, "{size} names");
@@ -52,7 +57,10 @@ async fn pages(kind: Kind) {
         let page = c.readdir(&root(), d, &cursor, true).await.unwrap();
         for e in page.entries {
             let attr = e.attr.unwrap();
-            assert_eq!((attr.kind, attr.mode, attr.parent), (e.entry.kind, 0o600, d));
+            assert_eq!(
+                (attr.kind, attr.mode, attr.parent),
+                (e.entry.kind, 0o600, d)
+            );
             seen.insert(e.name.as_bytes().to_vec(), e.entry.ino);
         }
         match page.next {
@@ -72,10 +80,17 @@ async fn listing_errors(kind: Kind) {
     let v = Volume::new(kind, 0).await;
     let c = v.client().await;
     let f = c.touch(Ino::ROOT, b"f").await.unwrap();
-    let (d, _) = c.mkdir(&Caller::user(1, 1), Ino::ROOT, b"d", 0o311, 0).await.unwrap();
+    let (d, _) = c
+        .mkdir(&Caller::user(1, 1), Ino::ROOT, b"d", 0o311, 0)
+        .await
+        .unwrap();
     let list = |caller: Caller, dir| {
         let meta = c.meta.clone();
-        async move { meta.readdir(&caller, dir, &DirCursor::Start, false).await.map(|p| p.entries.len()) }
+        async move {
+            meta.readdir(&caller, dir, &DirCursor::Start, false)
+                .await
+                .map(|p| p.entries.len())
+        }
     };
     assert_eq!(list(Caller::root(), f).await, Err(Errno::ENOTDIR));
     assert_eq!(list(Caller::root(), Ino(999_999)).await, Err(Errno::ENOENT));

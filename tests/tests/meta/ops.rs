@@ -15,7 +15,13 @@ pub(crate) enum Op {
     Unlink(Ino, &'static str),
     Rmdir(Ino, &'static str),
     Rename(Ino, &'static str, Ino, &'static str, u32),
-    Write { ino: Ino, index: u32, id: u64, pos: u32, len: u32 },
+    Write {
+        ino: Ino,
+        index: u32,
+        id: u64,
+        pos: u32,
+        len: u32,
+    },
     Truncate(Ino, u64),
     Chmod(Ino, u16),
     Lookup(Ino, &'static str),
@@ -37,24 +43,52 @@ impl Op {
                 }
                 Err(e) => Err(e),
             },
-            Op::Mkdir(dir, name) => c.mkdir(&me, dir, name.as_bytes(), 0o755, 0).await.map(|(_, a)| brief(&a)),
-            Op::Symlink(dir, name) => c.symlink(&me, dir, name.as_bytes(), b"target").await.map(|(_, a)| brief(&a)),
-            Op::Link(ino, dir, name) => c.link(&me, ino, dir, name.as_bytes()).await.map(|a| brief(&a)),
-            Op::Unlink(dir, name) => c.unlink(&me, dir, name.as_bytes()).await.map(|()| "gone".into()),
-            Op::Rmdir(dir, name) => c.rmdir(&me, dir, name.as_bytes()).await.map(|()| "gone".into()),
+            Op::Mkdir(dir, name) => c
+                .mkdir(&me, dir, name.as_bytes(), 0o755, 0)
+                .await
+                .map(|(_, a)| brief(&a)),
+            Op::Symlink(dir, name) => c
+                .symlink(&me, dir, name.as_bytes(), b"target")
+                .await
+                .map(|(_, a)| brief(&a)),
+            Op::Link(ino, dir, name) => c
+                .link(&me, ino, dir, name.as_bytes())
+                .await
+                .map(|a| brief(&a)),
+            Op::Unlink(dir, name) => c
+                .unlink(&me, dir, name.as_bytes())
+                .await
+                .map(|()| "gone".into()),
+            Op::Rmdir(dir, name) => c
+                .rmdir(&me, dir, name.as_bytes())
+                .await
+                .map(|()| "gone".into()),
             Op::Rename(from, a, to, b, flags) => {
                 let (from, to) = ((from, a.as_bytes()), (to, b.as_bytes()));
                 c.rename(&me, from, to, flags).await.map(|(_, a)| brief(&a))
             }
-            Op::Write { ino, index, id, pos, len } => {
-                c.write_chunk(ino, index, slice(id, pos, len), c.now()).await.map(|a| brief(&a))
-            }
+            Op::Write {
+                ino,
+                index,
+                id,
+                pos,
+                len,
+            } => c
+                .write_chunk(ino, index, slice(id, pos, len), c.now())
+                .await
+                .map(|a| brief(&a)),
             Op::Truncate(ino, length) => c.truncate(&me, ino, length).await.map(|a| brief(&a)),
             Op::Chmod(ino, mode) => {
-                let set = SetAttr { mode: Some(mode), ..SetAttr::default() };
+                let set = SetAttr {
+                    mode: Some(mode),
+                    ..SetAttr::default()
+                };
                 c.setattr(&me, ino, &set).await.map(|a| brief(&a))
             }
-            Op::Lookup(dir, name) => c.lookup(&me, dir, name.as_bytes()).await.map(|(_, a)| brief(&a)),
+            Op::Lookup(dir, name) => c
+                .lookup(&me, dir, name.as_bytes())
+                .await
+                .map(|(_, a)| brief(&a)),
             Op::Getattr(ino) => c.getattr(ino).await.map(|a| brief(&a)),
             Op::Readlink(ino) => c.readlink(ino).await.map(|t| format!("{t:?}")),
         };

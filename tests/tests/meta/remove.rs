@@ -1,8 +1,8 @@
 //! unlink, rmdir, open files that lose their last name.
 
+use jfs_meta::Work;
 use jfs_tests::volume::root;
 use jfs_tests::{Kind, Volume, on_every_engine};
-use jfs_meta::Work;
 use jfs_types::*;
 
 on_every_engine! {
@@ -26,9 +26,17 @@ async fn unlink_and_its_errors(kind: Kind) {
         (Ino(999_999), b"x", Errno::ENOENT),
         (Ino::ROOT, &[b'n'; 256], Errno::ENAMETOOLONG),
     ] {
-        assert_eq!(c.unlink(&me, parent, name).await, Err(errno), "{:?}", String::from_utf8_lossy(name));
+        assert_eq!(
+            c.unlink(&me, parent, name).await,
+            Err(errno),
+            "{:?}",
+            String::from_utf8_lossy(name)
+        );
     }
-    assert_eq!(c.unlink(&Caller::user(9, 9), d, b"l").await, Err(Errno::EACCES));
+    assert_eq!(
+        c.unlink(&Caller::user(9, 9), d, b"l").await,
+        Err(Errno::EACCES)
+    );
     c.unlink(&me, d, b"l").await.unwrap();
     assert_eq!(c.readlink(l).await, Err(Errno::ENOENT));
     assert!(c.work().is_empty(), "a symlink leaves no data to delete");
@@ -40,7 +48,14 @@ async fn unlink_and_its_errors(kind: Kind) {
     assert_eq!(c.getattr(f).await, Err(Errno::ENOENT));
     let census = v.verify().await;
     assert_eq!(census.deleted.len(), 1);
-    assert_eq!((census.deleted[0].ino, census.deleted[0].length, census.deleted[0].time), (f, length, c.now().sec));
+    assert_eq!(
+        (
+            census.deleted[0].ino,
+            census.deleted[0].length,
+            census.deleted[0].time
+        ),
+        (f, length, c.now().sec)
+    );
     // Half done and done again: every step is safe to repeat.
     assert_eq!(c.work(), [Work::DeleteFile { ino: f, length }]);
     assert_eq!(c.chunks_of_deleted(f, length).await.unwrap(), [0, 1]);
@@ -54,7 +69,14 @@ async fn unlink_and_its_errors(kind: Kind) {
         c.forget_slice(id, size).await.unwrap();
     }
     let census = v.verify().await;
-    assert_eq!((census.deleted.len(), census.unused.len(), census.chunks.len()), (0, 0, 0));
+    assert_eq!(
+        (
+            census.deleted.len(),
+            census.unused.len(),
+            census.chunks.len()
+        ),
+        (0, 0, 0)
+    );
 }
 
 async fn rmdir_and_its_errors(kind: Kind) {
@@ -73,13 +95,24 @@ async fn rmdir_and_its_errors(kind: Kind) {
         (Ino::ROOT, b".trash", Errno::EPERM),
         (Ino(999_999), b"x", Errno::ENOENT),
     ] {
-        assert_eq!(c.rmdir(&me, parent, name).await, Err(errno), "{:?}", String::from_utf8_lossy(name));
+        assert_eq!(
+            c.rmdir(&me, parent, name).await,
+            Err(errno),
+            "{:?}",
+            String::from_utf8_lossy(name)
+        );
     }
-    assert_eq!(c.rmdir(&Caller::user(9, 9), d, b"e").await, Err(Errno::EACCES));
+    assert_eq!(
+        c.rmdir(&Caller::user(9, 9), d, b"e").await,
+        Err(Errno::EACCES)
+    );
     c.rmdir(&me, d, b"e").await.unwrap();
     assert_eq!(c.getattr(e).await, Err(Errno::ENOENT));
     assert_eq!(c.getattr(d).await.unwrap().nlink, 2);
-    assert_eq!(c.create(&me, e, b"x", 0o644, 0).await.map(|_| ()), Err(Errno::ENOENT));
+    assert_eq!(
+        c.create(&me, e, b"x", 0o644, 0).await.map(|_| ()),
+        Err(Errno::ENOENT)
+    );
     c.rmdir(&me, Ino::ROOT, b"d").await.unwrap();
     assert_eq!(c.getattr(Ino::ROOT).await.unwrap().nlink, 2);
     let census = v.verify().await;
@@ -97,14 +130,30 @@ async fn the_sticky_bit(kind: Kind) {
     }
     c.mkdir(&writer, d, b"sub", 0o777, 0).await.unwrap();
     // The kernel does not know the owner of the entry: the rule holds for checked callers as well.
-    for who in [&other, &Caller { check_permission: false, ..other.clone() }] {
+    for who in [
+        &other,
+        &Caller {
+            check_permission: false,
+            ..other.clone()
+        },
+    ] {
         assert_eq!(c.unlink(who, d, b"a").await, Err(Errno::EACCES));
         assert_eq!(c.rmdir(who, d, b"sub").await, Err(Errno::EACCES));
-        assert_eq!(c.rename(who, (d, b"a"), (Ino::ROOT, b"a"), 0).await.map(|_| ()), Err(Errno::EACCES));
+        assert_eq!(
+            c.rename(who, (d, b"a"), (Ino::ROOT, b"a"), 0)
+                .await
+                .map(|_| ()),
+            Err(Errno::EACCES)
+        );
     }
     let (mine, _) = c.create(&other, d, b"mine", 0o666, 0).await.unwrap();
     c.close(mine);
-    assert_eq!(c.rename(&other, (d, b"mine"), (d, b"a"), 0).await.map(|_| ()), Err(Errno::EACCES));
+    assert_eq!(
+        c.rename(&other, (d, b"mine"), (d, b"a"), 0)
+            .await
+            .map(|_| ()),
+        Err(Errno::EACCES)
+    );
     c.unlink(&writer, d, b"a").await.unwrap();
     c.unlink(&owner, d, b"b").await.unwrap();
     c.unlink(&Caller::root(), d, b"c").await.unwrap();
@@ -124,16 +173,28 @@ async fn open_files_outlive_their_name(kind: Kind) {
             c.unlink(&me, Ino::ROOT, b"f").await.unwrap();
         } else {
             c.touch(Ino::ROOT, b"g").await.unwrap();
-            c.rename(&me, (Ino::ROOT, b"g"), (Ino::ROOT, b"f"), 0).await.unwrap();
+            c.rename(&me, (Ino::ROOT, b"g"), (Ino::ROOT, b"f"), 0)
+                .await
+                .unwrap();
             c.unlink(&me, Ino::ROOT, b"f").await.unwrap();
         }
         let attr = c.getattr(f).await.unwrap();
         assert_eq!((attr.nlink, attr.length), (0, 9000));
         assert_eq!(c.read_chunk(f, 0).await.unwrap().pieces.len(), 1);
-        assert!(!c.work().iter().any(|w| matches!(w, Work::DeleteFile { ino, .. } if *ino == f)));
+        assert!(
+            !c.work()
+                .iter()
+                .any(|w| matches!(w, Work::DeleteFile { ino, .. } if *ino == f))
+        );
         let census = v.verify().await;
-        assert_eq!(census.sustained, [(c.session_id().unwrap(), vec![f])].into());
-        assert_eq!(census.counters[1], 1, "usage is given back only when the file is closed");
+        assert_eq!(
+            census.sustained,
+            [(c.session_id().unwrap(), vec![f])].into()
+        );
+        assert_eq!(
+            census.counters[1], 1,
+            "usage is given back only when the file is closed"
+        );
         assert_eq!(c.close(f), Some(f));
         c.delete_sustained(f).await.unwrap();
         assert_eq!(c.getattr(f).await, Err(Errno::ENOENT));
@@ -157,7 +218,16 @@ async fn sustained_files_stay_writable(kind: Kind) {
     v.verify().await;
     c.truncate(&me, f, 123).await.unwrap();
     v.verify().await;
-    c.setattr(&me, f, &jfs_meta::SetAttr { mode: Some(0), ..Default::default() }).await.unwrap();
+    c.setattr(
+        &me,
+        f,
+        &jfs_meta::SetAttr {
+            mode: Some(0),
+            ..Default::default()
+        },
+    )
+    .await
+    .unwrap();
     let (l, _) = c.create(&me, d, b"l", 0o644, 0).await.unwrap();
     c.link(&me, l, Ino::ROOT, b"l2").await.unwrap();
     c.unlink(&me, d, b"l").await.unwrap();
@@ -213,10 +283,16 @@ async fn immutable_and_append_only(kind: Kind) {
         set_flags(&v, f, flag).await;
         assert_eq!(c.unlink(&me, dir, b"f").await, eperm);
         assert_eq!(c.link(&me, f, Ino::ROOT, b"x").await.map(|_| ()), eperm);
-        assert_eq!(c.rename(&me, (dir, b"f"), (dir, b"g"), 0).await.map(|_| ()), eperm);
+        assert_eq!(
+            c.rename(&me, (dir, b"f"), (dir, b"g"), 0).await.map(|_| ()),
+            eperm
+        );
         assert_eq!(c.truncate(&me, f, 7).await.map(|_| ()), eperm);
         assert_eq!(c.open(&me, f, 1).await.map(|_| ()), eperm);
-        let chmod = jfs_meta::SetAttr { mode: Some(0o600), ..Default::default() };
+        let chmod = jfs_meta::SetAttr {
+            mode: Some(0o600),
+            ..Default::default()
+        };
         assert_eq!(c.setattr(&me, f, &chmod).await.map(|_| ()), eperm);
     }
     c.put_slice(f, 0, 0, 10).await.unwrap();
@@ -229,7 +305,12 @@ async fn immutable_and_append_only(kind: Kind) {
     set_flags(&v, dir, attr::flags::APPEND).await;
     assert_eq!(c.unlink(&me, dir, b"f").await, eperm);
     assert_eq!(c.rmdir(&me, dir, b"sub").await, eperm);
-    assert_eq!(c.rename(&me, (dir, b"f"), (Ino::ROOT, b"f"), 0).await.map(|_| ()), eperm);
+    assert_eq!(
+        c.rename(&me, (dir, b"f"), (Ino::ROOT, b"f"), 0)
+            .await
+            .map(|_| ()),
+        eperm
+    );
     c.touch(dir, b"new").await.unwrap();
     set_flags(&v, dir, attr::flags::IMMUTABLE).await;
     assert_eq!(c.touch(dir, b"new2").await, Err(Errno::EPERM));
@@ -246,9 +327,18 @@ async fn set_flags(v: &Volume, ino: Ino, flags: u8) {
     use jfs_meta::engine::{Key, Write, own};
     let mut attempt = v.engine.begin().await.unwrap();
     let answers = attempt.read(&[own(Key::Attr(ino))]).await.unwrap();
-    let mut attr = answers.into_iter().next().unwrap().into_attr().unwrap().unwrap();
+    let mut attr = answers
+        .into_iter()
+        .next()
+        .unwrap()
+        .into_attr()
+        .unwrap()
+        .unwrap();
     attr.flags = flags;
-    attempt.commit(&[Write::PutAttr { ino, attr }], Time::default()).await.unwrap();
+    attempt
+        .commit(&[Write::PutAttr { ino, attr }], Time::default())
+        .await
+        .unwrap();
 }
 
 /// Times of a directory change with its names, at most once in `skip-dir-mtime`; always when a

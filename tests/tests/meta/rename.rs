@@ -34,11 +34,18 @@ async fn the_matrix(kind: Kind) {
                 for flags in [0, NOREPLACE] {
                     n += 1;
                     let base = c.dir(Ino::ROOT, format!("case{n}").as_bytes()).await;
-                    let other = if across { c.dir(base, b"other").await } else { base };
+                    let other = if across {
+                        c.dir(base, b"other").await
+                    } else {
+                        base
+                    };
                     let source = make(&c, base, b"from", from).await;
                     make(&c, other, b"to", to).await;
                     v.tick();
-                    let got = c.rename(&me, (base, b"from"), (other, b"to"), flags).await.map(|(ino, _)| ino);
+                    let got = c
+                        .rename(&me, (base, b"from"), (other, b"to"), flags)
+                        .await
+                        .map(|(ino, _)| ino);
                     let case = format!("{from:?} over {to:?}, across {across}, flags {flags}");
                     let expected = expected(from, to, flags);
                     assert_eq!(got.is_ok(), expected.is_ok(), "{case}: {got:?}");
@@ -46,7 +53,10 @@ async fn the_matrix(kind: Kind) {
                         Err(errno) => assert_eq!(got, Err(errno), "{case}"),
                         Ok(()) => {
                             assert_eq!(Some(got.unwrap()), source, "{case}");
-                            assert_eq!(c.lookup(&me, base, b"from").await.map(|_| ()), Err(Errno::ENOENT));
+                            assert_eq!(
+                                c.lookup(&me, base, b"from").await.map(|_| ()),
+                                Err(Errno::ENOENT)
+                            );
                             let (ino, attr) = c.lookup(&me, other, b"to").await.unwrap();
                             assert_eq!(Some(ino), source, "{case}");
                             assert_eq!((attr.parent, attr.ctime), (other, c.now()), "{case}");
@@ -96,8 +106,15 @@ async fn flags_of_rename(kind: Kind) {
     let c = v.client().await;
     c.touch(Ino::ROOT, b"a").await.unwrap();
     c.touch(Ino::ROOT, b"b").await.unwrap();
-    for (flags, errno) in [(2, Errno::ENOTSUP), (4, Errno::ENOTSUP), (8, Errno::EINVAL), (1 << 31, Errno::EINVAL)] {
-        let got = c.rename(&root(), (Ino::ROOT, b"a"), (Ino::ROOT, b"b"), flags).await;
+    for (flags, errno) in [
+        (2, Errno::ENOTSUP),
+        (4, Errno::ENOTSUP),
+        (8, Errno::EINVAL),
+        (1 << 31, Errno::EINVAL),
+    ] {
+        let got = c
+            .rename(&root(), (Ino::ROOT, b"a"), (Ino::ROOT, b"b"), flags)
+            .await;
         assert_eq!(got.map(|_| ()), Err(errno), "flags {flags}");
     }
     v.verify().await;
@@ -120,18 +137,43 @@ async fn rename_errors(kind: Kind) {
         (at(Ino::ROOT, b".trash"), at(Ino::ROOT, b"x"), Errno::EPERM),
         (at(Ino::ROOT, b"f"), at(Ino::ROOT, b".trash"), Errno::EPERM),
         (at(Ino::ROOT, b"f"), at(Ino::TRASH, b"x"), Errno::EPERM),
-        (at(Ino::ROOT, b"f"), at(Ino(Ino::TRASH.0 + 1), b"x"), Errno::EPERM),
+        (
+            at(Ino::ROOT, b"f"),
+            at(Ino(Ino::TRASH.0 + 1), b"x"),
+            Errno::EPERM,
+        ),
     ] {
-        assert_eq!(c.rename(&me, from, to, 0).await.map(|_| ()), Err(errno), "{from:?} to {to:?}");
+        assert_eq!(
+            c.rename(&me, from, to, 0).await.map(|_| ()),
+            Err(errno),
+            "{from:?} to {to:?}"
+        );
     }
     let user = Caller::user(9, 9);
-    assert_eq!(c.rename(&user, (Ino::ROOT, b"f"), (d, b"x"), 0).await.map(|_| ()), Err(Errno::EACCES));
-    assert_eq!(c.rename(&user, (d, b"x"), (Ino::ROOT, b"x"), 0).await.map(|_| ()), Err(Errno::ENOENT));
+    assert_eq!(
+        c.rename(&user, (Ino::ROOT, b"f"), (d, b"x"), 0)
+            .await
+            .map(|_| ()),
+        Err(Errno::EACCES)
+    );
+    assert_eq!(
+        c.rename(&user, (d, b"x"), (Ino::ROOT, b"x"), 0)
+            .await
+            .map(|_| ()),
+        Err(Errno::ENOENT)
+    );
     // A directory that he may not write keeps its `..`.
     let (open, _) = c.mkdir(&me, Ino::ROOT, b"open", 0o777, 0).await.unwrap();
     let (closed, _) = c.mkdir(&me, open, b"closed", 0o755, 0).await.unwrap();
-    assert_eq!(c.rename(&user, (open, b"closed"), (Ino::ROOT, b"c"), 0).await.map(|_| ()), Err(Errno::EACCES));
-    c.rename(&user, (open, b"closed"), (open, b"c"), 0).await.unwrap();
+    assert_eq!(
+        c.rename(&user, (open, b"closed"), (Ino::ROOT, b"c"), 0)
+            .await
+            .map(|_| ()),
+        Err(Errno::EACCES)
+    );
+    c.rename(&user, (open, b"closed"), (open, b"c"), 0)
+        .await
+        .unwrap();
     assert_eq!(c.getattr(closed).await.unwrap().parent, open);
     v.verify().await;
 }
@@ -147,13 +189,19 @@ async fn circles(kind: Kind) {
     }
     for moved in 1..=5 {
         for into in moved..=5 {
-            let got = c.rename(&me, (dirs[moved - 1], b"d"), (dirs[into], b"x"), 0).await;
+            let got = c
+                .rename(&me, (dirs[moved - 1], b"d"), (dirs[into], b"x"), 0)
+                .await;
             assert_eq!(got.map(|_| ()), Err(Errno::EINVAL), "{moved} below {into}");
         }
     }
     // Upwards and sideways is fine.
-    c.rename(&me, (dirs[3], b"d"), (dirs[1], b"e"), 0).await.unwrap();
-    c.rename(&me, (dirs[1], b"d"), (dirs[4], b"f"), 0).await.unwrap();
+    c.rename(&me, (dirs[3], b"d"), (dirs[1], b"e"), 0)
+        .await
+        .unwrap();
+    c.rename(&me, (dirs[1], b"d"), (dirs[4], b"f"), 0)
+        .await
+        .unwrap();
     assert_eq!(c.getattr(dirs[2]).await.unwrap().parent, dirs[4]);
     v.verify().await;
     // Onto an ancestor.
@@ -172,22 +220,31 @@ async fn links_and_renames(kind: Kind) {
     let before = c.getattr(f).await.unwrap();
     v.tick();
     // Two names of one inode: nothing happens, by POSIX.
-    let (ino, attr) = c.rename(&me, (Ino::ROOT, b"a"), (d, b"b"), 0).await.unwrap();
+    let (ino, attr) = c
+        .rename(&me, (Ino::ROOT, b"a"), (d, b"b"), 0)
+        .await
+        .unwrap();
     assert_eq!((ino, &attr), (f, &before));
     assert_eq!(c.names(d).await, [b"b"]);
-    c.rename(&me, (Ino::ROOT, b"a"), (Ino::ROOT, b"a"), 0).await.unwrap();
+    c.rename(&me, (Ino::ROOT, b"a"), (Ino::ROOT, b"a"), 0)
+        .await
+        .unwrap();
     let got = c.rename(&me, (Ino::ROOT, b"a"), (d, b"b"), NOREPLACE).await;
     assert_eq!(got.map(|_| ()), Err(Errno::EEXIST));
     // Another file over one of the names: the inode keeps the other one.
     c.touch(Ino::ROOT, b"new").await.unwrap();
-    c.rename(&me, (Ino::ROOT, b"new"), (d, b"b"), 0).await.unwrap();
+    c.rename(&me, (Ino::ROOT, b"new"), (d, b"b"), 0)
+        .await
+        .unwrap();
     assert_eq!(c.getattr(f).await.unwrap().nlink, 1);
     v.verify().await;
     // A linked file over a linked file.
     let g = c.touch(d, b"g").await.unwrap();
     c.link(&me, g, Ino::ROOT, b"g").await.unwrap();
     c.link(&me, f, d, b"f").await.unwrap();
-    c.rename(&me, (Ino::ROOT, b"g"), (d, b"f"), 0).await.unwrap();
+    c.rename(&me, (Ino::ROOT, b"g"), (d, b"f"), 0)
+        .await
+        .unwrap();
     let census = v.verify().await;
     assert_eq!(census.parents[&g], [(d, 2)]);
     assert_eq!(census.parents[&f], [(Ino::ROOT, 1)]);
@@ -210,10 +267,16 @@ async fn times_of_renames(kind: Kind) {
     assert_eq!(file.ctime, now);
     assert!(file.mtime < now);
     v.clock.advance(std::time::Duration::from_millis(1));
-    c.rename(&root(), (a, b"sub"), (b, b"sub"), 0).await.unwrap();
+    c.rename(&root(), (a, b"sub"), (b, b"sub"), 0)
+        .await
+        .unwrap();
     for (dir, nlink) in [(a, 2), (b, 3)] {
         let attr = c.getattr(dir).await.unwrap();
-        assert_eq!((attr.mtime, attr.nlink), (c.now(), nlink), "a moved directory always touches both");
+        assert_eq!(
+            (attr.mtime, attr.nlink),
+            (c.now(), nlink),
+            "a moved directory always touches both"
+        );
     }
     assert_eq!(c.getattr(sub).await.unwrap().parent, b);
     v.verify().await;

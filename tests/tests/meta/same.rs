@@ -11,7 +11,10 @@ fn one_script_one_state() {
     for kind in Kind::ALL {
         jfs_tests::run(kind, async |kind| {
             let text = script(kind).await;
-            assert!(text.lines().count() > 300, "the script leaves something to compare");
+            assert!(
+                text.lines().count() > 300,
+                "the script leaves something to compare"
+            );
             for (other, state) in &states {
                 assert_eq!(*state, text, "{other:?} and {kind:?} differ");
             }
@@ -28,7 +31,15 @@ async fn script(kind: Kind) -> String {
     let mut rng = Rng::new(0x5eed);
     let mut dirs = vec![Ino::ROOT];
     let mut files: Vec<Ino> = Vec::new();
-    let names: [&[u8]; 7] = [b"a", b"b", b"c", b"\xff\xfe", b"name with space", &[b'L'; 255], b"z'\"\\"];
+    let names: [&[u8]; 7] = [
+        b"a",
+        b"b",
+        b"c",
+        b"\xff\xfe",
+        b"name with space",
+        &[b'L'; 255],
+        b"z'\"\\",
+    ];
     let mut answers = String::new();
     for n in 0..600 {
         if rng.below(3) == 0 {
@@ -53,7 +64,11 @@ async fn step(
     names: &[&[u8]],
 ) -> String {
     let me = root();
-    let file = if files.is_empty() { Ino(999_999) } else { *rng.pick(files) };
+    let file = if files.is_empty() {
+        Ino(999_999)
+    } else {
+        *rng.pick(files)
+    };
     match rng.below(14) {
         0..=2 => {
             let made = c.touch(dir, name).await;
@@ -75,12 +90,23 @@ async fn step(
             format!("rename {:?}", c.rename(&me, (dir, name), to, flags).await)
         }
         11 => {
-            let (index, pos, len) = (rng.below(3) as u32, rng.below(1 << 20) as u32, 1 + rng.below(1 << 20) as u32);
+            let (index, pos, len) = (
+                rng.below(3) as u32,
+                rng.below(1 << 20) as u32,
+                1 + rng.below(1 << 20) as u32,
+            );
             format!("write {:?}", c.put_slice(file, index, pos, len).await)
         }
-        12 => format!("truncate {:?}", c.truncate(&me, file, rng.below(3 * CHUNK_SIZE)).await),
+        12 => format!(
+            "truncate {:?}",
+            c.truncate(&me, file, rng.below(3 * CHUNK_SIZE)).await
+        ),
         _ => {
-            let set = SetAttr { mode: Some(rng.below(0o10000) as u16), uid: Some(rng.below(9) as u32), ..SetAttr::default() };
+            let set = SetAttr {
+                mode: Some(rng.below(0o10000) as u16),
+                uid: Some(rng.below(9) as u32),
+                ..SetAttr::default()
+            };
             format!("setattr {:?}", c.setattr(&me, file, &set).await)
         }
     }

@@ -31,7 +31,10 @@ async fn a_session_lives_and_ends(kind: Kind) {
     let problems = Census::take(&*v.engine).await.problems(true);
     assert!(problems.is_empty(), "{problems:#?}");
     let census = v.verify().await;
-    assert_eq!(census.sessions.iter().map(|s| s.sid).collect::<Vec<_>>(), [2]);
+    assert_eq!(
+        census.sessions.iter().map(|s| s.sid).collect::<Vec<_>>(),
+        [2]
+    );
     assert!(census.sustained.is_empty());
     assert_eq!(a.do_work().await.len(), 1);
     v.verify().await;
@@ -74,7 +77,11 @@ async fn stale_sessions_are_cleaned(kind: Kind) {
     }
     v.clock.advance(Duration::from_secs(60));
     alive.heartbeat(&session_info()).await.unwrap();
-    assert_eq!(alive.clean_stale_sessions().await.unwrap(), 0, "60 seconds is not more than 60");
+    assert_eq!(
+        alive.clean_stale_sessions().await.unwrap(),
+        0,
+        "60 seconds is not more than 60"
+    );
     v.tick();
     v.tick();
     let census = v.verify().await;
@@ -82,7 +89,10 @@ async fn stale_sessions_are_cleaned(kind: Kind) {
     assert_eq!(alive.clean_stale_sessions().await.unwrap(), 1);
     assert_eq!(alive.do_work().await.len(), 1);
     let census = v.verify().await;
-    assert_eq!(census.sessions.iter().map(|s| s.sid).collect::<Vec<_>>(), [2]);
+    assert_eq!(
+        census.sessions.iter().map(|s| s.sid).collect::<Vec<_>>(),
+        [2]
+    );
     assert_eq!(census.sustained.keys().copied().collect::<Vec<_>>(), [2]);
     assert_eq!(census.counters[..2], [8192, 1]);
 }
@@ -99,7 +109,11 @@ async fn one_client_wins_the_job(kind: Kind) {
     let again = Arc::new(Faulty::new(v.engine.clone()));
     let late = v.client_over(again).await;
     v.clock.advance(Duration::from_secs(9));
-    assert_eq!(b.clean_stale_sessions().await.unwrap(), 0, "somebody did it within 0.9 heartbeats");
+    assert_eq!(
+        b.clean_stale_sessions().await.unwrap(),
+        0,
+        "somebody did it within 0.9 heartbeats"
+    );
     assert_eq!(late.clean_stale_sessions().await.unwrap(), 0);
     v.verify().await;
 }

@@ -31,25 +31,53 @@ async fn removed_things_keep_their_inode(kind: Kind) {
     let before = c.getattr(f).await.unwrap();
     c.unlink(&me, d, b"f").await.unwrap();
     c.unlink(&me, d, b"l").await.unwrap();
-    c.rename(&me, (d, b"over"), (d, b"target"), 0).await.unwrap();
+    c.rename(&me, (d, b"over"), (d, b"target"), 0)
+        .await
+        .unwrap();
     c.unlink(&me, d, b"target").await.unwrap();
     c.rmdir(&me, Ino::ROOT, b"d").await.unwrap();
     assert!(c.work().is_empty(), "nothing is deleted");
-    assert_eq!(c.close(f), None, "an open file in the trash has its name there");
-    let mut names: Vec<Vec<u8>> = [(d, f, "f"), (d, l, "l"), (d, over, "target"), (d, target, "target"), (Ino::ROOT, d, "d")]
-        .map(|(p, i, n)| format!("{p}-{i}-{n}").into_bytes())
-        .into();
+    assert_eq!(
+        c.close(f),
+        None,
+        "an open file in the trash has its name there"
+    );
+    let mut names: Vec<Vec<u8>> = [
+        (d, f, "f"),
+        (d, l, "l"),
+        (d, over, "target"),
+        (d, target, "target"),
+        (Ino::ROOT, d, "d"),
+    ]
+    .map(|(p, i, n)| format!("{p}-{i}-{n}").into_bytes())
+    .into();
     names.sort();
     assert_eq!(c.names(hour(1)).await, names);
     let mut after = before.clone();
     (after.parent, after.ctime) = (hour(1), c.now());
     assert_eq!(c.getattr(f).await.unwrap(), after);
     assert_eq!(c.readlink(l).await.unwrap(), &b"t"[..]);
-    assert_eq!(c.create(&me, d, b"x", 0o644, 0).await.map(|_| ()), Err(Errno::ENOENT), "a directory in the trash is dead");
+    assert_eq!(
+        c.create(&me, d, b"x", 0o644, 0).await.map(|_| ()),
+        Err(Errno::ENOENT),
+        "a directory in the trash is dead"
+    );
     let census = v.verify().await;
-    assert_eq!(census.counters[..2], [12_288 + 5 * 4096, 6], "usage stays; the hour directory counts");
+    assert_eq!(
+        census.counters[..2],
+        [12_288 + 5 * 4096, 6],
+        "usage stays; the hour directory counts"
+    );
     let hour_attr = &census.attrs[&hour(1)];
-    assert_eq!((hour_attr.mode, hour_attr.nlink, hour_attr.parent, hour_attr.uid), (0o555, 2, Ino::TRASH, 0));
+    assert_eq!(
+        (
+            hour_attr.mode,
+            hour_attr.nlink,
+            hour_attr.parent,
+            hour_attr.uid
+        ),
+        (0o555, 2, Ino::TRASH, 0)
+    );
     assert_eq!(census.attrs[&Ino::TRASH].nlink, 2);
 }
 
@@ -85,7 +113,11 @@ async fn hard_links_in_the_trash(kind: Kind) {
     c.link(&me, f, d, b"b").await.unwrap();
     c.unlink(&me, d, b"b").await.unwrap();
     let attr = c.getattr(f).await.unwrap();
-    assert_eq!((attr.nlink, attr.parent), (2, Ino(0)), "the name in the trash still counts");
+    assert_eq!(
+        (attr.nlink, attr.parent),
+        (2, Ino(0)),
+        "the name in the trash still counts"
+    );
     let census = v.verify().await;
     assert_eq!(census.parents[&f], [(Ino::ROOT, 1), (hour(1), 1)]);
     // The same name again: its place in the trash is taken, so it really goes.
@@ -128,11 +160,27 @@ async fn what_the_trash_refuses(kind: Kind) {
     c.close(f);
     c.unlink(&user, Ino::ROOT, b"f").await.unwrap();
     let name = format!("1-{f}-f").into_bytes();
-    let chmod = jfs_meta::SetAttr { mode: Some(0), ..Default::default() };
+    let chmod = jfs_meta::SetAttr {
+        mode: Some(0),
+        ..Default::default()
+    };
     assert_eq!(c.unlink(&user, hour(1), &name).await, Err(Errno::EPERM));
-    assert_eq!(c.rename(&user, (hour(1), &name), (Ino::ROOT, b"f"), 0).await.map(|_| ()), Err(Errno::EPERM));
-    assert_eq!(c.setattr(&me, f, &chmod).await.map(|_| ()), Err(Errno::EPERM));
-    assert_eq!(c.rename(&me, (hour(1), &name), (hour(1), b"x"), 0).await.map(|_| ()), Err(Errno::EPERM));
+    assert_eq!(
+        c.rename(&user, (hour(1), &name), (Ino::ROOT, b"f"), 0)
+            .await
+            .map(|_| ()),
+        Err(Errno::EPERM)
+    );
+    assert_eq!(
+        c.setattr(&me, f, &chmod).await.map(|_| ()),
+        Err(Errno::EPERM)
+    );
+    assert_eq!(
+        c.rename(&me, (hour(1), &name), (hour(1), b"x"), 0)
+            .await
+            .map(|_| ()),
+        Err(Errno::EPERM)
+    );
     // The super-user removes for good.
     c.put_slice(f, 0, 0, 10).await.unwrap();
     c.unlink(&me, hour(1), &name).await.unwrap();
@@ -157,8 +205,17 @@ async fn restoring(kind: Kind) {
     c.rmdir(&me, Ino::ROOT, b"d").await.unwrap();
     c.unlink(&me, Ino::ROOT, b"f").await.unwrap();
     v.verify().await;
-    c.rename(&me, (hour(1), format!("1-{d}-d").as_bytes()), (Ino::ROOT, b"d"), 0).await.unwrap();
-    c.rename(&me, (hour(1), format!("1-{f}-f").as_bytes()), (d, b"f"), 0).await.unwrap();
+    c.rename(
+        &me,
+        (hour(1), format!("1-{d}-d").as_bytes()),
+        (Ino::ROOT, b"d"),
+        0,
+    )
+    .await
+    .unwrap();
+    c.rename(&me, (hour(1), format!("1-{f}-f").as_bytes()), (d, b"f"), 0)
+        .await
+        .unwrap();
     assert_eq!(c.getattr(d).await.unwrap().parent, Ino::ROOT);
     c.truncate(&me, f, 5).await.unwrap();
     let census = v.verify().await;
@@ -189,9 +246,16 @@ async fn expiry(kind: Kind) {
     assert_eq!(expired.iter().map(|h| h.ino).collect::<Vec<_>>(), [hour(1)]);
     v.clock.advance(Duration::from_secs(3600));
     let expired = c.expired_trash_hours().await.unwrap();
-    assert_eq!(expired.iter().map(|h| h.ino).collect::<Vec<_>>(), [hour(1), hour(2)]);
+    assert_eq!(
+        expired.iter().map(|h| h.ino).collect::<Vec<_>>(),
+        [hour(1), hour(2)]
+    );
     assert_eq!(c.empty_trash_hour(&expired[0]).await.unwrap(), 2);
-    assert_eq!(c.empty_trash_hour(&expired[0]).await.unwrap(), 0, "safe to repeat");
+    assert_eq!(
+        c.empty_trash_hour(&expired[0]).await.unwrap(),
+        0,
+        "safe to repeat"
+    );
     assert_eq!(c.do_work().await.len(), 1);
     let census = v.verify().await;
     assert_eq!(census.entries[&Ino::TRASH].len(), 2);
@@ -211,13 +275,17 @@ async fn two_clients_make_one_hour(kind: Kind) {
     let v = Volume::new(kind, 1).await;
     let clients = [v.client().await, v.client().await, v.client().await];
     for (n, c) in clients.iter().enumerate() {
-        c.touch(Ino::ROOT, format!("f{n}").as_bytes()).await.unwrap();
+        c.touch(Ino::ROOT, format!("f{n}").as_bytes())
+            .await
+            .unwrap();
     }
     let mut tasks = Vec::new();
     for (n, c) in clients.iter().enumerate() {
         let meta = c.meta.clone();
         let name = format!("f{n}").into_bytes();
-        tasks.push(tokio::spawn(async move { meta.unlink(&root(), Ino::ROOT, &name).await }));
+        tasks.push(tokio::spawn(async move {
+            meta.unlink(&root(), Ino::ROOT, &name).await
+        }));
     }
     for task in tasks {
         task.await.unwrap().unwrap();

@@ -1,8 +1,8 @@
 //! Round trips per metadata operation, as the engines count them (on SQL: statements). The tables of
 //! docs/ARCHITECTURE.md are printed by `cargo test -p jfs-tests --test meta trips -- --nocapture`.
 
-use jfs_meta::trips::Trip;
 use jfs_meta::engine::DirCursor;
+use jfs_meta::trips::Trip;
 use jfs_tests::volume::{root, slice};
 use jfs_tests::{Client, Kind, Volume};
 use jfs_types::*;
@@ -53,7 +53,9 @@ async fn table(kind: Kind) {
         let (most, what) = measure(kind, name).await;
         lines += &format!("| {name} | {most} | {} |\n", what.join(", "));
         if most > limit {
-            over.push(format!("{name} on {kind:?}: {most} round trips, {limit} allowed: {what:?}"));
+            over.push(format!(
+                "{name} on {kind:?}: {most} round trips, {limit} allowed: {what:?}"
+            ));
         }
     }
     println!("\n{kind:?}\n\n| operation | round trips | what is sent |\n|---|---|---|\n{lines}");
@@ -77,7 +79,12 @@ async fn measure(kind: Kind, name: &str) -> (usize, Vec<String>) {
         engine.trips().take();
         perform(&c, name, n, dir, other, &inodes).await;
         engine.trips().enable(false);
-        let trips: Vec<Trip> = engine.trips().take().into_iter().filter(|t| t.operation != "background").collect();
+        let trips: Vec<Trip> = engine
+            .trips()
+            .take()
+            .into_iter()
+            .filter(|t| t.operation != "background")
+            .collect();
         if n > 0 && (trips.len() > most.0 || most.1.is_empty()) {
             most = (trips.len(), trips.into_iter().map(|t| t.what).collect());
         }
@@ -129,20 +136,34 @@ async fn perform(c: &Client, name: &str, n: usize, dir: Ino, other: Ino, inodes:
     let file = file(n);
     match name {
         "lookup" => drop(c.lookup(&me, dir, &file).await.unwrap()),
-        "lookup, missing" => assert_eq!(c.lookup(&me, dir, &file).await.map(|_| ()), Err(Errno::ENOENT)),
+        "lookup, missing" => assert_eq!(
+            c.lookup(&me, dir, &file).await.map(|_| ()),
+            Err(Errno::ENOENT)
+        ),
         "getattr" => drop(c.getattr(ino).await.unwrap()),
         "create" => drop(c.create(&me, dir, &file, 0o644, 0).await.unwrap()),
         "mkdir" => drop(c.mkdir(&me, dir, &file, 0o755, 0).await.unwrap()),
         "symlink" => drop(c.symlink(&me, dir, &file, b"target").await.unwrap()),
-        "link" => drop(c.link(&me, ino, dir, format!("link-{n}").as_bytes()).await.unwrap()),
+        "link" => drop(
+            c.link(&me, ino, dir, format!("link-{n}").as_bytes())
+                .await
+                .unwrap(),
+        ),
         "setattr" => {
-            let set = jfs_meta::SetAttr { mode: Some(0o600), ..Default::default() };
+            let set = jfs_meta::SetAttr {
+                mode: Some(0o600),
+                ..Default::default()
+            };
             c.setattr(&me, ino, &set).await.unwrap();
         }
         "open" => drop(c.open(&me, ino, 0).await.unwrap()),
         "close" => assert_eq!(c.close(ino), None),
         "read chunk" => drop(c.read_chunk(ino, 0).await.unwrap()),
-        "write chunk" => drop(c.write_chunk(ino, 0, slice(5000 + n as u64, 0, 4096), c.now()).await.unwrap()),
+        "write chunk" => drop(
+            c.write_chunk(ino, 0, slice(5000 + n as u64, 0, 4096), c.now())
+                .await
+                .unwrap(),
+        ),
         "truncate" => drop(c.truncate(&me, ino, 10).await.unwrap()),
         "readlink" => drop(c.readlink(ino).await.unwrap()),
         "readdir, 100 names" => {
@@ -150,7 +171,9 @@ async fn perform(c: &Client, name: &str, n: usize, dir: Ino, other: Ino, inodes:
             assert_eq!((page.entries.len(), page.next), (99, None));
         }
         "rename" | "rename over a file" | "rename of a directory" => {
-            c.rename(&me, (dir, &file), (other, &file), 0).await.unwrap();
+            c.rename(&me, (dir, &file), (other, &file), 0)
+                .await
+                .unwrap();
         }
         "unlink" | "unlink to the trash" => c.unlink(&me, dir, &file).await.unwrap(),
         "rmdir" => c.rmdir(&me, dir, &file).await.unwrap(),

@@ -6,10 +6,10 @@
 
 use crate::ops;
 use fuser::{
-    Errno as FuseErrno, FileAttr, FileHandle, FileType as FuseType, Filesystem, FopenFlags, Generation, INodeNo,
-    InitFlags, KernelConfig, LockOwner, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory,
-    ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow,
-    WriteFlags,
+    Errno as FuseErrno, FileAttr, FileHandle, FileType as FuseType, Filesystem, FopenFlags,
+    Generation, INodeNo, InitFlags, KernelConfig, LockOwner, OpenFlags, RenameFlags, ReplyAttr,
+    ReplyCreate, ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyOpen,
+    ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
 };
 use jfs_types::{Attr, Caller, Errno, FileType, Ino};
 use jfs_vfs::{DirItem, EntryReply, SetAttrRequest, Vfs};
@@ -86,7 +86,12 @@ fn file_attr(ino: Ino, attr: Attr) -> FileAttr {
 
 fn send_entry(reply: ReplyEntry, result: Result<EntryReply, Errno>) {
     match result {
-        Ok(e) => reply.entry_with_ttls(&e.attr_ttl, &e.entry_ttl, &file_attr(e.ino, e.attr), GENERATION),
+        Ok(e) => reply.entry_with_ttls(
+            &e.attr_ttl,
+            &e.entry_ttl,
+            &file_attr(e.ino, e.attr),
+            GENERATION,
+        ),
         Err(e) => reply.error(errno(e)),
     }
 }
@@ -99,7 +104,11 @@ fn send_empty(reply: ReplyEmpty, result: Result<(), Errno>) {
 }
 
 fn open_flags(keep_cache: bool) -> FopenFlags {
-    if keep_cache { FopenFlags::FOPEN_KEEP_CACHE } else { FopenFlags::empty() }
+    if keep_cache {
+        FopenFlags::FOPEN_KEEP_CACHE
+    } else {
+        FopenFlags::empty()
+    }
 }
 
 impl FuserFs {
@@ -201,7 +210,16 @@ impl Filesystem for FuserFs {
         });
     }
 
-    fn mknod(&self, req: &Request, parent: INodeNo, name: &OsStr, mode: u32, umask: u32, _rdev: u32, reply: ReplyEntry) {
+    fn mknod(
+        &self,
+        req: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        mode: u32,
+        umask: u32,
+        _rdev: u32,
+        reply: ReplyEntry,
+    ) {
         if mode & libc::S_IFMT != libc::S_IFREG {
             // FIFOs, sockets and devices come with a later version.
             return reply.error(errno(Errno::ENOTSUP));
@@ -210,7 +228,16 @@ impl Filesystem for FuserFs {
         let (vfs, caller, name) = (self.vfs.clone(), caller(req), name.as_bytes().to_vec());
         self.spawn(async move {
             let flags = libc::O_EXCL | libc::O_RDONLY;
-            let made = vfs.create(&caller, ino(parent), &name, (mode & 0o7777) as u16, umask, flags).await;
+            let made = vfs
+                .create(
+                    &caller,
+                    ino(parent),
+                    &name,
+                    (mode & 0o7777) as u16,
+                    umask,
+                    flags,
+                )
+                .await;
             let entry = match made {
                 Ok((entry, fh, _)) => {
                     vfs.release(fh, entry.ino).await;
@@ -222,11 +249,23 @@ impl Filesystem for FuserFs {
         });
     }
 
-    fn mkdir(&self, req: &Request, parent: INodeNo, name: &OsStr, mode: u32, umask: u32, reply: ReplyEntry) {
+    fn mkdir(
+        &self,
+        req: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        mode: u32,
+        umask: u32,
+        reply: ReplyEntry,
+    ) {
         let umask = ops::effective_umask(self.umask, umask);
         let (vfs, caller, name) = (self.vfs.clone(), caller(req), name.as_bytes().to_vec());
         self.spawn(async move {
-            send_entry(reply, vfs.mkdir(&caller, ino(parent), &name, (mode & 0o7777) as u16, umask).await);
+            send_entry(
+                reply,
+                vfs.mkdir(&caller, ino(parent), &name, (mode & 0o7777) as u16, umask)
+                    .await,
+            );
         });
     }
 
@@ -240,10 +279,22 @@ impl Filesystem for FuserFs {
         self.spawn(async move { send_empty(reply, vfs.rmdir(&caller, ino(parent), &name).await) });
     }
 
-    fn symlink(&self, req: &Request, parent: INodeNo, name: &OsStr, target: &Path, reply: ReplyEntry) {
+    fn symlink(
+        &self,
+        req: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        target: &Path,
+        reply: ReplyEntry,
+    ) {
         let (vfs, caller, name) = (self.vfs.clone(), caller(req), name.as_bytes().to_vec());
         let target = target.as_os_str().as_bytes().to_vec();
-        self.spawn(async move { send_entry(reply, vfs.symlink(&caller, ino(parent), &name, &target).await) });
+        self.spawn(async move {
+            send_entry(
+                reply,
+                vfs.symlink(&caller, ino(parent), &name, &target).await,
+            )
+        });
     }
 
     fn rename(
@@ -266,7 +317,9 @@ impl Filesystem for FuserFs {
 
     fn link(&self, req: &Request, n: INodeNo, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
         let (vfs, caller, name) = (self.vfs.clone(), caller(req), name.as_bytes().to_vec());
-        self.spawn(async move { send_entry(reply, vfs.link(&caller, ino(n), ino(parent), &name).await) });
+        self.spawn(async move {
+            send_entry(reply, vfs.link(&caller, ino(n), ino(parent), &name).await)
+        });
     }
 
     fn open(&self, req: &Request, n: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
@@ -290,17 +343,20 @@ impl Filesystem for FuserFs {
         _lock_owner: Option<LockOwner>,
         reply: ReplyData,
     ) {
-        let answered = BUFFER.with_borrow_mut(|buffer| match self.vfs.try_read(fh.0, offset, size, buffer) {
-            Some(Ok(())) => {
-                reply.data(buffer);
-                None
-            }
-            Some(Err(e)) => {
-                reply.error(errno(e));
-                None
-            }
-            None => Some(reply),
-        });
+        let answered =
+            BUFFER.with_borrow_mut(
+                |buffer| match self.vfs.try_read(fh.0, offset, size, buffer) {
+                    Some(Ok(())) => {
+                        reply.data(buffer);
+                        None
+                    }
+                    Some(Err(e)) => {
+                        reply.error(errno(e));
+                        None
+                    }
+                    None => Some(reply),
+                },
+            );
         let Some(reply) = answered else { return };
         let vfs = self.vfs.clone();
         self.spawn(async move {
@@ -337,7 +393,14 @@ impl Filesystem for FuserFs {
         });
     }
 
-    fn flush(&self, _req: &Request, n: INodeNo, fh: FileHandle, _lock_owner: LockOwner, reply: ReplyEmpty) {
+    fn flush(
+        &self,
+        _req: &Request,
+        n: INodeNo,
+        fh: FileHandle,
+        _lock_owner: LockOwner,
+        reply: ReplyEmpty,
+    ) {
         if let Some(result) = self.vfs.try_flush(fh.0) {
             return send_empty(reply, result);
         }
@@ -374,7 +437,14 @@ impl Filesystem for FuserFs {
         reply.opened(FileHandle(self.vfs.opendir(ino(n))), FopenFlags::empty());
     }
 
-    fn readdir(&self, req: &Request, _n: INodeNo, fh: FileHandle, offset: u64, reply: ReplyDirectory) {
+    fn readdir(
+        &self,
+        req: &Request,
+        _n: INodeNo,
+        fh: FileHandle,
+        offset: u64,
+        reply: ReplyDirectory,
+    ) {
         if let Some(listing) = self.vfs.try_readdir(fh.0, offset) {
             return send_names(reply, &listing, offset);
         }
@@ -387,10 +457,20 @@ impl Filesystem for FuserFs {
         });
     }
 
-    fn readdirplus(&self, req: &Request, _n: INodeNo, fh: FileHandle, offset: u64, reply: ReplyDirectoryPlus) {
+    fn readdirplus(
+        &self,
+        req: &Request,
+        _n: INodeNo,
+        fh: FileHandle,
+        offset: u64,
+        reply: ReplyDirectoryPlus,
+    ) {
         let config = self.vfs.config();
         // One time is sent for name and attributes.
-        let ttl = config.attr_timeout.min(config.entry_timeout).min(config.dir_entry_timeout);
+        let ttl = config
+            .attr_timeout
+            .min(config.entry_timeout)
+            .min(config.dir_entry_timeout);
         if let Some(listing) = self.vfs.try_readdir(fh.0, offset) {
             return send_entries(reply, &listing, offset, ttl);
         }
@@ -403,12 +483,26 @@ impl Filesystem for FuserFs {
         });
     }
 
-    fn releasedir(&self, _req: &Request, _n: INodeNo, fh: FileHandle, _flags: OpenFlags, reply: ReplyEmpty) {
+    fn releasedir(
+        &self,
+        _req: &Request,
+        _n: INodeNo,
+        fh: FileHandle,
+        _flags: OpenFlags,
+        reply: ReplyEmpty,
+    ) {
         self.vfs.releasedir(fh.0);
         reply.ok();
     }
 
-    fn fsyncdir(&self, _req: &Request, _n: INodeNo, _fh: FileHandle, _datasync: bool, reply: ReplyEmpty) {
+    fn fsyncdir(
+        &self,
+        _req: &Request,
+        _n: INodeNo,
+        _fh: FileHandle,
+        _datasync: bool,
+        reply: ReplyEmpty,
+    ) {
         // Metadata is durable when an operation has answered.
         reply.ok();
     }
@@ -421,14 +515,32 @@ impl Filesystem for FuserFs {
                 Ok(s) => {
                     let (blocks, free) = (s.total_space / BLOCK, s.avail_space / BLOCK);
                     let files = s.used_inodes + s.avail_inodes;
-                    reply.statfs(blocks, free, free, files, s.avail_inodes, BLOCK as u32, 255, BLOCK as u32);
+                    reply.statfs(
+                        blocks,
+                        free,
+                        free,
+                        files,
+                        s.avail_inodes,
+                        BLOCK as u32,
+                        255,
+                        BLOCK as u32,
+                    );
                 }
                 Err(e) => reply.error(errno(e)),
             }
         });
     }
 
-    fn setxattr(&self, _: &Request, _: INodeNo, _: &OsStr, _: &[u8], _: i32, _: u32, reply: ReplyEmpty) {
+    fn setxattr(
+        &self,
+        _: &Request,
+        _: INodeNo,
+        _: &OsStr,
+        _: &[u8],
+        _: i32,
+        _: u32,
+        reply: ReplyEmpty,
+    ) {
         reply.error(errno(Errno::ENOSYS));
     }
 
@@ -462,10 +574,26 @@ impl Filesystem for FuserFs {
         let umask = ops::effective_umask(self.umask, umask);
         let (vfs, caller, name) = (self.vfs.clone(), caller(req), name.as_bytes().to_vec());
         self.spawn(async move {
-            match vfs.create(&caller, ino(parent), &name, (mode & 0o7777) as u16, umask, flags).await {
+            match vfs
+                .create(
+                    &caller,
+                    ino(parent),
+                    &name,
+                    (mode & 0o7777) as u16,
+                    umask,
+                    flags,
+                )
+                .await
+            {
                 Ok((e, fh, keep)) => {
                     let ttl = e.attr_ttl.min(e.entry_ttl);
-                    reply.created(&ttl, &file_attr(e.ino, e.attr), GENERATION, FileHandle(fh), open_flags(keep));
+                    reply.created(
+                        &ttl,
+                        &file_attr(e.ino, e.attr),
+                        GENERATION,
+                        FileHandle(fh),
+                        open_flags(keep),
+                    );
                 }
                 Err(e) => reply.error(errno(e)),
             }
@@ -475,13 +603,23 @@ impl Filesystem for FuserFs {
 
 /// The items from `offset` on, with the offset that continues after each.
 fn from(listing: &[DirItem], offset: u64) -> impl Iterator<Item = (u64, &DirItem)> {
-    let start = usize::try_from(offset).unwrap_or(usize::MAX).min(listing.len());
-    listing[start..].iter().enumerate().map(move |(i, item)| ((start + i + 1) as u64, item))
+    let start = usize::try_from(offset)
+        .unwrap_or(usize::MAX)
+        .min(listing.len());
+    listing[start..]
+        .iter()
+        .enumerate()
+        .map(move |(i, item)| ((start + i + 1) as u64, item))
 }
 
 fn send_names(mut reply: ReplyDirectory, listing: &[DirItem], offset: u64) {
     for (next, item) in from(listing, offset) {
-        if reply.add(INodeNo(item.ino.0), next, kind(item.kind), OsStr::from_bytes(item.name.as_bytes())) {
+        if reply.add(
+            INodeNo(item.ino.0),
+            next,
+            kind(item.kind),
+            OsStr::from_bytes(item.name.as_bytes()),
+        ) {
             break;
         }
     }
@@ -497,7 +635,14 @@ fn send_entries(mut reply: ReplyDirectoryPlus, listing: &[DirItem], offset: u64,
             // Number and type are all that is looked at.
             _ => (Duration::ZERO, Attr::new(item.kind)),
         };
-        if reply.add(INodeNo(item.ino.0), next, name, &ttl, &file_attr(item.ino, attr), GENERATION) {
+        if reply.add(
+            INodeNo(item.ino.0),
+            next,
+            name,
+            &ttl,
+            &file_attr(item.ino, attr),
+            GENERATION,
+        ) {
             break;
         }
     }

@@ -31,6 +31,9 @@ pub enum EngineError {
 impl EngineError {
     /// A [`EngineError::Corrupt`] from its parts.
     pub fn corrupt(record: impl Into<String>, reason: impl Into<String>) -> EngineError {
-        EngineError::Corrupt { record: record.into(), reason: reason.into() }
+        EngineError::Corrupt {
+            record: record.into(),
+            reason: reason.into(),
+        }
     }
 }

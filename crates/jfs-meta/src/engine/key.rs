@@ -70,17 +70,26 @@ pub struct Read {
 
 /// Reads `key` without protection.
 pub fn peek(key: Key) -> Read {
-    Read { key, strength: Strength::Peek }
+    Read {
+        key,
+        strength: Strength::Peek,
+    }
 }
 
 /// Reads `key` so that the commit fails if it changed.
 pub fn hold(key: Key) -> Read {
-    Read { key, strength: Strength::Hold }
+    Read {
+        key,
+        strength: Strength::Hold,
+    }
 }
 
 /// Reads `key` in order to write it.
 pub fn own(key: Key) -> Read {
-    Read { key, strength: Strength::Own }
+    Read {
+        key,
+        strength: Strength::Own,
+    }
 }
 
 /// What a [`Key`] holds.

@@ -47,7 +47,12 @@ impl State {
             }
             Write::DelXattrs { .. } => {}
             Write::AddParent { ino, parent, delta } => {
-                *self.parents.entry(*ino).or_default().entry(*parent).or_insert(0) += delta;
+                *self
+                    .parents
+                    .entry(*ino)
+                    .or_default()
+                    .entry(*parent)
+                    .or_insert(0) += delta;
             }
             Write::DelParents { ino } => {
                 self.parents.remove(ino);
@@ -57,7 +62,12 @@ impl State {
                 list.extend_from_slice(&encode_record(record));
                 receipt.records_in_chunk = (list.len() / RECORD_BYTES) as u64;
             }
-            Write::AppendToExisting { ino, from, to, record } => {
+            Write::AppendToExisting {
+                ino,
+                from,
+                to,
+                record,
+            } => {
                 for (_, list) in self.chunks.range_mut((*ino, *from)..(*ino, *to)) {
                     list.extend_from_slice(&encode_record(record));
                 }

@@ -29,11 +29,18 @@ impl State {
     pub(super) fn answer(&self, key: &Key) -> Answer {
         match key {
             Key::Attr(ino) => Answer::Attr(self.attrs.get(ino).cloned()),
-            Key::Entry(dir, name) => Answer::Entry(self.entries.get(&(*dir, name.clone())).copied()),
+            Key::Entry(dir, name) => {
+                Answer::Entry(self.entries.get(&(*dir, name.clone())).copied())
+            }
             Key::DirIsEmpty(dir) => Answer::Flag(self.entries_of(*dir, None).next().is_none()),
             Key::Parents(ino) => {
                 let counts = self.parents.get(ino).into_iter().flatten();
-                Answer::Parents(counts.filter(|(_, n)| **n > 0).map(|(p, n)| (*p, *n)).collect())
+                Answer::Parents(
+                    counts
+                        .filter(|(_, n)| **n > 0)
+                        .map(|(p, n)| (*p, *n))
+                        .collect(),
+                )
             }
             Key::Chunk(ino, index) => {
                 Answer::Bytes(self.chunks.get(&(*ino, *index)).map(|b| b.clone().into()))
@@ -47,7 +54,9 @@ impl State {
                 Answer::Bytes(self.delayed.get(&(*id, *time)).map(|b| b.clone().into()))
             }
             Key::DirStat(dir) => Answer::Stat(self.dir_stats.get(dir).copied()),
-            Key::Counter(counter) => Answer::Number(self.counters.get(counter).copied().unwrap_or(0)),
+            Key::Counter(counter) => {
+                Answer::Number(self.counters.get(counter).copied().unwrap_or(0))
+            }
         }
     }
 
@@ -61,7 +70,9 @@ impl State {
             Some(name) => std::ops::Bound::Excluded((dir, name.clone())),
             None => std::ops::Bound::Included((dir, Name::stored(b""))),
         };
-        self.entries.range((from, std::ops::Bound::Unbounded)).take_while(move |((d, _), _)| *d == dir)
+        self.entries
+            .range((from, std::ops::Bound::Unbounded))
+            .take_while(move |((d, _), _)| *d == dir)
     }
 
     pub(super) fn add_usage(&mut self, space: i64, inodes: i64) {

@@ -33,8 +33,9 @@ impl Meta {
         mode: u16,
         umask: u16,
     ) -> Result<(Ino, Attr), Errno> {
-        let (ino, attr) =
-            self.new_inode(caller, parent, name, FileType::Regular, mode, umask, b"").await?;
+        let (ino, attr) = self
+            .new_inode(caller, parent, name, FileType::Regular, mode, umask, b"")
+            .await?;
         self.open_files.open(ino, &attr);
         Ok((ino, attr))
     }
@@ -48,7 +49,8 @@ impl Meta {
         mode: u16,
         umask: u16,
     ) -> Result<(Ino, Attr), Errno> {
-        self.new_inode(caller, parent, name, FileType::Directory, mode, umask, b"").await
+        self.new_inode(caller, parent, name, FileType::Directory, mode, umask, b"")
+            .await
     }
 
     /// Creates a symbolic link. EINVAL for an empty target or one with NUL, ENAMETOOLONG above 4096
@@ -66,10 +68,14 @@ impl Meta {
         if target.len() > SYMLINK_MAX {
             return Err(Errno::ENAMETOOLONG);
         }
-        self.new_inode(caller, parent, name, FileType::Symlink, 0o777, 0, target).await
+        self.new_inode(caller, parent, name, FileType::Symlink, 0o777, 0, target)
+            .await
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the three callers above name them")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the three callers above name them"
+    )]
     async fn new_inode(
         &self,
         caller: &Caller,
@@ -91,8 +97,21 @@ impl Meta {
         }
         let name = checked_name(name, Errno::EEXIST)?;
         self.check_growth(4096, 1)?;
-        let ino = self.inodes.next().await.map_err(|e| self.to_errno("reserve_ids", &e))?;
-        let op = Create { caller, parent, name, kind, mode, umask, target, ino: Ino(ino) };
+        let ino = self
+            .inodes
+            .next()
+            .await
+            .map_err(|e| self.to_errno("reserve_ids", &e))?;
+        let op = Create {
+            caller,
+            parent,
+            name,
+            kind,
+            mode,
+            umask,
+            target,
+            ino: Ino(ino),
+        };
         let attr = self.transact(&op).await?;
         Ok((op.ino, attr))
     }
@@ -113,16 +132,35 @@ impl Operation for Create<'_> {
         let taken = tx.entry(self.parent, &self.name)?.is_some();
         let attr = self.plan(&dir, taken, tx.now)?;
 
-        let entry = Entry { kind: self.kind, ino: self.ino };
-        tx.write(Write::NewEntry { dir: self.parent, name: self.name.clone(), entry })?;
-        tx.write(Write::NewNode { ino: self.ino, attr: attr.clone() })?;
+        let entry = Entry {
+            kind: self.kind,
+            ino: self.ino,
+        };
+        tx.write(Write::NewEntry {
+            dir: self.parent,
+            name: self.name.clone(),
+            entry,
+        })?;
+        tx.write(Write::NewNode {
+            ino: self.ino,
+            attr: attr.clone(),
+        })?;
         if self.kind == FileType::Symlink {
-            tx.write(Write::NewSymlink { ino: self.ino, target: self.target.to_vec() })?;
+            tx.write(Write::NewSymlink {
+                ino: self.ino,
+                target: self.target.to_vec(),
+            })?;
         }
         if self.kind == FileType::Directory && meta.format().dir_stats {
             tx.write(Write::NewDirStat { dir: self.ino })?;
         }
-        touch_dir(meta, tx, self.parent, &dir, i32::from(self.kind == FileType::Directory))?;
+        touch_dir(
+            meta,
+            tx,
+            self.parent,
+            &dir,
+            i32::from(self.kind == FileType::Directory),
+        )?;
         tx.add_usage(4096, 1);
         tx.add_dir_stat(self.parent, stat_of(&attr));
         Ok(attr)
@@ -207,7 +245,10 @@ mod tests {
         assert_eq!(c.plan(&dir(0o755), false, now), Err(Errno::EACCES));
         assert_eq!(c.plan(&dir(0o777), true, now), Err(Errno::EEXIST));
         let a = c.plan(&dir(0o777), false, now).unwrap();
-        assert_eq!((a.mode, a.uid, a.gid, a.nlink, a.length), (0o644, 5, 6, 1, 0));
+        assert_eq!(
+            (a.mode, a.uid, a.gid, a.nlink, a.length),
+            (0o644, 5, 6, 1, 0)
+        );
         assert_eq!((a.mtime, a.parent), (now, Ino(1)));
         let mut trashed = dir(0o777);
         trashed.parent = Ino(Ino::TRASH.0 + 1);
@@ -218,12 +259,18 @@ mod tests {
     fn groups_below_an_sgid_directory() {
         let mut user = Caller::user(5, 6);
         let now = Time::default();
-        let a = op(&user, FileType::Directory, 0o777).plan(&dir(0o2777), false, now).unwrap();
+        let a = op(&user, FileType::Directory, 0o777)
+            .plan(&dir(0o2777), false, now)
+            .unwrap();
         assert_eq!((a.mode, a.gid), (0o2755, 2));
-        let a = op(&user, FileType::Regular, 0o2775).plan(&dir(0o2777), false, now).unwrap();
+        let a = op(&user, FileType::Regular, 0o2775)
+            .plan(&dir(0o2777), false, now)
+            .unwrap();
         assert_eq!((a.mode, a.gid), (0o755, 2));
         user.groups = vec![2];
-        let a = op(&user, FileType::Regular, 0o2775).plan(&dir(0o2777), false, now).unwrap();
+        let a = op(&user, FileType::Regular, 0o2775)
+            .plan(&dir(0o2777), false, now)
+            .unwrap();
         assert_eq!(a.mode, 0o2755);
     }
 }

@@ -1,11 +1,11 @@
 //! Letting go of data: chunks of removed files, delayed slices, bookkeeping of deleted slices.
 
+use crate::EngineError;
 use crate::engine::{Answer, Delayed, Deleted, Key, Write, own};
 use crate::meta::Meta;
 use crate::run::{Operation, Proof};
 use crate::txn::{Stop, Txn};
 use crate::wire::{WireError, decode_delayed, decode_records};
-use crate::EngineError;
 use jfs_types::{ChunkIndex, Errno, Ino, SliceId};
 
 /// (id, size) of slices.
@@ -14,13 +14,18 @@ pub(crate) type Slices = Vec<(u64, u32)>;
 impl Meta {
     /// Indexes of the chunks a removed file still has.
     pub async fn chunks_of_deleted(&self, ino: Ino, length: u64) -> Result<Vec<ChunkIndex>, Errno> {
-        self.engine().list_chunks(ino, length).await.map_err(|e| self.to_errno("delete_file", &e))
+        self.engine()
+            .list_chunks(ino, length)
+            .await
+            .map_err(|e| self.to_errno("delete_file", &e))
     }
 
     /// Removes a chunk of a removed file and takes one user from each of its slices. Returns those
     /// that have none left: their objects can be deleted, then [`Meta::forget_slice`].
     pub async fn delete_chunk(&self, ino: Ino, index: ChunkIndex) -> Result<Slices, Errno> {
-        let done = self.transact_with_receipt(&DeleteChunk { ino, index }).await?;
+        let done = self
+            .transact_with_receipt(&DeleteChunk { ino, index })
+            .await?;
         Ok(done.receipt.unused_slices)
     }
 
@@ -32,25 +37,37 @@ impl Meta {
     /// Removed files whose deletion is older than `age_sec`, oldest first.
     pub async fn deleted_files(&self, age_sec: i64, limit: usize) -> Result<Vec<Deleted>, Errno> {
         let before = self.now().sec - age_sec;
-        self.engine().list_deleted(before, limit).await.map_err(|e| self.to_errno("deleted_files", &e))
+        self.engine()
+            .list_deleted(before, limit)
+            .await
+            .map_err(|e| self.to_errno("deleted_files", &e))
     }
 
     /// Delayed slices older than the trash period.
     pub async fn expired_delayed(&self, limit: usize) -> Result<Vec<Delayed>, Errno> {
         let before = self.now().sec - self.format().trash_days.max(0) * 24 * 3600;
-        self.engine().list_delayed(before, limit).await.map_err(|e| self.to_errno("delayed_slices", &e))
+        self.engine()
+            .list_delayed(before, limit)
+            .await
+            .map_err(|e| self.to_errno("delayed_slices", &e))
     }
 
     /// Takes one user from each slice of a delayed record and drops the record. Returns the slices
     /// without users.
     pub async fn release_delayed(&self, delayed: &Delayed) -> Result<Slices, Errno> {
-        let op = ReleaseDelayed { id: delayed.id, time: delayed.time };
+        let op = ReleaseDelayed {
+            id: delayed.id,
+            time: delayed.time,
+        };
         Ok(self.transact_with_receipt(&op).await?.receipt.unused_slices)
     }
 
     /// Slices without users whose objects are still there.
     pub async fn unused_slices(&self, limit: usize) -> Result<Slices, Errno> {
-        self.engine().list_unused_slices(limit).await.map_err(|e| self.to_errno("unused_slices", &e))
+        self.engine()
+            .list_unused_slices(limit)
+            .await
+            .map_err(|e| self.to_errno("unused_slices", &e))
     }
 
     /// Drops the bookkeeping of a slice whose objects are deleted, unless somebody uses it again.
@@ -75,12 +92,22 @@ impl Operation for DeleteChunk {
     async fn attempt(&self, _: &Meta, tx: &mut Txn) -> Result<(), Stop> {
         let key = Key::Chunk(self.ino, self.index);
         tx.load(&[own(key.clone())]).await?;
-        let Some(bytes) = tx.bytes(&key)? else { return Ok(()) };
-        let records = decode_records(&bytes)
-            .map_err(|e| EngineError::corrupt(format!("chunk {} of {:?}", self.index, self.ino), e.0))?;
-        tx.write(Write::DelChunk { ino: self.ino, index: self.index })?;
+        let Some(bytes) = tx.bytes(&key)? else {
+            return Ok(());
+        };
+        let records = decode_records(&bytes).map_err(|e| {
+            EngineError::corrupt(format!("chunk {} of {:?}", self.index, self.ino), e.0)
+        })?;
+        tx.write(Write::DelChunk {
+            ino: self.ino,
+            index: self.index,
+        })?;
         for r in records.iter().filter(|r| r.id != SliceId::ZERO) {
-            tx.write(Write::AddSliceUsers { id: r.id.0, size: r.size, delta: -1 })?;
+            tx.write(Write::AddSliceUsers {
+                id: r.id.0,
+                size: r.size,
+                delta: -1,
+            })?;
         }
         Ok(())
     }
@@ -105,7 +132,10 @@ impl Operation for FinishDeleted {
     }
 
     async fn attempt(&self, _: &Meta, tx: &mut Txn) -> Result<(), Stop> {
-        tx.write(Write::ClearDeleted { ino: self.ino, length: self.length })
+        tx.write(Write::ClearDeleted {
+            ino: self.ino,
+            length: self.length,
+        })
     }
 
     fn proof(&self, _: &()) -> Proof {
@@ -129,12 +159,22 @@ impl Operation for ReleaseDelayed {
     async fn attempt(&self, _: &Meta, tx: &mut Txn) -> Result<(), Stop> {
         let key = Key::Delayed(self.id, self.time);
         tx.load(&[own(key.clone())]).await?;
-        let Some(bytes) = tx.bytes(&key)? else { return Ok(()) };
-        let corrupt = |e: WireError| EngineError::corrupt(format!("delayed slices {}", self.id), e.0);
+        let Some(bytes) = tx.bytes(&key)? else {
+            return Ok(());
+        };
+        let corrupt =
+            |e: WireError| EngineError::corrupt(format!("delayed slices {}", self.id), e.0);
         let slices = decode_delayed(&bytes).map_err(corrupt)?;
-        tx.write(Write::DelDelayed { id: self.id, time: self.time })?;
+        tx.write(Write::DelDelayed {
+            id: self.id,
+            time: self.time,
+        })?;
         for (id, size) in slices.into_iter().filter(|(id, _)| *id > 0) {
-            tx.write(Write::AddSliceUsers { id, size, delta: -1 })?;
+            tx.write(Write::AddSliceUsers {
+                id,
+                size,
+                delta: -1,
+            })?;
         }
         Ok(())
     }
@@ -159,7 +199,10 @@ impl Operation for ForgetSlice {
     }
 
     async fn attempt(&self, _: &Meta, tx: &mut Txn) -> Result<(), Stop> {
-        tx.write(Write::ForgetSlice { id: self.id, size: self.size })
+        tx.write(Write::ForgetSlice {
+            id: self.id,
+            size: self.size,
+        })
     }
 
     fn proof(&self, _: &()) -> Proof {

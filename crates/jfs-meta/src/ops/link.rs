@@ -19,7 +19,13 @@ struct Link<'a> {
 impl Meta {
     /// Gives an inode that is no directory another name. From the second name on, its parents are
     /// kept as records of their own (docs/FORMAT.md, hard links).
-    pub async fn link(&self, caller: &Caller, ino: Ino, parent: Ino, name: &[u8]) -> Result<Attr, Errno> {
+    pub async fn link(
+        &self,
+        caller: &Caller,
+        ino: Ino,
+        parent: Ino,
+        name: &[u8],
+    ) -> Result<Attr, Errno> {
         if self.config().read_only {
             return Err(Errno::EROFS);
         }
@@ -27,7 +33,12 @@ impl Meta {
             return Err(Errno::EPERM);
         }
         let name = checked_name(name, Errno::EEXIST)?;
-        let op = Link { caller, ino, parent, name };
+        let op = Link {
+            caller,
+            ino,
+            parent,
+            name,
+        };
         let (before, attr) = self.transact(&op).await?;
         self.open_files.changed(ino, &before, &attr, Some(u32::MAX));
         Ok(attr)
@@ -59,12 +70,30 @@ impl Operation for Link<'_> {
         attr.ctime = tx.now;
         attr.parent = Ino(0);
         if before.parent != Ino(0) {
-            tx.write(Write::AddParent { ino: self.ino, parent: before.parent, delta: 1 })?;
+            tx.write(Write::AddParent {
+                ino: self.ino,
+                parent: before.parent,
+                delta: 1,
+            })?;
         }
-        tx.write(Write::AddParent { ino: self.ino, parent: self.parent, delta: 1 })?;
-        let entry = Entry { kind: before.kind, ino: self.ino };
-        tx.write(Write::NewEntry { dir: self.parent, name: self.name.clone(), entry })?;
-        tx.write(Write::PutAttr { ino: self.ino, attr: attr.clone() })?;
+        tx.write(Write::AddParent {
+            ino: self.ino,
+            parent: self.parent,
+            delta: 1,
+        })?;
+        let entry = Entry {
+            kind: before.kind,
+            ino: self.ino,
+        };
+        tx.write(Write::NewEntry {
+            dir: self.parent,
+            name: self.name.clone(),
+            entry,
+        })?;
+        tx.write(Write::PutAttr {
+            ino: self.ino,
+            attr: attr.clone(),
+        })?;
         touch_dir(meta, tx, self.parent, &dir, 0)?;
         tx.add_dir_stat(self.parent, stat_of(&attr));
         Ok((before, attr))
@@ -83,7 +112,10 @@ impl Link<'_> {
             return Err(Errno::ENOENT);
         }
         perm::check_unless_done(self.caller, dir, WRITE | EXEC)?;
-        if file.is_dir() || file.parent.is_trash() || file.flags & (flags::IMMUTABLE | flags::APPEND) != 0 {
+        if file.is_dir()
+            || file.parent.is_trash()
+            || file.flags & (flags::IMMUTABLE | flags::APPEND) != 0
+        {
             return Err(Errno::EPERM);
         }
         if file.nlink == 0 {

@@ -14,7 +14,12 @@ pub(crate) const TRASH_NAME: &[u8] = b".trash";
 impl Meta {
     /// Finds a name in a directory. `.` and `..` work; `.trash` is found in the root although no
     /// entry is stored for it. One round trip (one more when permissions are checked here).
-    pub async fn lookup(&self, caller: &Caller, parent: Ino, name: &[u8]) -> Result<(Ino, Attr), Errno> {
+    pub async fn lookup(
+        &self,
+        caller: &Caller,
+        parent: Ino,
+        name: &[u8],
+    ) -> Result<(Ino, Attr), Errno> {
         trips::within("lookup", async {
             if caller.check_permission {
                 let dir = self.getattr(parent).await?;
@@ -26,7 +31,11 @@ impl Meta {
             match name {
                 b"." => return Ok((parent, self.getattr(parent).await?)),
                 b".." => {
-                    let up = if parent == Ino::ROOT { parent } else { self.getattr(parent).await?.parent };
+                    let up = if parent == Ino::ROOT {
+                        parent
+                    } else {
+                        self.getattr(parent).await?.parent
+                    };
                     return Ok((up, self.getattr(up).await?));
                 }
                 TRASH_NAME if parent == Ino::ROOT => {
@@ -35,9 +44,15 @@ impl Meta {
                 _ => {}
             }
             let name = Name::new(name)?;
-            let (entry, attr) = self.lookup_entry(parent, &name).await?.ok_or(Errno::ENOENT)?;
+            let (entry, attr) = self
+                .lookup_entry(parent, &name)
+                .await?
+                .ok_or(Errno::ENOENT)?;
             let Some(attr) = attr else {
-                tracing::warn!("{name:?} in {parent:?} leads to {:?}, which does not exist", entry.ino);
+                tracing::warn!(
+                    "{name:?} in {parent:?} leads to {:?}, which does not exist",
+                    entry.ino
+                );
                 return Ok((entry.ino, nameless(entry.kind)));
             };
             self.open_files.learn(entry.ino, &attr);

@@ -41,7 +41,10 @@ impl Meta {
                     self.open_files.close(ino);
                     return Err(e);
                 }
-                return Ok(Opened { attr, keep_cache: true });
+                return Ok(Opened {
+                    attr,
+                    keep_cache: true,
+                });
             }
             let answers = self.fetch(&[Key::Attr(ino)]).await?;
             let attr = match answers.into_iter().next().map(Answer::into_attr) {
@@ -108,7 +111,9 @@ impl Meta {
 
     /// Removes an inode that lost its last name while it was open.
     pub async fn delete_sustained(&self, ino: Ino) -> Result<(), Errno> {
-        let Some(sid) = self.session_id() else { return Ok(()) };
+        let Some(sid) = self.session_id() else {
+            return Ok(());
+        };
         self.delete_sustained_of(sid, ino).await
     }
 
@@ -138,10 +143,18 @@ impl Operation for DropSustained {
     async fn attempt(&self, _: &Meta, tx: &mut Txn) -> Result<Option<u64>, Stop> {
         tx.load(&[own(Key::Attr(self.ino))]).await?;
         let attr = tx.attr(self.ino)?;
-        tx.write(Write::Unsustain { sid: self.sid, ino: self.ino })?;
+        tx.write(Write::Unsustain {
+            sid: self.sid,
+            ino: self.ino,
+        })?;
         // Another session may have it sustained as well, or it got a name again.
-        let Some(attr) = attr.filter(|a| a.nlink == 0) else { return Ok(None) };
-        tx.write(Write::MarkDeleted { ino: self.ino, length: attr.length })?;
+        let Some(attr) = attr.filter(|a| a.nlink == 0) else {
+            return Ok(None);
+        };
+        tx.write(Write::MarkDeleted {
+            ino: self.ino,
+            length: attr.length,
+        })?;
         tx.write(Write::DelNode { ino: self.ino })?;
         tx.write(Write::DelXattrs { ino: self.ino })?;
         tx.add_usage(-attr.space(), -1);
@@ -151,9 +164,10 @@ impl Operation for DropSustained {
     fn proof(&self, out: &Option<u64>) -> Proof {
         match out {
             None => Proof::Rerun,
-            Some(_) => {
-                Proof::Record(Key::Attr(self.ino), Box::new(|a| matches!(a, Answer::Attr(None))))
-            }
+            Some(_) => Proof::Record(
+                Key::Attr(self.ino),
+                Box::new(|a| matches!(a, Answer::Attr(None))),
+            ),
         }
     }
 }

@@ -47,13 +47,24 @@ impl Meta {
             _ => {}
         }
         let name = checked_name(name, Errno::EINVAL)?;
-        self.remove(caller, parent, name, Wanted::Directory, true).await
+        self.remove(caller, parent, name, Wanted::Directory, true)
+            .await
     }
 
     /// Removes an entry for good, without the trash.
-    pub(crate) async fn remove_for_good(&self, parent: Ino, name: &Name, kind: FileType) -> Result<(), Errno> {
-        let wanted = if kind == FileType::Directory { Wanted::Directory } else { Wanted::File };
-        self.remove(&Caller::root(), parent, name.clone(), wanted, false).await
+    pub(crate) async fn remove_for_good(
+        &self,
+        parent: Ino,
+        name: &Name,
+        kind: FileType,
+    ) -> Result<(), Errno> {
+        let wanted = if kind == FileType::Directory {
+            Wanted::Directory
+        } else {
+            Wanted::File
+        };
+        self.remove(&Caller::root(), parent, name.clone(), wanted, false)
+            .await
     }
 
     async fn remove(
@@ -77,9 +88,16 @@ impl Meta {
             true => self.trash_dir().await?,
             false => None,
         };
-        let op = Remove { caller, parent, name, wanted, trash };
+        let op = Remove {
+            caller,
+            parent,
+            name,
+            wanted,
+            trash,
+        };
         let removed = self.transact(&op).await?;
-        self.after_fate(removed.entry.ino, removed.attr.as_ref(), &removed.fate).await;
+        self.after_fate(removed.entry.ino, removed.attr.as_ref(), &removed.fate)
+            .await;
         Ok(())
     }
 }
@@ -93,7 +111,11 @@ impl Operation for Remove<'_> {
     }
 
     async fn attempt(&self, meta: &Meta, tx: &mut Txn) -> Result<Removed, Stop> {
-        tx.load(&[own(Key::Attr(self.parent)), own(Key::Entry(self.parent, self.name.clone()))]).await?;
+        tx.load(&[
+            own(Key::Attr(self.parent)),
+            own(Key::Entry(self.parent, self.name.clone())),
+        ])
+        .await?;
         let entry = tx.entry(self.parent, &self.name)?.ok_or(Errno::ENOENT)?;
         let dir = writable_dir(tx.attr(self.parent)?, true)?;
         self.check_kind(entry.kind)?;
@@ -106,18 +128,33 @@ impl Operation for Remove<'_> {
             }
             Wanted::Directory => {
                 let empty = Key::DirIsEmpty(entry.ino);
-                tx.load(&[own(Key::Attr(entry.ino)), hold(empty.clone())]).await?;
+                tx.load(&[own(Key::Attr(entry.ino)), hold(empty.clone())])
+                    .await?;
                 tx.flag(&empty)?
             }
         };
         let attr = tx.attr(entry.ino)?;
         check_child(self.caller, &dir, attr.as_ref(), child_is_empty)?;
 
-        tx.write(Write::DelEntry { dir: self.parent, name: self.name.clone() })?;
-        let victim = Victim { dir: self.parent, name: &self.name, entry, attr: attr.clone() };
+        tx.write(Write::DelEntry {
+            dir: self.parent,
+            name: self.name.clone(),
+        })?;
+        let victim = Victim {
+            dir: self.parent,
+            name: &self.name,
+            entry,
+            attr: attr.clone(),
+        };
         let fate = victim.dispose(meta, tx, self.trash).await?;
         if !self.parent.is_trash() {
-            touch_dir(meta, tx, self.parent, &dir, -i32::from(self.wanted == Wanted::Directory))?;
+            touch_dir(
+                meta,
+                tx,
+                self.parent,
+                &dir,
+                -i32::from(self.wanted == Wanted::Directory),
+            )?;
         }
         Ok(Removed { entry, attr, fate })
     }
@@ -140,7 +177,12 @@ impl Remove<'_> {
 }
 
 /// Whether the child may go: its flags, the sticky bit of `dir`, and that it is empty.
-pub(crate) fn check_child(caller: &Caller, dir: &Attr, child: Option<&Attr>, empty: bool) -> Result<(), Errno> {
+pub(crate) fn check_child(
+    caller: &Caller,
+    dir: &Attr,
+    child: Option<&Attr>,
+    empty: bool,
+) -> Result<(), Errno> {
     let Some(child) = child else { return Ok(()) };
     perm::check_sticky(caller, dir, child)?;
     if child.flags & (flags::IMMUTABLE | flags::APPEND) != 0 {

@@ -67,7 +67,13 @@ impl Meta {
         let from = (from.0, checked_name(from.1, Errno::EBUSY)?);
         let to = (to.0, checked_name(to.1, Errno::EBUSY)?);
         // The trash is only needed, and its hour directory only made, when something is replaced.
-        let mut op = Rename { caller, from, to, flags, trash: self.known_trash_dir() };
+        let mut op = Rename {
+            caller,
+            from,
+            to,
+            flags,
+            trash: self.known_trash_dir(),
+        };
         let mut done = self.transact(&op).await?;
         if done.is_none() {
             op.trash = Some(self.trash_dir().await?);
@@ -75,7 +81,8 @@ impl Meta {
         }
         let renamed = done.ok_or(Errno::EIO)?;
         if renamed.moved {
-            self.open_files.changed(renamed.ino, &renamed.before, &renamed.attr, Some(u32::MAX));
+            self.open_files
+                .changed(renamed.ino, &renamed.before, &renamed.attr, Some(u32::MAX));
         }
         if let Some((ino, attr, fate)) = &renamed.replaced {
             self.after_fate(*ino, attr.as_ref(), fate).await;
@@ -105,18 +112,32 @@ impl Operation for Rename<'_> {
         let source = tx.entry(*from_dir, from_name)?.ok_or(Errno::ENOENT)?;
         let target = tx.entry(*to_dir, to_name)?;
         tx.load(&second_round(source, target)).await?;
-        let dirs = (writable_dir(tx.attr(*from_dir)?, true)?, writable_dir(tx.attr(*to_dir)?, false)?);
+        let dirs = (
+            writable_dir(tx.attr(*from_dir)?, true)?,
+            writable_dir(tx.attr(*to_dir)?, false)?,
+        );
         let before = tx.attr(source.ino)?.ok_or(Errno::ENOENT)?;
         let target = match target {
             None => None,
             Some(entry) => {
-                let empty = entry.kind != FileType::Directory || tx.flag(&Key::DirIsEmpty(entry.ino))?;
-                Some(Target { entry, attr: tx.attr(entry.ino)?, empty })
+                let empty =
+                    entry.kind != FileType::Directory || tx.flag(&Key::DirIsEmpty(entry.ino))?;
+                Some(Target {
+                    entry,
+                    attr: tx.attr(entry.ino)?,
+                    empty,
+                })
             }
         };
         if self.plan(&dirs, source, &before, target.as_ref())? == Plan::SameInode {
             let attr = before.clone();
-            return Ok(Some(Renamed { ino: source.ino, attr, before, moved: false, replaced: None }));
+            return Ok(Some(Renamed {
+                ino: source.ino,
+                attr,
+                before,
+                moved: false,
+                replaced: None,
+            }));
         }
         let trash = match (&target, self.trash) {
             (Some(_), None) => return Ok(None),
@@ -130,36 +151,71 @@ impl Operation for Rename<'_> {
         attr.ctime = tx.now;
         if attr.parent == Ino(0) {
             if from_dir != to_dir {
-                tx.write(Write::AddParent { ino: source.ino, parent: *to_dir, delta: 1 })?;
-                tx.write(Write::AddParent { ino: source.ino, parent: *from_dir, delta: -1 })?;
+                tx.write(Write::AddParent {
+                    ino: source.ino,
+                    parent: *to_dir,
+                    delta: 1,
+                })?;
+                tx.write(Write::AddParent {
+                    ino: source.ino,
+                    parent: *from_dir,
+                    delta: -1,
+                })?;
             }
         } else {
             attr.parent = *to_dir;
         }
-        tx.write(Write::DelEntry { dir: *from_dir, name: from_name.clone() })?;
+        tx.write(Write::DelEntry {
+            dir: *from_dir,
+            name: from_name.clone(),
+        })?;
         let mut replaced = None;
         if let Some(target) = &target {
             let (entry, attr) = (target.entry, target.attr.clone());
-            let victim = Victim { dir: *to_dir, name: to_name, entry, attr: attr.clone() };
+            let victim = Victim {
+                dir: *to_dir,
+                name: to_name,
+                entry,
+                attr: attr.clone(),
+            };
             let fate = victim.dispose(meta, tx, trash).await?;
             replaced = Some((entry.ino, attr, fate));
-            tx.write(Write::ReplaceEntry { dir: *to_dir, name: to_name.clone(), entry: source })?;
+            tx.write(Write::ReplaceEntry {
+                dir: *to_dir,
+                name: to_name.clone(),
+                entry: source,
+            })?;
         } else {
-            tx.write(Write::NewEntry { dir: *to_dir, name: to_name.clone(), entry: source })?;
+            tx.write(Write::NewEntry {
+                dir: *to_dir,
+                name: to_name.clone(),
+                entry: source,
+            })?;
         }
-        tx.write(Write::PutAttr { ino: source.ino, attr: attr.clone() })?;
+        tx.write(Write::PutAttr {
+            ino: source.ino,
+            attr: attr.clone(),
+        })?;
         self.touch_dirs(meta, tx, &dirs, &before, target.as_ref())?;
         if from_dir != to_dir {
             tx.add_dir_stat(*from_dir, negated(stat_of(&before)));
             tx.add_dir_stat(*to_dir, stat_of(&before));
         }
-        Ok(Some(Renamed { ino: source.ino, attr, before, moved: true, replaced }))
+        Ok(Some(Renamed {
+            ino: source.ino,
+            attr,
+            before,
+            moved: true,
+            replaced,
+        }))
     }
 
     fn proof(&self, out: &Option<Renamed>) -> Proof {
         // It led elsewhere or nowhere before: nobody but us (or a client that did the same) made the
         // new name lead to this inode.
-        let Some(ino) = out.as_ref().map(|r| r.ino) else { return Proof::Rerun };
+        let Some(ino) = out.as_ref().map(|r| r.ino) else {
+            return Proof::Rerun;
+        };
         let ours = move |a: &Answer| matches!(a, Answer::Entry(Some(e)) if e.ino == ino);
         Proof::Record(Key::Entry(self.to.0, self.to.1.clone()), Box::new(ours))
     }
@@ -288,15 +344,42 @@ mod tests {
         a
     }
 
-    fn plan(caller: &Caller, dirs: &(Attr, Attr), moved: &Attr, target: Option<Target>, flags: u32) -> Result<Plan, Errno> {
+    fn plan(
+        caller: &Caller,
+        dirs: &(Attr, Attr),
+        moved: &Attr,
+        target: Option<Target>,
+        flags: u32,
+    ) -> Result<Plan, Errno> {
         let name = Name::stored(b"n");
-        let op = Rename { caller, from: (Ino(2), name.clone()), to: (Ino(3), name), flags, trash: None };
-        op.plan(dirs, Entry { kind: moved.kind, ino: Ino(9) }, moved, target.as_ref())
+        let op = Rename {
+            caller,
+            from: (Ino(2), name.clone()),
+            to: (Ino(3), name),
+            flags,
+            trash: None,
+        };
+        op.plan(
+            dirs,
+            Entry {
+                kind: moved.kind,
+                ino: Ino(9),
+            },
+            moved,
+            target.as_ref(),
+        )
     }
 
     fn target(kind: FileType, ino: u64, empty: bool) -> Option<Target> {
-        let entry = Entry { kind, ino: Ino(ino) };
-        Some(Target { entry, attr: Some(Attr::new(kind)), empty })
+        let entry = Entry {
+            kind,
+            ino: Ino(ino),
+        };
+        Some(Target {
+            entry,
+            attr: Some(Attr::new(kind)),
+            empty,
+        })
     }
 
     #[test]
@@ -306,27 +389,96 @@ mod tests {
         let file = Attr::new(FileType::Regular);
         let moved_dir = dir(0o755, 0);
         assert_eq!(plan(&root, &dirs, &file, None, 0), Ok(Plan::Move));
-        assert_eq!(plan(&root, &dirs, &file, target(FileType::Regular, 4, true), 0), Ok(Plan::Move));
-        assert_eq!(plan(&root, &dirs, &file, target(FileType::Regular, 9, true), 0), Ok(Plan::SameInode));
-        assert_eq!(plan(&root, &dirs, &file, target(FileType::Directory, 4, true), 0), Err(Errno::EISDIR));
-        assert_eq!(plan(&root, &dirs, &moved_dir, target(FileType::Regular, 4, true), 0), Err(Errno::ENOTDIR));
-        assert_eq!(plan(&root, &dirs, &moved_dir, target(FileType::Directory, 4, false), 0), Err(Errno::ENOTEMPTY));
-        assert_eq!(plan(&root, &dirs, &moved_dir, target(FileType::Directory, 4, true), 0), Ok(Plan::Move));
-        assert_eq!(plan(&root, &dirs, &file, target(FileType::Regular, 4, true), NOREPLACE), Err(Errno::EEXIST));
+        assert_eq!(
+            plan(&root, &dirs, &file, target(FileType::Regular, 4, true), 0),
+            Ok(Plan::Move)
+        );
+        assert_eq!(
+            plan(&root, &dirs, &file, target(FileType::Regular, 9, true), 0),
+            Ok(Plan::SameInode)
+        );
+        assert_eq!(
+            plan(&root, &dirs, &file, target(FileType::Directory, 4, true), 0),
+            Err(Errno::EISDIR)
+        );
+        assert_eq!(
+            plan(
+                &root,
+                &dirs,
+                &moved_dir,
+                target(FileType::Regular, 4, true),
+                0
+            ),
+            Err(Errno::ENOTDIR)
+        );
+        assert_eq!(
+            plan(
+                &root,
+                &dirs,
+                &moved_dir,
+                target(FileType::Directory, 4, false),
+                0
+            ),
+            Err(Errno::ENOTEMPTY)
+        );
+        assert_eq!(
+            plan(
+                &root,
+                &dirs,
+                &moved_dir,
+                target(FileType::Directory, 4, true),
+                0
+            ),
+            Ok(Plan::Move)
+        );
+        assert_eq!(
+            plan(
+                &root,
+                &dirs,
+                &file,
+                target(FileType::Regular, 4, true),
+                NOREPLACE
+            ),
+            Err(Errno::EEXIST)
+        );
     }
 
     #[test]
     fn permissions_of_both_sides() {
         let user = Caller::user(5, 5);
         let file = Attr::new(FileType::Regular);
-        assert_eq!(plan(&user, &(dir(0o755, 0), dir(0o777, 0)), &file, None, 0), Err(Errno::EACCES));
-        assert_eq!(plan(&user, &(dir(0o777, 0), dir(0o755, 0)), &file, None, 0), Err(Errno::EACCES));
-        assert_eq!(plan(&user, &(dir(0o1777, 0), dir(0o777, 0)), &file, None, 0), Err(Errno::EACCES));
-        assert_eq!(plan(&user, &(dir(0o777, 0), dir(0o777, 0)), &file, None, 0), Ok(Plan::Move));
+        assert_eq!(
+            plan(&user, &(dir(0o755, 0), dir(0o777, 0)), &file, None, 0),
+            Err(Errno::EACCES)
+        );
+        assert_eq!(
+            plan(&user, &(dir(0o777, 0), dir(0o755, 0)), &file, None, 0),
+            Err(Errno::EACCES)
+        );
+        assert_eq!(
+            plan(&user, &(dir(0o1777, 0), dir(0o777, 0)), &file, None, 0),
+            Err(Errno::EACCES)
+        );
+        assert_eq!(
+            plan(&user, &(dir(0o777, 0), dir(0o777, 0)), &file, None, 0),
+            Ok(Plan::Move)
+        );
         let foreign = dir(0o755, 7);
-        assert_eq!(plan(&user, &(dir(0o777, 0), dir(0o777, 0)), &foreign, None, 0), Err(Errno::EACCES));
+        assert_eq!(
+            plan(&user, &(dir(0o777, 0), dir(0o777, 0)), &foreign, None, 0),
+            Err(Errno::EACCES)
+        );
         let mut immutable = file.clone();
         immutable.flags = flags::IMMUTABLE;
-        assert_eq!(plan(&Caller::root(), &(dir(0o777, 0), dir(0o777, 0)), &immutable, None, 0), Err(Errno::EPERM));
+        assert_eq!(
+            plan(
+                &Caller::root(),
+                &(dir(0o777, 0), dir(0o777, 0)),
+                &immutable,
+                None,
+                0
+            ),
+            Err(Errno::EPERM)
+        );
     }
 }

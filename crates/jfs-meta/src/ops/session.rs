@@ -45,26 +45,39 @@ impl Meta {
 
     /// Sends a sign of life.
     pub async fn heartbeat(&self, info: &SessionInfo) -> Result<(), EngineError> {
-        let Some(sid) = self.session_id() else { return Ok(()) };
-        self.engine().refresh_session(sid, self.session_expiry(), &info_json(info)).await
+        let Some(sid) = self.session_id() else {
+            return Ok(());
+        };
+        self.engine()
+            .refresh_session(sid, self.session_expiry(), &info_json(info))
+            .await
     }
 
     fn session_expiry(&self) -> i64 {
         let heartbeat = self.config().heartbeat;
-        let life =
-            if heartbeat.is_zero() { NO_HEARTBEAT_SEC } else { HEARTBEATS * heartbeat.as_secs().max(1) as i64 };
+        let life = if heartbeat.is_zero() {
+            NO_HEARTBEAT_SEC
+        } else {
+            HEARTBEATS * heartbeat.as_secs().max(1) as i64
+        };
         self.now().sec + life
     }
 
     /// Reads the setting again. An error of kind `Lost` means that this client must stop.
     pub async fn reload_format(&self) -> Result<(), ReloadError> {
         let lost = |text: &str| ReloadError::Lost(text.to_string());
-        let json = self.engine().load_setting().await?.ok_or_else(|| lost("the volume's setting is gone"))?;
+        let json = self
+            .engine()
+            .load_setting()
+            .await?
+            .ok_or_else(|| lost("the volume's setting is gone"))?;
         let format = Format::from_json(&json).map_err(ReloadError::Lost)?;
         if format.uuid != self.format().uuid {
             return Err(lost("another volume has taken the place of this one"));
         }
-        format.check_version(jfs_types::version::ACTS_AS).map_err(ReloadError::Lost)?;
+        format
+            .check_version(jfs_types::version::ACTS_AS)
+            .map_err(ReloadError::Lost)?;
         if format != *self.format() {
             tracing::info!("the volume's setting has changed");
             self.set_format(format);
@@ -89,11 +102,18 @@ impl Meta {
     /// Deletes what a session sustains, then its record.
     async fn drop_session(&self, sid: u64) -> Result<(), Errno> {
         let op = "drop_session";
-        let inodes = self.engine().list_sustained(sid).await.map_err(|e| self.to_errno(op, &e))?;
+        let inodes = self
+            .engine()
+            .list_sustained(sid)
+            .await
+            .map_err(|e| self.to_errno(op, &e))?;
         for ino in inodes {
             self.delete_sustained_of(sid, ino).await?;
         }
-        self.engine().drop_session(sid).await.map_err(|e| self.to_errno(op, &e))
+        self.engine()
+            .drop_session(sid)
+            .await
+            .map_err(|e| self.to_errno(op, &e))
     }
 
     /// Cleans sessions whose time has run out, when this client wins the job. Returns how many.
@@ -101,13 +121,22 @@ impl Meta {
         let op = "clean_stale_sessions";
         let now = self.now().sec;
         let interval = (self.config().heartbeat.as_secs() * 9 / 10).max(1) as i64;
-        let won = self.engine().claim_job(JobSlot::StaleSessions, now, interval).await;
+        let won = self
+            .engine()
+            .claim_job(JobSlot::StaleSessions, now, interval)
+            .await;
         if !won.map_err(|e| self.to_errno(op, &e))? {
             return Ok(0);
         }
-        let sessions = self.engine().list_sessions().await.map_err(|e| self.to_errno(op, &e))?;
+        let sessions = self
+            .engine()
+            .list_sessions()
+            .await
+            .map_err(|e| self.to_errno(op, &e))?;
         let own = self.session_id();
-        let stale = sessions.into_iter().filter(|s| s.expire < now && Some(s.sid) != own);
+        let stale = sessions
+            .into_iter()
+            .filter(|s| s.expire < now && Some(s.sid) != own);
         let mut cleaned = 0;
         for session in stale.take(STALE_MAX) {
             tracing::info!("cleaning up stale session {}", session.sid);

@@ -43,7 +43,8 @@ impl Meta {
     pub async fn setattr(&self, caller: &Caller, ino: Ino, set: &SetAttr) -> Result<Attr, Errno> {
         let (before, after) = self.transact(&SetAttrOp { caller, ino, set }).await?;
         if after.is_file() {
-            self.open_files.changed(ino, &before, &after, Some(u32::MAX));
+            self.open_files
+                .changed(ino, &before, &after, Some(u32::MAX));
         }
         Ok(after)
     }
@@ -62,7 +63,10 @@ impl Operation for SetAttrOp<'_> {
         let before = tx.attr(self.ino)?.ok_or(Errno::ENOENT)?;
         let after = plan(self.caller, &before, self.set, tx.now)?;
         if after != before {
-            tx.write(Write::PutAttr { ino: self.ino, attr: after.clone() })?;
+            tx.write(Write::PutAttr {
+                ino: self.ino,
+                attr: after.clone(),
+            })?;
         }
         Ok((before, after))
     }
@@ -88,7 +92,8 @@ fn plan(caller: &Caller, before: &Attr, set: &SetAttr, now: Time) -> Result<Attr
         if mode != before.mode && caller.check_permission && !owns {
             return Err(Errno::EPERM);
         }
-        if mode & 0o2000 != 0 && caller.uid != 0 && !caller.in_group(after.gid) && !before.is_dir() {
+        if mode & 0o2000 != 0 && caller.uid != 0 && !caller.in_group(after.gid) && !before.is_dir()
+        {
             mode &= !0o2000;
         }
         after.mode = mode;
@@ -120,13 +125,21 @@ fn plan(caller: &Caller, before: &Attr, set: &SetAttr, now: Time) -> Result<Attr
 
 /// chown: the owner only by the super-user, the group by the owner to one of his. Clears suid, and
 /// sgid unless it is a directory or the super-user changes a file that is not group-executable.
-fn set_owner(caller: &Caller, before: &Attr, set: &SetAttr, after: &mut Attr, owns: bool) -> Result<(), Errno> {
+fn set_owner(
+    caller: &Caller,
+    before: &Attr,
+    set: &SetAttr,
+    after: &mut Attr,
+    owns: bool,
+) -> Result<(), Errno> {
     if set.uid.is_none() && set.gid.is_none() {
         return Ok(());
     }
     if caller.check_permission && caller.uid != 0 {
         let foreign_user = set.uid.is_some_and(|uid| uid != before.uid);
-        let foreign_group = set.gid.is_some_and(|gid| gid != before.gid && !caller.in_group(gid));
+        let foreign_group = set
+            .gid
+            .is_some_and(|gid| gid != before.gid && !caller.in_group(gid));
         if !owns || foreign_user || foreign_group {
             return Err(Errno::EPERM);
         }
@@ -154,51 +167,111 @@ mod tests {
     }
 
     fn chmod(mode: u16) -> SetAttr {
-        SetAttr { mode: Some(mode), ..SetAttr::default() }
+        SetAttr {
+            mode: Some(mode),
+            ..SetAttr::default()
+        }
     }
 
     fn chown(uid: Option<u32>, gid: Option<u32>) -> SetAttr {
-        SetAttr { uid, gid, ..SetAttr::default() }
+        SetAttr {
+            uid,
+            gid,
+            ..SetAttr::default()
+        }
     }
 
     #[test]
     fn chmod_rules() {
         let (owner, other) = (Caller::user(10, 99), Caller::user(11, 20));
-        assert_eq!(plan(&other, &file(0o600), &chmod(0o644), NOW), Err(Errno::EPERM));
-        assert_eq!(plan(&owner, &file(0o600), &chmod(0o644), NOW).map(|a| (a.mode, a.ctime)), Ok((0o644, NOW)));
+        assert_eq!(
+            plan(&other, &file(0o600), &chmod(0o644), NOW),
+            Err(Errno::EPERM)
+        );
+        assert_eq!(
+            plan(&owner, &file(0o600), &chmod(0o644), NOW).map(|a| (a.mode, a.ctime)),
+            Ok((0o644, NOW))
+        );
         // Not a member of group 20: sgid is dropped.
-        assert_eq!(plan(&owner, &file(0o600), &chmod(0o2755), NOW).map(|a| a.mode), Ok(0o755));
-        assert_eq!(plan(&Caller::root(), &file(0o600), &chmod(0o2755), NOW).map(|a| a.mode), Ok(0o2755));
+        assert_eq!(
+            plan(&owner, &file(0o600), &chmod(0o2755), NOW).map(|a| a.mode),
+            Ok(0o755)
+        );
+        assert_eq!(
+            plan(&Caller::root(), &file(0o600), &chmod(0o2755), NOW).map(|a| a.mode),
+            Ok(0o2755)
+        );
     }
 
     #[test]
     fn chown_rules() {
         let owner = Caller::user(10, 99);
-        assert_eq!(plan(&owner, &file(0o644), &chown(Some(11), None), NOW), Err(Errno::EPERM));
-        assert_eq!(plan(&owner, &file(0o644), &chown(None, Some(5)), NOW), Err(Errno::EPERM));
-        assert_eq!(plan(&owner, &file(0o6755), &chown(None, Some(99)), NOW).map(|a| (a.gid, a.mode)), Ok((99, 0o755)));
-        assert_eq!(plan(&Caller::root(), &file(0o6755), &chown(Some(1), None), NOW).map(|a| a.mode), Ok(0o755));
-        assert_eq!(plan(&Caller::root(), &file(0o6744), &chown(Some(1), None), NOW).map(|a| a.mode), Ok(0o2744));
-        assert_eq!(plan(&Caller::user(11, 20), &file(0o644), &chown(None, Some(20)), NOW), Err(Errno::EPERM));
+        assert_eq!(
+            plan(&owner, &file(0o644), &chown(Some(11), None), NOW),
+            Err(Errno::EPERM)
+        );
+        assert_eq!(
+            plan(&owner, &file(0o644), &chown(None, Some(5)), NOW),
+            Err(Errno::EPERM)
+        );
+        assert_eq!(
+            plan(&owner, &file(0o6755), &chown(None, Some(99)), NOW).map(|a| (a.gid, a.mode)),
+            Ok((99, 0o755))
+        );
+        assert_eq!(
+            plan(&Caller::root(), &file(0o6755), &chown(Some(1), None), NOW).map(|a| a.mode),
+            Ok(0o755)
+        );
+        assert_eq!(
+            plan(&Caller::root(), &file(0o6744), &chown(Some(1), None), NOW).map(|a| a.mode),
+            Ok(0o2744)
+        );
+        assert_eq!(
+            plan(
+                &Caller::user(11, 20),
+                &file(0o644),
+                &chown(None, Some(20)),
+                NOW
+            ),
+            Err(Errno::EPERM)
+        );
     }
 
     #[test]
     fn time_rules() {
         let writer = Caller::user(11, 20);
-        let at = SetAttr { mtime: Some(SetTime::At(Time { sec: -1, nsec: 5 })), ..SetAttr::default() };
-        let now = SetAttr { mtime: Some(SetTime::Now), ..SetAttr::default() };
+        let at = SetAttr {
+            mtime: Some(SetTime::At(Time { sec: -1, nsec: 5 })),
+            ..SetAttr::default()
+        };
+        let now = SetAttr {
+            mtime: Some(SetTime::Now),
+            ..SetAttr::default()
+        };
         assert_eq!(plan(&writer, &file(0o660), &at, NOW), Err(Errno::EPERM));
-        assert_eq!(plan(&writer, &file(0o660), &now, NOW).map(|a| a.mtime), Ok(NOW));
+        assert_eq!(
+            plan(&writer, &file(0o660), &now, NOW).map(|a| a.mtime),
+            Ok(NOW)
+        );
         assert_eq!(plan(&writer, &file(0o640), &now, NOW), Err(Errno::EACCES));
-        assert_eq!(plan(&Caller::user(10, 1), &file(0), &at, NOW).map(|a| a.mtime.sec), Ok(-1));
+        assert_eq!(
+            plan(&Caller::user(10, 1), &file(0), &at, NOW).map(|a| a.mtime.sec),
+            Ok(-1)
+        );
         let mut immutable = file(0o644);
         immutable.flags = flags::IMMUTABLE;
-        assert_eq!(plan(&Caller::root(), &immutable, &at, NOW), Err(Errno::EPERM));
+        assert_eq!(
+            plan(&Caller::root(), &immutable, &at, NOW),
+            Err(Errno::EPERM)
+        );
     }
 
     #[test]
     fn nothing_to_set_changes_nothing() {
         let before = file(0o644);
-        assert_eq!(plan(&Caller::user(77, 77), &before, &SetAttr::default(), NOW), Ok(before));
+        assert_eq!(
+            plan(&Caller::user(77, 77), &before, &SetAttr::default(), NOW),
+            Ok(before)
+        );
     }
 }

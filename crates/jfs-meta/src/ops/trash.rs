@@ -32,7 +32,11 @@ impl Meta {
             return Ok(known);
         }
         let name = hour_name(self.now().sec.div_euclid(3600));
-        let ino = trips::within("trash_dir", self.find_or_make_hour(Name::stored(name.as_bytes()))).await?;
+        let ino = trips::within(
+            "trash_dir",
+            self.find_or_make_hour(Name::stored(name.as_bytes())),
+        )
+        .await?;
         *self.trash_hour.lock() = Some((name, ino));
         Ok(Some(ino))
     }
@@ -44,7 +48,9 @@ impl Meta {
         }
         let name = hour_name(self.now().sec.div_euclid(3600));
         let hour = self.trash_hour.lock();
-        hour.as_ref().filter(|(known, _)| *known == name).map(|(_, ino)| Some(*ino))
+        hour.as_ref()
+            .filter(|(known, _)| *known == name)
+            .map(|(_, ino)| Some(*ino))
     }
 
     async fn find_or_make_hour(&self, name: Name) -> Result<Ino, Errno> {
@@ -55,7 +61,10 @@ impl Meta {
             }
             let n = patiently(|| self.engine().add_counter(Counter::NextTrash, 1)).await;
             let n = n.map_err(|e| self.to_errno("trash_dir", &e))?;
-            let op = NewHour { name: name.clone(), ino: Ino(Ino::TRASH.0 + n as u64) };
+            let op = NewHour {
+                name: name.clone(),
+                ino: Ino(Ino::TRASH.0 + n as u64),
+            };
             match self.transact(&op).await {
                 Ok(()) => return Ok(op.ino),
                 Err(Errno::EEXIST) => {} // another client was faster
@@ -78,7 +87,11 @@ impl Meta {
                 if let Some(hour) = parse_hour(e.name.as_bytes())
                     && hour < limit
                 {
-                    hours.push(TrashHour { name: e.name, ino: e.entry.ino, hour });
+                    hours.push(TrashHour {
+                        name: e.name,
+                        ino: e.entry.ino,
+                        hour,
+                    });
                 }
             }
             match page.next {
@@ -96,7 +109,10 @@ impl Meta {
     pub async fn empty_trash_hour(&self, hour: &TrashHour) -> Result<usize, Errno> {
         let mut removed = 0;
         loop {
-            let page = self.engine().list_dir(hour.ino, &DirCursor::Start, false).await;
+            let page = self
+                .engine()
+                .list_dir(hour.ino, &DirCursor::Start, false)
+                .await;
             let mut entries = page.map_err(|e| self.to_errno("trash", &e))?.entries;
             if entries.is_empty() {
                 break;
@@ -110,7 +126,10 @@ impl Meta {
                 }
             }
         }
-        match self.remove_for_good(Ino::TRASH, &hour.name, FileType::Directory).await {
+        match self
+            .remove_for_good(Ino::TRASH, &hour.name, FileType::Directory)
+            .await
+        {
             Ok(()) | Err(Errno::ENOENT) => Ok(removed),
             Err(e) => Err(e),
         }
@@ -131,7 +150,8 @@ impl Operation for NewHour {
     }
 
     async fn attempt(&self, meta: &Meta, tx: &mut Txn) -> Result<(), Stop> {
-        tx.load(&[own(Key::Entry(Ino::TRASH, self.name.clone()))]).await?;
+        tx.load(&[own(Key::Entry(Ino::TRASH, self.name.clone()))])
+            .await?;
         if tx.entry(Ino::TRASH, &self.name)?.is_some() {
             return Err(Errno::EEXIST.into());
         }
@@ -139,9 +159,19 @@ impl Operation for NewHour {
         attr.mode = 0o555;
         attr.parent = Ino::TRASH;
         (attr.atime, attr.mtime, attr.ctime) = (tx.now, tx.now, tx.now);
-        let entry = Entry { kind: FileType::Directory, ino: self.ino };
-        tx.write(Write::NewEntry { dir: Ino::TRASH, name: self.name.clone(), entry })?;
-        tx.write(Write::NewNode { ino: self.ino, attr })?;
+        let entry = Entry {
+            kind: FileType::Directory,
+            ino: self.ino,
+        };
+        tx.write(Write::NewEntry {
+            dir: Ino::TRASH,
+            name: self.name.clone(),
+            entry,
+        })?;
+        tx.write(Write::NewNode {
+            ino: self.ino,
+            attr,
+        })?;
         if meta.format().dir_stats {
             tx.write(Write::NewDirStat { dir: self.ino })?;
         }
@@ -167,8 +197,16 @@ fn hour_name(hour: i64) -> String {
 fn parse_hour(name: &[u8]) -> Option<i64> {
     let text = std::str::from_utf8(name).ok()?;
     let mut parts = text.split('-').map(|p| p.parse::<i64>().ok());
-    let (y, m, d, h) = (parts.next()??, parts.next()??, parts.next()??, parts.next()??);
-    let sane = (1..=12).contains(&m) && (1..=31).contains(&d) && (0..24).contains(&h) && (0..=9999).contains(&y);
+    let (y, m, d, h) = (
+        parts.next()??,
+        parts.next()??,
+        parts.next()??,
+        parts.next()??,
+    );
+    let sane = (1..=12).contains(&m)
+        && (1..=31).contains(&d)
+        && (0..24).contains(&h)
+        && (0..=9999).contains(&y);
     if !sane || parts.next().is_some() {
         return None;
     }
@@ -213,7 +251,14 @@ mod tests {
         for hour in (0..900_000).step_by(7) {
             assert_eq!(parse_hour(hour_name(hour).as_bytes()), Some(hour));
         }
-        for bad in [&b"x"[..], b"2026-13-01-00", b"2026-01-01", b"2026-01-01-24", b"2026-01-01-00-1", b"\xff"] {
+        for bad in [
+            &b"x"[..],
+            b"2026-13-01-00",
+            b"2026-01-01",
+            b"2026-01-01-24",
+            b"2026-01-01-00-1",
+            b"\xff",
+        ] {
             assert_eq!(parse_hour(bad), None);
         }
     }

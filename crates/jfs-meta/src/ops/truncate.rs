@@ -22,7 +22,13 @@ impl Meta {
         if length > MAX_FILE_LENGTH {
             return Err(Errno::EFBIG);
         }
-        let (before, after) = self.transact(&Truncate { caller, ino, length }).await?;
+        let (before, after) = self
+            .transact(&Truncate {
+                caller,
+                ino,
+                length,
+            })
+            .await?;
         self.open_files.changed(ino, &before, &after, None);
         Ok(after)
     }
@@ -39,7 +45,10 @@ impl Operation for Truncate<'_> {
     async fn attempt(&self, meta: &Meta, tx: &mut Txn) -> Result<(Attr, Attr), Stop> {
         tx.load(&[own(Key::Attr(self.ino))]).await?;
         let before = tx.attr(self.ino)?.ok_or(Errno::ENOENT)?;
-        if !before.is_file() || before.parent.is_trash() || before.flags & (flags::IMMUTABLE | flags::APPEND) != 0 {
+        if !before.is_file()
+            || before.parent.is_trash()
+            || before.flags & (flags::IMMUTABLE | flags::APPEND) != 0
+        {
             return Err(Errno::EPERM.into());
         }
         perm::check_unless_done(self.caller, &before, perm::WRITE)?;
@@ -53,7 +62,10 @@ impl Operation for Truncate<'_> {
         for zeros in zero_spans(before.length, self.length) {
             tx.write(zeros.into_write(self.ino))?;
         }
-        tx.write(Write::PutAttr { ino: self.ino, attr: after.clone() })?;
+        tx.write(Write::PutAttr {
+            ino: self.ino,
+            attr: after.clone(),
+        })?;
         count_growth(tx, self.ino, &before, &after).await?;
         Ok((before, after))
     }
@@ -69,7 +81,12 @@ impl Operation for Truncate<'_> {
 
 /// Counts a change of length to the usage and to the statistics of every directory with a name of
 /// the file.
-pub(crate) async fn count_growth(tx: &mut Txn, ino: Ino, before: &Attr, after: &Attr) -> Result<(), Stop> {
+pub(crate) async fn count_growth(
+    tx: &mut Txn,
+    ino: Ino,
+    before: &Attr,
+    after: &Attr,
+) -> Result<(), Stop> {
     let length = after.length as i64 - before.length as i64;
     let space = after.space() - before.space();
     if length == 0 {
@@ -80,7 +97,11 @@ pub(crate) async fn count_growth(tx: &mut Txn, ino: Ino, before: &Attr, after: &
         return Ok(()); // no directory names it any more, whatever its parent field says
     }
     for (dir, names) in tx.parents(ino, before).await? {
-        let delta = DirStat { length: length * names, space: space * names, inodes: 0 };
+        let delta = DirStat {
+            length: length * names,
+            space: space * names,
+            inodes: 0,
+        };
         tx.add_dir_stat(dir, delta);
     }
     Ok(())
@@ -90,7 +111,11 @@ pub(crate) async fn count_growth(tx: &mut Txn, ino: Ino, before: &Attr, after: &
 #[derive(Debug, PartialEq, Eq)]
 enum Zeros {
     /// In one chunk, whose list is created if need be.
-    In { index: ChunkIndex, pos: u32, len: u32 },
+    In {
+        index: ChunkIndex,
+        pos: u32,
+        len: u32,
+    },
     /// Over the whole of every chunk in the range that has a list.
     Existing { from: ChunkIndex, to: ChunkIndex },
 }
@@ -101,25 +126,48 @@ fn zero_spans(old: u64, new: u64) -> Vec<Zeros> {
     let (left, right) = (old.min(new), old.max(new));
     let (first, last) = (left / CHUNK_SIZE, right / CHUNK_SIZE);
     let end = right.min((first + 1) * CHUNK_SIZE);
-    let mut spans =
-        vec![Zeros::In { index: first as u32, pos: (left % CHUNK_SIZE) as u32, len: (end - left) as u32 }];
+    let mut spans = vec![Zeros::In {
+        index: first as u32,
+        pos: (left % CHUNK_SIZE) as u32,
+        len: (end - left) as u32,
+    }];
     if last > first + 1 {
-        spans.push(Zeros::Existing { from: first as u32 + 1, to: last as u32 });
+        spans.push(Zeros::Existing {
+            from: first as u32 + 1,
+            to: last as u32,
+        });
     }
     if last > first && right % CHUNK_SIZE > 0 {
-        spans.push(Zeros::In { index: last as u32, pos: 0, len: (right % CHUNK_SIZE) as u32 });
+        spans.push(Zeros::In {
+            index: last as u32,
+            pos: 0,
+            len: (right % CHUNK_SIZE) as u32,
+        });
     }
     spans
 }
 
 impl Zeros {
     fn into_write(self, ino: Ino) -> Write {
-        let record = |pos, len| SliceRecord { pos, id: SliceId::ZERO, size: 0, off: 0, len };
+        let record = |pos, len| SliceRecord {
+            pos,
+            id: SliceId::ZERO,
+            size: 0,
+            off: 0,
+            len,
+        };
         match self {
-            Zeros::In { index, pos, len } => Write::AppendSlice { ino, index, record: record(pos, len) },
-            Zeros::Existing { from, to } => {
-                Write::AppendToExisting { ino, from, to, record: record(0, CHUNK_SIZE as u32) }
-            }
+            Zeros::In { index, pos, len } => Write::AppendSlice {
+                ino,
+                index,
+                record: record(pos, len),
+            },
+            Zeros::Existing { from, to } => Write::AppendToExisting {
+                ino,
+                from,
+                to,
+                record: record(0, CHUNK_SIZE as u32),
+            },
         }
     }
 }
@@ -139,24 +187,71 @@ mod tests {
 
     #[test]
     fn spans_at_chunk_borders() {
-        assert_eq!(zero_spans(0, 5), [Zeros::In { index: 0, pos: 0, len: 5 }]);
-        assert_eq!(zero_spans(3, C), [Zeros::In { index: 0, pos: 3, len: C as u32 - 3 }]);
-        assert_eq!(zero_spans(C, C + 1), [Zeros::In { index: 1, pos: 0, len: 1 }]);
+        assert_eq!(
+            zero_spans(0, 5),
+            [Zeros::In {
+                index: 0,
+                pos: 0,
+                len: 5
+            }]
+        );
+        assert_eq!(
+            zero_spans(3, C),
+            [Zeros::In {
+                index: 0,
+                pos: 3,
+                len: C as u32 - 3
+            }]
+        );
+        assert_eq!(
+            zero_spans(C, C + 1),
+            [Zeros::In {
+                index: 1,
+                pos: 0,
+                len: 1
+            }]
+        );
         assert_eq!(
             zero_spans(C - 1, C + 1),
-            [Zeros::In { index: 0, pos: C as u32 - 1, len: 1 }, Zeros::In { index: 1, pos: 0, len: 1 }]
+            [
+                Zeros::In {
+                    index: 0,
+                    pos: C as u32 - 1,
+                    len: 1
+                },
+                Zeros::In {
+                    index: 1,
+                    pos: 0,
+                    len: 1
+                }
+            ]
         );
         assert_eq!(
             zero_spans(5, 4 * C + 6),
             [
-                Zeros::In { index: 0, pos: 5, len: C as u32 - 5 },
+                Zeros::In {
+                    index: 0,
+                    pos: 5,
+                    len: C as u32 - 5
+                },
                 Zeros::Existing { from: 1, to: 4 },
-                Zeros::In { index: 4, pos: 0, len: 6 }
+                Zeros::In {
+                    index: 4,
+                    pos: 0,
+                    len: 6
+                }
             ]
         );
         assert_eq!(
             zero_spans(0, 3 * C),
-            [Zeros::In { index: 0, pos: 0, len: C as u32 }, Zeros::Existing { from: 1, to: 3 }]
+            [
+                Zeros::In {
+                    index: 0,
+                    pos: 0,
+                    len: C as u32
+                },
+                Zeros::Existing { from: 1, to: 3 }
+            ]
         );
     }
 }

@@ -1,8 +1,8 @@
 //! What becomes of an inode that loses a name: shared by unlink, rmdir and rename over.
 
 use super::{negated, stat_of};
-use crate::engine::{Write, hold};
 use crate::engine::Key;
+use crate::engine::{Write, hold};
 use crate::meta::Meta;
 use crate::txn::{Stop, Txn};
 use crate::work::Work;
@@ -35,9 +35,17 @@ pub(crate) enum Fate {
 }
 
 /// Decides. `open_in` is the session that has the inode open, if this client does.
-pub(crate) fn fate(attr: Option<&Attr>, trash: Option<Ino>, trash_taken: bool, open_in: Option<u64>) -> Fate {
-    let Some(attr) = attr else { return Fate::Nothing };
-    let skip = attr.flags & flags::SKIP_TRASH != 0 || (attr.nlink > 1 && trash_taken && !attr.is_dir());
+pub(crate) fn fate(
+    attr: Option<&Attr>,
+    trash: Option<Ino>,
+    trash_taken: bool,
+    open_in: Option<u64>,
+) -> Fate {
+    let Some(attr) = attr else {
+        return Fate::Nothing;
+    };
+    let skip =
+        attr.flags & flags::SKIP_TRASH != 0 || (attr.nlink > 1 && trash_taken && !attr.is_dir());
     if let Some(hour) = trash
         && !skip
     {
@@ -63,7 +71,12 @@ pub(crate) fn trash_name(dir: Ino, ino: Ino, name: &Name) -> Name {
 impl Victim<'_> {
     /// Decides and puts the writes into `tx`. Reads once more only for a file with several names
     /// that would go to the trash.
-    pub(crate) async fn dispose(&self, meta: &Meta, tx: &mut Txn, trash: Option<Ino>) -> Result<Fate, Stop> {
+    pub(crate) async fn dispose(
+        &self,
+        meta: &Meta,
+        tx: &mut Txn,
+        trash: Option<Ino>,
+    ) -> Result<Fate, Stop> {
         let ino = self.entry.ino;
         let trash_name = trash_name(self.dir, ino, self.name);
         let mut taken = false;
@@ -86,7 +99,14 @@ impl Victim<'_> {
         Ok(fate)
     }
 
-    fn write(&self, meta: &Meta, tx: &mut Txn, before: &Attr, fate: &Fate, trash_name: Name) -> Result<(), Stop> {
+    fn write(
+        &self,
+        meta: &Meta,
+        tx: &mut Txn,
+        before: &Attr,
+        fate: &Fate,
+        trash_name: Name,
+    ) -> Result<(), Stop> {
         let ino = self.entry.ino;
         let many_parents = before.parent == Ino(0);
         let mut attr = before.clone();
@@ -95,20 +115,36 @@ impl Victim<'_> {
             Fate::Nothing => {}
             Fate::Trash(hour) => {
                 if many_parents {
-                    tx.write(Write::AddParent { ino, parent: *hour, delta: 1 })?;
-                    tx.write(Write::AddParent { ino, parent: self.dir, delta: -1 })?;
+                    tx.write(Write::AddParent {
+                        ino,
+                        parent: *hour,
+                        delta: 1,
+                    })?;
+                    tx.write(Write::AddParent {
+                        ino,
+                        parent: self.dir,
+                        delta: -1,
+                    })?;
                 } else {
                     attr.parent = *hour;
                 }
                 tx.write(Write::PutAttr { ino, attr })?;
-                tx.write(Write::NewEntry { dir: *hour, name: trash_name, entry: self.entry })?;
+                tx.write(Write::NewEntry {
+                    dir: *hour,
+                    name: trash_name,
+                    entry: self.entry,
+                })?;
                 tx.add_dir_stat(*hour, stat_of(before));
             }
             Fate::Unlinked => {
                 attr.nlink -= 1;
                 tx.write(Write::PutAttr { ino, attr })?;
                 if many_parents {
-                    tx.write(Write::AddParent { ino, parent: self.dir, delta: -1 })?;
+                    tx.write(Write::AddParent {
+                        ino,
+                        parent: self.dir,
+                        delta: -1,
+                    })?;
                 }
             }
             Fate::Sustained(sid) => {
@@ -122,7 +158,10 @@ impl Victim<'_> {
             }
             Fate::Deleted => {
                 match before.kind {
-                    FileType::Regular => tx.write(Write::MarkDeleted { ino, length: before.length })?,
+                    FileType::Regular => tx.write(Write::MarkDeleted {
+                        ino,
+                        length: before.length,
+                    })?,
                     FileType::Symlink => tx.write(Write::DelSymlink { ino })?,
                     _ => {}
                 }
@@ -140,7 +179,6 @@ impl Victim<'_> {
         }
         Ok(())
     }
-
 }
 
 impl Meta {
@@ -148,9 +186,14 @@ impl Meta {
     pub(crate) async fn after_fate(&self, ino: Ino, attr: Option<&Attr>, fate: &Fate) {
         match (fate, attr) {
             (Fate::Deleted, Some(attr)) if attr.is_file() => {
-                self.emit(Work::DeleteFile { ino, length: attr.length });
+                self.emit(Work::DeleteFile {
+                    ino,
+                    length: attr.length,
+                });
             }
-            (Fate::Deleted | Fate::Trash(_), Some(attr)) if attr.is_dir() => self.dir_stats.forget(ino),
+            (Fate::Deleted | Fate::Trash(_), Some(attr)) if attr.is_dir() => {
+                self.dir_stats.forget(ino)
+            }
             (Fate::Sustained(_), _) if !self.open_files.sustain(ino) => {
                 // Closed while the unlink was under way: nobody else will clean it up.
                 if let Err(e) = self.delete_sustained(ino).await {
@@ -180,15 +223,24 @@ mod tests {
         let dir = attr(FileType::Directory, 2, 0);
         let skip = attr(FileType::Regular, 1, flags::SKIP_TRASH);
         assert_eq!(fate(None, hour, false, None), Fate::Nothing);
-        assert_eq!(fate(Some(&file), hour, false, Some(1)), Fate::Trash(hour.unwrap_or_default()));
-        assert_eq!(fate(Some(&dir), hour, false, None), Fate::Trash(hour.unwrap_or_default()));
+        assert_eq!(
+            fate(Some(&file), hour, false, Some(1)),
+            Fate::Trash(hour.unwrap_or_default())
+        );
+        assert_eq!(
+            fate(Some(&dir), hour, false, None),
+            Fate::Trash(hour.unwrap_or_default())
+        );
         assert_eq!(fate(Some(&linked), hour, true, None), Fate::Unlinked);
         assert_eq!(fate(Some(&skip), hour, false, None), Fate::Deleted);
         assert_eq!(fate(Some(&file), None, false, None), Fate::Deleted);
         assert_eq!(fate(Some(&file), None, false, Some(3)), Fate::Sustained(3));
         assert_eq!(fate(Some(&linked), None, false, Some(3)), Fate::Unlinked);
         assert_eq!(fate(Some(&dir), None, false, None), Fate::Deleted);
-        assert_eq!(fate(Some(&attr(FileType::Symlink, 1, 0)), None, false, Some(3)), Fate::Deleted);
+        assert_eq!(
+            fate(Some(&attr(FileType::Symlink, 1, 0)), None, false, Some(3)),
+            Fate::Deleted
+        );
     }
 
     #[test]
@@ -196,6 +248,9 @@ mod tests {
         let name = trash_name(Ino(1), Ino(95), &Name::stored(&[b'L'; 255]));
         assert_eq!(name.as_bytes().len(), 255);
         assert!(name.as_bytes().starts_with(b"1-95-LLL"));
-        assert_eq!(trash_name(Ino(8), Ino(43), &Name::stored(b"x")).as_bytes(), b"8-43-x");
+        assert_eq!(
+            trash_name(Ino(8), Ino(43), &Name::stored(b"x")).as_bytes(),
+            b"8-43-x"
+        );
     }
 }

@@ -50,9 +50,13 @@ impl Meta {
                 tracing::error!("chunk {index} of {ino:?} cannot be read: {e}");
                 Errno::EIO
             })?;
-            let view = Arc::new(ChunkView { pieces: overlay(&records), records: records.len() });
+            let view = Arc::new(ChunkView {
+                pieces: overlay(&records),
+                records: records.len(),
+            });
             if let Some(generation) = generation {
-                self.open_files.store_view(ino, index, view.clone(), generation);
+                self.open_files
+                    .store_view(ino, index, view.clone(), generation);
             }
             Ok(view)
         })
@@ -77,7 +81,15 @@ impl Meta {
         record: SliceRecord,
         mtime: Time,
     ) -> Result<Attr, Errno> {
-        self.write_slices(ino, &[NewSlice { index, record, mtime }]).await
+        self.write_slices(
+            ino,
+            &[NewSlice {
+                index,
+                record,
+                mtime,
+            }],
+        )
+        .await
     }
 
     /// Appends slices whose blocks are uploaded to their chunks, in order and all in one commit; the
@@ -96,7 +108,8 @@ impl Meta {
         let (before, after) = self.transact(&AppendSlices { ino, slices }).await?;
         let first = slices[0].index;
         let one_chunk = slices.iter().all(|s| s.index == first);
-        self.open_files.changed(ino, &before, &after, one_chunk.then_some(first));
+        self.open_files
+            .changed(ino, &before, &after, one_chunk.then_some(first));
         Ok(after)
     }
 }
@@ -131,17 +144,29 @@ impl Operation for AppendSlices<'_> {
         for s in self.slices {
             after.length = after.length.max(s.end());
             after.mtime = s.mtime;
-            tx.write(Write::AppendSlice { ino: self.ino, index: s.index, record: s.record })?;
-            tx.write(Write::NewSlice { id: s.record.id.0, size: s.record.size })?;
+            tx.write(Write::AppendSlice {
+                ino: self.ino,
+                index: s.index,
+                record: s.record,
+            })?;
+            tx.write(Write::NewSlice {
+                id: s.record.id.0,
+                size: s.record.size,
+            })?;
         }
         meta.check_growth(after.space() - before.space(), 0)?;
-        tx.write(Write::PutAttr { ino: self.ino, attr: after.clone() })?;
+        tx.write(Write::PutAttr {
+            ino: self.ino,
+            attr: after.clone(),
+        })?;
         count_growth(tx, self.ino, &before, &after).await?;
         Ok((before, after))
     }
 
     fn proof(&self, _: &(Attr, Attr)) -> Proof {
-        let Some(last) = self.slices.last() else { return Proof::Rerun };
+        let Some(last) = self.slices.last() else {
+            return Proof::Rerun;
+        };
         let id = last.record.id;
         let ours = move |a: &Answer| match a {
             Answer::Bytes(Some(b)) => {

@@ -45,7 +45,10 @@ pub fn encode_attr(a: &Attr) -> Vec<u8> {
 pub fn decode_attr(bytes: &[u8]) -> Result<Attr, WireError> {
     let mut r = Reader { rest: bytes };
     if bytes.len() < OLDEST {
-        return Err(WireError(format!("attribute of {} bytes, at least {OLDEST} expected", bytes.len())));
+        return Err(WireError(format!(
+            "attribute of {} bytes, at least {OLDEST} expected",
+            bytes.len()
+        )));
     }
     let flags = r.u8();
     let type_mode = r.u16();
@@ -57,7 +60,10 @@ pub fn decode_attr(bytes: &[u8]) -> Result<Attr, WireError> {
     a.uid = r.u32();
     a.gid = r.u32();
     for t in [&mut a.atime, &mut a.mtime, &mut a.ctime] {
-        *t = Time { sec: r.u64() as i64, nsec: r.u32() };
+        *t = Time {
+            sec: r.u64() as i64,
+            nsec: r.u32(),
+        };
     }
     a.nlink = r.u32();
     a.length = r.u64();
@@ -73,7 +79,11 @@ pub fn decode_attr(bytes: &[u8]) -> Result<Attr, WireError> {
         a.tier = r.u8();
     }
     // What is left: the pad of a tiered record, or something we do not know yet and keep.
-    a.unknown = if r.rest == [0] { Vec::new() } else { r.rest.to_vec() };
+    a.unknown = if r.rest == [0] {
+        Vec::new()
+    } else {
+        r.rest.to_vec()
+    };
     Ok(a)
 }
 
@@ -115,7 +125,10 @@ mod tests {
         a.mode = 0o644;
         a.uid = 1000;
         a.gid = 100;
-        a.mtime = Time { sec: -5, nsec: 999_999_999 };
+        a.mtime = Time {
+            sec: -5,
+            nsec: 999_999_999,
+        };
         a.length = 1 << 40;
         a.rdev = 0x1111_0370;
         a.parent = Ino(1);

@@ -22,9 +22,15 @@ pub fn encode_record(r: &SliceRecord) -> [u8; RECORD_BYTES] {
 /// Errors: a length that is no multiple of 24, a record that leaves its chunk or its slice.
 pub fn decode_records(bytes: &[u8]) -> Result<Vec<SliceRecord>, WireError> {
     if bytes.len() % RECORD_BYTES != 0 {
-        return Err(WireError(format!("{} bytes of slice records, not a multiple of 24", bytes.len())));
+        return Err(WireError(format!(
+            "{} bytes of slice records, not a multiple of 24",
+            bytes.len()
+        )));
     }
-    bytes.chunks_exact(RECORD_BYTES).map(decode_record).collect()
+    bytes
+        .chunks_exact(RECORD_BYTES)
+        .map(decode_record)
+        .collect()
 }
 
 fn decode_record(b: &[u8]) -> Result<SliceRecord, WireError> {
@@ -48,7 +54,10 @@ fn decode_record(b: &[u8]) -> Result<SliceRecord, WireError> {
 /// Decodes a delayed-slices record: (id, size) pairs, repeats included. Never panics.
 pub fn decode_delayed(bytes: &[u8]) -> Result<Vec<(u64, u32)>, WireError> {
     if bytes.len() % 12 != 0 {
-        return Err(WireError(format!("{} bytes of delayed slices, not a multiple of 12", bytes.len())));
+        return Err(WireError(format!(
+            "{} bytes of delayed slices, not a multiple of 12",
+            bytes.len()
+        )));
     }
     let pair = |b: &[u8]| {
         let id = (u64::from(u32_at(b, 0)) << 32) | u64::from(u32_at(b, 4));
@@ -71,19 +80,44 @@ mod tests {
 
     #[test]
     fn layout_of_a_record() {
-        let r = SliceRecord { pos: 1, id: SliceId(0x0203), size: 0x40, off: 5, len: 6 };
+        let r = SliceRecord {
+            pos: 1,
+            id: SliceId(0x0203),
+            size: 0x40,
+            off: 5,
+            len: 6,
+        };
         let b = encode_record(&r);
-        assert_eq!(b, [0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 2, 3, 0, 0, 0, 0x40, 0, 0, 0, 5, 0, 0, 0, 6]);
+        assert_eq!(
+            b,
+            [
+                0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 2, 3, 0, 0, 0, 0x40, 0, 0, 0, 5, 0, 0, 0, 6
+            ]
+        );
         assert_eq!(decode_records(&b).unwrap(), [r]);
     }
 
     #[test]
     fn impossible_records_are_errors() {
-        let ok = SliceRecord { pos: 0, id: SliceId(1), size: 10, off: 0, len: 10 };
+        let ok = SliceRecord {
+            pos: 0,
+            id: SliceId(1),
+            size: 10,
+            off: 0,
+            len: 10,
+        };
         for bad in [
             SliceRecord { off: 1, ..ok },
-            SliceRecord { pos: jfs_types::CHUNK_SIZE as u32, ..ok },
-            SliceRecord { pos: u32::MAX, len: u32::MAX, id: SliceId::ZERO, ..ok },
+            SliceRecord {
+                pos: jfs_types::CHUNK_SIZE as u32,
+                ..ok
+            },
+            SliceRecord {
+                pos: u32::MAX,
+                len: u32::MAX,
+                id: SliceId::ZERO,
+                ..ok
+            },
         ] {
             assert!(decode_records(&encode_record(&bad)).is_err(), "{bad:?}");
         }
