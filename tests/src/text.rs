@@ -28,8 +28,8 @@ impl Census {
         let mut at = 0;
         let mut visit = |from: Ino, order: &mut Vec<Ino>| {
             for entry in self.entries.get(&from).into_iter().flat_map(|e| e.values()) {
-                if !place.contains_key(&entry.ino) {
-                    place.insert(entry.ino, order.len());
+                if let std::collections::btree_map::Entry::Vacant(e) = place.entry(entry.ino) {
+                    e.insert(order.len());
                     order.push(entry.ino);
                 }
             }

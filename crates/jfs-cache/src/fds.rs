@@ -148,10 +148,13 @@ fn read_exact(file: &File, out: &mut [u8], off: usize, nowait: bool) -> Result<(
     Ok(())
 }
 
+/// Files with the time they were last used, and the clock that counts it.
+type Recent = (HashMap<BlockKey, (Arc<BlockFile>, u64)>, u64);
+
 /// The descriptors kept open, least recently used ones closed first (in steps of half).
 #[derive(Default)]
 pub(crate) struct OpenFiles {
-    inner: Mutex<(HashMap<BlockKey, (Arc<BlockFile>, u64)>, u64)>,
+    inner: Mutex<Recent>,
 }
 
 impl OpenFiles {

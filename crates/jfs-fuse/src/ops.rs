@@ -1,8 +1,8 @@
 //! What requests mean, without any transport: credentials, masks, and what the kernel shows of an
 //! inode.
 
-use jfs_meta::SetTime;
 use jfs_types::{Attr, Caller, Ino, Time};
+use jfs_vfs::SetTime;
 
 /// Block size that stat shows.
 const BLOCK_SIZE: u32 = 65536;

@@ -161,10 +161,10 @@ impl Commit {
         for (wanted, answer) in self.wanted.iter().zip(answers) {
             match (wanted, answer) {
                 (Wanted::Records, Value::Int(n)) => receipt.records_in_chunk = n as u64,
-                (Wanted::Users(id, size), Value::Int(n)) if n < 0 => {
-                    if !receipt.unused_slices.contains(&(*id, *size)) {
-                        receipt.unused_slices.push((*id, *size));
-                    }
+                (Wanted::Users(id, size), Value::Int(n))
+                    if n < 0 && !receipt.unused_slices.contains(&(*id, *size)) =>
+                {
+                    receipt.unused_slices.push((*id, *size));
                 }
                 _ => {}
             }

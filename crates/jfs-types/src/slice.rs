@@ -78,10 +78,10 @@ pub fn overlay(records: &[SliceRecord]) -> Vec<Piece> {
         }
         let hidden: Vec<u32> = map.range(r.pos..end).map(|(k, _)| *k).collect();
         for k in hidden {
-            if let Some(old) = map.remove(&k) {
-                if old.pos + old.len > end {
-                    map.insert(end, right_part(old, end));
-                }
+            if let Some(old) = map.remove(&k)
+                && old.pos + old.len > end
+            {
+                map.insert(end, right_part(old, end));
             }
         }
         map.insert(

@@ -52,10 +52,10 @@ impl Vfs {
             let page = self.inner.meta.readdir(caller, dir, &cursor, true).await?;
             for e in page.entries {
                 // One engine may name an entry twice when the directory changes meanwhile.
-                if matches!(cursor, DirCursor::Token(_)) || page.next.is_some() {
-                    if !names.insert(e.name.clone()) {
-                        continue;
-                    }
+                if (matches!(cursor, DirCursor::Token(_)) || page.next.is_some())
+                    && !names.insert(e.name.clone())
+                {
+                    continue;
                 }
                 let attr = e.attr.map(|attr| self.with_pending(e.entry.ino, attr));
                 items.push(DirItem {

@@ -20,5 +20,6 @@ mod writer;
 mod writers;
 
 pub use config::VfsConfig;
+pub use jfs_meta::SetTime;
 pub use reply::{AttrReply, DirItem, EntryReply, SetAttrRequest};
 pub use vfs::Vfs;

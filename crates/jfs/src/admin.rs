@@ -157,9 +157,8 @@ async fn claim_storage(
         && !force
     {
         return Err(Error::Storage(format!(
-            "Storage {} is not empty (it holds {}); please clean it up or pick another volume name",
-            format!("{}://{}{}/", format.storage, format.bucket, format.name),
-            object.key
+            "Storage {}://{}{}/ is not empty (it holds {}); please clean it up or pick another volume name",
+            format.storage, format.bucket, format.name, object.key
         )));
     }
     store

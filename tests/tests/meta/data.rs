@@ -77,6 +77,10 @@ async fn truncate_appends_these_records(kind: Kind) {
         off: 0,
         len: len as u32,
     };
+    #[expect(
+        clippy::type_complexity,
+        reason = "a table: old length, new length, records"
+    )]
     let cases: [(u64, u64, Vec<(u32, SliceRecord)>); 9] = [
         (0, 5, vec![(0, zeros(0, 5))]),
         (5, 0, vec![(0, zeros(0, 5))]),

@@ -217,7 +217,8 @@ mod tests {
 
     #[test]
     fn fates() {
-        let hour = Some(Ino(Ino::TRASH.0 + 1));
+        let directory = Ino(Ino::TRASH.0 + 1);
+        let hour = Some(directory);
         let file = attr(FileType::Regular, 1, 0);
         let linked = attr(FileType::Regular, 2, 0);
         let dir = attr(FileType::Directory, 2, 0);
@@ -225,12 +226,9 @@ mod tests {
         assert_eq!(fate(None, hour, false, None), Fate::Nothing);
         assert_eq!(
             fate(Some(&file), hour, false, Some(1)),
-            Fate::Trash(hour.unwrap_or_default())
+            Fate::Trash(directory)
         );
-        assert_eq!(
-            fate(Some(&dir), hour, false, None),
-            Fate::Trash(hour.unwrap_or_default())
-        );
+        assert_eq!(fate(Some(&dir), hour, false, None), Fate::Trash(directory));
         assert_eq!(fate(Some(&linked), hour, true, None), Fate::Unlinked);
         assert_eq!(fate(Some(&skip), hour, false, None), Fate::Deleted);
         assert_eq!(fate(Some(&file), None, false, None), Fate::Deleted);

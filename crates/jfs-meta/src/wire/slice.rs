@@ -21,7 +21,7 @@ pub fn encode_record(r: &SliceRecord) -> [u8; RECORD_BYTES] {
 ///
 /// Errors: a length that is no multiple of 24, a record that leaves its chunk or its slice.
 pub fn decode_records(bytes: &[u8]) -> Result<Vec<SliceRecord>, WireError> {
-    if bytes.len() % RECORD_BYTES != 0 {
+    if !bytes.len().is_multiple_of(RECORD_BYTES) {
         return Err(WireError(format!(
             "{} bytes of slice records, not a multiple of 24",
             bytes.len()
@@ -53,7 +53,7 @@ fn decode_record(b: &[u8]) -> Result<SliceRecord, WireError> {
 
 /// Decodes a delayed-slices record: (id, size) pairs, repeats included. Never panics.
 pub fn decode_delayed(bytes: &[u8]) -> Result<Vec<(u64, u32)>, WireError> {
-    if bytes.len() % 12 != 0 {
+    if !bytes.len().is_multiple_of(12) {
         return Err(WireError(format!(
             "{} bytes of delayed slices, not a multiple of 12",
             bytes.len()
