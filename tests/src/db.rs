@@ -3,9 +3,11 @@
 use crate::{Fault, Faulty};
 use jfs_meta::Engine;
 use jfs_meta::memory::MemoryEngine;
+use jfs_meta_redis::RedisEngine;
 use jfs_meta_sql::{FaultPlan, SqliteEngine};
-use jfs_testkit::scratch_dir;
-use std::sync::Arc;
+use jfs_testkit::{RedisServer, scratch_dir};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use tempfile::TempDir;
 
 /// Which engine.
@@ -15,11 +17,13 @@ pub enum Kind {
     Memory,
     /// SQLite, in a file of its own.
     Sqlite,
+    /// Redis, in a database of its own of one private server.
+    Redis,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Kind; 2] = [Kind::Memory, Kind::Sqlite];
+    pub const ALL: [Kind; 3] = [Kind::Memory, Kind::Sqlite, Kind::Redis];
 }
 
 /// An empty database that goes away with this value.
@@ -31,6 +35,19 @@ pub struct Db {
 enum Inner {
     Memory(MemoryEngine),
     Sqlite(TempDir),
+    Redis(u32),
+}
+
+/// The server of this test process; it ends with the process.
+fn redis() -> &'static RedisServer {
+    static SERVER: OnceLock<RedisServer> = OnceLock::new();
+    SERVER.get_or_init(|| RedisServer::start().unwrap())
+}
+
+/// A database number nobody has used yet.
+fn next_redis_database() -> u32 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 impl Db {
@@ -39,6 +56,7 @@ impl Db {
         let inner = match kind {
             Kind::Memory => Inner::Memory(MemoryEngine::new()),
             Kind::Sqlite => Inner::Sqlite(scratch_dir().unwrap()),
+            Kind::Redis => Inner::Redis(next_redis_database()),
         };
         Db { kind, inner }
     }
@@ -53,6 +71,7 @@ impl Db {
         match &self.inner {
             Inner::Memory(_) => "memory://".to_string(),
             Inner::Sqlite(dir) => format!("sqlite3://{}", dir.path().join("meta.db").display()),
+            Inner::Redis(number) => redis().url(*number),
         }
     }
 
@@ -64,13 +83,14 @@ impl Db {
             Inner::Sqlite(_) => {
                 Arc::new(SqliteEngine::open(&format!("{}?_sync=NORMAL", self.url())).unwrap())
             }
+            Inner::Redis(_) => Arc::new(RedisEngine::open(&self.url()).await.unwrap()),
         }
     }
 
     /// An engine, and how to make its commits fail: by the engine's own hooks where it has some.
     pub async fn connect_with_faults(&self) -> (Arc<dyn Engine>, Hooks) {
         match &self.inner {
-            Inner::Memory(_) => {
+            Inner::Memory(_) | Inner::Redis(_) => {
                 let faulty = Arc::new(Faulty::new(self.connect().await));
                 (faulty.clone(), Hooks::Wrapped(faulty))
             }
@@ -91,6 +111,11 @@ impl Db {
                 let insert =
                     "INSERT INTO jfs_delslices (chunkid, deleted, slices) VALUES (?1, ?2, ?3)";
                 db.execute(insert, (id as i64, time, entries)).unwrap();
+            }
+            Inner::Redis(number) => {
+                let field = format!("{id}_{time}");
+                let command: [&[u8]; 4] = [b"HSET", b"delSlices", field.as_bytes(), entries];
+                redis().command(*number, &command).unwrap();
             }
         }
     }

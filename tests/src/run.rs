@@ -22,5 +22,6 @@ macro_rules! on_every_engine {
     ($($name:ident),* $(,)?) => {
         mod memory { $( #[test] fn $name() { $crate::run($crate::Kind::Memory, super::$name) } )* }
         mod sqlite { $( #[test] fn $name() { $crate::run($crate::Kind::Sqlite, super::$name) } )* }
+        mod redis { $( #[test] fn $name() { $crate::run($crate::Kind::Redis, super::$name) } )* }
     };
 }

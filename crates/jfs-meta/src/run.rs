@@ -140,6 +140,18 @@ impl Meta {
                     ahead = parts.seen.into_iter().map(|(r, _)| r).collect();
                     e
                 }
+                // An answer that was put together from several batches is only true if nothing they
+                // read has changed in between.
+                Err(Stop::Answer(errno)) if parts.rounds > 1 => {
+                    let reads = parts.seen.into_iter().map(|(r, _)| r).collect();
+                    match parts.attempt.commit(&[], parts.now).await {
+                        Err(EngineError::Conflict) => {
+                            ahead = reads;
+                            EngineError::Conflict
+                        }
+                        _ => return Err(Stop::Answer(errno)),
+                    }
+                }
                 Err(stop) => return Err(stop),
             };
             failures += 1;
@@ -164,7 +176,7 @@ impl Meta {
             });
         }
         let local = Local::of(parts.seen, &writes, parts.usage, parts.dir_stats);
-        if writes.is_empty() {
+        if writes.is_empty() && parts.rounds <= 1 {
             return Ok(Receipt::default());
         }
         match parts.attempt.commit(&writes, parts.now).await {

@@ -33,6 +33,8 @@ pub(crate) struct Txn {
     /// What the previous attempt read: asked for together with the first read, so that a rerun
     /// costs one round trip.
     ahead: Vec<Read>,
+    /// Batches read so far: answers of one batch belong together, those of several need a check.
+    rounds: u32,
     writes: Vec<Write>,
     /// Deltas applied after the commit.
     pub(crate) usage: (i64, i64),
@@ -47,6 +49,7 @@ impl Txn {
             attempt,
             seen: Vec::with_capacity(4),
             ahead,
+            rounds: 0,
             writes: Vec::with_capacity(8),
             usage: (0, 0),
             dir_stats: Vec::new(),
@@ -72,6 +75,7 @@ impl Txn {
                 None => ask.push(r),
             }
         }
+        self.rounds += 1;
         let answers = self.attempt.read(&ask).await?;
         if answers.len() != ask.len() {
             return Err(
@@ -153,6 +157,7 @@ impl Txn {
     pub(crate) fn into_parts(self) -> Parts {
         Parts {
             attempt: self.attempt,
+            rounds: self.rounds,
             seen: self.seen,
             writes: self.writes,
             usage: self.usage,
@@ -165,6 +170,7 @@ impl Txn {
 /// A finished attempt, ready to be committed.
 pub(crate) struct Parts {
     pub(crate) attempt: Box<dyn Attempt>,
+    pub(crate) rounds: u32,
     pub(crate) seen: Vec<(Read, Answer)>,
     pub(crate) writes: Vec<Write>,
     pub(crate) usage: (i64, i64),

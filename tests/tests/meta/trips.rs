@@ -49,6 +49,7 @@ async fn table(kind: Kind) {
         let limit = match kind {
             Kind::Memory => redis.max(sqlite),
             Kind::Sqlite => sqlite,
+            Kind::Redis => redis,
         };
         let (most, what) = measure(kind, name).await;
         lines += &format!("| {name} | {most} | {} |\n", what.join(", "));
