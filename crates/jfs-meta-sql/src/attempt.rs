@@ -22,7 +22,11 @@ pub(crate) struct SqliteAttempt {
 
 impl SqliteAttempt {
     pub(crate) fn new(shared: Arc<Shared>) -> SqliteAttempt {
-        SqliteAttempt { shared, seen: Vec::with_capacity(4), epoch: u64::MAX }
+        SqliteAttempt {
+            shared,
+            seen: Vec::with_capacity(4),
+            epoch: u64::MAX,
+        }
     }
 }
 
@@ -31,7 +35,9 @@ impl Attempt for SqliteAttempt {
     async fn read(&mut self, reads: &[Read]) -> Result<Vec<Answer>, EngineError> {
         self.epoch = self.epoch.min(self.shared.epoch.load(Ordering::Acquire));
         let keys = reads.iter().map(|read| &read.key);
-        let answers = self.shared.with_reader(trips::current(), |db| snapshot(db, keys))?;
+        let answers = self
+            .shared
+            .with_reader(trips::current(), |db| snapshot(db, keys))?;
         for (read, answer) in reads.iter().zip(&answers) {
             if read.strength != Strength::Peek {
                 self.seen.push((read.key.clone(), answer.clone()));
@@ -41,11 +47,24 @@ impl Attempt for SqliteAttempt {
     }
 
     async fn commit(self: Box<Self>, writes: &[Write], at: Time) -> Result<Receipt, EngineError> {
-        let SqliteAttempt { shared, seen, epoch } = *self;
+        let SqliteAttempt {
+            shared,
+            seen,
+            epoch,
+        } = *self;
         let (reply, result) = oneshot::channel();
         let op = trips::current();
-        shared.writer()?.commit(Commit { seen, epoch, writes: writes.to_vec(), at, op, reply })?;
+        shared.writer()?.commit(Commit {
+            seen,
+            epoch,
+            writes: writes.to_vec(),
+            at,
+            op,
+            reply,
+        })?;
         // The writer may have committed before it died.
-        result.await.map_err(|_| EngineError::MaybeCommitted(gone().to_string()))?
+        result
+            .await
+            .map_err(|_| EngineError::MaybeCommitted(gone().to_string()))?
     }
 }

@@ -24,7 +24,10 @@ pub(crate) fn reserve(db: Db<'_>, kind: IdKind, n: u64) -> Result<Range<u64>, En
     let end = add(db, name, n as i64)? as u64;
     match end.checked_sub(n) {
         Some(start) => Ok(start..end),
-        None => Err(EngineError::corrupt(format!("counter {name}"), format!("{end} after adding {n}"))),
+        None => Err(EngineError::corrupt(
+            format!("counter {name}"),
+            format!("{end} after adding {n}"),
+        )),
     }
 }
 
@@ -38,7 +41,12 @@ pub(crate) fn add_usage(db: Db<'_>, space: i64, inodes: i64) -> Result<(), Engin
 }
 
 /// Sets the slot's time to `now` unless it is later than `now - interval` already.
-pub(crate) fn claim(db: Db<'_>, job: JobSlot, now: i64, interval: i64) -> Result<bool, EngineError> {
+pub(crate) fn claim(
+    db: Db<'_>,
+    job: JobSlot,
+    now: i64,
+    interval: i64,
+) -> Result<bool, EngineError> {
     let name = job.counter_name();
     let last: Option<i64> = db.one(sql::COUNTER, [name], |row| get(row, 0))?;
     if last.is_some_and(|last| last > now - interval) {
@@ -60,5 +68,9 @@ pub(crate) fn add_stats(db: Db<'_>, deltas: &[(Ino, DirStat)]) -> Result<Vec<Ino
 }
 
 pub(crate) fn put_stat(db: Db<'_>, dir: Ino, stat: DirStat) -> Result<(), EngineError> {
-    db.run(sql::STATS_PUT, [int(dir), stat.length, stat.space, stat.inodes]).map(|_| ())
+    db.run(
+        sql::STATS_PUT,
+        [int(dir), stat.length, stat.space, stat.inodes],
+    )
+    .map(|_| ())
 }

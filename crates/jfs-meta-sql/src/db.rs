@@ -24,7 +24,10 @@ impl Db<'_> {
     /// Runs a statement and returns the number of rows it changed.
     pub(crate) fn run(&self, sql: &str, params: impl Params) -> Result<usize, EngineError> {
         self.count(sql);
-        self.c.prepare_cached(sql).and_then(|mut s| s.execute(params)).map_err(classify)
+        self.c
+            .prepare_cached(sql)
+            .and_then(|mut s| s.execute(params))
+            .map_err(classify)
     }
 
     /// As [`Db::run`], but no row changed is a conflict: what was read is not there any more.
@@ -98,7 +101,10 @@ pub(crate) fn bytes<'r>(row: &'r Row<'_>, column: usize) -> Result<&'r [u8], Eng
         ValueRef::Null => Ok(&[]),
         other => Err(EngineError::corrupt(
             format!("column {column}"),
-            format!("a value of type {} where bytes are stored", other.data_type()),
+            format!(
+                "a value of type {} where bytes are stored",
+                other.data_type()
+            ),
         )),
     }
 }

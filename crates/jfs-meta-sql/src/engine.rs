@@ -32,7 +32,8 @@ impl Engine for SqliteEngine {
 
     async fn store_setting(&self, expect: &[u8], json: &[u8]) -> Result<(), EngineError> {
         let (expect, json) = (text(expect)?, text(json)?);
-        self.transaction(move |db| volume::replace_setting(db, &expect, &json)).await
+        self.transaction(move |db| volume::replace_setting(db, &expect, &json))
+            .await
     }
 
     async fn create_volume(
@@ -42,16 +43,30 @@ impl Engine for SqliteEngine {
         trash: Option<&Attr>,
         overwrite: bool,
     ) -> Result<(), EngineError> {
-        let new = NewVolume { json: text(json)?, root: root.clone(), trash: trash.cloned(), overwrite };
+        let new = NewVolume {
+            json: text(json)?,
+            root: root.clone(),
+            trash: trash.cloned(),
+            overwrite,
+        };
         let (shared, op) = (self.shared.clone(), trips::current());
         // The file may not be there yet, so this is not work for the writer thread.
         let run = move || {
             let c = shared.database.writer(true)?;
-            transact(Db { c: &c, trips: &shared.trips, op }, |db| volume::create(db, &new))
+            transact(
+                Db {
+                    c: &c,
+                    trips: &shared.trips,
+                    op,
+                },
+                |db| volume::create(db, &new),
+            )
         };
         match tokio::task::spawn_blocking(run).await {
             Ok(result) => result,
-            Err(e) => Err(EngineError::Fatal(format!("the volume could not be created: {e}"))),
+            Err(e) => Err(EngineError::Fatal(format!(
+                "the volume could not be created: {e}"
+            ))),
         }
     }
 
@@ -71,51 +86,81 @@ impl Engine for SqliteEngine {
     }
 
     async fn fetch(&self, keys: &[Key]) -> Result<Vec<Answer>, EngineError> {
-        self.shared.with_reader(trips::current(), |db| answers(db, keys.iter()))
+        self.shared
+            .with_reader(trips::current(), |db| answers(db, keys.iter()))
     }
 
-    async fn lookup(&self, dir: Ino, name: &Name) -> Result<Option<(Entry, Option<Attr>)>, EngineError> {
-        self.shared.with_reader(trips::current(), |db| listing::lookup(db, dir, name))
+    async fn lookup(
+        &self,
+        dir: Ino,
+        name: &Name,
+    ) -> Result<Option<(Entry, Option<Attr>)>, EngineError> {
+        self.shared
+            .with_reader(trips::current(), |db| listing::lookup(db, dir, name))
     }
 
-    async fn list_dir(&self, dir: Ino, cursor: &DirCursor, with_attrs: bool) -> Result<DirPage, EngineError> {
+    async fn list_dir(
+        &self,
+        dir: Ino,
+        cursor: &DirCursor,
+        with_attrs: bool,
+    ) -> Result<DirPage, EngineError> {
         let cursor = cursor.clone();
-        self.scan(move |db| listing::page(db, dir, &cursor, with_attrs)).await
+        self.scan(move |db| listing::page(db, dir, &cursor, with_attrs))
+            .await
     }
 
     async fn add_dir_stats(&self, deltas: &[(Ino, DirStat)]) -> Result<Vec<Ino>, EngineError> {
         let deltas = deltas.to_vec();
-        self.transaction(move |db| counters::add_stats(db, &deltas)).await
+        self.transaction(move |db| counters::add_stats(db, &deltas))
+            .await
     }
 
     async fn put_dir_stat(&self, dir: Ino, stat: DirStat) -> Result<(), EngineError> {
-        self.transaction(move |db| counters::put_stat(db, dir, stat)).await
+        self.transaction(move |db| counters::put_stat(db, dir, stat))
+            .await
     }
 
     async fn reserve_ids(&self, kind: IdKind, n: u64) -> Result<Range<u64>, EngineError> {
-        self.transaction(move |db| counters::reserve(db, kind, n)).await
+        self.transaction(move |db| counters::reserve(db, kind, n))
+            .await
     }
 
     async fn add_counter(&self, counter: Counter, n: i64) -> Result<i64, EngineError> {
-        self.transaction(move |db| counters::add(db, counter_name(counter), n)).await
+        self.transaction(move |db| counters::add(db, counter_name(counter), n))
+            .await
     }
 
     async fn add_usage(&self, space: i64, inodes: i64) -> Result<(), EngineError> {
-        self.transaction(move |db| counters::add_usage(db, space, inodes)).await
+        self.transaction(move |db| counters::add_usage(db, space, inodes))
+            .await
     }
 
-    async fn claim_job(&self, job: JobSlot, now_sec: i64, interval_sec: i64) -> Result<bool, EngineError> {
-        self.transaction(move |db| counters::claim(db, job, now_sec, interval_sec)).await
+    async fn claim_job(
+        &self,
+        job: JobSlot,
+        now_sec: i64,
+        interval_sec: i64,
+    ) -> Result<bool, EngineError> {
+        self.transaction(move |db| counters::claim(db, job, now_sec, interval_sec))
+            .await
     }
 
     async fn new_session(&self, expire: i64, info_json: &str) -> Result<u64, EngineError> {
         let info = info_json.as_bytes().to_vec();
-        self.transaction(move |db| sessions::create(db, expire, &info)).await
+        self.transaction(move |db| sessions::create(db, expire, &info))
+            .await
     }
 
-    async fn refresh_session(&self, sid: u64, expire: i64, info_json: &str) -> Result<(), EngineError> {
+    async fn refresh_session(
+        &self,
+        sid: u64,
+        expire: i64,
+        info_json: &str,
+    ) -> Result<(), EngineError> {
         let info = info_json.as_bytes().to_vec();
-        self.transaction(move |db| sessions::refresh(db, sid, expire, &info)).await
+        self.transaction(move |db| sessions::refresh(db, sid, expire, &info))
+            .await
     }
 
     async fn drop_session(&self, sid: u64) -> Result<(), EngineError> {
@@ -130,16 +175,26 @@ impl Engine for SqliteEngine {
         self.scan(move |db| sessions::sustained(db, sid)).await
     }
 
-    async fn list_deleted(&self, before_sec: i64, limit: usize) -> Result<Vec<Deleted>, EngineError> {
-        self.scan(move |db| cleanup::deleted(db, before_sec, limit)).await
+    async fn list_deleted(
+        &self,
+        before_sec: i64,
+        limit: usize,
+    ) -> Result<Vec<Deleted>, EngineError> {
+        self.scan(move |db| cleanup::deleted(db, before_sec, limit))
+            .await
     }
 
     async fn list_chunks(&self, ino: Ino, _length: u64) -> Result<Vec<u32>, EngineError> {
         self.scan(move |db| cleanup::chunks(db, ino)).await
     }
 
-    async fn list_delayed(&self, before_sec: i64, limit: usize) -> Result<Vec<Delayed>, EngineError> {
-        self.scan(move |db| cleanup::delayed(db, before_sec, limit)).await
+    async fn list_delayed(
+        &self,
+        before_sec: i64,
+        limit: usize,
+    ) -> Result<Vec<Delayed>, EngineError> {
+        self.scan(move |db| cleanup::delayed(db, before_sec, limit))
+            .await
     }
 
     async fn list_unused_slices(&self, limit: usize) -> Result<Vec<(u64, u32)>, EngineError> {

@@ -23,13 +23,17 @@ pub(crate) fn classify(e: Error) -> EngineError {
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => EngineError::Fatal(format!(
             "the database file is damaged or no SQLite database: {e}; restore it from a backup"
         )),
-        Some(ErrorCode::DiskFull) => EngineError::Fatal(format!("the disk of the database is full: {e}")),
+        Some(ErrorCode::DiskFull) => {
+            EngineError::Fatal(format!("the disk of the database is full: {e}"))
+        }
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
-            EngineError::Fatal(format!("the database file cannot be opened for writing: {e}"))
+            EngineError::Fatal(format!(
+                "the database file cannot be opened for writing: {e}"
+            ))
         }
-        _ if e.to_string().contains("no such table") => {
-            EngineError::Fatal(format!("the database holds no volume, jfs format makes one: {e}"))
-        }
+        _ if e.to_string().contains("no such table") => EngineError::Fatal(format!(
+            "the database holds no volume, jfs format makes one: {e}"
+        )),
         _ => EngineError::Fatal(format!("SQLite: {e}")),
     }
 }
@@ -49,9 +53,16 @@ pub(crate) fn cannot_open(path: &Path, e: &Error) -> EngineError {
     if path.exists() {
         return EngineError::Fatal(format!("{shown}: {e}"));
     }
-    match path.parent().filter(|dir| !dir.as_os_str().is_empty() && !dir.exists()) {
-        Some(dir) => EngineError::Fatal(format!("{shown}: there is no directory {}", dir.display())),
-        None => EngineError::Fatal(format!("{shown}: there is no such file, jfs format makes one")),
+    match path
+        .parent()
+        .filter(|dir| !dir.as_os_str().is_empty() && !dir.exists())
+    {
+        Some(dir) => {
+            EngineError::Fatal(format!("{shown}: there is no directory {}", dir.display()))
+        }
+        None => EngineError::Fatal(format!(
+            "{shown}: there is no such file, jfs format makes one"
+        )),
     }
 }
 
@@ -69,7 +80,10 @@ pub(crate) fn again(e: &EngineError) -> EngineError {
 /// Names the record in an error about a corrupt one.
 pub(crate) fn name_record(e: EngineError, record: impl FnOnce() -> String) -> EngineError {
     match e {
-        EngineError::Corrupt { reason, .. } => EngineError::Corrupt { record: record(), reason },
+        EngineError::Corrupt { reason, .. } => EngineError::Corrupt {
+            record: record(),
+            reason,
+        },
         e => e,
     }
 }
@@ -88,20 +102,37 @@ mod tests {
     fn codes_have_kinds() {
         let kind = |code| classify(failure(code));
         assert!(matches!(kind(ffi::SQLITE_BUSY), EngineError::Transient(_)));
-        assert!(matches!(kind(ffi::SQLITE_BUSY_SNAPSHOT), EngineError::Transient(_)));
-        assert!(matches!(kind(ffi::SQLITE_LOCKED), EngineError::Transient(_)));
-        assert!(matches!(kind(ffi::SQLITE_SCHEMA), EngineError::Transient(_)));
-        assert!(matches!(kind(ffi::SQLITE_CONSTRAINT_UNIQUE), EngineError::Conflict));
+        assert!(matches!(
+            kind(ffi::SQLITE_BUSY_SNAPSHOT),
+            EngineError::Transient(_)
+        ));
+        assert!(matches!(
+            kind(ffi::SQLITE_LOCKED),
+            EngineError::Transient(_)
+        ));
+        assert!(matches!(
+            kind(ffi::SQLITE_SCHEMA),
+            EngineError::Transient(_)
+        ));
+        assert!(matches!(
+            kind(ffi::SQLITE_CONSTRAINT_UNIQUE),
+            EngineError::Conflict
+        ));
         assert!(matches!(kind(ffi::SQLITE_NOTADB), EngineError::Fatal(t) if t.contains("backup")));
         assert!(matches!(kind(ffi::SQLITE_FULL), EngineError::Fatal(t) if t.contains("full")));
-        assert!(matches!(kind(ffi::SQLITE_READONLY), EngineError::Fatal(t) if t.contains("writing")));
+        assert!(
+            matches!(kind(ffi::SQLITE_READONLY), EngineError::Fatal(t) if t.contains("writing"))
+        );
         assert!(matches!(kind(ffi::SQLITE_IOERR), EngineError::Fatal(_)));
     }
 
     #[test]
     fn a_commit_that_met_a_failing_disk_is_in_doubt() {
         let kind = |code| classify_commit(failure(code));
-        assert!(matches!(kind(ffi::SQLITE_IOERR_FSYNC), EngineError::MaybeCommitted(_)));
+        assert!(matches!(
+            kind(ffi::SQLITE_IOERR_FSYNC),
+            EngineError::MaybeCommitted(_)
+        ));
         assert!(matches!(kind(ffi::SQLITE_BUSY), EngineError::Transient(_)));
         assert!(matches!(kind(ffi::SQLITE_FULL), EngineError::Fatal(_)));
     }
@@ -110,17 +141,28 @@ mod tests {
     fn a_missing_file_or_directory_is_named() {
         let e = failure(ffi::SQLITE_CANTOPEN);
         let text = cannot_open(Path::new("/no/such/dir/a.db"), &e).to_string();
-        assert!(text.contains("there is no directory /no/such/dir"), "{text}");
+        assert!(
+            text.contains("there is no directory /no/such/dir"),
+            "{text}"
+        );
         let text = cannot_open(Path::new("no-such-file.db"), &e).to_string();
-        assert!(text.contains("no-such-file.db") && text.contains("jfs format"), "{text}");
+        assert!(
+            text.contains("no-such-file.db") && text.contains("jfs format"),
+            "{text}"
+        );
     }
 
     #[test]
     fn values_of_a_wrong_type_are_corrupt_records() {
         let c = rusqlite::Connection::open_in_memory().unwrap();
-        let e = c.query_row("SELECT 'x' AS refs", [], |r| r.get::<_, i64>(0)).unwrap_err();
+        let e = c
+            .query_row("SELECT 'x' AS refs", [], |r| r.get::<_, i64>(0))
+            .unwrap_err();
         let e = name_record(classify(e), || "chunk_ref 7".into());
-        assert!(matches!(&e, EngineError::Corrupt { record, .. } if record == "chunk_ref 7"), "{e}");
+        assert!(
+            matches!(&e, EngineError::Corrupt { record, .. } if record == "chunk_ref 7"),
+            "{e}"
+        );
         let e = c.prepare("SELECT 1 FROM jfs_node").unwrap_err();
         assert!(classify(e).to_string().contains("holds no volume"));
     }

@@ -71,7 +71,10 @@ mod tests {
         plan.drop_commit(3);
         plan.drop_commit(9);
         let struck: Vec<_> = (0..4).map(|_| plan.next()).collect();
-        assert_eq!(struck, [None, Some(Fault::Lost), Some(Fault::Dropped), None]);
+        assert_eq!(
+            struck,
+            [None, Some(Fault::Lost), Some(Fault::Dropped), None]
+        );
         assert_eq!(plan.disarm(), 1);
         assert!((0..9).all(|_| plan.next().is_none()));
     }

@@ -53,11 +53,21 @@ impl Committer {
         faults: Arc<FaultPlan>,
         epoch: Arc<AtomicU64>,
     ) -> Committer {
-        Committer { c, trips, faults, epoch, version: None }
+        Committer {
+            c,
+            trips,
+            faults,
+            epoch,
+            version: None,
+        }
     }
 
     pub(crate) fn db(&self, op: &'static str) -> Db<'_> {
-        Db { c: &self.c, trips: &self.trips, op }
+        Db {
+            c: &self.c,
+            trips: &self.trips,
+            op,
+        }
     }
 
     /// Something may have been committed on this connection.
@@ -88,7 +98,9 @@ impl Committer {
             let fault = self.faults.next();
             let valid = undisturbed && !applied && commit.epoch == epoch;
             let outcome = match fault {
-                Some(Fault::Dropped) => Err(EngineError::MaybeCommitted("dropped on demand".into())),
+                Some(Fault::Dropped) => {
+                    Err(EngineError::MaybeCommitted("dropped on demand".into()))
+                }
                 _ if group.len() == 1 => self.attempt(commit, valid),
                 _ => self.attempt_in_savepoint(commit, valid),
             };
@@ -116,7 +128,11 @@ impl Committer {
 
     /// Whether no other process has committed since the last group.
     fn undisturbed(&mut self, op: &'static str) -> bool {
-        let now = self.db(op).one(sql::DATA_VERSION, [], |row| get(row, 0)).ok().flatten();
+        let now = self
+            .db(op)
+            .one(sql::DATA_VERSION, [], |row| get(row, 0))
+            .ok()
+            .flatten();
         now.is_some() && std::mem::replace(&mut self.version, now) == now
     }
 
@@ -153,9 +169,17 @@ impl Committer {
 
 /// Outcomes of a group of `n` whose commit number `at` failed so badly that all was undone.
 fn give_up(n: usize, at: usize, outcome: Outcome) -> Vec<Outcome> {
-    let error = outcome.err().unwrap_or_else(|| EngineError::Transient("the transaction ended early".into()));
-    let other = || Err(EngineError::Transient(format!("undone with another commit: {error}")));
-    (0..n).map(|i| if i == at { Err(again(&error)) } else { other() }).collect()
+    let error = outcome
+        .err()
+        .unwrap_or_else(|| EngineError::Transient("the transaction ended early".into()));
+    let other = || {
+        Err(EngineError::Transient(format!(
+            "undone with another commit: {error}"
+        )))
+    };
+    (0..n)
+        .map(|i| if i == at { Err(again(&error)) } else { other() })
+        .collect()
 }
 
 #[cfg(test)]
@@ -175,7 +199,10 @@ mod tests {
     }
 
     fn symlink(ino: u64, length: usize) -> Write {
-        Write::NewSymlink { ino: Ino(ino), target: vec![b'x'; length] }
+        Write::NewSymlink {
+            ino: Ino(ino),
+            target: vec![b'x'; length],
+        }
     }
 
     fn run(committer: &mut Committer, writes: Vec<Vec<Write>>) -> Vec<Outcome> {
@@ -183,16 +210,29 @@ mod tests {
         for writes in writes {
             let (reply, answer) = oneshot::channel();
             let (seen, at, op) = (Vec::new(), Time::default(), "test");
-            group.push(Commit { seen, epoch: 0, writes, at, op, reply });
+            group.push(Commit {
+                seen,
+                epoch: 0,
+                writes,
+                at,
+                op,
+                reply,
+            });
             answers.push(answer);
         }
         committer.run(&mut group);
-        answers.into_iter().map(|mut a| a.try_recv().unwrap()).collect()
+        answers
+            .into_iter()
+            .map(|mut a| a.try_recv().unwrap())
+            .collect()
     }
 
     fn stored(committer: &Committer) -> Vec<i64> {
         let db = committer.db("test");
-        db.all("SELECT inode FROM jfs_symlink ORDER BY inode", [], |row| get(row, 0)).unwrap()
+        db.all("SELECT inode FROM jfs_symlink ORDER BY inode", [], |row| {
+            get(row, 0)
+        })
+        .unwrap()
     }
 
     /// A full disk fails the commit that it meets and leaves the others of its group whole, or fails
@@ -201,13 +241,29 @@ mod tests {
     fn a_full_disk_spares_the_neighbours() {
         let dir = tempfile::tempdir().unwrap();
         let mut full = committer(&dir, "PRAGMA max_page_count = 60");
-        let outcomes = run(&mut full, vec![vec![symlink(1, 10)], vec![symlink(2, 1 << 20)], vec![symlink(3, 10)]]);
-        assert!(matches!(&outcomes[1], Err(EngineError::Fatal(text)) if text.contains("full")), "{outcomes:?}");
-        let done: Vec<i64> =
-            (1..).zip(&outcomes).filter(|(_, outcome)| outcome.is_ok()).map(|(n, _)| n).collect();
+        let outcomes = run(
+            &mut full,
+            vec![
+                vec![symlink(1, 10)],
+                vec![symlink(2, 1 << 20)],
+                vec![symlink(3, 10)],
+            ],
+        );
+        assert!(
+            matches!(&outcomes[1], Err(EngineError::Fatal(text)) if text.contains("full")),
+            "{outcomes:?}"
+        );
+        let done: Vec<i64> = (1..)
+            .zip(&outcomes)
+            .filter(|(_, outcome)| outcome.is_ok())
+            .map(|(n, _)| n)
+            .collect();
         assert_eq!(stored(&full), done);
         for outcome in &outcomes {
-            assert!(!matches!(outcome, Err(EngineError::Conflict)), "{outcomes:?}");
+            assert!(
+                !matches!(outcome, Err(EngineError::Conflict)),
+                "{outcomes:?}"
+            );
         }
         // Alone, and on a connection that is fine afterwards.
         assert!(run(&mut full, vec![vec![symlink(4, 1 << 20)]])[0].is_err());
@@ -223,9 +279,15 @@ mod tests {
             BEGIN SELECT RAISE(ROLLBACK, 'no'); END";
         let mut c = committer(&dir, trigger);
         let outcomes = run(&mut c, (1..=3).map(|n| vec![symlink(n, 10)]).collect());
-        assert!(matches!(outcomes[0], Err(EngineError::Transient(_))), "{outcomes:?}");
+        assert!(
+            matches!(outcomes[0], Err(EngineError::Transient(_))),
+            "{outcomes:?}"
+        );
         assert!(outcomes[1].is_err());
-        assert!(matches!(outcomes[2], Err(EngineError::Transient(_))), "{outcomes:?}");
+        assert!(
+            matches!(outcomes[2], Err(EngineError::Transient(_))),
+            "{outcomes:?}"
+        );
         assert!(stored(&c).is_empty());
         assert!(run(&mut c, vec![vec![symlink(3, 10)]])[0].is_ok());
     }
@@ -236,23 +298,38 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut c = committer(&dir, "");
         c.trips.enable(true);
-        let mut rereads = |c: &mut Committer, epoch: u64| {
+        let rereads = |c: &mut Committer, epoch: u64| {
             c.trips.take();
             let (reply, mut answer) = oneshot::channel();
             let seen = vec![(Key::Symlink(Ino(9)), Answer::Bytes(None))];
             let at = Time::default();
-            c.run(&mut vec![Commit { seen, epoch, writes: Vec::new(), at, op: "test", reply }]);
+            c.run(&mut vec![Commit {
+                seen,
+                epoch,
+                writes: Vec::new(),
+                at,
+                op: "test",
+                reply,
+            }]);
             answer.try_recv().unwrap().unwrap();
-            c.trips.take().iter().any(|t| t.what == "SELECT jfs_symlink")
+            c.trips
+                .take()
+                .iter()
+                .any(|t| t.what == "SELECT jfs_symlink")
         };
         let now = |c: &Committer| c.epoch.load(Ordering::Relaxed);
-        assert!(rereads(&mut c, 0), "the first group knows nothing of other processes");
+        assert!(
+            rereads(&mut c, 0),
+            "the first group knows nothing of other processes"
+        );
         let epoch = now(&c);
         assert!(!rereads(&mut c, epoch));
         assert!(rereads(&mut c, epoch), "there was a commit since");
         let epoch = now(&c);
         let other = Connection::open(dir.path().join("a.db")).unwrap();
-        other.execute_batch("DELETE FROM jfs_setting; INSERT INTO jfs_setting VALUES ('a', 'b')").unwrap();
+        other
+            .execute_batch("DELETE FROM jfs_setting; INSERT INTO jfs_setting VALUES ('a', 'b')")
+            .unwrap();
         assert!(rereads(&mut c, epoch), "another process has committed");
         let epoch = now(&c);
         assert!(!rereads(&mut c, epoch));

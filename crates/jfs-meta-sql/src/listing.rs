@@ -18,8 +18,10 @@ pub(crate) fn lookup(
     dir: Ino,
     name: &Name,
 ) -> Result<Option<(Entry, Option<Attr>)>, EngineError> {
-    db.one(sql::EDGE_NODE, params![int(dir), name.as_bytes()], |row| entry_and_attr(row, 3))
-        .map_err(|e| name_record(e, || format!("edge {name:?} in {dir}")))
+    db.one(sql::EDGE_NODE, params![int(dir), name.as_bytes()], |row| {
+        entry_and_attr(row, 3)
+    })
+    .map_err(|e| name_record(e, || format!("edge {name:?} in {dir}")))
 }
 
 /// Entry, inode of the node (NULL without one), and the node's columns from `at` on.
@@ -43,13 +45,23 @@ pub(crate) fn page(
         DirCursor::Start => &b""[..],
         DirCursor::After(name) => name.as_bytes(),
         DirCursor::Token(_) => {
-            return Err(EngineError::Fatal("a listing cannot go on at a cursor of another engine".into()));
+            return Err(EngineError::Fatal(
+                "a listing cannot go on at a cursor of another engine".into(),
+            ));
         }
     };
-    let sql = if with_attrs { sql::EDGE_LIST_NODES } else { sql::EDGE_LIST };
+    let sql = if with_attrs {
+        sql::EDGE_LIST_NODES
+    } else {
+        sql::EDGE_LIST
+    };
     let read = |row: &Row<'_>| {
         let (entry, attr) = entry_and_attr(row, 4)?;
-        Ok(DirEntry { name: Name::stored(bytes(row, 3)?), entry, attr })
+        Ok(DirEntry {
+            name: Name::stored(bytes(row, 3)?),
+            entry,
+            attr,
+        })
     };
     let entries = db
         .all(sql, params![int(dir), after, PAGE as i64], read)

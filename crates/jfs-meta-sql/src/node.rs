@@ -47,11 +47,17 @@ pub(crate) fn file_type(number: i64) -> Result<FileType, EngineError> {
 /// A time from microseconds and the nanoseconds that remain.
 fn time(us: i64, nsec: i64) -> Time {
     let nanos = us.rem_euclid(1_000_000) * 1000 + nsec.clamp(0, 999);
-    Time { sec: us.div_euclid(1_000_000), nsec: nanos as u32 }
+    Time {
+        sec: us.div_euclid(1_000_000),
+        nsec: nanos as u32,
+    }
 }
 
 fn split(t: Time) -> (i64, i64) {
-    let us = t.sec.saturating_mul(1_000_000).saturating_add(i64::from(t.nsec / 1000));
+    let us = t
+        .sec
+        .saturating_mul(1_000_000)
+        .saturating_add(i64::from(t.nsec / 1000));
     (us, i64::from(t.nsec % 1000))
 }
 
@@ -94,20 +100,34 @@ mod tests {
 
     #[test]
     fn times_split_and_join() {
-        for (sec, nsec) in [(0, 0), (5, 999_999_999), (-3, 1), (1_700_000_000, 123_456_789)] {
+        for (sec, nsec) in [
+            (0, 0),
+            (5, 999_999_999),
+            (-3, 1),
+            (1_700_000_000, 123_456_789),
+        ] {
             let t = Time { sec, nsec };
             let (us, ns) = split(t);
             assert!((0..1000).contains(&ns));
             assert_eq!(time(us, ns), t);
         }
-        assert_eq!(split(Time { sec: 2, nsec: 3_004_005 }), (2_003_004, 5));
+        assert_eq!(
+            split(Time {
+                sec: 2,
+                nsec: 3_004_005
+            }),
+            (2_003_004, 5)
+        );
     }
 
     #[test]
     fn numbers_that_do_not_fit_are_corrupt() {
         assert!(narrow::<u8>(256, "flags").is_err());
         assert!(narrow::<u32>(-1, "uid").is_err());
-        assert_eq!(narrow::<u32>(i64::from(u32::MAX), "uid").ok(), Some(u32::MAX));
+        assert_eq!(
+            narrow::<u32>(i64::from(u32::MAX), "uid").ok(),
+            Some(u32::MAX)
+        );
         assert!(file_type(0).is_err() && file_type(99).is_err() && file_type(257).is_err());
     }
 }

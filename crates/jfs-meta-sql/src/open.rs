@@ -5,9 +5,9 @@ use crate::faults::FaultPlan;
 use crate::group::Committer;
 use crate::url::Database;
 use crate::writer::Writer;
+use jfs_meta::EngineError;
 use jfs_meta::engine::Capabilities;
 use jfs_meta::trips::{self, TripLog};
-use jfs_meta::EngineError;
 use parking_lot::Mutex;
 use rusqlite::Connection;
 use std::sync::atomic::AtomicU64;
@@ -58,10 +58,16 @@ impl SqliteEngine {
             epoch: Arc::default(),
             trips: Arc::default(),
             faults: Arc::default(),
-            capabilities: Capabilities { name, usage_in_transaction: false, max_writes: usize::MAX },
+            capabilities: Capabilities {
+                name,
+                usage_in_transaction: false,
+                max_writes: usize::MAX,
+            },
             scans: Semaphore::new(SCANS_MAX),
         };
-        Ok(SqliteEngine { shared: Arc::new(shared) })
+        Ok(SqliteEngine {
+            shared: Arc::new(shared),
+        })
     }
 
     /// Answers of commits that are to get lost, for tests.
@@ -84,11 +90,18 @@ impl SqliteEngine {
     ) -> Result<T, EngineError> {
         let op = trips::current();
         let shared = self.shared.clone();
-        let _turn = self.shared.scans.acquire().await.expect("this semaphore is never closed");
+        let _turn = self
+            .shared
+            .scans
+            .acquire()
+            .await
+            .expect("this semaphore is never closed");
         let run = move || shared.with_reader(op, f);
         match tokio::task::spawn_blocking(run).await {
             Ok(result) => result,
-            Err(e) => Err(EngineError::Fatal(format!("a scan of the database failed: {e}"))),
+            Err(e) => Err(EngineError::Fatal(format!(
+                "a scan of the database failed: {e}"
+            ))),
         }
     }
 
@@ -114,7 +127,11 @@ impl Shared {
             Some(c) => c,
             None => self.database.reader()?,
         };
-        let result = f(Db { c: &c, trips: &self.trips, op });
+        let result = f(Db {
+            c: &c,
+            trips: &self.trips,
+            op,
+        });
         // A connection that is still in a transaction would go on showing that moment.
         if c.is_autocommit() {
             let mut readers = self.readers.lock();
@@ -135,8 +152,12 @@ impl Shared {
             return Ok(writer);
         }
         let connection = self.database.writer(false)?;
-        let committer =
-            Committer::new(connection, self.trips.clone(), self.faults.clone(), self.epoch.clone());
+        let committer = Committer::new(
+            connection,
+            self.trips.clone(),
+            self.faults.clone(),
+            self.epoch.clone(),
+        );
         let writer = Writer::start(committer)?;
         Ok(self.writer.get_or_init(|| writer))
     }

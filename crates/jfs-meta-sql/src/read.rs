@@ -31,7 +31,8 @@ pub(crate) fn answers<'k>(
         if let (Key::Attr(ino), Some(Key::Entry(dir, name))) = (key, keys.peek())
             && ino == dir
         {
-            let (attr, entry) = node_and_edge(db, *dir, name).map_err(|e| name_record(e, || record(key)))?;
+            let (attr, entry) =
+                node_and_edge(db, *dir, name).map_err(|e| name_record(e, || record(key)))?;
             all.extend([Answer::Attr(attr), Answer::Entry(entry)]);
             keys.next();
             continue;
@@ -76,32 +77,42 @@ fn answer(db: Db<'_>, key: &Key) -> Result<Answer, EngineError> {
         Key::Chunk(ino, index) => {
             Answer::Bytes(db.one(sql::CHUNK, params![int(*ino), index], |row| owned(row, 0))?)
         }
-        Key::Symlink(ino) => {
-            Answer::Bytes(db.one(sql::SYMLINK, [int(*ino)], |row| owned(row, 0))?)
-        }
+        Key::Symlink(ino) => Answer::Bytes(db.one(sql::SYMLINK, [int(*ino)], |row| owned(row, 0))?),
         Key::Deleted(ino, length) => {
             Answer::Flag(db.any(sql::DELETED, [int(*ino), *length as i64])?)
         }
-        Key::SliceUsers(id, _) => {
-            Answer::Number(db.one(sql::REFS, [*id as i64], |row| get(row, 0))?.unwrap_or(0))
-        }
+        Key::SliceUsers(id, _) => Answer::Number(
+            db.one(sql::REFS, [*id as i64], |row| get(row, 0))?
+                .unwrap_or(0),
+        ),
         Key::Delayed(id, time) => {
             Answer::Bytes(db.one(sql::DELAYED, [*id as i64, *time], |row| owned(row, 0))?)
         }
         Key::DirStat(dir) => {
             let stat = |row: &Row<'_>| {
-                Ok(DirStat { length: get(row, 0)?, space: get(row, 1)?, inodes: get(row, 2)? })
+                Ok(DirStat {
+                    length: get(row, 0)?,
+                    space: get(row, 1)?,
+                    inodes: get(row, 2)?,
+                })
             };
             Answer::Stat(db.one(sql::STATS, [int(*dir)], stat)?)
         }
         Key::Counter(counter) => {
             let name = counter_name(*counter);
-            Answer::Number(db.one(sql::COUNTER, [name], |row| get(row, 0))?.unwrap_or(0))
+            Answer::Number(
+                db.one(sql::COUNTER, [name], |row| get(row, 0))?
+                    .unwrap_or(0),
+            )
         }
     })
 }
 
-fn node_and_edge(db: Db<'_>, dir: Ino, name: &Name) -> Result<(Option<Attr>, Option<Entry>), EngineError> {
+fn node_and_edge(
+    db: Db<'_>,
+    dir: Ino,
+    name: &Name,
+) -> Result<(Option<Attr>, Option<Entry>), EngineError> {
     let both = |row: &Row<'_>| {
         let entry = match get::<Option<i64>>(row, 0)? {
             Some(_) => Some(entry_at(row)?),
@@ -119,7 +130,10 @@ fn node_and_edge(db: Db<'_>, dir: Ino, name: &Name) -> Result<(Option<Attr>, Opt
 
 /// The entry in the first two columns: inode and type.
 pub(crate) fn entry_at(row: &Row<'_>) -> Result<Entry, EngineError> {
-    Ok(Entry { ino: Ino(get_u64(row, 0)?), kind: node::file_type(get(row, 1)?)? })
+    Ok(Entry {
+        ino: Ino(get_u64(row, 0)?),
+        kind: node::file_type(get(row, 1)?)?,
+    })
 }
 
 pub(crate) fn owned(row: &Row<'_>, column: usize) -> Result<Bytes, EngineError> {

@@ -18,11 +18,15 @@ pub(crate) fn create(db: Db<'_>, expire: i64, info: &[u8]) -> Result<u64, Engine
             return Ok(sid as u64);
         }
     }
-    Err(EngineError::corrupt("counter nextSession", "it lies far behind the sessions"))
+    Err(EngineError::corrupt(
+        "counter nextSession",
+        "it lies far behind the sessions",
+    ))
 }
 
 pub(crate) fn refresh(db: Db<'_>, sid: u64, expire: i64, info: &[u8]) -> Result<(), EngineError> {
-    db.run(sql::SESSION_PUT, params![sid as i64, expire, info]).map(|_| ())
+    db.run(sql::SESSION_PUT, params![sid as i64, expire, info])
+        .map(|_| ())
 }
 
 pub(crate) fn remove(db: Db<'_>, sid: u64) -> Result<(), EngineError> {
@@ -34,10 +38,16 @@ pub(crate) fn remove(db: Db<'_>, sid: u64) -> Result<(), EngineError> {
 
 pub(crate) fn list(db: Db<'_>) -> Result<Vec<SessionRecord>, EngineError> {
     db.all(sql::SESSION_LIST, [], |row| {
-        Ok(SessionRecord { sid: get_u64(row, 0)?, expire: get(row, 1)?, info: bytes(row, 2)?.to_vec() })
+        Ok(SessionRecord {
+            sid: get_u64(row, 0)?,
+            expire: get(row, 1)?,
+            info: bytes(row, 2)?.to_vec(),
+        })
     })
 }
 
 pub(crate) fn sustained(db: Db<'_>, sid: u64) -> Result<Vec<Ino>, EngineError> {
-    db.all(sql::SUSTAINED_LIST, [sid as i64], |row| Ok(Ino(get_u64(row, 0)?)))
+    db.all(sql::SUSTAINED_LIST, [sid as i64], |row| {
+        Ok(Ino(get_u64(row, 0)?))
+    })
 }

@@ -23,7 +23,11 @@ pub(crate) const DATA_VERSION: &str = "PRAGMA data_version";
 
 // ---- records
 
-pub(crate) const NODE: &str = concat!("SELECT ", node_columns!(), " FROM jfs_node n WHERE n.inode = ?");
+pub(crate) const NODE: &str = concat!(
+    "SELECT ",
+    node_columns!(),
+    " FROM jfs_node n WHERE n.inode = ?"
+);
 pub(crate) const NODE_INSERT: &str = "INSERT INTO jfs_node (type, flags, mode, uid, gid, atime, mtime, ctime, \
     atimensec, mtimensec, ctimensec, nlink, length, rdev, parent, access_acl_id, default_acl_id, tier_id, inode) \
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
@@ -59,8 +63,10 @@ pub(crate) const EDGE_LIST_NODES: &str = concat!(
     " FROM jfs_edge e LEFT JOIN jfs_node n ON n.inode = e.inode WHERE e.parent = ? AND e.name > ? ",
     "ORDER BY e.name LIMIT ?"
 );
-pub(crate) const EDGE_INSERT: &str = "INSERT INTO jfs_edge (parent, name, inode, type) VALUES (?, ?, ?, ?)";
-pub(crate) const EDGE_UPDATE: &str = "UPDATE jfs_edge SET inode = ?, type = ? WHERE parent = ? AND name = ?";
+pub(crate) const EDGE_INSERT: &str =
+    "INSERT INTO jfs_edge (parent, name, inode, type) VALUES (?, ?, ?, ?)";
+pub(crate) const EDGE_UPDATE: &str =
+    "UPDATE jfs_edge SET inode = ?, type = ? WHERE parent = ? AND name = ?";
 pub(crate) const EDGE_DELETE: &str = "DELETE FROM jfs_edge WHERE parent = ? AND name = ?";
 
 pub(crate) const SYMLINK: &str = "SELECT target FROM jfs_symlink WHERE inode = ?";
@@ -80,16 +86,20 @@ pub(crate) const CHUNK_APPEND_RANGE: &str =
 pub(crate) const CHUNK_DELETE: &str = "DELETE FROM jfs_chunk WHERE inode = ? AND indx = ?";
 
 pub(crate) const REFS: &str = "SELECT refs FROM jfs_chunk_ref WHERE chunkid = ?";
-pub(crate) const REFS_UNUSED: &str = "SELECT chunkid, size FROM jfs_chunk_ref WHERE refs <= 0 LIMIT ?";
-pub(crate) const REFS_INSERT: &str = "INSERT INTO jfs_chunk_ref (chunkid, size, refs) VALUES (?, ?, 1)";
+pub(crate) const REFS_UNUSED: &str =
+    "SELECT chunkid, size FROM jfs_chunk_ref WHERE refs <= 0 LIMIT ?";
+pub(crate) const REFS_INSERT: &str =
+    "INSERT INTO jfs_chunk_ref (chunkid, size, refs) VALUES (?, ?, 1)";
 pub(crate) const REFS_ADD: &str =
     "UPDATE jfs_chunk_ref SET refs = refs + ? WHERE chunkid = ? AND size = ? RETURNING refs";
 pub(crate) const REFS_DELETE: &str = "DELETE FROM jfs_chunk_ref WHERE chunkid = ? AND refs <= 0";
 
-pub(crate) const DELAYED: &str = "SELECT slices FROM jfs_delslices WHERE chunkid = ? AND deleted = ?";
+pub(crate) const DELAYED: &str =
+    "SELECT slices FROM jfs_delslices WHERE chunkid = ? AND deleted = ?";
 pub(crate) const DELAYED_LIST: &str =
     "SELECT chunkid, deleted, slices FROM jfs_delslices WHERE deleted < ? ORDER BY deleted LIMIT ?";
-pub(crate) const DELAYED_DELETE: &str = "DELETE FROM jfs_delslices WHERE chunkid = ? AND deleted = ?";
+pub(crate) const DELAYED_DELETE: &str =
+    "DELETE FROM jfs_delslices WHERE chunkid = ? AND deleted = ?";
 
 pub(crate) const DELETED: &str = "SELECT 1 FROM jfs_delfile WHERE inode = ? AND length = ?";
 pub(crate) const DELETED_LIST: &str =
@@ -100,9 +110,9 @@ pub(crate) const DELETED_DELETE: &str = "DELETE FROM jfs_delfile WHERE inode = ?
 
 // ---- statistics and counters
 
-pub(crate) const STATS: &str = "SELECT data_length, used_space, used_inodes FROM jfs_dir_stats WHERE inode = ?";
-pub(crate) const STATS_PUT: &str =
-    "INSERT INTO jfs_dir_stats (inode, data_length, used_space, used_inodes) VALUES (?1, ?2, ?3, ?4) \
+pub(crate) const STATS: &str =
+    "SELECT data_length, used_space, used_inodes FROM jfs_dir_stats WHERE inode = ?";
+pub(crate) const STATS_PUT: &str = "INSERT INTO jfs_dir_stats (inode, data_length, used_space, used_inodes) VALUES (?1, ?2, ?3, ?4) \
      ON CONFLICT (inode) DO UPDATE SET data_length = ?2, used_space = ?3, used_inodes = ?4";
 pub(crate) const STATS_ADD: &str = "UPDATE jfs_dir_stats SET data_length = data_length + ?, \
     used_space = used_space + ?, used_inodes = used_inodes + ? WHERE inode = ?";
@@ -113,12 +123,12 @@ pub(crate) const QUOTA_DELETE: &str = "DELETE FROM jfs_dir_quota WHERE inode = ?
 pub(crate) const COUNTER: &str = "SELECT value FROM jfs_counter WHERE name = ?";
 pub(crate) const COUNTER_ADD: &str = "INSERT INTO jfs_counter (name, value) VALUES (?1, ?2) \
     ON CONFLICT (name) DO UPDATE SET value = value + ?2 RETURNING value";
-pub(crate) const COUNTER_PUT: &str =
-    "INSERT INTO jfs_counter (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = ?2";
+pub(crate) const COUNTER_PUT: &str = "INSERT INTO jfs_counter (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = ?2";
 
 // ---- sessions
 
-pub(crate) const SESSION_INSERT: &str = "INSERT OR IGNORE INTO jfs_session2 (sid, expire, info) VALUES (?, ?, ?)";
+pub(crate) const SESSION_INSERT: &str =
+    "INSERT OR IGNORE INTO jfs_session2 (sid, expire, info) VALUES (?, ?, ?)";
 pub(crate) const SESSION_PUT: &str = "INSERT INTO jfs_session2 (sid, expire, info) VALUES (?1, ?2, ?3) \
     ON CONFLICT (sid) DO UPDATE SET expire = ?2";
 pub(crate) const SESSION_LIST: &str = "SELECT sid, expire, info FROM jfs_session2";
@@ -130,21 +140,26 @@ pub(crate) const SESSION_DELETE: [&str; 4] = [
     "DELETE FROM jfs_session2 WHERE sid = ?",
 ];
 pub(crate) const SUSTAINED_LIST: &str = "SELECT inode FROM jfs_sustained WHERE sid = ?";
-pub(crate) const SUSTAINED_INSERT: &str = "INSERT OR IGNORE INTO jfs_sustained (sid, inode) VALUES (?, ?)";
+pub(crate) const SUSTAINED_INSERT: &str =
+    "INSERT OR IGNORE INTO jfs_sustained (sid, inode) VALUES (?, ?)";
 pub(crate) const SUSTAINED_DELETE: &str = "DELETE FROM jfs_sustained WHERE sid = ? AND inode = ?";
 
 // ---- the volume
 
 pub(crate) const SETTING: &str = "SELECT value FROM jfs_setting WHERE name = 'format'";
-pub(crate) const SETTING_INSERT: &str = "INSERT INTO jfs_setting (name, value) VALUES ('format', ?)";
-pub(crate) const SETTING_UPDATE: &str = "UPDATE jfs_setting SET value = ? WHERE name = 'format' AND value = ?";
+pub(crate) const SETTING_INSERT: &str =
+    "INSERT INTO jfs_setting (name, value) VALUES ('format', ?)";
+pub(crate) const SETTING_UPDATE: &str =
+    "UPDATE jfs_setting SET value = ? WHERE name = 'format' AND value = ?";
 /// Names of tables and indexes that exist.
 pub(crate) const SCHEMA_NAMES: &str = "SELECT name FROM sqlite_master";
 pub(crate) const SCHEMA_HAS: &str = "SELECT 1 FROM sqlite_master WHERE name = ?";
 
 /// A statement in a few words, for the round-trip log: what it does and to which tables.
 pub(crate) fn brief(sql: &str) -> String {
-    let mut words = sql.split_ascii_whitespace().map(|word| word.trim_matches('`'));
+    let mut words = sql
+        .split_ascii_whitespace()
+        .map(|word| word.trim_matches('`'));
     let first = words.clone().next().unwrap_or_default();
     if !matches!(first, "SELECT" | "INSERT" | "UPDATE" | "DELETE") {
         return words.by_ref().take(3).collect::<Vec<_>>().join(" ");

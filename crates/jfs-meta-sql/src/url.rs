@@ -1,6 +1,6 @@
 //! `sqlite3://PATH?options`: what the URL says, and connections set up accordingly.
 
-use crate::errors::{classify, cannot_open};
+use crate::errors::{cannot_open, classify};
 use jfs_meta::EngineError;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
@@ -39,7 +39,11 @@ impl Database {
             return fatal("sqlite3:// needs the path of a database file".to_string());
         }
         let busy = Duration::from_secs(5);
-        let mut database = Database { path: path.into(), busy, synchronous: "FULL" };
+        let mut database = Database {
+            path: path.into(),
+            busy,
+            synchronous: "FULL",
+        };
         for option in options.split('&').filter(|o| !o.is_empty()) {
             let (key, value) = option.split_once('=').unwrap_or((option, ""));
             database.set(key, value)?;
@@ -49,11 +53,15 @@ impl Database {
 
     fn set(&mut self, key: &str, value: &str) -> Result<(), EngineError> {
         let wrong = |wanted: &str| {
-            EngineError::Fatal(format!("{key}={value} in the SQLite URL: {wanted} is needed"))
+            EngineError::Fatal(format!(
+                "{key}={value} in the SQLite URL: {wanted} is needed"
+            ))
         };
         match key {
             "_timeout" | "_busy_timeout" => {
-                let ms = value.parse().map_err(|_| wrong("a number of milliseconds"))?;
+                let ms = value
+                    .parse()
+                    .map_err(|_| wrong("a number of milliseconds"))?;
                 self.busy = Duration::from_millis(ms);
             }
             "_sync" | "_synchronous" => match value.to_ascii_uppercase().as_str() {
@@ -68,7 +76,9 @@ impl Database {
             "_journal" | "_journal_mode" if value.eq_ignore_ascii_case("wal") => {}
             "_journal" | "_journal_mode" => return Err(wrong("WAL")),
             "max_open_conns" | "max_idle_conns" | "max_idle_time" | "max_life_time" => {
-                tracing::warn!("{key} in the SQLite URL has no effect: connections are few and fixed");
+                tracing::warn!(
+                    "{key} in the SQLite URL has no effect: connections are few and fixed"
+                );
             }
             "table_prefix" => {
                 let text = "table_prefix in the SQLite URL is not supported yet";
@@ -91,7 +101,8 @@ impl Database {
     pub(crate) fn reader(&self) -> Result<Connection, EngineError> {
         // Opened for writing all the same, because a log may have to be recovered.
         let c = self.connect(OpenFlags::SQLITE_OPEN_READ_WRITE, READER_CACHE_KIB)?;
-        c.pragma_update(None, "query_only", true).map_err(classify)?;
+        c.pragma_update(None, "query_only", true)
+            .map_err(classify)?;
         Ok(c)
     }
 
@@ -118,11 +129,14 @@ impl Database {
         let c = Connection::open_with_flags(&self.path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)
             .map_err(|e| cannot_open(&self.path, &e))?;
         // Without this SQLite plans a statement again whenever other values are bound to it.
-        c.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(classify)?;
+        c.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
+            .map_err(classify)?;
         c.busy_timeout(self.busy).map_err(classify)?;
         c.set_prepared_statement_cache_capacity(STATEMENTS);
-        c.pragma_update(None, "cache_size", -cache_kib).map_err(classify)?;
-        c.pragma_update(None, "synchronous", self.synchronous).map_err(classify)?;
+        c.pragma_update(None, "cache_size", -cache_kib)
+            .map_err(classify)?;
+        c.pragma_update(None, "synchronous", self.synchronous)
+            .map_err(classify)?;
         Ok(c)
     }
 }
@@ -139,7 +153,10 @@ mod tests {
         assert_eq!(d.busy, Duration::from_secs(5));
         let url = "sqlite3:///x/a.db?cache=shared&_journal=WAL&_timeout=100&_sync=NORMAL";
         let d = Database::parse(url).unwrap();
-        assert_eq!((d.path.to_str().unwrap(), d.synchronous), ("/x/a.db", "NORMAL"));
+        assert_eq!(
+            (d.path.to_str().unwrap(), d.synchronous),
+            ("/x/a.db", "NORMAL")
+        );
         assert_eq!(d.busy, Duration::from_millis(100));
         assert!(Database::parse("sqlite3://a?max_open_conns=3").is_ok());
     }
@@ -150,12 +167,22 @@ mod tests {
         use crate::sql::*;
         use rusqlite::StatementStatus::RePrepare;
         let dir = tempfile::tempdir().unwrap();
-        let d = Database::parse(&format!("sqlite3://{}", dir.path().join("a.db").display())).unwrap();
+        let d =
+            Database::parse(&format!("sqlite3://{}", dir.path().join("a.db").display())).unwrap();
         let c = d.writer(true).unwrap();
         for (_, sql) in crate::schema::statements() {
             c.execute_batch(&sql).unwrap();
         }
-        for sql in [NODE, EDGE, EDGE_NODE, NODE_AND_EDGE, EDGE_LIST_NODES, EDGE_PARENTS, NODE_UPDATE, CHUNK_APPEND] {
+        for sql in [
+            NODE,
+            EDGE,
+            EDGE_NODE,
+            NODE_AND_EDGE,
+            EDGE_LIST_NODES,
+            EDGE_PARENTS,
+            NODE_UPDATE,
+            CHUNK_APPEND,
+        ] {
             for value in 0..4 {
                 let mut s = c.prepare_cached(sql).unwrap();
                 for i in 1..=s.parameter_count() {
@@ -172,7 +199,10 @@ mod tests {
         for (url, word) in [
             ("sqlite3://", "path"),
             ("mysql://u:secret@x/y", "mysql:// is not supported yet"),
-            ("postgres://u:secret@x/y", "postgres:// is not supported yet"),
+            (
+                "postgres://u:secret@x/y",
+                "postgres:// is not supported yet",
+            ),
             ("sqlite3://a?_timeout=x", "milliseconds"),
             ("sqlite3://a?what=1", "what"),
             ("sqlite3://a?_sync=OFF", "FULL"),
@@ -180,7 +210,10 @@ mod tests {
             ("sqlite3://a?table_prefix=p", "table_prefix"),
         ] {
             let text = Database::parse(url).unwrap_err().to_string();
-            assert!(text.contains(word) && !text.contains("secret"), "{url}: {text}");
+            assert!(
+                text.contains(word) && !text.contains("secret"),
+                "{url}: {text}"
+            );
         }
     }
 }

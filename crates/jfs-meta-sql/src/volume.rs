@@ -1,6 +1,6 @@
 //! The volume as a whole: making one, and bringing the tables of an older one up to date.
 
-use crate::db::{Db, get, bytes};
+use crate::db::{Db, bytes, get};
 use crate::errors::classify;
 use crate::write::Target;
 use crate::{schema, sql};
@@ -48,7 +48,10 @@ pub(crate) fn create(db: Db<'_>, volume: &NewVolume) -> Result<(), EngineError> 
         return Err(EngineError::Conflict);
     }
     let existing = names(db)?;
-    for table in schema::tables().chain(["session"]).map(|t| format!("jfs_{t}")) {
+    for table in schema::tables()
+        .chain(["session"])
+        .map(|t| format!("jfs_{t}"))
+    {
         if existing.contains(&table) {
             db.run(&format!("DELETE FROM `{table}`"), [])?;
         }
@@ -57,7 +60,10 @@ pub(crate) fn create(db: Db<'_>, volume: &NewVolume) -> Result<(), EngineError> 
     for (name, value) in FIRST_COUNTERS {
         db.run(sql::COUNTER_PUT, params![name, value])?;
     }
-    let target = Target { db, at: Time::default() };
+    let target = Target {
+        db,
+        at: Time::default(),
+    };
     target.new_node(Ino::ROOT, &volume.root)?;
     match &volume.trash {
         Some(trash) => target.new_node(Ino::TRASH, trash),
@@ -68,7 +74,9 @@ pub(crate) fn create(db: Db<'_>, volume: &NewVolume) -> Result<(), EngineError> 
 /// Whether tables, indexes or columns are missing, as on volumes of older clients.
 pub(crate) fn is_complete(db: Db<'_>) -> Result<bool, EngineError> {
     let existing = names(db)?;
-    let complete = schema::statements().iter().all(|(name, _)| existing.contains(name));
+    let complete = schema::statements()
+        .iter()
+        .all(|(name, _)| existing.contains(name));
     Ok(complete && missing_columns(db)?.is_empty())
 }
 
@@ -90,9 +98,12 @@ pub(crate) fn complete_schema(db: Db<'_>) -> Result<(), EngineError> {
 fn missing_columns(db: Db<'_>) -> Result<Vec<String>, EngineError> {
     let mut missing = Vec::new();
     for (table, column, definition) in schema::LATER_COLUMNS {
-        let known = format!("SELECT 1 FROM pragma_table_info('jfs_{table}') WHERE name = '{column}'");
+        let known =
+            format!("SELECT 1 FROM pragma_table_info('jfs_{table}') WHERE name = '{column}'");
         if !db.any(&known, [])? {
-            missing.push(format!("ALTER TABLE `jfs_{table}` ADD `{column}` {definition}"));
+            missing.push(format!(
+                "ALTER TABLE `jfs_{table}` ADD `{column}` {definition}"
+            ));
         }
     }
     Ok(missing)
@@ -105,7 +116,10 @@ fn execute(db: Db<'_>, sql: &str) -> Result<(), EngineError> {
 }
 
 fn names(db: Db<'_>) -> Result<HashSet<String>, EngineError> {
-    Ok(db.all(sql::SCHEMA_NAMES, [], |row| get(row, 0))?.into_iter().collect())
+    Ok(db
+        .all(sql::SCHEMA_NAMES, [], |row| get(row, 0))?
+        .into_iter()
+        .collect())
 }
 
 /// Features in use that the setting does not show.

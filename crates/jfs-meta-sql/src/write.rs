@@ -25,11 +25,17 @@ impl Target<'_> {
         match write {
             Write::NewEntry { dir, name, entry } => {
                 let kind = entry.kind as i64;
-                db.run(sql::EDGE_INSERT, params![int(*dir), name.as_bytes(), int(entry.ino), kind])?;
+                db.run(
+                    sql::EDGE_INSERT,
+                    params![int(*dir), name.as_bytes(), int(entry.ino), kind],
+                )?;
             }
             Write::ReplaceEntry { dir, name, entry } => {
                 let kind = entry.kind as i64;
-                db.run_some(sql::EDGE_UPDATE, params![int(entry.ino), kind, int(*dir), name.as_bytes()])?;
+                db.run_some(
+                    sql::EDGE_UPDATE,
+                    params![int(entry.ino), kind, int(*dir), name.as_bytes()],
+                )?;
             }
             Write::DelEntry { dir, name } => {
                 db.run_some(sql::EDGE_DELETE, params![int(*dir), name.as_bytes()])?;
@@ -38,7 +44,12 @@ impl Target<'_> {
             Write::PutAttr { ino, attr } => {
                 db.run_some(sql::NODE_UPDATE, params_from_iter(node::values(attr, *ino)))?;
             }
-            Write::TouchDir { ino, attr, nlink_delta, times } => {
+            Write::TouchDir {
+                ino,
+                attr,
+                nlink_delta,
+                times,
+            } => {
                 self.touch_dir(*ino, attr, *nlink_delta, *times)?;
             }
             Write::DelNode { ino } => self.delete(sql::NODE_DELETE, *ino)?,
@@ -49,10 +60,20 @@ impl Target<'_> {
             Write::DelXattrs { ino } => self.delete(sql::XATTR_DELETE, *ino)?,
             // Parents are derived from the entries; usage is flushed by the caller, see Capabilities.
             Write::AddParent { .. } | Write::DelParents { .. } | Write::AddUsage { .. } => {}
-            Write::AppendSlice { ino, index, record } => self.append(*ino, *index, record, receipt)?,
-            Write::AppendToExisting { ino, from, to, record } => {
+            Write::AppendSlice { ino, index, record } => {
+                self.append(*ino, *index, record, receipt)?
+            }
+            Write::AppendToExisting {
+                ino,
+                from,
+                to,
+                record,
+            } => {
                 let record = &encode_record(record)[..];
-                db.run(sql::CHUNK_APPEND_RANGE, params![record, int(*ino), from, to])?;
+                db.run(
+                    sql::CHUNK_APPEND_RANGE,
+                    params![record, int(*ino), from, to],
+                )?;
             }
             Write::NewSlice { id, size } => {
                 db.run(sql::REFS_INSERT, params![*id as i64, size])?;
@@ -70,7 +91,10 @@ impl Target<'_> {
                 db.run(sql::DELAYED_DELETE, [*id as i64, *time])?;
             }
             Write::MarkDeleted { ino, length } => {
-                db.run(sql::DELETED_INSERT, [int(*ino), *length as i64, self.at.sec])?;
+                db.run(
+                    sql::DELETED_INSERT,
+                    [int(*ino), *length as i64, self.at.sec],
+                )?;
             }
             Write::ClearDeleted { ino, length } => {
                 db.run(sql::DELETED_DELETE, [int(*ino), *length as i64])?;
@@ -97,15 +121,26 @@ impl Target<'_> {
     }
 
     pub(crate) fn new_node(&self, ino: Ino, attr: &Attr) -> Result<(), EngineError> {
-        self.db.run(sql::NODE_INSERT, params_from_iter(node::values(attr, ino))).map(|_| ())
+        self.db
+            .run(sql::NODE_INSERT, params_from_iter(node::values(attr, ino)))
+            .map(|_| ())
     }
 
     /// The link count changes relatively: the reference client's create does not lock the directory.
-    fn touch_dir(&self, ino: Ino, attr: &Attr, nlink_delta: i32, times: bool) -> Result<(), EngineError> {
+    fn touch_dir(
+        &self,
+        ino: Ino,
+        attr: &Attr,
+        nlink_delta: i32,
+        times: bool,
+    ) -> Result<(), EngineError> {
         let delta = i64::from(nlink_delta);
         if times {
             let [mtime, mnsec, ctime, cnsec] = node::touch_values(attr);
-            self.db.run_some(sql::NODE_TOUCH, [delta, mtime, mnsec, ctime, cnsec, int(ino)])
+            self.db.run_some(
+                sql::NODE_TOUCH,
+                [delta, mtime, mnsec, ctime, cnsec, int(ino)],
+            )
         } else if delta != 0 {
             self.db.run_some(sql::NODE_NLINK, [delta, int(ino)])
         } else {
@@ -113,17 +148,33 @@ impl Target<'_> {
         }
     }
 
-    fn append(&self, ino: Ino, index: u32, record: &SliceRecord, receipt: &mut Receipt) -> Result<(), EngineError> {
+    fn append(
+        &self,
+        ino: Ino,
+        index: u32,
+        record: &SliceRecord,
+        receipt: &mut Receipt,
+    ) -> Result<(), EngineError> {
         let record = &encode_record(record)[..];
         let length = |row: &rusqlite::Row<'_>| get::<i64>(row, 0);
-        let bytes = self.db.one(sql::CHUNK_APPEND, params![int(ino), index, record], length)?;
+        let bytes = self
+            .db
+            .one(sql::CHUNK_APPEND, params![int(ino), index, record], length)?;
         receipt.records_in_chunk = bytes.unwrap_or(0) as u64 / RECORD_BYTES as u64;
         Ok(())
     }
 
-    fn add_slice_users(&self, id: u64, size: u32, delta: i64, receipt: &mut Receipt) -> Result<(), EngineError> {
+    fn add_slice_users(
+        &self,
+        id: u64,
+        size: u32,
+        delta: i64,
+        receipt: &mut Receipt,
+    ) -> Result<(), EngineError> {
         let left = |row: &rusqlite::Row<'_>| get::<i64>(row, 0);
-        let users = self.db.one(sql::REFS_ADD, params![delta, id as i64, size], left)?;
+        let users = self
+            .db
+            .one(sql::REFS_ADD, params![delta, id as i64, size], left)?;
         if users.is_some_and(|n| n <= 0) && !receipt.unused_slices.contains(&(id, size)) {
             receipt.unused_slices.push((id, size));
         }

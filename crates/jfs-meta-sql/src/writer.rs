@@ -32,8 +32,10 @@ impl Writer {
         let (jobs, queue) = sync_channel(QUEUE_MAX);
         std::thread::Builder::new()
             .name("sqlite-writer".into())
-            .spawn(move || serve(committer, &queue))
-            .map_err(|e| EngineError::Fatal(format!("the database writer cannot be started: {e}")))?;
+            .spawn(move || serve(committer, queue))
+            .map_err(|e| {
+                EngineError::Fatal(format!("the database writer cannot be started: {e}"))
+            })?;
         Ok(Writer { jobs })
     }
 
@@ -81,13 +83,14 @@ pub(crate) fn gone() -> EngineError {
     EngineError::Fatal("the database writer has ended".into())
 }
 
-fn serve(mut committer: Committer, queue: &Receiver<Job>) {
+fn serve(mut committer: Committer, queue: Receiver<Job>) {
     let mut group = Vec::with_capacity(GROUP_MAX);
     let mut taken: Option<Job> = None;
     while let Some(job) = taken.take().or_else(|| queue.recv().ok()) {
         match job {
             Job::Call(call) => call(&committer),
             Job::Close(reply) => {
+                drop(queue); // what comes now is refused
                 let _ = reply.send(committer.c.close().map_err(|(_, e)| classify(e)));
                 return;
             }

@@ -10,7 +10,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use tempfile::TempDir;
 
-pub(crate) const NOW: Time = Time { sec: 1_800_000_000, nsec: 123_456_789 };
+pub(crate) const NOW: Time = Time {
+    sec: 1_800_000_000,
+    nsec: 123_456_789,
+};
 
 /// A directory for a database, and one engine on it.
 pub(crate) struct Bed {
@@ -29,7 +32,10 @@ impl Bed {
     /// A new volume.
     pub(crate) async fn new() -> Bed {
         let bed = Bed::empty();
-        bed.engine.create_volume(b"{}", &directory(), Some(&directory()), false).await.unwrap();
+        bed.engine
+            .create_volume(b"{}", &directory(), Some(&directory()), false)
+            .await
+            .unwrap();
         bed
     }
 
@@ -75,12 +81,22 @@ pub(crate) fn name(text: impl AsRef<[u8]>) -> Name {
 }
 
 pub(crate) fn new_entry(dir: Ino, text: impl AsRef<[u8]>, ino: u64) -> Write {
-    let entry = Entry { kind: FileType::Regular, ino: Ino(ino) };
-    Write::NewEntry { dir, name: name(text), entry }
+    let entry = Entry {
+        kind: FileType::Regular,
+        ino: Ino(ino),
+    };
+    Write::NewEntry {
+        dir,
+        name: name(text),
+        entry,
+    }
 }
 
 pub(crate) fn new_node(ino: u64) -> Write {
-    Write::NewNode { ino: Ino(ino), attr: file() }
+    Write::NewNode {
+        ino: Ino(ino),
+        attr: file(),
+    }
 }
 
 /// One attempt: reads, then writes.

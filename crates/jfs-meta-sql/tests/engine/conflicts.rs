@@ -9,18 +9,52 @@ use std::sync::Arc;
 /// Records of every kind, and a write that changes each.
 fn changes() -> Vec<(Key, Write)> {
     let dir = Ino::ROOT;
-    let record = SliceRecord { pos: 0, id: SliceId(9), size: 1, off: 0, len: 1 };
+    let record = SliceRecord {
+        pos: 0,
+        id: SliceId(9),
+        size: 1,
+        off: 0,
+        len: 1,
+    };
     let attr = Attr { nlink: 9, ..file() };
     vec![
         (Key::Attr(Ino(10)), Write::PutAttr { ino: Ino(10), attr }),
         (Key::Attr(Ino(11)), new_node(11)),
-        (Key::Entry(dir, name("there")), Write::DelEntry { dir, name: name("there") }),
-        (Key::Entry(dir, name("absent")), new_entry(dir, "absent", 12)),
+        (
+            Key::Entry(dir, name("there")),
+            Write::DelEntry {
+                dir,
+                name: name("there"),
+            },
+        ),
+        (
+            Key::Entry(dir, name("absent")),
+            new_entry(dir, "absent", 12),
+        ),
         (Key::DirIsEmpty(Ino(10)), new_entry(Ino(10), "child", 13)),
         (Key::Parents(Ino(10)), new_entry(dir, "second", 10)),
-        (Key::Chunk(Ino(10), 0), Write::AppendSlice { ino: Ino(10), index: 0, record }),
-        (Key::Symlink(Ino(10)), Write::NewSymlink { ino: Ino(10), target: b"x".to_vec() }),
-        (Key::Deleted(Ino(10), 5), Write::MarkDeleted { ino: Ino(10), length: 5 }),
+        (
+            Key::Chunk(Ino(10), 0),
+            Write::AppendSlice {
+                ino: Ino(10),
+                index: 0,
+                record,
+            },
+        ),
+        (
+            Key::Symlink(Ino(10)),
+            Write::NewSymlink {
+                ino: Ino(10),
+                target: b"x".to_vec(),
+            },
+        ),
+        (
+            Key::Deleted(Ino(10), 5),
+            Write::MarkDeleted {
+                ino: Ino(10),
+                length: 5,
+            },
+        ),
         (Key::SliceUsers(7, 1), Write::NewSlice { id: 7, size: 1 }),
         (Key::DirStat(Ino(10)), Write::NewDirStat { dir: Ino(10) }),
     ]
@@ -28,7 +62,11 @@ fn changes() -> Vec<(Key, Write)> {
 
 async fn prepared() -> Bed {
     let bed = Bed::new().await;
-    write(&bed.engine, &[new_node(10), new_entry(Ino::ROOT, "there", 10)]).await;
+    write(
+        &bed.engine,
+        &[new_node(10), new_entry(Ino::ROOT, "there", 10)],
+    )
+    .await;
     bed
 }
 
@@ -36,17 +74,32 @@ async fn prepared() -> Bed {
 async fn raced(strength: Strength, two_engines: bool) {
     for (key, change) in changes() {
         let bed = prepared().await;
-        let other = if two_engines { Arc::new(bed.another()) } else { bed.engine.clone() };
+        let other = if two_engines {
+            Arc::new(bed.another())
+        } else {
+            bed.engine.clone()
+        };
         let mut ours = bed.engine.begin().await.unwrap();
-        ours.read(&[Read { key: key.clone(), strength }]).await.unwrap();
+        ours.read(&[Read {
+            key: key.clone(),
+            strength,
+        }])
+        .await
+        .unwrap();
         write(&other, &[change]).await;
         let result = ours.commit(&[new_entry(Ino::ROOT, "ours", 99)], NOW).await;
         let entry = get(&bed.engine, Key::Entry(Ino::ROOT, name("ours"))).await;
         let applied = matches!(entry, Answer::Entry(Some(_)));
         if strength == Strength::Peek {
-            assert!(result.is_ok() && applied, "{key:?} was only peeked at: {result:?}");
+            assert!(
+                result.is_ok() && applied,
+                "{key:?} was only peeked at: {result:?}"
+            );
         } else {
-            assert!(is_conflict(&result) && !applied, "{key:?} read with {strength:?}: {result:?}");
+            assert!(
+                is_conflict(&result) && !applied,
+                "{key:?} read with {strength:?}: {result:?}"
+            );
         }
     }
 }
@@ -71,9 +124,15 @@ async fn changes_elsewhere_do_not_matter() {
         let bed = prepared().await;
         let mut ours = bed.engine.begin().await.unwrap();
         ours.read(&[hold(key.clone())]).await.unwrap();
-        write(&bed.another(), &[new_node(500), new_entry(Ino(500), "other", 501)]).await;
+        write(
+            &bed.another(),
+            &[new_node(500), new_entry(Ino(500), "other", 501)],
+        )
+        .await;
         write(&bed.engine, &[new_node(502)]).await;
-        ours.commit(&[new_entry(Ino::ROOT, "ours", 99)], NOW).await.unwrap();
+        ours.commit(&[new_entry(Ino::ROOT, "ours", 99)], NOW)
+            .await
+            .unwrap();
     }
 }
 
@@ -83,7 +142,14 @@ async fn the_first_of_two_reads_counts() {
     let bed = prepared().await;
     let mut ours = bed.engine.begin().await.unwrap();
     ours.read(&[own(Key::Attr(Ino(10)))]).await.unwrap();
-    write(&bed.engine, &[Write::PutAttr { ino: Ino(10), attr: Attr { nlink: 5, ..file() } }]).await;
+    write(
+        &bed.engine,
+        &[Write::PutAttr {
+            ino: Ino(10),
+            attr: Attr { nlink: 5, ..file() },
+        }],
+    )
+    .await;
     ours.read(&[hold(Key::Attr(Ino::ROOT))]).await.unwrap();
     assert!(is_conflict(&ours.commit(&[new_node(77)], NOW).await));
 }
@@ -97,13 +163,28 @@ async fn taken_places_are_conflicts_and_undo_everything() {
         assert_eq!(attr(&bed.engine, 21).await, None);
     }
     let dir = Ino::ROOT;
-    let entry = Entry { kind: FileType::Regular, ino: Ino(1) };
+    let entry = Entry {
+        kind: FileType::Regular,
+        ino: Ino(1),
+    };
     for gone in [
-        Write::DelEntry { dir, name: name("gone") },
-        Write::ReplaceEntry { dir, name: name("gone"), entry },
-        Write::PutAttr { ino: Ino(400), attr: file() },
+        Write::DelEntry {
+            dir,
+            name: name("gone"),
+        },
+        Write::ReplaceEntry {
+            dir,
+            name: name("gone"),
+            entry,
+        },
+        Write::PutAttr {
+            ino: Ino(400),
+            attr: file(),
+        },
     ] {
-        assert!(is_conflict(&attempt(&bed.engine, &[], &[new_node(22), gone]).await));
+        assert!(is_conflict(
+            &attempt(&bed.engine, &[], &[new_node(22), gone]).await
+        ));
         assert_eq!(attr(&bed.engine, 22).await, None);
     }
 }
@@ -115,7 +196,14 @@ async fn a_dropped_attempt_leaves_nothing() {
     ours.read(&[own(Key::Attr(Ino(10)))]).await.unwrap();
     drop(ours);
     // Nothing is locked, nothing is stale.
-    write(&bed.another(), &[Write::PutAttr { ino: Ino(10), attr: Attr { nlink: 4, ..file() } }]).await;
+    write(
+        &bed.another(),
+        &[Write::PutAttr {
+            ino: Ino(10),
+            attr: Attr { nlink: 4, ..file() },
+        }],
+    )
+    .await;
     assert_eq!(attr(&bed.engine, 10).await.unwrap().nlink, 4);
 }
 
@@ -141,15 +229,27 @@ async fn no_update_is_lost() {
     for task in tasks {
         task.await.unwrap();
     }
-    assert_eq!(attr(&bed.engine, 10).await.unwrap().length, 2 * TASKS * STEPS);
+    assert_eq!(
+        attr(&bed.engine, 10).await.unwrap().length,
+        2 * TASKS * STEPS
+    );
 }
 
 async fn one_step(engine: &jfs_meta_sql::SqliteEngine) -> bool {
     let mut attempt = engine.begin().await.unwrap();
     let answers = attempt.read(&[own(Key::Attr(Ino(10)))]).await.unwrap();
-    let mut attr = answers.into_iter().next().unwrap().into_attr().unwrap().unwrap();
+    let mut attr = answers
+        .into_iter()
+        .next()
+        .unwrap()
+        .into_attr()
+        .unwrap()
+        .unwrap();
     attr.length += 1;
-    match attempt.commit(&[Write::PutAttr { ino: Ino(10), attr }], NOW).await {
+    match attempt
+        .commit(&[Write::PutAttr { ino: Ino(10), attr }], NOW)
+        .await
+    {
         Ok(_) => true,
         Err(EngineError::Conflict | EngineError::Transient(_)) => false,
         Err(e) => panic!("{e}"),

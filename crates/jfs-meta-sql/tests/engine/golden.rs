@@ -71,7 +71,12 @@ async fn node(engine: &SqliteEngine, ino: Ino, a: Attr) -> Node {
 
 /// A manifest's node without what metadata does not tell.
 fn comparable(node: &Node) -> Node {
-    Node { blocks: 0, sha256: None, rdev: None, ..node.clone() }
+    Node {
+        blocks: 0,
+        sha256: None,
+        rdev: None,
+        ..node.clone()
+    }
 }
 
 #[tokio::test]
@@ -87,8 +92,12 @@ async fn trees_equal_their_manifests() {
         walk(&engine, b"/", Ino::ROOT, &mut tree).await;
         let root = attr(&engine, 1).await.unwrap();
         tree.insert(b"/".to_vec(), node(&engine, Ino::ROOT, root).await);
-        let wanted: Tree =
-            fixture.manifest().entries.iter().map(|(p, n)| (p.clone(), comparable(n))).collect();
+        let wanted: Tree = fixture
+            .manifest()
+            .entries
+            .iter()
+            .map(|(p, n)| (p.clone(), comparable(n)))
+            .collect();
         assert!(wanted.len() > 3);
         for (path, node) in &wanted {
             let path_text = path.escape_ascii();
@@ -98,8 +107,18 @@ async fn trees_equal_their_manifests() {
 
         let mut trash = Tree::new();
         walk(&engine, b"/.trash", Ino::TRASH, &mut trash).await;
-        for (path, node) in fixture.manifest().trash.iter().filter(|(p, _)| *p != b"/.trash") {
-            assert_eq!(trash.get(path), Some(&comparable(node)), "{volume}: {}", path.escape_ascii());
+        for (path, node) in fixture
+            .manifest()
+            .trash
+            .iter()
+            .filter(|(p, _)| *p != b"/.trash")
+        {
+            assert_eq!(
+                trash.get(path),
+                Some(&comparable(node)),
+                "{volume}: {}",
+                path.escape_ascii()
+            );
         }
         engine.shutdown().await.unwrap();
     }
@@ -114,15 +133,30 @@ async fn chunk_lists_decode() {
     let sql = "SELECT inode, indx, typeof(slices), length(CAST(slices AS BLOB)) FROM jfs_chunk";
     let mut s = c.prepare(sql).unwrap();
     let rows = s.query_map([], |r| {
-        Ok((r.get::<_, i64>(0)?, r.get::<_, u32>(1)?, r.get::<_, String>(2)?, r.get::<_, u32>(3)? as usize))
+        Ok((
+            r.get::<_, i64>(0)?,
+            r.get::<_, u32>(1)?,
+            r.get::<_, String>(2)?,
+            r.get::<_, u32>(3)? as usize,
+        ))
     });
     let mut texts = 0;
     for row in rows.unwrap() {
         let (ino, index, class, length) = row.unwrap();
         texts += usize::from(class == "text");
-        let bytes = get(&engine, Key::Chunk(Ino(ino as u64), index)).await.into_bytes().unwrap().unwrap();
+        let bytes = get(&engine, Key::Chunk(Ino(ino as u64), index))
+            .await
+            .into_bytes()
+            .unwrap()
+            .unwrap();
         assert_eq!(decode_records(&bytes).unwrap().len() * 24, length);
-        assert!(engine.list_chunks(Ino(ino as u64), 0).await.unwrap().contains(&index));
+        assert!(
+            engine
+                .list_chunks(Ino(ino as u64), 0)
+                .await
+                .unwrap()
+                .contains(&index)
+        );
     }
     assert!(texts > 3, "{texts} lists of class TEXT");
 }
@@ -138,5 +172,12 @@ async fn our_schema_is_the_reference_s() {
     // And nothing to complete in theirs.
     theirs.engine.trips().enable(true);
     theirs.engine.prepare_writes().await.unwrap();
-    assert!(theirs.engine.trips().take().iter().all(|t| t.what.starts_with("SELECT")));
+    assert!(
+        theirs
+            .engine
+            .trips()
+            .take()
+            .iter()
+            .all(|t| t.what.starts_with("SELECT"))
+    );
 }
