@@ -83,13 +83,14 @@ pub(crate) fn gone() -> EngineError {
     EngineError::Fatal("the database writer has ended".into())
 }
 
-fn serve(mut committer: Committer, queue: &Receiver<Job>) {
+fn serve(mut committer: Committer, queue: Receiver<Job>) {
     let mut group = Vec::with_capacity(GROUP_MAX);
     let mut taken: Option<Job> = None;
     while let Some(job) = taken.take().or_else(|| queue.recv().ok()) {
         match job {
             Job::Call(call) => call(&committer),
             Job::Close(reply) => {
+                drop(queue); // what comes now is refused
                 let _ = reply.send(committer.c.close().map_err(|(_, e)| classify(e)));
                 return;
             }
