@@ -181,3 +181,157 @@ fn give_up(n: usize, at: usize, outcome: Outcome) -> Vec<Outcome> {
         .map(|i| if i == at { Err(again(&error)) } else { other() })
         .collect()
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use jfs_types::Ino;
+
+    fn committer(dir: &tempfile::TempDir, pragma: &str) -> Committer {
+        let c = Connection::open(dir.path().join("a.db")).unwrap();
+        c.execute_batch("PRAGMA journal_mode = WAL").unwrap();
+        for (_, sql) in crate::schema::statements() {
+            c.execute_batch(&sql).unwrap();
+        }
+        c.execute_batch(pragma).unwrap();
+        Committer::new(c, Arc::default(), Arc::default(), Arc::default())
+    }
+
+    fn symlink(ino: u64, length: usize) -> Write {
+        Write::NewSymlink {
+            ino: Ino(ino),
+            target: vec![b'x'; length],
+        }
+    }
+
+    fn run(committer: &mut Committer, writes: Vec<Vec<Write>>) -> Vec<Outcome> {
+        let (mut group, mut answers) = (Vec::new(), Vec::new());
+        for writes in writes {
+            let (reply, answer) = oneshot::channel();
+            let (seen, at, op) = (Vec::new(), Time::default(), "test");
+            group.push(Commit {
+                seen,
+                epoch: 0,
+                writes,
+                at,
+                op,
+                reply,
+            });
+            answers.push(answer);
+        }
+        committer.run(&mut group);
+        answers
+            .into_iter()
+            .map(|mut a| a.try_recv().unwrap())
+            .collect()
+    }
+
+    fn stored(committer: &Committer) -> Vec<i64> {
+        let db = committer.db("test");
+        db.all("SELECT inode FROM jfs_symlink ORDER BY inode", [], |row| {
+            get(row, 0)
+        })
+        .unwrap()
+    }
+
+    /// A full disk fails the commit that it meets and leaves the others of its group whole, or fails
+    /// them as well; what is answered is what is stored.
+    #[test]
+    fn a_full_disk_spares_the_neighbours() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut full = committer(&dir, "PRAGMA max_page_count = 60");
+        let outcomes = run(
+            &mut full,
+            vec![
+                vec![symlink(1, 10)],
+                vec![symlink(2, 1 << 20)],
+                vec![symlink(3, 10)],
+            ],
+        );
+        assert!(
+            matches!(&outcomes[1], Err(EngineError::Fatal(text)) if text.contains("full")),
+            "{outcomes:?}"
+        );
+        let done: Vec<i64> = (1..)
+            .zip(&outcomes)
+            .filter(|(_, outcome)| outcome.is_ok())
+            .map(|(n, _)| n)
+            .collect();
+        assert_eq!(stored(&full), done);
+        for outcome in &outcomes {
+            assert!(
+                !matches!(outcome, Err(EngineError::Conflict)),
+                "{outcomes:?}"
+            );
+        }
+        // Alone, and on a connection that is fine afterwards.
+        assert!(run(&mut full, vec![vec![symlink(4, 1 << 20)]])[0].is_err());
+        assert!(run(&mut full, vec![vec![symlink(5, 10)]])[0].is_ok());
+        assert!(stored(&full).contains(&5) && !stored(&full).contains(&4));
+    }
+
+    /// When SQLite gives up the whole transaction, nothing of the group may be reported as done.
+    #[test]
+    fn a_transaction_that_ends_early_fails_its_group() {
+        let dir = tempfile::tempdir().unwrap();
+        let trigger = "CREATE TRIGGER t BEFORE INSERT ON jfs_symlink WHEN NEW.inode = 2 \
+            BEGIN SELECT RAISE(ROLLBACK, 'no'); END";
+        let mut c = committer(&dir, trigger);
+        let outcomes = run(&mut c, (1..=3).map(|n| vec![symlink(n, 10)]).collect());
+        assert!(
+            matches!(outcomes[0], Err(EngineError::Transient(_))),
+            "{outcomes:?}"
+        );
+        assert!(outcomes[1].is_err());
+        assert!(
+            matches!(outcomes[2], Err(EngineError::Transient(_))),
+            "{outcomes:?}"
+        );
+        assert!(stored(&c).is_empty());
+        assert!(run(&mut c, vec![vec![symlink(3, 10)]])[0].is_ok());
+    }
+
+    /// Nothing is read again when nothing was committed in between, and everything is otherwise.
+    #[test]
+    fn epochs_and_versions_decide_what_is_read_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut c = committer(&dir, "");
+        c.trips.enable(true);
+        let rereads = |c: &mut Committer, epoch: u64| {
+            c.trips.take();
+            let (reply, mut answer) = oneshot::channel();
+            let seen = vec![(Key::Symlink(Ino(9)), Answer::Bytes(None))];
+            let at = Time::default();
+            c.run(&mut vec![Commit {
+                seen,
+                epoch,
+                writes: Vec::new(),
+                at,
+                op: "test",
+                reply,
+            }]);
+            answer.try_recv().unwrap().unwrap();
+            c.trips
+                .take()
+                .iter()
+                .any(|t| t.what == "SELECT jfs_symlink")
+        };
+        let now = |c: &Committer| c.epoch.load(Ordering::Relaxed);
+        assert!(
+            rereads(&mut c, 0),
+            "the first group knows nothing of other processes"
+        );
+        let epoch = now(&c);
+        assert!(!rereads(&mut c, epoch));
+        assert!(rereads(&mut c, epoch), "there was a commit since");
+        let epoch = now(&c);
+        let other = Connection::open(dir.path().join("a.db")).unwrap();
+        other
+            .execute_batch("DELETE FROM jfs_setting; INSERT INTO jfs_setting VALUES ('a', 'b')")
+            .unwrap();
+        assert!(rereads(&mut c, epoch), "another process has committed");
+        let epoch = now(&c);
+        assert!(!rereads(&mut c, epoch));
+    }
+}

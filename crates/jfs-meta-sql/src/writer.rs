@@ -32,7 +32,7 @@ impl Writer {
         let (jobs, queue) = sync_channel(QUEUE_MAX);
         std::thread::Builder::new()
             .name("sqlite-writer".into())
-            .spawn(move || serve(committer, &queue))
+            .spawn(move || serve(committer, queue))
             .map_err(|e| {
                 EngineError::Fatal(format!("the database writer cannot be started: {e}"))
             })?;
