@@ -24,7 +24,9 @@ type Outcome = Result<(), Box<dyn Error + Send + Sync>>;
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> Outcome {
     let scratch = tempfile::tempdir()?;
-    let dir = std::env::args().nth(1).map_or_else(|| scratch.path().to_path_buf(), PathBuf::from);
+    let dir = std::env::args()
+        .nth(1)
+        .map_or_else(|| scratch.path().to_path_buf(), PathBuf::from);
     let name = format!("overhead-{}", std::process::id());
     let bucket = format!("{}/", dir.display());
     let store = ObjectStore::open("file", &bucket, &name, &StoreOptions::default())?;
@@ -47,13 +49,20 @@ async fn compare(store: ObjectStore, path: PathBuf, block: Bytes) -> Outcome {
             round(READS, |i| {
                 let store = store.clone();
                 async move {
-                    store.get("block", Some(offset(i)..offset(i) + 4096)).await?;
+                    store
+                        .get("block", Some(offset(i)..offset(i) + 4096))
+                        .await?;
                     Ok(())
                 }
             })
             .await?,
         );
-        plain_puts.push(round(PUTS, |_| plain_put(path.with_file_name("plain"), block.clone())).await?);
+        plain_puts.push(
+            round(PUTS, |_| {
+                plain_put(path.with_file_name("plain"), block.clone())
+            })
+            .await?,
+        );
         store_puts.push(
             round(PUTS, |_| {
                 let (store, block) = (store.clone(), block.clone());
@@ -110,6 +119,10 @@ fn report(what: &str, plain: &mut [Duration], store: &mut [Duration]) {
     let us = |d: Duration| d.as_secs_f64() * 1e6;
     for (name, at) in [("best", 0), ("median", ROUNDS / 2)] {
         let (p, s) = (us(plain[at]), us(store[at]));
-        println!("{what}, {name}: plain {p:.1} us, store {s:.1} us, {:+.1} us ({:+.1} %)", s - p, (s / p - 1.0) * 100.0);
+        println!(
+            "{what}, {name}: plain {p:.1} us, store {s:.1} us, {:+.1} us ({:+.1} %)",
+            s - p,
+            (s / p - 1.0) * 100.0
+        );
     }
 }

@@ -10,13 +10,24 @@ const TEST_BYTES: usize = 100;
 pub(crate) async fn run(store: &ObjectStore) -> Result<(), ObjectError> {
     let key = format!("testing/{}", name());
     let data: Bytes = (0..TEST_BYTES).map(|_| rand::random::<u8>()).collect();
-    let step = |what: &'static str| move |e: ObjectError| ObjectError {
-        message: format!("{what}: {}", e.message),
-        ..e
+    let step = |what: &'static str| {
+        move |e: ObjectError| ObjectError {
+            message: format!("{what}: {}", e.message),
+            ..e
+        }
     };
-    store.put(&key, data.clone()).await.map_err(step("write a test object"))?;
-    let back = store.get(&key, None).await.map_err(step("read the test object back"));
-    let deleted = store.delete(&key).await.map_err(step("delete the test object"));
+    store
+        .put(&key, data.clone())
+        .await
+        .map_err(step("write a test object"))?;
+    let back = store
+        .get(&key, None)
+        .await
+        .map_err(step("read the test object back"));
+    let deleted = store
+        .delete(&key)
+        .await
+        .map_err(step("delete the test object"));
     if back? != data {
         let message = "the test object came back different";
         return Err(ObjectError::new(ErrorKind::Permanent, key, message));
@@ -27,5 +38,7 @@ pub(crate) async fn run(store: &ObjectStore) -> Result<(), ObjectError> {
 /// Ten letters or digits.
 fn name() -> String {
     const LETTERS: &[u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";
-    (0..10).map(|_| char::from(LETTERS[rand::random_range(0..LETTERS.len())])).collect()
+    (0..10)
+        .map(|_| char::from(LETTERS[rand::random_range(0..LETTERS.len())]))
+        .collect()
 }

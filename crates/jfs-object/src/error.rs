@@ -51,7 +51,11 @@ pub struct ObjectError {
 impl ObjectError {
     /// An error of `kind` about `key`.
     pub fn new(kind: ErrorKind, key: impl Into<String>, message: impl Into<String>) -> ObjectError {
-        ObjectError { kind, key: key.into(), message: message.into() }
+        ObjectError {
+            kind,
+            key: key.into(),
+            message: message.into(),
+        }
     }
 
     /// Whether the object does not exist.

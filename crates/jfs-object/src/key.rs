@@ -14,7 +14,10 @@ pub(crate) fn check_key(key: &str) -> Result<(), ObjectError> {
     if key.contains('\0') {
         return bad("a key has no zero byte");
     }
-    if key.split('/').any(|part| part.is_empty() || part == "." || part == "..") {
+    if key
+        .split('/')
+        .any(|part| part.is_empty() || part == "." || part == "..")
+    {
         return bad("a key has no empty, '.' or '..' parts");
     }
     Ok(())
@@ -38,7 +41,9 @@ mod tests {
             assert!(check_key(good).is_ok(), "{good}");
         }
         let long = "x".repeat(KEY_MAX_BYTES + 1);
-        for bad in ["", "/a", "a/", "a//b", "../a", "a/../b", "a/.", "a\0", &long] {
+        for bad in [
+            "", "/a", "a/", "a//b", "../a", "a/../b", "a/.", "a\0", &long,
+        ] {
             assert!(check_key(bad).is_err(), "{bad}");
         }
         assert!(check_prefix("").is_ok() && check_prefix("chunks/").is_ok());

@@ -21,7 +21,9 @@ pub(crate) fn open_backend(
     match storage {
         "file" => {
             if !Path::new(bucket).is_absolute() {
-                return bad(format!("the bucket of file storage is an absolute path, not {bucket:?}"));
+                return bad(format!(
+                    "the bucket of file storage is an absolute path, not {bucket:?}"
+                ));
             }
             let root = FileRoot::new(Path::new(bucket), volume_name);
             let operator = Operator::new(FileBuilder::new(root.clone()));
@@ -32,7 +34,9 @@ pub(crate) fn open_backend(
             let operator = Operator::new(Memory::default()).map_err(|e| unopened(bucket, &e))?;
             Ok(Arc::new(OperatorBackend::new(operator, None)))
         }
-        other => bad(format!("storage {other:?} is not supported yet (supported: file, mem)")),
+        other => bad(format!(
+            "storage {other:?} is not supported yet (supported: file, mem)"
+        )),
     }
 }
 

@@ -31,7 +31,11 @@ impl OperatorBackend {
 #[async_trait::async_trait]
 impl Backend for OperatorBackend {
     async fn put(&self, key: &str, data: Bytes) -> Result<(), ObjectError> {
-        self.operator.write(key, data).await.map(|_| ()).map_err(|e| error(key, &e))
+        self.operator
+            .write(key, data)
+            .await
+            .map(|_| ())
+            .map_err(|e| error(key, &e))
     }
 
     async fn get(&self, key: &str, range: Option<Range<u64>>) -> Result<Bytes, ObjectError> {
@@ -45,7 +49,10 @@ impl Backend for OperatorBackend {
             Err(e) if e.kind() == opendal::ErrorKind::Unexpected && !e.is_temporary() => {
                 let short = self.ends_before(key, &range).await;
                 let e = error(key, &e);
-                Err(ObjectError { kind: if short { ErrorKind::Short } else { e.kind }, ..e })
+                Err(ObjectError {
+                    kind: if short { ErrorKind::Short } else { e.kind },
+                    ..e
+                })
             }
             Err(e) => Err(error(key, &e)),
         }
@@ -54,7 +61,11 @@ impl Backend for OperatorBackend {
     async fn head(&self, key: &str) -> Result<ObjectInfo, ObjectError> {
         let meta = self.operator.stat(key).await.map_err(|e| error(key, &e))?;
         if meta.mode() == EntryMode::DIR {
-            return Err(ObjectError::new(ErrorKind::NotFound, key, "it is a directory"));
+            return Err(ObjectError::new(
+                ErrorKind::NotFound,
+                key,
+                "it is a directory",
+            ));
         }
         Ok(info(key.to_string(), &meta))
     }
@@ -85,7 +96,9 @@ impl Backend for OperatorBackend {
         let mut found = Vec::new();
         while let Some(entry) = entries.try_next().await.map_err(|e| error(prefix, &e))? {
             let (key, meta) = entry.into_parts();
-            if meta.mode() == EntryMode::DIR || !key.starts_with(prefix) || key.as_str() <= start_after
+            if meta.mode() == EntryMode::DIR
+                || !key.starts_with(prefix)
+                || key.as_str() <= start_after
             {
                 continue;
             }
@@ -103,7 +116,9 @@ impl Backend for OperatorBackend {
     }
 
     async fn sync(&self, keys: &[String]) -> Result<(), ObjectError> {
-        let Some(local) = self.local.clone() else { return Ok(()) };
+        let Some(local) = self.local.clone() else {
+            return Ok(());
+        };
         let keys = keys.to_vec();
         let first = keys.first().cloned().unwrap_or_default();
         match tokio::task::spawn_blocking(move || local.sync(&keys)).await {
@@ -114,8 +129,14 @@ impl Backend for OperatorBackend {
 }
 
 fn info(key: String, meta: &Metadata) -> ObjectInfo {
-    let mtime_sec = meta.last_modified().map_or(0, |t| t.into_inner().as_second());
-    ObjectInfo { key, size: meta.content_length(), mtime_sec }
+    let mtime_sec = meta
+        .last_modified()
+        .map_or(0, |t| t.into_inner().as_second());
+    ObjectInfo {
+        key,
+        size: meta.content_length(),
+        mtime_sec,
+    }
 }
 
 /// opendal's error in our kinds.

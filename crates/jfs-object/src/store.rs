@@ -76,7 +76,10 @@ impl ObjectStore {
     pub fn with_backend_and(backend: Arc<dyn Backend>, options: &StoreOptions) -> ObjectStore {
         ObjectStore(Arc::new(Inner {
             backend,
-            policy: RetryPolicy { retries: options.io_retries, pause: options.retry_pause },
+            policy: RetryPolicy {
+                retries: options.io_retries,
+                pause: options.retry_pause,
+            },
             get_timeout: options.get_timeout,
             put_timeout: options.put_timeout,
             permits: Semaphore::new(options.max_concurrency.max(1)),
@@ -87,7 +90,8 @@ impl ObjectStore {
     pub async fn put(&self, key: &str, data: Bytes) -> Result<(), ObjectError> {
         check_key(key)?;
         let timeout = self.0.put_timeout;
-        self.run(key, timeout, || self.0.backend.put(key, data.clone())).await
+        self.run(key, timeout, || self.0.backend.put(key, data.clone()))
+            .await
     }
 
     /// Reads a range of an object, exactly, or all of it. A range that the object does not fill
@@ -96,14 +100,20 @@ impl ObjectStore {
         check_key(key)?;
         let wanted = match &range {
             Some(r) if r.start > r.end => {
-                return Err(ObjectError::new(ErrorKind::Permanent, key, "the range is reversed"));
+                return Err(ObjectError::new(
+                    ErrorKind::Permanent,
+                    key,
+                    "the range is reversed",
+                ));
             }
             Some(r) if r.is_empty() => return Ok(Bytes::new()),
             Some(r) => Some(r.end - r.start),
             None => None,
         };
         let timeout = self.0.get_timeout;
-        let data = self.run(key, timeout, || self.0.backend.get(key, range.clone())).await?;
+        let data = self
+            .run(key, timeout, || self.0.backend.get(key, range.clone()))
+            .await?;
         match wanted {
             Some(wanted) if wanted != data.len() as u64 => {
                 let got = data.len();
@@ -117,13 +127,17 @@ impl ObjectStore {
     /// Length and time of an object.
     pub async fn head(&self, key: &str) -> Result<ObjectInfo, ObjectError> {
         check_key(key)?;
-        self.run(key, self.0.get_timeout, || self.0.backend.head(key)).await
+        self.run(key, self.0.get_timeout, || self.0.backend.head(key))
+            .await
     }
 
     /// Deletes an object; a missing one counts as deleted.
     pub async fn delete(&self, key: &str) -> Result<(), ObjectError> {
         check_key(key)?;
-        match self.run(key, self.0.get_timeout, || self.0.backend.delete(key)).await {
+        match self
+            .run(key, self.0.get_timeout, || self.0.backend.delete(key))
+            .await
+        {
             Err(e) if e.is_not_found() => Ok(()),
             done => done,
         }
@@ -139,15 +153,21 @@ impl ObjectStore {
     ) -> Result<Vec<ObjectInfo>, ObjectError> {
         check_prefix(prefix)?;
         let timeout = self.0.get_timeout;
-        self.run(prefix, timeout, || self.0.backend.list(prefix, start_after, limit)).await
+        self.run(prefix, timeout, || {
+            self.0.backend.list(prefix, start_after, limit)
+        })
+        .await
     }
 
     /// Makes objects put before survive a power cut. Costs one flush per object and directory on a
     /// local disk, nothing on stores that are durable when they answer.
     pub async fn sync(&self, keys: &[String]) -> Result<(), ObjectError> {
-        let Some(first) = keys.first() else { return Ok(()) };
+        let Some(first) = keys.first() else {
+            return Ok(());
+        };
         keys.iter().try_for_each(|key| check_key(key))?;
-        self.run(first, self.0.put_timeout, || self.0.backend.sync(keys)).await
+        self.run(first, self.0.put_timeout, || self.0.backend.sync(keys))
+            .await
     }
 
     /// Writes, reads, compares and deletes an object below `testing/`: what `format` does before it

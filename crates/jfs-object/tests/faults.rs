@@ -22,7 +22,13 @@ struct Moody {
 impl Moody {
     fn new(kind: ErrorKind, failures: usize) -> Arc<Moody> {
         let zero = || AtomicUsize::new(0);
-        Arc::new(Moody { kind, failures, requests: zero(), running: zero(), most: zero() })
+        Arc::new(Moody {
+            kind,
+            failures,
+            requests: zero(),
+            running: zero(),
+            most: zero(),
+        })
     }
 
     async fn answer(&self, key: &str) -> Result<(), ObjectError> {
@@ -49,7 +55,11 @@ impl Backend for Moody {
         self.answer(key).await.map(|()| Bytes::from_static(b"abc"))
     }
     async fn head(&self, key: &str) -> Result<ObjectInfo, ObjectError> {
-        self.answer(key).await.map(|()| ObjectInfo { key: key.into(), size: 3, mtime_sec: 0 })
+        self.answer(key).await.map(|()| ObjectInfo {
+            key: key.into(),
+            size: 3,
+            mtime_sec: 0,
+        })
     }
     async fn delete(&self, key: &str) -> Result<(), ObjectError> {
         self.answer(key).await
@@ -101,7 +111,10 @@ async fn faults_that_stay_are_not() {
 async fn lengths_are_checked_here() {
     let backend = Moody::new(ErrorKind::Permanent, 0);
     let store = store(&backend, 0);
-    assert_eq!(store.get("k", Some(0..4)).await.unwrap_err().kind, ErrorKind::Short);
+    assert_eq!(
+        store.get("k", Some(0..4)).await.unwrap_err().kind,
+        ErrorKind::Short
+    );
     assert_eq!(store.get("k", Some(0..3)).await.unwrap(), &b"abc"[..]);
 }
 

@@ -30,7 +30,11 @@ impl FileRoot {
     /// The place `bucket`/`volume_name`. Nothing is made until the first put.
     pub(crate) fn new(bucket: &Path, volume_name: &str) -> FileRoot {
         let dir = bucket.join(volume_name);
-        FileRoot(Arc::new(Place { bucket: bucket.into(), dir, anchored: Anchored::default() }))
+        FileRoot(Arc::new(Place {
+            bucket: bucket.into(),
+            dir,
+            anchored: Anchored::default(),
+        }))
     }
 
     /// The directory that keys are relative to.
@@ -88,7 +92,10 @@ impl FileRoot {
             }
         };
         if want > WHOLE_READ_MAX {
-            return Err(io::Error::new(ErrorKind::FileTooLarge, "larger than any block"));
+            return Err(io::Error::new(
+                ErrorKind::FileTooLarge,
+                "larger than any block",
+            ));
         }
         let mut data = Vec::with_capacity(want as usize);
         read_into(&file, &mut data, start)?;
@@ -126,16 +133,26 @@ fn create(path: &Path) -> io::Result<File> {
 
 /// `.jfs.<name, cut>.tmp.<random>` beside `target`.
 fn temp_path(target: &Path) -> PathBuf {
-    let name = target.file_name().and_then(|n| n.to_str()).unwrap_or_default();
+    let name = target
+        .file_name()
+        .and_then(|n| n.to_str())
+        .unwrap_or_default();
     let mut cut = name.len().min(TEMP_NAME_MAX);
     while !name.is_char_boundary(cut) {
         cut -= 1;
     }
-    target.with_file_name(format!(".jfs.{}.tmp.{}", &name[..cut], rand::random::<u32>()))
+    target.with_file_name(format!(
+        ".jfs.{}.tmp.{}",
+        &name[..cut],
+        rand::random::<u32>()
+    ))
 }
 
 /// Fills the spare room of `data` from offset `start` of `file`, until the end of either.
-#[expect(unsafe_code, reason = "a zeroed buffer would be written twice, 4 MiB each time")]
+#[expect(
+    unsafe_code,
+    reason = "a zeroed buffer would be written twice, 4 MiB each time"
+)]
 fn read_into(file: &File, data: &mut Vec<u8>, start: u64) -> io::Result<()> {
     let mut at = start;
     loop {
@@ -146,7 +163,14 @@ fn read_into(file: &File, data: &mut Vec<u8>, start: u64) -> io::Result<()> {
         let offset = libc::off_t::try_from(at).map_err(|_| ErrorKind::InvalidInput)?;
         // SAFETY: the pointer and length describe the vector's own spare capacity, which nobody else
         // can reach while it is borrowed; pread writes at most that many bytes.
-        let n = unsafe { libc::pread(file.as_raw_fd(), room.as_mut_ptr().cast(), room.len(), offset) };
+        let n = unsafe {
+            libc::pread(
+                file.as_raw_fd(),
+                room.as_mut_ptr().cast(),
+                room.len(),
+                offset,
+            )
+        };
         match n {
             0 => return Ok(()),
             n if n < 0 => {
@@ -193,7 +217,8 @@ mod tests {
     fn get_stops_at_the_end() {
         let dir = tempfile::tempdir().unwrap();
         let root = FileRoot::new(dir.path(), "v");
-        root.put("d/k", [&b"01234"[..], b"56789"].into_iter()).unwrap();
+        root.put("d/k", [&b"01234"[..], b"56789"].into_iter())
+            .unwrap();
         assert_eq!(root.get("d/k", None).unwrap(), b"0123456789");
         assert_eq!(root.get("d/k", Some(8..20)).unwrap(), b"89");
         assert!(root.get("d/k", Some(10..20)).unwrap().is_empty());

@@ -9,7 +9,10 @@ use opendal::raw::{
     OpCopy, OpCreateDir, OpDelete, OpList, OpPresign, OpRead, OpRename, OpStat, OpWrite,
     RpCreateDir, RpPresign, RpRead, RpRename, RpStat, Service, ServiceInfo, oio,
 };
-use opendal::{Buffer, Builder, BytesRange, Capability, Error, ErrorKind, Metadata, MetadataBuilder, OperationContext, Result};
+use opendal::{
+    Buffer, Builder, BytesRange, Capability, Error, ErrorKind, Metadata, MetadataBuilder,
+    OperationContext, Result,
+};
 use std::collections::VecDeque;
 use std::io;
 
@@ -32,7 +35,9 @@ impl Builder for FileBuilder {
 
     fn build(self) -> Result<impl Service> {
         let missing = || Error::new(ErrorKind::ConfigInvalid, "file storage needs a directory");
-        Ok(FileService { root: self.0.ok_or_else(missing)? })
+        Ok(FileService {
+            root: self.0.ok_or_else(missing)?,
+        })
     }
 }
 
@@ -69,7 +74,12 @@ impl Service for FileService {
         }
     }
 
-    async fn create_dir(&self, _: &OperationContext, _: &str, _: OpCreateDir) -> Result<RpCreateDir> {
+    async fn create_dir(
+        &self,
+        _: &OperationContext,
+        _: &str,
+        _: OpCreateDir,
+    ) -> Result<RpCreateDir> {
         Err(unsupported())
     }
 
@@ -83,15 +93,23 @@ impl Service for FileService {
     }
 
     fn read(&self, _: &OperationContext, path: &str, _: OpRead) -> Result<FileReader> {
-        Ok(FileReader { root: self.root.clone(), key: path.to_string() })
+        Ok(FileReader {
+            root: self.root.clone(),
+            key: path.to_string(),
+        })
     }
 
     fn write(&self, _: &OperationContext, path: &str, _: OpWrite) -> Result<Self::Writer> {
-        Ok(oio::OneShotWriter::new(FileWriter { root: self.root.clone(), key: path.to_string() }))
+        Ok(oio::OneShotWriter::new(FileWriter {
+            root: self.root.clone(),
+            key: path.to_string(),
+        }))
     }
 
     fn delete(&self, _: &OperationContext) -> Result<Self::Deleter> {
-        Ok(oio::OneShotDeleter::new(FileDeleter { root: self.root.clone() }))
+        Ok(oio::OneShotDeleter::new(FileDeleter {
+            root: self.root.clone(),
+        }))
     }
 
     fn list(&self, _: &OperationContext, path: &str, args: OpList) -> Result<FileLister> {
@@ -100,7 +118,11 @@ impl Service for FileService {
         }
         Ok(FileLister {
             root: self.root.clone(),
-            prefix: if path == "/" { String::new() } else { path.to_string() },
+            prefix: if path == "/" {
+                String::new()
+            } else {
+                path.to_string()
+            },
             after: args.start_after().unwrap_or_default().to_string(),
             page: args.limit().unwrap_or(LIST_PAGE).clamp(1, LIST_PAGE),
             ready: VecDeque::new(),
@@ -112,7 +134,13 @@ impl Service for FileService {
         Err(unsupported())
     }
 
-    async fn rename(&self, _: &OperationContext, _: &str, _: &str, _: OpRename) -> Result<RpRename> {
+    async fn rename(
+        &self,
+        _: &OperationContext,
+        _: &str,
+        _: &str,
+        _: OpRename,
+    ) -> Result<RpRename> {
         Err(unsupported())
     }
 
@@ -214,7 +242,10 @@ impl oio::List for FileLister {
                 self.after.clone_from(&last.key);
             }
         }
-        Ok(self.ready.pop_front().map(|o| oio::Entry::new(&o.key, metadata(&o))))
+        Ok(self
+            .ready
+            .pop_front()
+            .map(|o| oio::Entry::new(&o.key, metadata(&o))))
     }
 }
 

@@ -46,7 +46,8 @@ impl FileRoot {
             }
         }
         for (dir, key) in dirs {
-            self.sync_dir(&dir).map_err(|e| ObjectError::from_io(key, &e))?;
+            self.sync_dir(&dir)
+                .map_err(|e| ObjectError::from_io(key, &e))?;
         }
         Ok(())
     }
@@ -55,7 +56,10 @@ impl FileRoot {
         flush(dir)?;
         let mut child = dir;
         // Whoever made a directory, this client or another, may have made its parents as well.
-        while child.starts_with(self.bucket()) && child != self.bucket() && !self.anchored().contains(child) {
+        while child.starts_with(self.bucket())
+            && child != self.bucket()
+            && !self.anchored().contains(child)
+        {
             let Some(parent) = child.parent() else { break };
             flush(parent)?;
             self.anchored().insert(child);

@@ -10,8 +10,18 @@ use std::time::UNIX_EPOCH;
 impl FileRoot {
     /// The first `limit` files whose key begins with `prefix` and is greater than `after`, sorted.
     /// A missing place holds nothing; what vanishes during the walk is left out.
-    pub(super) fn list(&self, prefix: &str, after: &str, limit: usize) -> io::Result<Vec<ObjectInfo>> {
-        let mut walk = Walk { prefix, after, limit, found: Vec::new() };
+    pub(super) fn list(
+        &self,
+        prefix: &str,
+        after: &str,
+        limit: usize,
+    ) -> io::Result<Vec<ObjectInfo>> {
+        let mut walk = Walk {
+            prefix,
+            after,
+            limit,
+            found: Vec::new(),
+        };
         // Whole directories of the prefix need not be searched for.
         let base = prefix.rfind('/').map_or("", |slash| &prefix[..=slash]);
         walk.directory(&self.dir().join(base), base)?;
@@ -37,7 +47,9 @@ impl Walk<'_> {
         let mut names = Vec::new();
         for entry in entries {
             let entry = entry?;
-            let Ok(mut name) = entry.file_name().into_string() else { continue };
+            let Ok(mut name) = entry.file_name().into_string() else {
+                continue;
+            };
             let kind = entry.file_type()?;
             let is_dir = kind.is_dir() || (kind.is_symlink() && entry.path().is_dir());
             if is_dir {
@@ -80,8 +92,15 @@ impl Walk<'_> {
 
 /// What a listing says about a file.
 pub(super) fn describe(key: String, meta: &Metadata) -> ObjectInfo {
-    let mtime = meta.modified().ok().and_then(|t| t.duration_since(UNIX_EPOCH).ok());
-    ObjectInfo { key, size: meta.len(), mtime_sec: mtime.map_or(0, |d| d.as_secs() as i64) }
+    let mtime = meta
+        .modified()
+        .ok()
+        .and_then(|t| t.duration_since(UNIX_EPOCH).ok());
+    ObjectInfo {
+        key,
+        size: meta.len(),
+        mtime_sec: mtime.map_or(0, |d| d.as_secs() as i64),
+    }
 }
 
 fn gone(e: &io::Error) -> bool {
