@@ -35,7 +35,7 @@ pub(crate) async fn run(
             break;
         };
         let (meta, chunks) = (meta.clone(), chunks.clone());
-        tasks.spawn(async move {
+        tasks.spawn(crate::background(async move {
             let _slot = slot;
             let done = match &item {
                 Work::DeleteFile { ino, length } => {
@@ -46,7 +46,7 @@ pub(crate) async fn run(
             if let Err(e) = done {
                 tracing::warn!("{item:?} is left to the hourly job: {e}");
             }
-        });
+        }));
     }
     while tasks.join_next().await.is_some() {}
 }

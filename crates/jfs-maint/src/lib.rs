@@ -17,6 +17,7 @@ pub use delete::{delete_file, delete_slices};
 
 use jfs_chunk::ChunkStore;
 use jfs_meta::{Meta, SessionInfo, Work};
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -58,15 +59,15 @@ impl Maint {
         let (stop, stopped) = watch::channel(false);
         let (lost_sender, lost) = watch::channel(None);
         let mut tasks = JoinSet::new();
-        tasks.spawn(heartbeat::run(
+        tasks.spawn(background(heartbeat::run(
             meta.clone(),
             session,
             !config.no_cleanup,
             lost_sender,
             stopped.clone(),
-        ));
+        )));
         if !meta.config().read_only {
-            tasks.spawn(flush_stats(meta.clone(), stopped.clone()));
+            tasks.spawn(background(flush_stats(meta.clone(), stopped.clone())));
             tasks.spawn(delete::run(
                 meta.clone(),
                 chunks.clone(),
@@ -75,12 +76,12 @@ impl Maint {
                 stopped.clone(),
             ));
             if !config.no_cleanup {
-                tasks.spawn(cleanup::run(
+                tasks.spawn(background(cleanup::run(
                     meta.clone(),
                     chunks,
                     config.max_deletes,
                     stopped,
-                ));
+                )));
             }
         }
         Maint {
@@ -103,6 +104,11 @@ impl Maint {
         while self.tasks.join_next().await.is_some() {}
         self.meta.flush_stats().await;
     }
+}
+
+/// Counts the round trips of a job to nobody: no request waits for them.
+pub(crate) async fn background<F: Future>(job: F) -> F::Output {
+    jfs_meta::trips::within("background", job).await
 }
 
 async fn flush_stats(meta: Arc<Meta>, mut stopped: watch::Receiver<bool>) {

@@ -221,7 +221,8 @@ impl Vfs {
             self.inner.unsynced.take(ino);
             let meta = self.inner.meta.clone();
             self.inner.runtime.spawn(async move {
-                if let Err(e) = meta.delete_sustained(ino).await {
+                let deleted = jfs_meta::trips::within("background", meta.delete_sustained(ino));
+                if let Err(e) = deleted.await {
                     tracing::warn!("{ino:?} stays until the session ends: {e}");
                 }
             });

@@ -271,7 +271,8 @@ impl Vfs {
         let vfs = self.clone();
         self.inner.runtime.spawn(async move {
             writer.flush_spawned.store(false, Ordering::Release);
-            if let Err(errno) = vfs.flush_slices(&writer, false).await {
+            let flush = jfs_meta::trips::within("background", vfs.flush_slices(&writer, false));
+            if let Err(errno) = flush.await {
                 writer.state.lock().error.get_or_insert(errno);
             }
             vfs.inner.writers.forget_if_idle(writer.ino);
