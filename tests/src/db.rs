@@ -1,5 +1,6 @@
 //! Databases: one of any kind, empty, private to the test.
 
+use crate::proxy::Proxy;
 use crate::{Fault, Faulty};
 use jfs_meta::Engine;
 use jfs_meta::memory::MemoryEngine;
@@ -17,7 +18,7 @@ pub enum Kind {
     Memory,
     /// SQLite, in a file of its own.
     Sqlite,
-    /// Redis, in a database of its own of one private server.
+    /// Redis: one server for all tests of a binary, a logical database each.
     Redis,
 }
 
@@ -38,16 +39,22 @@ enum Inner {
     Redis(u32),
 }
 
-/// The server of this test process; it ends with the process.
+/// The server of this process. It ends with the process.
 fn redis() -> &'static RedisServer {
     static SERVER: OnceLock<RedisServer> = OnceLock::new();
     SERVER.get_or_init(|| RedisServer::start().unwrap())
 }
 
-/// A database number nobody has used yet.
-fn next_redis_database() -> u32 {
+/// Logical databases of the server.
+const DATABASES: u32 = 1024;
+
+/// A logical database that no other test uses at the moment; emptied.
+fn redis_database() -> u32 {
     static NEXT: AtomicU32 = AtomicU32::new(0);
-    NEXT.fetch_add(1, Ordering::Relaxed)
+    let db = NEXT.fetch_add(1, Ordering::Relaxed) % DATABASES;
+    let reply = redis().command(db, &[b"FLUSHDB"]).unwrap();
+    assert_eq!(reply, b"+OK\r\n");
+    db
 }
 
 impl Db {
@@ -56,7 +63,7 @@ impl Db {
         let inner = match kind {
             Kind::Memory => Inner::Memory(MemoryEngine::new()),
             Kind::Sqlite => Inner::Sqlite(scratch_dir().unwrap()),
-            Kind::Redis => Inner::Redis(next_redis_database()),
+            Kind::Redis => Inner::Redis(redis_database()),
         };
         Db { kind, inner }
     }
@@ -71,7 +78,7 @@ impl Db {
         match &self.inner {
             Inner::Memory(_) => "memory://".to_string(),
             Inner::Sqlite(dir) => format!("sqlite3://{}", dir.path().join("meta.db").display()),
-            Inner::Redis(number) => redis().url(*number),
+            Inner::Redis(db) => redis().url(*db),
         }
     }
 
@@ -87,10 +94,11 @@ impl Db {
         }
     }
 
-    /// An engine, and how to make its commits fail: by the engine's own hooks where it has some.
+    /// An engine, and how to make its commits fail: by the engine's own hooks on SQLite, by really
+    /// cutting the connection on Redis.
     pub async fn connect_with_faults(&self) -> (Arc<dyn Engine>, Hooks) {
         match &self.inner {
-            Inner::Memory(_) | Inner::Redis(_) => {
+            Inner::Memory(_) => {
                 let faulty = Arc::new(Faulty::new(self.connect().await));
                 (faulty.clone(), Hooks::Wrapped(faulty))
             }
@@ -98,6 +106,14 @@ impl Db {
                 let engine = SqliteEngine::open(&format!("{}?_sync=NORMAL", self.url())).unwrap();
                 let hooks = Hooks::Sqlite(engine.faults().clone());
                 (Arc::new(engine), hooks)
+            }
+            Inner::Redis(db) => {
+                let proxy = Proxy::start(redis().port()).await;
+                let url = format!("redis://127.0.0.1:{}/{db}", proxy.port());
+                (
+                    Arc::new(RedisEngine::open(&url).await.unwrap()),
+                    Hooks::Redis(proxy),
+                )
             }
         }
     }
@@ -112,10 +128,12 @@ impl Db {
                     "INSERT INTO jfs_delslices (chunkid, deleted, slices) VALUES (?1, ?2, ?3)";
                 db.execute(insert, (id as i64, time, entries)).unwrap();
             }
-            Inner::Redis(number) => {
+            Inner::Redis(db) => {
                 let field = format!("{id}_{time}");
-                let command: [&[u8]; 4] = [b"HSET", b"delSlices", field.as_bytes(), entries];
-                redis().command(*number, &command).unwrap();
+                let reply = redis()
+                    .command(*db, &[b"HSET", b"delSlices", field.as_bytes(), entries])
+                    .unwrap();
+                assert_eq!(reply, b":1\r\n");
             }
         }
     }
@@ -127,6 +145,8 @@ pub enum Hooks {
     Wrapped(Arc<Faulty>),
     /// SQLite's.
     Sqlite(Arc<FaultPlan>),
+    /// A relay before Redis that cuts the connection.
+    Redis(Proxy),
 }
 
 impl Hooks {
@@ -136,6 +156,7 @@ impl Hooks {
             (Hooks::Wrapped(faulty), fault) => faulty.fail_commit(n, fault),
             (Hooks::Sqlite(plan), Fault::Lost) => plan.lose_reply(n),
             (Hooks::Sqlite(plan), _) => plan.drop_commit(n),
+            (Hooks::Redis(proxy), fault) => proxy.cut(n, fault),
         }
     }
 
@@ -144,6 +165,7 @@ impl Hooks {
         match self {
             Hooks::Wrapped(faulty) => faulty.disarm(),
             Hooks::Sqlite(plan) => plan.disarm() == 0,
+            Hooks::Redis(proxy) => proxy.disarm(),
         }
     }
 }

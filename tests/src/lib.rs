@@ -9,6 +9,7 @@ pub mod compare;
 pub mod db;
 pub mod faulty;
 pub mod problems;
+pub mod proxy;
 pub mod rng;
 pub mod run;
 pub mod steps;
