@@ -15,7 +15,7 @@ const ROOT_INODE: u64 = 1;
 /// Makes sure there is a directory to mount on. A missing one is made; what a killed mount left
 /// is cleared; a living mount is left alone and refused.
 pub(crate) fn prepare(path: &Path) -> anyhow::Result<()> {
-    match std::fs::metadata(path) {
+    match look(path) {
         Ok(found) if !found.is_dir() => bail!("mount point {} is not a directory", path.display()),
         Ok(_) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -35,6 +35,16 @@ pub(crate) fn prepare(path: &Path) -> anyhow::Result<()> {
         bail!("{} is mounted already, unmount it first", path.display());
     }
     Ok(())
+}
+
+/// Metadata of the directory. Where something is mounted it is opened too: the kernel answers a
+/// mere look from memory for a second after the process behind the mount has died.
+fn look(path: &Path) -> io::Result<std::fs::Metadata> {
+    let found = std::fs::metadata(path)?;
+    if jfs_fuse::is_mounted(path) {
+        std::fs::read_dir(path)?;
+    }
+    Ok(found)
 }
 
 /// Waits until the root of a volume answers at `path`. Never longer than [`ANSWER_WAIT`], even
