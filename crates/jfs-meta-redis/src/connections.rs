@@ -187,6 +187,20 @@ pub(crate) enum Sent {
 }
 
 impl Loan {
+    /// Starts a pipeline. What an earlier user of the connection left watched is let go first; true
+    /// when the first answer belongs to that.
+    pub(crate) fn start(&mut self) -> (Pipeline, bool) {
+        let mut p = Pipeline::new();
+        let unwatch = self
+            .inner
+            .as_mut()
+            .is_some_and(|c| std::mem::take(&mut c.watching));
+        if unwatch {
+            p.cmd("UNWATCH");
+        }
+        (p, unwatch)
+    }
+
     /// Sends a pipeline: one round trip.
     pub(crate) async fn send(&mut self, pipeline: &Pipeline) -> Sent {
         let Some(mut unshared) = self.inner.take() else {

@@ -273,7 +273,7 @@ impl Engine for RedisEngine {
     ) -> Result<bool, EngineError> {
         use crate::connections::Sent;
         let mut loan = self.pool.take().await?;
-        let mut p = Pipeline::new();
+        let (mut p, _) = loan.start();
         p.cmd("WATCH").arg(job.counter_name());
         p.cmd("GET").arg(job.counter_name());
         let last = match loan.send(&p).await {

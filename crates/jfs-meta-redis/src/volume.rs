@@ -133,7 +133,12 @@ pub(crate) async fn create(
 async fn clear(pool: &Connections) -> Result<(), EngineError> {
     let mut all: Vec<Vec<u8>> = SINGLE.iter().map(|k| k.as_bytes().to_vec()).collect();
     for pattern in PATTERNS {
-        all.extend(scan_keys(pool, pattern).await?);
+        all.extend(
+            scan_keys(pool, pattern)
+                .await?
+                .into_iter()
+                .filter(|key| is_ours(key)),
+        );
     }
     for part in all.chunks(1000) {
         let mut p = Pipeline::new();
@@ -141,6 +146,23 @@ async fn clear(pool: &Connections) -> Result<(), EngineError> {
         run(pool, &p).await?;
     }
     Ok(())
+}
+
+/// Whether a key that fits a pattern is one of a volume: numbers and nothing else after its letters.
+/// The patterns alone would take `s3:cache` of another program with them.
+fn is_ours(key: &[u8]) -> bool {
+    let number = |part: &[u8]| !part.is_empty() && part.iter().all(u8::is_ascii_digit);
+    let letters = key.iter().take_while(|b| b.is_ascii_lowercase()).count();
+    let (letters, rest) = key.split_at(letters);
+    let mut parts = rest.split(|b| *b == b'_');
+    let numbers = if letters == b"c" { 2 } else { 1 };
+    parts
+        .by_ref()
+        .take(numbers)
+        .filter(|part| number(part))
+        .count()
+        == numbers
+        && parts.next().is_none()
 }
 
 /// Replaces the setting when it is still `expect`.
@@ -151,7 +173,7 @@ pub(crate) async fn swap_setting(
 ) -> Result<(), EngineError> {
     use crate::connections::Sent;
     let mut loan = pool.take().await?;
-    let mut p = Pipeline::new();
+    let (mut p, _) = loan.start();
     p.cmd("WATCH").arg(keys::SETTING);
     p.cmd("GET").arg(keys::SETTING);
     let stored = match loan.send(&p).await {

@@ -277,10 +277,6 @@ mod tests {
     fn sequential_readers_get_a_growing_window() {
         let mut s = ReadState::default();
         assert_eq!(s.note(0, 10, 100, 1000), Some((10, 110)));
-        assert_eq!(
-            s.note(10, 10, 100, 1000),
-            None.or(s.note(20, 10, 100, 1000)).or(None)
-        );
         let mut s = ReadState::default();
         let mut fetched = 0;
         for i in 0..100 {
