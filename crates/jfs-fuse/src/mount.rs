@@ -2,7 +2,7 @@
 
 use crate::mountpoint::umount;
 use crate::options::{self, Parsed};
-use crate::transport::fuser_session::FuserFs;
+use crate::transport::fuser_session::{FuserFs, Notices};
 use fuser::{Config, Session, SessionACL};
 use jfs_vfs::Vfs;
 use nix::mount::MsFlags;
@@ -100,7 +100,7 @@ pub fn mount(vfs: Vfs, o: MountOptions) -> Result<MountHandle, MountError> {
     };
 
     let fs = FuserFs {
-        vfs,
+        vfs: vfs.clone(),
         runtime: o.runtime,
         max_io: o.max_fuse_io,
         umask: o.umask,
@@ -118,6 +118,7 @@ pub fn mount(vfs: Vfs, o: MountOptions) -> Result<MountHandle, MountError> {
         let _ = umount(&mountpoint, true);
         MountError::Session(e)
     })?;
+    vfs.serves(Box::new(Notices(session.notifier())));
     let thread = std::thread::Builder::new()
         .name("fuse-reader".into())
         .spawn(move || session.run())

@@ -58,6 +58,9 @@ impl Vfs {
                     continue;
                 }
                 let attr = e.attr.map(|attr| self.with_pending(e.entry.ino, attr));
+                if let Some(attr) = &attr {
+                    self.inner.told.note(e.entry.ino, attr);
+                }
                 items.push(DirItem {
                     ino: self.shown(e.entry.ino),
                     kind: e.entry.kind,

@@ -16,6 +16,7 @@ impl Vfs {
         }
         let opened = self.inner.meta.open(caller, ino, flags).await?;
         let mut keep_cache = opened.keep_cache;
+        self.correct_kernel(ino, &self.with_pending(ino, opened.attr.clone()));
         if writes {
             self.inner.writers.open(ino);
         }

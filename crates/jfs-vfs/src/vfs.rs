@@ -5,11 +5,12 @@ use crate::durable::Unsynced;
 use crate::handles::Handles;
 use crate::reply::{AttrReply, EntryReply};
 use crate::ticker::Ticker;
+use crate::told::{KernelCache, Told};
 use crate::writers::Writers;
 use jfs_chunk::ChunkStore;
 use jfs_meta::Meta;
 use jfs_types::{Attr, Errno, Ino};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::runtime::Handle as Runtime;
 
@@ -22,6 +23,8 @@ pub(crate) struct Inner {
     pub(crate) writers: Writers,
     pub(crate) unsynced: Unsynced,
     pub(crate) ticker: Ticker,
+    pub(crate) told: Told,
+    kernel: OnceLock<Box<dyn KernelCache>>,
 }
 
 /// A mounted volume. Cheap to clone; all clones are one mount.
@@ -34,6 +37,8 @@ impl Vfs {
     /// A mount over metadata and data. Background work runs on `runtime`.
     pub fn new(meta: Arc<Meta>, chunks: ChunkStore, config: VfsConfig, runtime: Runtime) -> Vfs {
         let inner = Inner {
+            told: Told::new(config.attr_timeout),
+            kernel: OnceLock::new(),
             meta,
             chunks,
             config,
@@ -45,6 +50,20 @@ impl Vfs {
         };
         Vfs {
             inner: Arc::new(inner),
+        }
+    }
+
+    /// Names the cache that answers of this mount end up in. Once; further calls change nothing.
+    pub fn serves(&self, cache: Box<dyn KernelCache>) {
+        let _ = self.inner.kernel.set(cache);
+    }
+
+    /// Has the kernel ask again when it may believe something else than `attr`, which was just read.
+    pub(crate) fn correct_kernel(&self, ino: Ino, attr: &Attr) {
+        if let Some(kernel) = self.inner.kernel.get()
+            && self.inner.told.may_differ(ino, attr)
+        {
+            kernel.drop_attributes(self.shown(ino));
         }
     }
 
@@ -93,6 +112,7 @@ impl Vfs {
 
     pub(crate) fn attr_reply(&self, ino: Ino, attr: Attr, age: Duration) -> AttrReply {
         let attr = self.with_pending(ino, attr);
+        self.inner.told.note(ino, &attr);
         AttrReply {
             ino: self.shown(ino),
             attr,
@@ -103,6 +123,7 @@ impl Vfs {
     pub(crate) fn entry_reply(&self, ino: Ino, attr: Attr) -> EntryReply {
         let config = &self.inner.config;
         let attr = self.with_pending(ino, attr);
+        self.inner.told.note(ino, &attr);
         let entry_ttl = if attr.is_dir() {
             config.dir_entry_timeout
         } else {

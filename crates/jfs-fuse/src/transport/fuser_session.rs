@@ -7,12 +7,12 @@
 use crate::ops;
 use fuser::{
     Errno as FuseErrno, FileAttr, FileHandle, FileType as FuseType, Filesystem, FopenFlags,
-    Generation, INodeNo, InitFlags, KernelConfig, LockOwner, OpenFlags, RenameFlags, ReplyAttr,
-    ReplyCreate, ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyOpen,
-    ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
+    Generation, INodeNo, InitFlags, KernelConfig, LockOwner, Notifier, OpenFlags, RenameFlags,
+    ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyEntry,
+    ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
 };
 use jfs_types::{Attr, Caller, Errno, FileType, Ino};
-use jfs_vfs::{DirItem, EntryReply, ReadNow, SetAttrRequest, Vfs};
+use jfs_vfs::{DirItem, EntryReply, KernelCache, ReadNow, SetAttrRequest, Vfs};
 use std::cell::RefCell;
 use std::ffi::OsStr;
 use std::future::Future;
@@ -45,6 +45,24 @@ fn caller(req: &Request) -> Caller {
 
 fn errno(e: Errno) -> FuseErrno {
     FuseErrno::from_i32(e.0)
+}
+
+/// The error of a request about an inode that the kernel found by a name: when it is gone, another
+/// mount has removed or replaced it since. ESTALE has the kernel look the name up again, once.
+fn stale(e: Errno) -> FuseErrno {
+    errno(if e == Errno::ENOENT { Errno::ESTALE } else { e })
+}
+
+/// Notices to the kernel.
+pub(crate) struct Notices(pub(crate) Notifier);
+
+impl KernelCache for Notices {
+    fn drop_attributes(&self, ino: Ino) {
+        // A negative offset leaves the pages alone. An inode that the kernel has forgotten is no error.
+        if let Err(e) = self.0.inval_inode(INodeNo(ino.0), -1, 0) {
+            tracing::debug!("attributes of {ino:?} stay with the kernel: {e}");
+        }
+    }
 }
 
 fn ino(n: INodeNo) -> Ino {
@@ -156,7 +174,7 @@ impl Filesystem for FuserFs {
         self.spawn(async move {
             match vfs.getattr(ino(n)).await {
                 Ok(a) => reply.attr(&a.ttl, &file_attr(a.ino, a.attr)),
-                Err(e) => reply.error(errno(e)),
+                Err(e) => reply.error(stale(e)),
             }
         });
     }
@@ -195,7 +213,7 @@ impl Filesystem for FuserFs {
         self.spawn(async move {
             match vfs.setattr(&caller, ino(n), &set).await {
                 Ok(a) => reply.attr(&a.ttl, &file_attr(a.ino, a.attr)),
-                Err(e) => reply.error(errno(e)),
+                Err(e) => reply.error(stale(e)),
             }
         });
     }
@@ -205,7 +223,7 @@ impl Filesystem for FuserFs {
         self.spawn(async move {
             match vfs.readlink(ino(n)).await {
                 Ok(target) => reply.data(&target),
-                Err(e) => reply.error(errno(e)),
+                Err(e) => reply.error(stale(e)),
             }
         });
     }
@@ -327,7 +345,7 @@ impl Filesystem for FuserFs {
         self.spawn(async move {
             match vfs.open(&caller, ino(n), flags.0).await {
                 Ok((fh, keep)) => reply.opened(FileHandle(fh), open_flags(keep)),
-                Err(e) => reply.error(errno(e)),
+                Err(e) => reply.error(stale(e)),
             }
         });
     }

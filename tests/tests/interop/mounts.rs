@@ -1,0 +1,237 @@
+//! Two mounts of ours on one volume: what one sees of the other, and what is left when one goes.
+
+use super::place::{Meta, Place, ours};
+use jfs_testkit::{content, fill, wait_until};
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// The default of `--attr-cache` and `--entry-cache`, with room for a busy machine.
+const CACHED_AT_MOST: Duration = Duration::from_millis(1000);
+
+#[test]
+fn an_open_sees_what_was_closed_before_on_sqlite() {
+    an_open_sees_what_was_closed_before(Meta::Sqlite);
+}
+
+#[test]
+fn an_open_sees_what_was_closed_before_on_redis() {
+    an_open_sees_what_was_closed_before(Meta::Redis);
+}
+
+/// Default caches. Each mount in turn rewrites a file with another length, longer and shorter; the
+/// other opens it at once: length and bytes are the new ones.
+fn an_open_sees_what_was_closed_before(meta: Meta) {
+    let place = Place::new(meta);
+    place.format(&ours(), &["--block-size", "64K", "--trash-days", "0"]);
+    let mounts = [place.mount(&ours(), &[]), place.mount(&ours(), &[])];
+    for round in 0..24u64 {
+        let (writer, reader) = (
+            &mounts[round as usize % 2],
+            &mounts[(round as usize + 1) % 2],
+        );
+        let length = [100_000, 17, 70_000, 3, 65_536, 200_001][round as usize % 6];
+        let data = content(round, length);
+        let mut options = OpenOptions::new();
+        // In place, not by truncation alone: the other must not take its cached pages for good.
+        options.write(true).create(true);
+        let file = options.open(writer.at("file")).unwrap();
+        file.write_all_at(&data, 0).unwrap();
+        file.set_len(length as u64).unwrap();
+        if round % 3 == 0 {
+            file.sync_all().unwrap();
+        } else {
+            drop(file);
+        }
+        let mut opened = File::open(reader.at("file")).unwrap();
+        let mut seen = Vec::new();
+        opened.read_to_end(&mut seen).unwrap();
+        assert!(
+            seen == data,
+            "round {round}: {} bytes for {length}",
+            seen.len()
+        );
+        assert_eq!(
+            opened.metadata().unwrap().len(),
+            length as u64,
+            "round {round}"
+        );
+    }
+    for mount in mounts {
+        mount.unmount().unwrap();
+    }
+    place.fsck();
+}
+
+/// One mount appends, the other follows: a reader that sees a length sees the bytes before it, never
+/// zeros.
+#[test]
+fn a_follower_never_sees_zeros() {
+    let place = Place::new(Meta::Redis);
+    place.format(&ours(), &["--block-size", "64K", "--trash-days", "0"]);
+    let (writer, reader) = (place.mount(&ours(), &[]), place.mount(&ours(), &[]));
+    let done = AtomicBool::new(false);
+    let total = 400 * 3001;
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut file = File::create(writer.at("log")).unwrap();
+            for n in 0..400u64 {
+                let mut data = vec![0; 3001];
+                fill(1, n * 3001, &mut data);
+                file.write_all(&data).unwrap();
+                if n % 7 == 0 {
+                    file.sync_data().unwrap();
+                }
+            }
+            drop(file);
+            done.store(true, Ordering::SeqCst);
+        });
+        let mut longest = 0;
+        while longest < total {
+            let last = done.load(Ordering::SeqCst);
+            let seen = match std::fs::read(reader.at("log")) {
+                Ok(seen) => seen,
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,
+                Err(e) => panic!("{e}"),
+            };
+            let mut expected = vec![0; seen.len()];
+            fill(1, 0, &mut expected);
+            assert!(seen == expected, "wrong bytes among {}", seen.len());
+            assert!(!last || seen.len() == total, "{} of {total}", seen.len());
+            longest = longest.max(seen.len());
+        }
+    });
+    reader.unmount().unwrap();
+    writer.unmount().unwrap();
+}
+
+/// One mount renames a new file over a name again and again; the other opens the name all the time. The
+/// file that a name led to may be gone when it is opened: then the name is looked up again, so that
+/// ENOENT never shows. When that happens twice in one open it fails with ESTALE, which is rare.
+#[test]
+fn a_replaced_name_can_always_be_opened() {
+    let place = Place::new(Meta::Redis);
+    place.format(&ours(), &["--block-size", "64K", "--trash-days", "0"]);
+    let fresh = ["--attr-cache", "0", "--entry-cache", "0"];
+    let (writer, reader) = (place.mount(&ours(), &fresh), place.mount(&ours(), &fresh));
+    std::fs::write(writer.at("current"), content(0, 5000)).unwrap();
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for n in 1..150u64 {
+                std::fs::write(writer.at("next"), content(n, 5000)).unwrap();
+                std::fs::rename(writer.at("next"), writer.at("current")).unwrap();
+            }
+            done.store(true, Ordering::SeqCst);
+        });
+        let (mut opened, mut twice) = (0, 0);
+        while !done.load(Ordering::SeqCst) {
+            match File::open(reader.at("current")) {
+                Ok(_) => opened += 1,
+                Err(e) if e.raw_os_error() == Some(libc::ESTALE) => twice += 1,
+                Err(e) => panic!("open {opened}: {e}"),
+            }
+        }
+        assert!(
+            opened > 20 && twice * 5 < opened,
+            "{opened} opened, {twice} stale"
+        );
+    });
+    assert_eq!(
+        std::fs::read(reader.at("current")).unwrap(),
+        content(149, 5000)
+    );
+    reader.unmount().unwrap();
+    writer.unmount().unwrap();
+}
+
+/// What the kernel has cached of attributes and names is out of date for the time of the options, no
+/// longer.
+#[test]
+fn kernel_caches_last_as_long_as_the_options_say() {
+    let place = Place::new(Meta::Redis);
+    place.format(&ours(), &["--trash-days", "0"]);
+    let (one, two) = (place.mount(&ours(), &[]), place.mount(&ours(), &[]));
+    std::fs::write(one.at("file"), b"12345").unwrap();
+    std::fs::write(one.at("gone"), b"x").unwrap();
+    assert_eq!(two.at("file").metadata().unwrap().len(), 5);
+    assert!(two.at("gone").exists());
+    assert!(!two.at("new").exists());
+    std::fs::write(one.at("new"), b"y").unwrap();
+    assert!(two.at("new").exists(), "missing names are not cached");
+    OpenOptions::new()
+        .append(true)
+        .open(one.at("file"))
+        .unwrap()
+        .write_all(b"678")
+        .unwrap();
+    std::fs::remove_file(one.at("gone")).unwrap();
+    std::thread::sleep(CACHED_AT_MOST + Duration::from_millis(50));
+    assert_eq!(two.at("file").metadata().unwrap().len(), 8);
+    assert!(!two.at("gone").exists());
+    one.unmount().unwrap();
+    two.unmount().unwrap();
+
+    // Longer times are kept as well: within them the kernel does not ask.
+    let long = [
+        "--attr-cache",
+        "60",
+        "--entry-cache",
+        "60",
+        "--dir-entry-cache",
+        "60",
+    ];
+    let (one, two) = (place.mount(&ours(), &[]), place.mount(&ours(), &long));
+    assert_eq!(two.at("file").metadata().unwrap().len(), 8);
+    std::fs::write(one.at("file"), b"1").unwrap();
+    std::thread::sleep(CACHED_AT_MOST + Duration::from_millis(50));
+    assert_eq!(two.at("file").metadata().unwrap().len(), 8);
+    one.unmount().unwrap();
+    two.unmount().unwrap();
+}
+
+/// A mount that is told to end writes out what programs have written and not synced.
+#[test]
+fn unmounting_writes_out_what_is_buffered() {
+    for meta in [Meta::Sqlite, Meta::Redis] {
+        let place = Place::new(meta);
+        place.format(&ours(), &["--block-size", "64K", "--trash-days", "0"]);
+        let data = content(5, 300_000);
+        let mount = place.mount(&ours(), &[]);
+        let mut file = File::create(mount.at("open")).unwrap();
+        file.write_all(&data).unwrap();
+        // Still open, nothing synced: the process is told to end. A busy mount point is let go of.
+        mount.terminate().unwrap();
+        drop(file);
+        let mount = place.mount(&ours(), &[]);
+        assert!(std::fs::read(mount.at("open")).unwrap() == data);
+        mount.unmount().unwrap();
+        place.fsck();
+    }
+}
+
+/// `st_blocks` counts the length, holes included, as the reference shows it.
+#[test]
+fn blocks_count_the_length() {
+    let place = Place::new(Meta::Sqlite);
+    place.format(&ours(), &["--trash-days", "0"]);
+    let mount = place.mount(&ours(), &[]);
+    for (length, blocks) in [(0, 0), (1, 1), (512, 1), (513, 2), (10 << 20, 20480)] {
+        let file = File::create(mount.at("sparse")).unwrap();
+        file.set_len(length).unwrap();
+        drop(file);
+        assert_eq!(blocks_of(&mount.at("sparse")), blocks, "of {length} bytes");
+    }
+    mount.unmount().unwrap();
+}
+
+fn blocks_of(path: &Path) -> u64 {
+    wait_until("attributes", Duration::from_secs(5), || {
+        Ok(path.metadata().ok())
+    })
+    .unwrap()
+    .blocks()
+}
