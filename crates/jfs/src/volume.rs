@@ -21,11 +21,9 @@ pub async fn open(url: &str, options: OpenOptions) -> Result<Volume, Error> {
 
 /// As [`open`], over an engine that is connected already (tests wrap engines).
 pub async fn open_engine(engine: Arc<dyn Engine>, options: OpenOptions) -> Result<Volume, Error> {
-    let mut format = read_format(&*engine).await?.ok_or(Error::NotFormatted)?;
+    let format = read_format(&*engine).await?.ok_or(Error::NotFormatted)?;
     check_readable(&format)?;
-    if let Some(bucket) = &options.bucket {
-        format.bucket = bucket.clone();
-    }
+    let format = options.apply(format);
     let reason = read_only_reason(&format, engine.unsupported_use().await?);
     if let Some(reason) = &reason
         && !options.read_only
@@ -45,7 +43,7 @@ pub async fn open_engine(engine: Arc<dyn Engine>, options: OpenOptions) -> Resul
         attr_cache: options.attr_cache,
         heartbeat: options.heartbeat,
     };
-    let chunks = open_chunks(&format, &options)?;
+    let chunks = open_chunks(&format, &options).await?;
     let (meta, work) = Meta::new(engine, format, config, clock, rand);
     let root = find_root(&meta, options.subdir.as_deref(), read_only).await?;
     let info = session::describe(options.mountpoint.as_deref().unwrap_or("sdk"));
