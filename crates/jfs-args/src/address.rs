@@ -60,6 +60,11 @@ pub fn data_address(format: &Format) -> String {
         .split_once("://")
         .map_or(bucket.as_str(), |(_, rest)| rest);
     let bucket = bucket.split('?').next().unwrap_or_default();
+    // Keys have no business in an address; who wrote some does not see them again.
+    let bucket = match format.storage.as_str() {
+        "file" => bucket,
+        _ => bucket.rsplit('@').next().unwrap_or_default(),
+    };
     let slash = if bucket.ends_with('/') { "" } else { "/" };
     let (storage, name) = (format.storage.to_lowercase(), &format.name);
     let address = format!("{storage}://{bucket}{slash}{name}/");
@@ -118,6 +123,7 @@ mod tests {
         format.bucket = "http://127.0.0.1:9000/b%d".into();
         format.shards = 3;
         format.encrypt_key = "k".into();
+        format.bucket = "http://key:secret@127.0.0.1:9000/b%d".into();
         let want = "shard3://minio://127.0.0.1:9000/b0/vol/(encrypted)";
         assert_eq!(data_address(&format), want);
     }

@@ -394,6 +394,12 @@ async fn errors_hold_no_secret() {
     };
     let e = ObjectStore::open_at(&half, &impatient()).unwrap_err();
     assert!(e.to_string().contains("has no secret key"), "{e}");
+    let in_address = Location {
+        bucket: "http://key:hush@127.0.0.1:1/bucket".into(),
+        ..half
+    };
+    let e = ObjectStore::open_at(&in_address, &impatient()).unwrap_err();
+    assert!(!e.to_string().contains("hush"), "{e}");
 }
 
 /// A server that is not there: retried as often as the options say, then told.

@@ -20,8 +20,9 @@ pub(crate) fn open_backend(location: &Location) -> Result<Arc<dyn Backend>, Obje
     let plain: Arc<dyn Backend> = match location.shards {
         0 | 1 => open_one(location)?,
         count => {
+            let shown = jfs_telemetry::mask_url(bucket);
             let buckets = shards::buckets(bucket, count)
-                .map_err(|why| ObjectError::permanent(bucket, why))?;
+                .map_err(|why| ObjectError::permanent(&shown, why))?;
             let stores = buckets.into_iter().map(|bucket| {
                 open_one(&Location {
                     bucket,

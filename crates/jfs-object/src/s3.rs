@@ -11,6 +11,7 @@ use crate::operator::OperatorBackend;
 use crate::{Location, ObjectError};
 pub(crate) use bucket::BucketMaker;
 use endpoint::Endpoint;
+use jfs_telemetry::mask_url;
 use opendal::services::S3;
 use opendal::{HttpTransporter, OperationContext, Operator};
 use reqsign_aws_v4::{Credential, DefaultCredentialProvider, StaticCredentialProvider};
@@ -22,7 +23,7 @@ const ANONYMOUS: &str = "anonymous";
 /// Opens a bucket. Nothing is sent yet.
 pub(crate) fn open(location: &Location) -> Result<OperatorBackend, ObjectError> {
     let env = |name: &str| std::env::var(name).ok().filter(|v| !v.is_empty());
-    let bad = |why: String| ObjectError::permanent(&location.bucket, why);
+    let bad = |why: String| ObjectError::permanent(&mask_url(&location.bucket), why);
     let minio = location.storage == "minio";
     let endpoint = match minio {
         true => Endpoint::minio(&location.bucket, &env),

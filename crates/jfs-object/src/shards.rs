@@ -111,7 +111,10 @@ pub(crate) fn buckets(text: &str, count: u32) -> Result<Vec<String>, String> {
 }
 
 fn numbered(text: &str, number: u32) -> Result<String, String> {
-    let bad = || format!("can not generate different endpoint using {text}: it needs one %d");
+    let bad = || {
+        let shown = jfs_telemetry::mask_url(text);
+        format!("can not generate different endpoint using {shown}: it needs one %d")
+    };
     let mut pieces = text.split('%');
     let mut out = pieces.next().unwrap_or_default().to_string();
     let mut seen = 0;
