@@ -13,6 +13,7 @@
 //! given. opendal's types appear in no public item.
 
 pub mod backend;
+pub mod buffers;
 pub mod error;
 pub mod store;
 
