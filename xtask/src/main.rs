@@ -23,7 +23,7 @@ usage: cargo xtask COMMAND
   deny                  licences, bans and sources of all dependencies
   bench run|compare|check ARGS
                         the side-by-side benchmark; see bench/README.md
-  services up|down      a private Redis that outlives the command; state in .services/
+  services up|down      a private Redis and MinIO that outlive the command; state in .services/
 ";
 
 fn main() -> ExitCode {

@@ -185,7 +185,6 @@ pub(crate) const SPEC: CommandSpec = CommandSpec {
         .off_only(ZERO)
         .group(META_CACHE),
         FlagSpec::new(&["storage"], Kind::Text, "", "customized storage type to access object store")
-            .off_only(&["", "file"])
             .group(STORAGE),
         FlagSpec::new(&["bucket"], Kind::Text, "", "customized endpoint to access object store")
             .group(STORAGE),
@@ -195,16 +194,13 @@ pub(crate) const SPEC: CommandSpec = CommandSpec {
             "",
             "the storage class for data written by current client",
         )
-        .off_only(EMPTY)
         .group(STORAGE),
         FlagSpec::new(&["tag"], Kind::Text, "", "custom tag when uploading object storage")
             .off_only(EMPTY)
             .group(STORAGE),
         FlagSpec::new(&["get-timeout"], Kind::Duration, "60s", "the timeout to download an object")
-            .off_only(&["60s"])
             .group(STORAGE),
         FlagSpec::new(&["put-timeout"], Kind::Duration, "60s", "the timeout to upload an object")
-            .off_only(&["60s"])
             .group(STORAGE),
         FlagSpec::new(&["io-retries"], Kind::Int, "10", "number of retries after network failure")
             .group(STORAGE),
@@ -228,9 +224,7 @@ pub(crate) const SPEC: CommandSpec = CommandSpec {
         FlagSpec::new(&["download-limit"], Kind::Int, "0", "bandwidth limit for download in Mbps")
             .off_only(ZERO)
             .group(STORAGE),
-        FlagSpec::switch(&["check-storage"], "test storage before mounting")
-            .off_only(OFF)
-            .group(STORAGE),
+        FlagSpec::switch(&["check-storage"], "test storage before mounting").group(STORAGE),
         FlagSpec::new(
             &["buffer-size"],
             Kind::Size('M'),

@@ -2,7 +2,7 @@
 
 use anyhow::bail;
 use jfs::OpenOptions;
-use jfs_args::address::{absolute, file_bucket, meta_url};
+use jfs_args::address::{absolute, meta_url};
 use jfs_args::{ArgError, Parsed};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -60,7 +60,7 @@ impl Plan {
         }
         let open = OpenOptions {
             read_only: args.bool("read-only"),
-            subdir: Some(args.text("subdir")).filter(|s| !s.is_empty()),
+            subdir: given_text(args, "subdir"),
             heartbeat: heartbeat(args.duration("heartbeat")),
             no_bgjob: args.bool("no-bgjob"),
             skip_dir_mtime: args.duration("skip-dir-mtime"),
@@ -78,9 +78,13 @@ impl Plan {
             cache_dir: cache_dirs(&args.text("cache-dir"), cwd)?,
             cache_size,
             free_space_ratio: ratio(args)?,
-            bucket: Some(args.text("bucket"))
-                .filter(|b| !b.is_empty())
-                .map(|b| file_bucket(&b, cwd)),
+            storage: given_text(args, "storage").map(|s| s.to_lowercase()),
+            bucket: given_text(args, "bucket"),
+            base_dir: Some(cwd.to_path_buf()),
+            storage_class: given_text(args, "storage-class"),
+            get_timeout: timeout(args, "get-timeout")?,
+            put_timeout: timeout(args, "put-timeout")?,
+            check_storage: args.bool("check-storage"),
             mountpoint: Some(mountpoint_text),
             attr_cache: args.duration("attr-cache"),
             entry_cache: args.duration("entry-cache"),
@@ -136,6 +140,20 @@ fn count(args: &Parsed, flag: &str, least: u32, instead: u32) -> anyhow::Result<
         Ok(n) => Ok(n),
         Err(_) => Err(bad(flag, &given.to_string())),
     }
+}
+
+/// A text that is not empty.
+fn given_text(args: &Parsed, flag: &str) -> Option<String> {
+    Some(args.text(flag)).filter(|text| !text.is_empty())
+}
+
+/// A deadline; none at all would let a request hang for ever.
+fn timeout(args: &Parsed, flag: &str) -> anyhow::Result<Duration> {
+    let given = args.duration(flag);
+    if given.is_zero() {
+        return Err(bad(flag, &args.text(flag)));
+    }
+    Ok(given)
 }
 
 fn heartbeat(given: Duration) -> Duration {
@@ -311,7 +329,7 @@ mod tests {
             [PathBuf::from("/home/u/c1"), PathBuf::from("/c2")]
         );
         assert_eq!(o.free_space_ratio, 0.2);
-        assert_eq!(o.bucket.as_deref(), Some("/home/u/b/"));
+        assert_eq!(o.bucket.as_deref(), Some("b"));
         assert_eq!(
             (o.attr_cache, o.entry_cache, o.dir_entry_cache),
             (secs(2), secs(3), secs(4))

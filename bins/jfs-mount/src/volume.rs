@@ -13,22 +13,17 @@ pub(crate) fn introduce(plan: &Plan) -> anyhow::Result<String> {
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    let mut format = runtime
+    let format = runtime
         .block_on(jfs::admin::load_format(&plan.url))?
         .ok_or(jfs::Error::NotFormatted)?;
-    if let Some(bucket) = &plan.open.bucket {
-        format.bucket.clone_from(bucket);
-    }
+    let format = plan.open.apply(format);
     log_data(&format);
     Ok(format.name)
 }
 
 /// Logs where the data is.
 pub(crate) fn log_data(format: &Format) {
-    tracing::info!(
-        "Data use {}",
-        data_address(&format.storage, &format.bucket, &format.name)
-    );
+    tracing::info!("Data use {}", data_address(format));
 }
 
 /// Opens the volume on the current runtime and logs it.

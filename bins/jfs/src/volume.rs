@@ -1,7 +1,7 @@
 //! The only file of this program that talks to the library: volumes by URL.
 
 use anyhow::Context;
-use jfs::admin::{FormatOptions, Status};
+use jfs::admin::{FormatOptions, NewSecrets, Status};
 use jfs_args::address;
 use jfs_telemetry::mask_url;
 use jfs_types::Format;
@@ -28,6 +28,11 @@ pub(crate) fn load_format(url: &str) -> anyhow::Result<Option<Format>> {
 /// Creates or updates a volume; answers what is stored.
 pub(crate) fn format(url: &str, format: Format, options: FormatOptions) -> anyhow::Result<Format> {
     Ok(block_on(jfs::admin::format(url, format, options))??)
+}
+
+/// The setting with other secrets.
+pub(crate) fn with_secrets(format: &Format, new: NewSecrets) -> anyhow::Result<Format> {
+    Ok(jfs::admin::with_secrets(format, new)?)
 }
 
 /// State of a volume.

@@ -68,30 +68,13 @@ fn refused_command_lines() {
         ),
         // Functions that are not there yet.
         (
-            "format a b --storage s3",
-            r#"--storage is not supported yet (given "s3")"#,
-        ),
-        (
-            "format a b --secret-key hush",
-            "--secret-key is not supported yet",
-        ),
-        (
-            "format a b --encrypt-rsa-key k.pem",
-            r#"--encrypt-rsa-key is not supported yet (given "k.pem")"#,
-        ),
-        (
-            "format a b --encrypt-algo sm4gcm",
-            r#"--encrypt-algo is not supported yet (given "sm4gcm")"#,
+            "format a b --tag k=v",
+            r#"--tag is not supported yet (given "k=v")"#,
         ),
         (
             "format a b --enable-acl",
             "--enable-acl is not supported yet",
         ),
-        (
-            "format a b --hash-prefix",
-            "--hash-prefix is not supported yet",
-        ),
-        ("format a b --shards 4", "--shards is not supported yet"),
         ("status a --session 1", "--session is not supported yet"),
         ("status a -m", "--more is not supported yet"),
         ("umount /x --flush", "--flush is not supported yet"),

@@ -305,3 +305,160 @@ fn keys_in_the_environment_are_not_dropped_in_silence() {
     );
     assert!(!err.contains("hush"), "{err}");
 }
+
+fn key(name: &str) -> String {
+    let keys = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../crates/jfs-crypt/tests/keys");
+    keys.join(format!("{name}.pem")).display().to_string()
+}
+
+/// Without looking at the bucket: what is stored and what is shown.
+#[test]
+fn keys_of_a_bucket_are_stored_sealed() {
+    for (flags, env) in [
+        (
+            "--access-key me --secret-key hush --session-token hist --storage-class STANDARD_IA",
+            &[][..],
+        ),
+        (
+            "--storage-class STANDARD_IA",
+            &[
+                ("ACCESS_KEY", "me"),
+                ("SECRET_KEY", "hush"),
+                ("SESSION_TOKEN", "hist"),
+            ],
+        ),
+    ] {
+        let place = Place::new();
+        let line = format!(
+            "format sqlite3://v.db vol --storage S3 --bucket http://127.0.0.1:1/bucket {flags}"
+        );
+        let env = [&[("JFS_NO_CHECK_OBJECT_STORAGE", "1")][..], env].concat();
+        let output = place.jfs_env(&line, &env);
+        let err = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{err}");
+        assert!(
+            err.contains(" <INFO>: Data use s3://127.0.0.1:1/bucket/vol/ ["),
+            "{err}"
+        );
+        assert!(!err.contains("hush") && !err.contains("hist"), "{err}");
+        let setting = place.status()["Setting"].take();
+        for (name, want) in [
+            ("Storage", json!("s3")),
+            ("StorageClass", json!("STANDARD_IA")),
+            ("AccessKey", json!("me")),
+            ("SecretKey", json!("removed")),
+            ("SessionToken", json!("removed")),
+            ("KeyEncrypted", json!(true)),
+        ] {
+            assert_eq!(setting[name], want, "{name}");
+        }
+        assert_eq!(setting["Tiers"]["0"]["StorageClass"], "STANDARD_IA");
+        let db = std::fs::read(place.path().join("v.db")).unwrap();
+        assert!(!db.windows(4).any(|w| w == b"hush" || w == b"hist"));
+    }
+}
+
+#[test]
+fn an_encrypted_volume_on_files() {
+    let place = Place::new();
+    let line = format!(
+        "format sqlite3://v.db vol --bucket b --encrypt-rsa-key {} --encrypt-algo chacha20-rsa \
+         --hash-prefix --shards 0",
+        key("rsa-aes256")
+    );
+    let message = place.refusal(&line);
+    assert!(
+        message.ends_with("please set the 'JFS_RSA_PASSPHRASE' environment variable"),
+        "{message}"
+    );
+    let output = place.jfs_env(&line, &[("JFS_RSA_PASSPHRASE", "sesame")]);
+    let err = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{err}");
+    assert!(err.contains("/b/vol/(encrypted) ["), "{err}");
+    assert!(!err.contains("BEGIN") && !err.contains("sesame"), "{err}");
+    let setting = place.status()["Setting"].take();
+    assert_eq!(setting["EncryptKey"], "removed");
+    assert_eq!(setting["EncryptAlgo"], "chacha20-rsa");
+    assert_eq!(setting["KeyEncrypted"], true);
+    assert_eq!(setting["HashPrefix"], true);
+    let mark = std::fs::read(place.path().join("b/vol/juicefs_uuid")).unwrap();
+    assert_eq!(mark.len(), 3 + 256 + 12 + 36 + 16);
+    // It cannot be changed afterwards.
+    let line = "format sqlite3://v.db vol --encrypt-algo sm4gcm --trash-days 4";
+    let output = place.jfs_env(line, &[("JFS_RSA_PASSPHRASE", "sesame")]);
+    let err = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        err.contains("Flag \"encrypt-algo\" is ignored since it cannot be updated"),
+        "{err}"
+    );
+    let setting = place.status()["Setting"].take();
+    assert_eq!(
+        (&setting["EncryptAlgo"], &setting["TrashDays"]),
+        (&json!("chacha20-rsa"), &json!(4))
+    );
+}
+
+#[test]
+fn shards_on_files() {
+    let place = Place::new();
+    let output = place.jfs("format sqlite3://v.db vol --bucket s%d --shards 3");
+    let err = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{err}");
+    let data = format!(
+        " <INFO>: Data use shard3://file://{}/s0/vol/ [",
+        place.root()
+    );
+    assert!(err.contains(&data), "{err}");
+    assert_eq!(place.status()["Setting"]["Shards"], 3);
+    let marks = (0..3).filter(|n| place.path().join(format!("s{n}/vol/juicefs_uuid")).exists());
+    assert_eq!(marks.count(), 1);
+}
+
+#[test]
+fn places_and_keys_that_make_no_sense() {
+    let place = Place::new();
+    for (flags, want) in [
+        (
+            "--storage gs --bucket b",
+            "storage \"gs\" is not supported yet",
+        ),
+        (
+            "--storage s3 --bucket http://127.0.0.1:1",
+            "names no bucket",
+        ),
+        (
+            "--storage s3 --bucket http://me:hush@h/b",
+            "keys do not belong into the bucket's address",
+        ),
+        (
+            "--bucket b --shards 2",
+            "can not generate different endpoint using",
+        ),
+        ("--bucket b%d --shards 257", "too many shards: 257"),
+        (
+            "--bucket b --encrypt-rsa-key none.pem",
+            "load RSA key from \"none.pem\"",
+        ),
+        (
+            &format!("--bucket b --encrypt-rsa-key {}", key("sm2")),
+            "SM2 keys are not supported",
+        ),
+        (
+            &format!("--bucket b --encrypt-rsa-key {}", key("small")),
+            "2048 to 8192 bits",
+        ),
+        (
+            &format!(
+                "--bucket b --encrypt-rsa-key {} --encrypt-algo rot13",
+                key("rsa")
+            ),
+            "unknown encryption algorithm \"rot13\"",
+        ),
+    ] {
+        let message = place.refusal(&format!("format sqlite3://v.db vol {flags}"));
+        assert!(message.contains(want), "{flags}: {message}");
+        assert!(!message.contains("hush"), "{message}");
+    }
+    let message = place.refusal("status sqlite3://v.db");
+    assert!(message.contains("database is not formatted"), "{message}");
+}

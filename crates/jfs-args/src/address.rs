@@ -1,6 +1,7 @@
 //! Addresses and paths as users write them, brought into the form that programs use: a daemon
 //! changes its directory, so nothing relative may stay.
 
+use jfs_types::Format;
 use std::path::{Component, Path, PathBuf};
 
 /// The metadata URL with its scheme (Redis when there is none) and, for a database in a file, with
@@ -48,10 +49,35 @@ pub fn file_bucket(bucket: &str, cwd: &Path) -> String {
 }
 
 /// Where a volume's data is, as the log shows it.
-pub fn data_address(storage: &str, bucket: &str, name: &str) -> String {
+pub fn data_address(format: &Format) -> String {
+    let sharded = format.shards > 1;
+    // Of several buckets the first one stands for all.
+    let bucket = match sharded {
+        true => format.bucket.replace("%d", "0"),
+        false => format.bucket.clone(),
+    };
+    let bucket = bucket
+        .split_once("://")
+        .map_or(bucket.as_str(), |(_, rest)| rest);
+    let bucket = bucket.split('?').next().unwrap_or_default();
+    // Keys have no business in an address; who wrote some does not see them again.
+    let bucket = match format.storage.as_str() {
+        "file" => bucket,
+        _ => bucket.rsplit('@').next().unwrap_or_default(),
+    };
     let slash = if bucket.ends_with('/') { "" } else { "/" };
-    let bucket = bucket.split_once("://").map_or(bucket, |(_, rest)| rest);
-    format!("{storage}://{bucket}{slash}{name}/")
+    let (storage, name) = (format.storage.to_lowercase(), &format.name);
+    let address = format!("{storage}://{bucket}{slash}{name}/");
+    let before = match sharded {
+        true => format!("shard{}://", format.shards),
+        false => String::new(),
+    };
+    let after = if format.encrypted() {
+        "(encrypted)"
+    } else {
+        ""
+    };
+    format!("{before}{address}{after}")
 }
 
 #[cfg(test)]
@@ -81,10 +107,24 @@ mod tests {
         assert_eq!(file_bucket("b/../c/", cwd), "/home/u/c/");
         assert_eq!(file_bucket("", cwd), "/home/u/");
         assert_eq!(file_bucket("/", cwd), "/");
-        assert_eq!(
-            data_address("file", "/var/jfs/", "vol"),
-            "file:///var/jfs/vol/"
-        );
-        assert_eq!(data_address("mem", "", "vol"), "mem:///vol/");
+        let mut format = Format {
+            name: "vol".into(),
+            storage: "file".into(),
+            bucket: "/var/jfs/".into(),
+            ..Format::default()
+        };
+        assert_eq!(data_address(&format), "file:///var/jfs/vol/");
+        format.storage = "mem".into();
+        format.bucket.clear();
+        assert_eq!(data_address(&format), "mem:///vol/");
+        format.storage = "minio".into();
+        format.bucket = "http://127.0.0.1:9000/b?region=x".into();
+        assert_eq!(data_address(&format), "minio://127.0.0.1:9000/b/vol/");
+        format.bucket = "http://127.0.0.1:9000/b%d".into();
+        format.shards = 3;
+        format.encrypt_key = "k".into();
+        format.bucket = "http://key:secret@127.0.0.1:9000/b%d".into();
+        let want = "shard3://minio://127.0.0.1:9000/b0/vol/(encrypted)";
+        assert_eq!(data_address(&format), want);
     }
 }

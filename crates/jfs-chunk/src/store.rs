@@ -203,7 +203,8 @@ impl ChunkStore {
             }
         }
         let small = range.len() * 4 <= key.size as usize;
-        let plain = self.inner.config.compression == Compression::None;
+        let plain =
+            self.inner.config.compression == Compression::None && self.inner.objects.reads_ranges();
         if plain && small && !self.inner.downloads.is_running(&key) {
             if self.inner.config.prefetch > 0 {
                 self.prefetch(key.slice_id, key.index, key.size);

@@ -46,4 +46,14 @@ pub trait Backend: Send + Sync + Debug {
     /// Makes objects that were put before survive a power cut. Nothing to do for stores that are
     /// durable when they answer a put.
     async fn sync(&self, keys: &[String]) -> Result<(), ObjectError>;
+
+    /// Makes the place that holds the objects, if it is missing and this kind of storage has one.
+    async fn create(&self) -> Result<(), ObjectError> {
+        Ok(())
+    }
+
+    /// Whether reading a range costs less than reading the whole object.
+    fn reads_ranges(&self) -> bool {
+        true
+    }
 }

@@ -6,7 +6,8 @@ use bytes::Bytes;
 /// Bytes of the test object.
 const TEST_BYTES: usize = 100;
 
-/// Put, get, compare, delete. The object is removed even when the comparison fails.
+/// Put, get, compare, delete; first of all the bucket is made if it is missing. The object is removed
+/// even when the comparison fails.
 pub(crate) async fn run(store: &ObjectStore) -> Result<(), ObjectError> {
     let key = format!("testing/{}", name());
     let data: Bytes = (0..TEST_BYTES).map(|_| rand::random::<u8>()).collect();
@@ -16,6 +17,7 @@ pub(crate) async fn run(store: &ObjectStore) -> Result<(), ObjectError> {
             ..e
         }
     };
+    store.create().await.map_err(step("make the bucket"))?;
     store
         .put(&key, data.clone())
         .await

@@ -9,6 +9,8 @@ pub enum ErrorKind {
     NotFound,
     /// The object is shorter than the range that was asked for. Trying again gives the same.
     Short,
+    /// The object is there, but its contents are not what was stored.
+    Damaged,
     /// No answer within the deadline. The request may still take effect.
     Timeout,
     /// A fault that may pass; was retried as often as the options say.
@@ -29,6 +31,7 @@ impl fmt::Display for ErrorKind {
         f.write_str(match self {
             ErrorKind::NotFound => "not found",
             ErrorKind::Short => "too short",
+            ErrorKind::Damaged => "damaged",
             ErrorKind::Timeout => "timed out",
             ErrorKind::Transient => "failed",
             ErrorKind::Permanent => "failed for good",
@@ -56,6 +59,11 @@ impl ObjectError {
             key: key.into(),
             message: message.into(),
         }
+    }
+
+    /// A fault that stays.
+    pub(crate) fn permanent(key: &str, message: impl Into<String>) -> ObjectError {
+        ObjectError::new(ErrorKind::Permanent, key, message)
     }
 
     /// Whether the object does not exist.

@@ -5,8 +5,12 @@
 //! read. Beneath it sits a [`Backend`]; those for real storage are opendal operators, tests bring
 //! their own.
 //!
-//! What it does not do: cut data into blocks, compress, encrypt or cache. It knows no key but the
-//! text it is given. opendal's types appear in no public item.
+//! A [`Location`] says where the objects of a volume are: kind of storage, bucket, keys, over how many
+//! buckets they are spread and how they are encrypted. Spreading and encrypting are backends around
+//! backends.
+//!
+//! What it does not do: cut data into blocks, compress or cache. It knows no key but the text it is
+//! given. opendal's types appear in no public item.
 
 pub mod backend;
 pub mod buffers;
@@ -14,15 +18,20 @@ pub mod error;
 pub mod store;
 
 mod check;
+mod encrypted;
 mod file;
 mod key;
+mod location;
 mod open;
 mod operator;
 mod retry;
+mod s3;
+mod shards;
 
 #[cfg(test)]
 mod conformance;
 
 pub use backend::{Backend, ObjectInfo};
 pub use error::{ErrorKind, ObjectError};
+pub use location::Location;
 pub use store::{ObjectStore, StoreOptions};

@@ -2,23 +2,52 @@
 
 use crate::backend::{Backend, ObjectInfo};
 use crate::file::FileRoot;
+use crate::s3::BucketMaker;
 use crate::{ErrorKind, ObjectError};
 use bytes::Bytes;
 use futures_util::TryStreamExt;
 use opendal::{EntryMode, Metadata, Operator};
 use std::ops::Range;
 
-/// An operator, and for local storage the place whose files have to be flushed by `sync`.
+/// An operator and what opendal does not do for its kind of storage.
 #[derive(Debug)]
 pub(crate) struct OperatorBackend {
     operator: Operator,
+    /// For local storage, the place whose files have to be flushed by `sync`.
     local: Option<FileRoot>,
+    /// For buckets of S3, what makes the bucket.
+    bucket: Option<BucketMaker>,
+    /// Objects carry a checksum of their contents.
+    checksums: bool,
 }
+
+/// Name of the checksum of contents among an object's own headers, as the reference client writes it
+/// and verifies it.
+const CHECKSUM: &str = "Crc32c";
 
 impl OperatorBackend {
     /// Wraps `operator`, whose files are those of `local` if it stores files.
     pub(crate) fn new(operator: Operator, local: Option<FileRoot>) -> OperatorBackend {
-        OperatorBackend { operator, local }
+        OperatorBackend {
+            operator,
+            local,
+            bucket: None,
+            checksums: false,
+        }
+    }
+
+    /// Wraps `operator`, whose objects are in the bucket that `maker` makes and may carry checksums.
+    pub(crate) fn in_bucket(
+        operator: Operator,
+        maker: BucketMaker,
+        checksums: bool,
+    ) -> OperatorBackend {
+        OperatorBackend {
+            operator,
+            local: None,
+            bucket: Some(maker),
+            checksums,
+        }
     }
 
     /// Whether an inexplicable failure to read `range` is the object's length.
@@ -31,11 +60,15 @@ impl OperatorBackend {
 #[async_trait::async_trait]
 impl Backend for OperatorBackend {
     async fn put(&self, key: &str, data: Bytes) -> Result<(), ObjectError> {
-        self.operator
-            .write(key, data)
-            .await
-            .map(|_| ())
-            .map_err(|e| error(key, &e))
+        let request = self.operator.write_with(key, data.clone());
+        let written = match self.checksums {
+            true => {
+                let checksum = [(CHECKSUM.to_string(), checksum(&data))];
+                request.user_metadata(checksum).await
+            }
+            false => request.await,
+        };
+        written.map(|_| ()).map_err(|e| error(key, &e))
     }
 
     async fn get(&self, key: &str, range: Option<Range<u64>>) -> Result<Bytes, ObjectError> {
@@ -126,6 +159,21 @@ impl Backend for OperatorBackend {
             Err(e) => Err(ObjectError::new(ErrorKind::Transient, first, e.to_string())),
         }
     }
+
+    async fn create(&self) -> Result<(), ObjectError> {
+        let Some(bucket) = &self.bucket else {
+            return Ok(());
+        };
+        // Whoever may list it has it; whoever may not is told by the first object that fails.
+        match self.list("", "", 1).await {
+            Err(e) if e.is_not_found() => bucket.make().await,
+            _ => Ok(()),
+        }
+    }
+}
+
+fn checksum(data: &[u8]) -> String {
+    crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32Iscsi, data).to_string()
 }
 
 fn info(key: String, meta: &Metadata) -> ObjectInfo {
@@ -139,15 +187,26 @@ fn info(key: String, meta: &Metadata) -> ObjectInfo {
     }
 }
 
-/// opendal's error in our kinds.
+/// opendal's error in our kinds. Its context goes: it repeats the address and whole heads of answers.
 fn error(key: &str, e: &opendal::Error) -> ObjectError {
     use opendal::ErrorKind as Od;
+    let no_bucket = e.kind() == Od::ConfigInvalid && e.message().contains("NoSuchBucket");
     let kind = match e.kind() {
         Od::NotFound => ErrorKind::NotFound,
+        _ if no_bucket => ErrorKind::NotFound,
         Od::RangeNotSatisfied => ErrorKind::Short,
         Od::RateLimited => ErrorKind::Transient,
         _ if e.is_temporary() => ErrorKind::Transient,
         _ => ErrorKind::Permanent,
     };
-    ObjectError::new(kind, key, e.to_string())
+    let mut message = match e.message() {
+        "" => e.kind().to_string(),
+        text => text.to_string(),
+    };
+    let mut source = std::error::Error::source(e);
+    while let Some(cause) = source {
+        message = format!("{message}: {cause}");
+        source = cause.source();
+    }
+    ObjectError::new(kind, key, message)
 }

@@ -3,7 +3,7 @@
 use crate::backend::{Backend, ObjectInfo};
 use crate::key::{check_key, check_prefix};
 use crate::retry::RetryPolicy;
-use crate::{ErrorKind, ObjectError, check, open};
+use crate::{ErrorKind, Location, ObjectError, check, open};
 use bytes::Bytes;
 use std::future::Future;
 use std::ops::Range;
@@ -53,17 +53,31 @@ struct Inner {
 }
 
 impl ObjectStore {
-    /// Opens the store that a volume's setting names. `file` wants an absolute directory as
-    /// `bucket`; `mem` lives as long as the value. Nothing is read or written yet.
-    ///
-    /// Errors: kinds of storage that are not supported, by name; a bucket that makes no sense.
+    /// Opens a store that needs no keys: see [`ObjectStore::open_at`].
     pub fn open(
         storage: &str,
         bucket: &str,
         volume_name: &str,
         options: &StoreOptions,
     ) -> Result<ObjectStore, ObjectError> {
-        let backend = open::open_backend(storage, bucket, volume_name)?;
+        let location = Location {
+            storage: storage.to_string(),
+            bucket: bucket.to_string(),
+            volume_name: volume_name.to_string(),
+            ..Location::default()
+        };
+        ObjectStore::open_at(&location, options)
+    }
+
+    /// Opens the store that a volume's setting names. `file` wants an absolute directory as
+    /// `bucket`; `mem` lives as long as the value. Nothing is read or written yet.
+    ///
+    /// Errors: kinds of storage that are not supported, by name; a bucket that makes no sense.
+    pub fn open_at(
+        location: &Location,
+        options: &StoreOptions,
+    ) -> Result<ObjectStore, ObjectError> {
+        let backend = open::open_backend(location)?;
         Ok(ObjectStore::with_backend_and(backend, options))
     }
 
@@ -170,10 +184,23 @@ impl ObjectStore {
             .await
     }
 
+    /// Makes the bucket, or buckets, that the objects go to, where they are missing.
+    pub async fn create(&self) -> Result<(), ObjectError> {
+        let timeout = self.0.put_timeout;
+        self.run("the bucket", timeout, || self.0.backend.create())
+            .await
+    }
+
     /// Writes, reads, compares and deletes an object below `testing/`: what `format` does before it
     /// trusts a bucket. The message of an error says which step failed.
     pub async fn test(&self) -> Result<(), ObjectError> {
         check::run(self).await
+    }
+
+    /// Whether reading a range costs less than reading the whole object. It does not when objects
+    /// are encrypted.
+    pub fn reads_ranges(&self) -> bool {
+        self.0.backend.reads_ranges()
     }
 
     /// Whether `a` and `b` are the same store.

@@ -46,6 +46,7 @@ impl Output {
 #[derive(Debug, Clone)]
 pub struct Client {
     program: PathBuf,
+    environment: Vec<(String, String)>,
 }
 
 impl Client {
@@ -53,7 +54,15 @@ impl Client {
     pub fn at(program: impl Into<PathBuf>) -> Self {
         Self {
             program: program.into(),
+            environment: Vec::new(),
         }
+    }
+
+    /// Sets a variable of the environment of every command and mount.
+    #[must_use]
+    pub fn with_env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.environment.push((name.into(), value.into()));
+        self
     }
 
     /// The program.
@@ -105,9 +114,14 @@ impl Client {
             "REDIS_PASSWORD",
             "JFS_SUPERVISOR",
             "JFS_SUPER_COMM",
+            "JFS_RSA_PASSPHRASE",
+            "ACCESS_KEY",
+            "SECRET_KEY",
+            "SESSION_TOKEN",
         ] {
             command.env_remove(name);
         }
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null());
         command
     }

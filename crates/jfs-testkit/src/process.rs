@@ -65,6 +65,27 @@ pub fn process_alive(pid: i32) -> bool {
     !matches!(state, None | Some('Z' | 'X'))
 }
 
+/// Whether `pid` is the process that listens on `port` of 127.0.0.1.
+pub(crate) fn listens(pid: u32, port: u16) -> bool {
+    const LISTENING: &str = "0A";
+    let address = format!("0100007F:{port:04X}");
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap_or_default();
+    let socket = table.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let found = fields.get(1) == Some(&address.as_str()) && fields.get(3) == Some(&LISTENING);
+        found.then(|| format!("socket:[{}]", fields.get(9).copied().unwrap_or_default()))
+    });
+    let Ok(files) = std::fs::read_dir(format!("/proc/{pid}/fd")) else {
+        return false;
+    };
+    socket.is_some_and(|socket| {
+        files
+            .flatten()
+            .filter_map(|file| std::fs::read_link(file.path()).ok())
+            .any(|target| target.as_os_str() == socket.as_str())
+    })
+}
+
 /// Ids of the processes that were started with `name=value` in their environment.
 ///
 /// A command line is no such mark: daemons rewrite or shorten theirs, or start a second process.

@@ -1,6 +1,7 @@
 //! Finding the reference client, JuiceFS 1.4.2.
 
 use crate::process::{is_program, on_path};
+use crate::tools::tool;
 use crate::{Client, KitError, Result};
 use std::ops::Deref;
 use std::path::PathBuf;
@@ -35,12 +36,7 @@ impl Reference {
         if let Some(named) = std::env::var_os("JFS_REFERENCE") {
             return vec![named.into()];
         }
-        let tools = std::env::var_os("JFS_TOOLS_DIR")
-            .map(PathBuf::from)
-            .or_else(|| {
-                std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache/jfs-tools"))
-            });
-        let installed = tools.map(|dir| dir.join("reference/bin/juicefs"));
+        let installed = tool("reference/bin/juicefs");
         installed.into_iter().chain(on_path("juicefs")).collect()
     }
 }

@@ -12,12 +12,13 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
 
+const NAME: &str = "redis-server";
 /// Logical databases of a private server: enough for one per test of a binary.
 const DATABASES: u32 = 1024;
 /// Somebody else may take the port between our choice and the server's bind.
-const PORT_TRIES: u32 = 8;
-const START_LIMIT: Duration = Duration::from_secs(20);
-const STOP_LIMIT: Duration = Duration::from_secs(10);
+pub(crate) const PORT_TRIES: u32 = 8;
+pub(crate) const START_LIMIT: Duration = Duration::from_secs(20);
+pub(crate) const STOP_LIMIT: Duration = Duration::from_secs(10);
 
 /// How a private Redis keeps its data.
 #[derive(Debug, Clone, Default)]
@@ -109,7 +110,7 @@ impl RedisServer {
 
     /// Starts the server again on the same port and files, after ending the running one.
     pub fn restart(&mut self) -> Result<()> {
-        stop(&mut self.child);
+        stop(NAME, &mut self.child);
         self.child = launch(
             self.dir.path(),
             self.port,
@@ -125,7 +126,7 @@ impl RedisServer {
 
 impl Drop for RedisServer {
     fn drop(&mut self) {
-        stop(&mut self.child);
+        stop(NAME, &mut self.child);
     }
 }
 
@@ -192,9 +193,9 @@ fn start_on_free_port(
         let mut child = launch(dir, port, options, lifetime)?;
         match wait_ready(&mut child, port, dir) {
             Ok(Ready::Serving) => return Ok((child, port)),
-            Ok(Ready::PortTaken) => stop(&mut child),
+            Ok(Ready::PortTaken) => stop(NAME, &mut child),
             Err(error) => {
-                stop(&mut child);
+                stop(NAME, &mut child);
                 return Err(error);
             }
         }
@@ -202,7 +203,7 @@ fn start_on_free_port(
     Err(failed_start(dir))
 }
 
-fn free_port() -> Result<u16> {
+pub(crate) fn free_port() -> Result<u16> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
     let address = listener
         .and_then(|l| l.local_addr())
@@ -211,7 +212,7 @@ fn free_port() -> Result<u16> {
 }
 
 fn launch(dir: &Path, port: u16, options: &RedisOptions, lifetime: Lifetime) -> Result<Child> {
-    let program = require("redis-server", "apt-get install redis-server")?;
+    let program = require(NAME, "apt-get install redis-server")?;
     let port = port.to_string();
     let databases = DATABASES.to_string();
     let append_only = if options.append_only { "yes" } else { "no" };
@@ -301,12 +302,11 @@ fn server_pid(port: u16) -> Result<Option<u32>> {
     Ok(if loading { None } else { pid })
 }
 
-fn stop(child: &mut Child) {
+/// Ends a server: politely, and by force when it does not listen.
+pub(crate) fn stop(name: &str, child: &mut Child) {
     signal(child.id().cast_signed(), Signal::SIGTERM);
-    let ended = wait_until("redis-server to end", STOP_LIMIT, || {
-        child
-            .try_wait()
-            .doing(|| "waiting for redis-server".to_owned())
+    let ended = wait_until(&format!("{name} to end"), STOP_LIMIT, || {
+        child.try_wait().doing(|| format!("waiting for {name}"))
     });
     if ended.is_err() {
         let _ = child.kill();

@@ -2,13 +2,20 @@
 
 use crate::Error;
 use crate::engines::connect;
+use crate::secrets::seal;
 use crate::store::open_store;
 use crate::support::check_readable;
 use bytes::Bytes;
 use jfs_meta::engine::{Counter, Key, Write, own};
 use jfs_meta::{Engine, Meta, MetaConfig, SessionInfo, StatFs};
+use jfs_object::StoreOptions;
 use jfs_types::{Attr, Clock, FileType, Format, Ino, SystemClock, SystemRand};
 use std::sync::Arc;
+
+pub use crate::secrets::{NewSecrets, with_secrets};
+
+/// Repetitions of a request to a bucket that somebody waits for.
+const IO_RETRIES: u32 = 3;
 
 /// How to format.
 #[derive(Clone, Copy, Debug, Default)]
@@ -62,6 +69,9 @@ pub async fn read_format(engine: &dyn Engine) -> Result<Option<Format>, Error> {
 /// Creates a volume, or with an existing one replaces its changeable settings. Returns what is
 /// stored afterwards.
 ///
+/// The secrets of a new volume are sealed. Those of an existing one are stored as they are given; see
+/// [`with_secrets`].
+///
 /// What cannot change on an existing volume (name, block size, compression, ...) is refused unless
 /// `force` is given, which overwrites the setting all the same. Metadata and UUID stay.
 pub async fn format(url: &str, format: Format, options: FormatOptions) -> Result<Format, Error> {
@@ -92,8 +102,12 @@ async fn write_format(
             Err(_) => {}
         }
     }
+    let store_options = StoreOptions {
+        io_retries: IO_RETRIES,
+        ..StoreOptions::default()
+    };
+    let store = open_store(&format, &store_options)?;
     if options.check_storage {
-        let store = open_store(&format, &Default::default())?;
         store
             .test()
             .await
@@ -101,6 +115,9 @@ async fn write_format(
         if stored.is_none() {
             claim_storage(&store, &format, options.force).await?;
         }
+    }
+    if stored.is_none() {
+        format = seal(format)?;
     }
     let json = format.to_json();
     match &stored {

@@ -1,5 +1,7 @@
 //! How a volume is opened.
 
+use jfs_types::Format;
+use serde_json::json;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -37,8 +39,20 @@ pub struct OpenOptions {
     pub cache_size: u64,
     /// Share of the cache's disk that stays free. Default 0.1.
     pub free_space_ratio: f64,
-    /// Another bucket than the setting's.
+    /// Another kind of storage than the setting's.
+    pub storage: Option<String>,
+    /// Another bucket than the setting's. For file storage a directory; see `base_dir`.
     pub bucket: Option<String>,
+    /// Where a relative directory in `bucket` starts. Default: the current directory.
+    pub base_dir: Option<PathBuf>,
+    /// Another storage class for new objects than the setting's.
+    pub storage_class: Option<String>,
+    /// Deadline of one attempt to read, list or delete an object. Default 60 s.
+    pub get_timeout: Duration,
+    /// Deadline of one attempt to write an object. Default 60 s.
+    pub put_timeout: Duration,
+    /// Write, read and delete an object before the volume is opened. Default false.
+    pub check_storage: bool,
     /// What the session record calls the mount point. Default `sdk`.
     pub mountpoint: Option<String>,
     /// How long the kernel may keep attributes. Default 1 s.
@@ -67,11 +81,82 @@ impl Default for OpenOptions {
             cache_dir: vec![PathBuf::from("memory")],
             cache_size: 100 << 30,
             free_space_ratio: 0.1,
+            storage: None,
             bucket: None,
+            base_dir: None,
+            storage_class: None,
+            get_timeout: Duration::from_secs(60),
+            put_timeout: Duration::from_secs(60),
+            check_storage: false,
             mountpoint: None,
             attr_cache: Duration::from_secs(1),
             entry_cache: Duration::from_secs(1),
             dir_entry_cache: Duration::from_secs(1),
+        }
+    }
+}
+
+impl OpenOptions {
+    /// The setting as this client uses it: with the storage, bucket and class of these options.
+    pub fn apply(&self, mut format: Format) -> Format {
+        if let Some(storage) = &self.storage {
+            format.storage.clone_from(storage);
+        }
+        if let Some(bucket) = &self.bucket {
+            format.bucket = match format.storage.as_str() {
+                "file" => self.directory(bucket),
+                _ => bucket.clone(),
+            };
+        }
+        if let Some(class) = &self.storage_class {
+            let tiers = format.tiers.get_or_insert_default();
+            let tier = tiers.entry("0").or_insert(json!({ "ID": 0, "Tag": "" }));
+            if let Some(tier) = tier.as_object_mut() {
+                tier.insert("StorageClass".to_string(), json!(class));
+            }
+        }
+        format
+    }
+
+    /// The absolute form of a bucket of file storage, with the slash at its end.
+    fn directory(&self, bucket: &str) -> String {
+        let base = match &self.base_dir {
+            Some(dir) => dir.clone(),
+            None => std::env::current_dir().unwrap_or_default(),
+        };
+        let path = base.join(bucket).display().to_string();
+        format!("{}/", path.trim_end_matches('/'))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_given_replaces_the_setting() {
+        let stored = Format {
+            storage: "file".into(),
+            bucket: "/a/".into(),
+            ..Format::default()
+        };
+        assert_eq!(OpenOptions::default().apply(stored.clone()), stored);
+        let options = |storage: Option<&str>, bucket: &str| OpenOptions {
+            storage: storage.map(str::to_string),
+            bucket: Some(bucket.to_string()),
+            base_dir: Some("/home/u".into()),
+            storage_class: Some("STANDARD_IA".into()),
+            ..OpenOptions::default()
+        };
+        for (storage, bucket, want) in [
+            (None, "b", "/home/u/b/"),
+            (None, "/b//", "/b/"),
+            (Some("minio"), "h:9000/b", "h:9000/b"),
+        ] {
+            let format = options(storage, bucket).apply(stored.clone());
+            assert_eq!(format.bucket, want);
+            let tier = &format.tiers.expect("tiers")["0"];
+            assert_eq!(tier["StorageClass"], "STANDARD_IA");
         }
     }
 }

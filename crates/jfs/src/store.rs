@@ -1,24 +1,78 @@
 //! From the volume's setting to its object store and chunk store.
 
-use crate::{Error, OpenOptions};
+use crate::{Error, OpenOptions, secrets};
 use jfs_cache::{BlockCache, CacheConfig};
 use jfs_chunk::{ChunkConfig, ChunkStore, Compression};
-use jfs_object::{ObjectStore, StoreOptions};
+use jfs_crypt::{Algorithm, CryptError, Envelope, PrivateKey};
+use jfs_object::{Location, ObjectStore, StoreOptions};
 use jfs_types::Format;
+use std::sync::Arc;
 
-/// The object store of a volume, below its name.
+/// Where the passphrase of a protected private key is.
+const PASSPHRASE: &str = "JFS_RSA_PASSPHRASE";
+
+/// The object store of a volume, below its name. Opens secrets; sends nothing.
 pub(crate) fn open_store(format: &Format, options: &StoreOptions) -> Result<ObjectStore, Error> {
-    ObjectStore::open(&format.storage, &format.bucket, &format.name, options)
-        .map_err(|e| Error::Storage(e.to_string()))
+    let format = secrets::open(format)?;
+    let location = Location {
+        storage: format.storage.to_lowercase(),
+        envelope: envelope(&format)?,
+        shards: u32::try_from(format.shards).unwrap_or(0),
+        storage_class: storage_class(&format),
+        bucket: format.bucket,
+        volume_name: format.name,
+        access_key: format.access_key,
+        secret_key: format.secret_key,
+        session_token: format.session_token,
+    };
+    ObjectStore::open_at(&location, options).map_err(|e| Error::Storage(e.to_string()))
+}
+
+/// The storage class of new objects: that of tier 0 where there are tiers.
+fn storage_class(format: &Format) -> String {
+    let Some(tiers) = &format.tiers else {
+        return format.storage_class.clone();
+    };
+    let class = tiers.get("0").map(|tier| &tier["StorageClass"]);
+    let class = class.and_then(|class| class.as_str());
+    class.unwrap_or_default().to_string()
+}
+
+fn envelope(format: &Format) -> Result<Option<Arc<Envelope>>, Error> {
+    if !format.encrypted() {
+        return Ok(None);
+    }
+    let unusable = |e: CryptError| {
+        let hint = match e {
+            CryptError::PassphraseMissing => {
+                format!(": please set the '{PASSPHRASE}' environment variable")
+            }
+            _ => String::new(),
+        };
+        Error::Setting(format!("encryption of the volume: {e}{hint}"))
+    };
+    let algorithm = Algorithm::parse(&format.encrypt_algo).map_err(unusable)?;
+    let passphrase = std::env::var(PASSPHRASE).unwrap_or_default();
+    let key = PrivateKey::from_pem(&format.encrypt_key, &passphrase).map_err(unusable)?;
+    Ok(Some(Arc::new(Envelope::new(key, algorithm))))
 }
 
 /// The chunk store of a volume with its cache.
-pub(crate) fn open_chunks(format: &Format, options: &OpenOptions) -> Result<ChunkStore, Error> {
+pub(crate) async fn open_chunks(
+    format: &Format,
+    options: &OpenOptions,
+) -> Result<ChunkStore, Error> {
     let store_options = StoreOptions {
         io_retries: options.io_retries,
+        get_timeout: options.get_timeout,
+        put_timeout: options.put_timeout,
         ..StoreOptions::default()
     };
     let objects = open_store(format, &store_options)?;
+    if options.check_storage {
+        let tested = objects.test().await;
+        tested.map_err(|e| Error::Storage(e.to_string()))?;
+    }
     let cache = BlockCache::open(CacheConfig {
         dirs: options.cache_dir.clone(),
         uuid: format.uuid.clone(),

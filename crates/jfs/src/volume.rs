@@ -42,12 +42,8 @@ pub async fn open_engine(engine: Arc<dyn Engine>, options: OpenOptions) -> Resul
         attr_cache: options.attr_cache,
         heartbeat: options.heartbeat,
     };
-    // The metadata client keeps the setting as it is stored; only the store sees the override.
-    let mut data = format.clone();
-    if let Some(bucket) = &options.bucket {
-        data.bucket = bucket.clone();
-    }
-    let chunks = open_chunks(&data, &options)?;
+    // The metadata client keeps the setting as it is stored; only the store sees the overrides.
+    let chunks = open_chunks(&options.apply(format.clone()), &options).await?;
     let (meta, work) = Meta::new(engine, format, config, clock, rand);
     let root = find_root(&meta, options.subdir.as_deref(), read_only).await?;
     let info = session::describe(options.mountpoint.as_deref().unwrap_or("sdk"));

@@ -2,6 +2,11 @@
 
 use super::place::{ours, reference};
 use jfs_testkit::{Client, Field, Fixture, MountArgs, RedisOptions, RedisServer, diff, walk};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
+/// Of the private keys of the encrypted volumes; others do not mind it.
+const PASSPHRASE: &str = "fixture-passphrase";
 
 #[test]
 fn plain() {
@@ -18,9 +23,81 @@ fn zstd() {
     equals_its_manifest("zstd");
 }
 
+/// AES-256-GCM; everything else as `plain`.
+#[test]
+fn encrypted() {
+    equals_its_manifest("encrypted");
+}
+
+#[test]
+fn chacha20() {
+    equals_its_manifest("mini-chacha20");
+}
+
+/// Compressed, then encrypted.
+#[test]
+fn lz4_and_aes() {
+    equals_its_manifest("mini-lz4-aes");
+}
+
+#[test]
+fn hash_prefix() {
+    equals_its_manifest("mini-hash");
+}
+
+/// Neither without the passphrase nor with a wrong one: refused before anything is mounted.
+#[test]
+fn the_passphrase_is_needed() {
+    let fixture = Fixture::unpack("mini-lz4-aes").unwrap();
+    for (passphrase, want) in [
+        (
+            "",
+            "please set the 'JFS_RSA_PASSPHRASE' environment variable",
+        ),
+        ("wrong", "does not open with this passphrase"),
+    ] {
+        let client = ours().with_env("JFS_RSA_PASSPHRASE", passphrase);
+        let args = MountArgs::new(fixture.meta_url()).flags(["--bucket", &fixture.bucket()]);
+        let refused = client.mount(args).unwrap_err().to_string();
+        assert!(refused.contains(want), "{passphrase:?}: {refused}");
+    }
+}
+
+/// A changed byte in a block: reading that file fails, nothing else does.
+#[test]
+fn a_tampered_block_is_an_error() {
+    let fixture = Fixture::unpack("mini-chacha20").unwrap();
+    let blocks = walk(&fixture.objects()).unwrap();
+    let (path, _) = blocks
+        .iter()
+        .find(|(path, _)| path.ends_with(b"_35200"))
+        .unwrap();
+    let path = fixture.objects().join(OsStr::from_bytes(&path[1..]));
+    let mut stored = std::fs::read(&path).unwrap();
+    *stored.last_mut().unwrap() ^= 1;
+    std::fs::write(&path, stored).unwrap();
+    let client = ours().with_env("JFS_RSA_PASSPHRASE", PASSPHRASE);
+    let bucket = fixture.bucket();
+    let flags = ["--read-only", "--bucket", &bucket];
+    let mount = client
+        .mount(MountArgs::new(fixture.meta_url()).flags(flags))
+        .unwrap();
+    let error = std::fs::read(mount.at("rand35200")).unwrap_err();
+    assert_eq!(error.raw_os_error(), Some(libc_eio()), "{error}");
+    assert_eq!(std::fs::read(mount.at("text150k")).unwrap().len(), 150_500);
+    assert!(mount.log().contains("damaged"), "{}", mount.log());
+    mount.unmount().unwrap();
+}
+
+/// EIO of Linux.
+fn libc_eio() -> i32 {
+    5
+}
+
 fn equals_its_manifest(name: &str) {
     let fixture = Fixture::unpack(name).unwrap();
-    shows(&ours(), &fixture, &fixture.meta_url());
+    let client = ours().with_env("JFS_RSA_PASSPHRASE", PASSPHRASE);
+    shows(&client, &fixture, &fixture.meta_url());
 }
 
 /// The one that the reference's Redis engine wrote.

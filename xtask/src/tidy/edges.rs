@@ -5,7 +5,7 @@
 use super::manifest::{Dependency, Manifest};
 use std::collections::BTreeSet;
 
-const EDGES: [(&str, &[&str]); 15] = [
+const EDGES: [(&str, &[&str]); 16] = [
     ("jfs-types", &[]),
     ("jfs-telemetry", &["jfs-types"]),
     ("jfs-args", &["jfs-types"]),
@@ -15,7 +15,8 @@ const EDGES: [(&str, &[&str]); 15] = [
         "jfs-meta-redis",
         &["jfs-types", "jfs-telemetry", "jfs-meta"],
     ),
-    ("jfs-object", &["jfs-types", "jfs-telemetry"]),
+    ("jfs-crypt", &[]),
+    ("jfs-object", &["jfs-types", "jfs-telemetry", "jfs-crypt"]),
     ("jfs-cache", &["jfs-types", "jfs-telemetry"]),
     (
         "jfs-chunk",
@@ -44,6 +45,7 @@ const EDGES: [(&str, &[&str]); 15] = [
             "jfs-meta",
             "jfs-meta-sql",
             "jfs-meta-redis",
+            "jfs-crypt",
             "jfs-object",
             "jfs-cache",
             "jfs-chunk",
@@ -67,10 +69,13 @@ const BINARIES: [&str; 7] = [
 ];
 
 /// Crates that only one of ours may use, so that its types stay at one edge of the system.
-const OWNED: [(&str, &[&str]); 5] = [
+const OWNED: [(&str, &[&str]); 8] = [
     ("rusqlite", &["jfs-meta-sql"]),
     ("redis", &["jfs-meta-redis"]),
     ("opendal", &["jfs-object"]),
+    ("reqwest", &["jfs-object"]),
+    ("rustls", &["jfs-object"]),
+    ("aws-lc-rs", &["jfs-crypt"]),
     ("fuser", &["jfs-fuse"]),
     ("anyhow", &["jfs-cli", "jfs-mount", "xtask"]),
 ];

@@ -2,7 +2,7 @@
 
 use crate::volume;
 use anyhow::{Context, bail};
-use jfs::admin::FormatOptions;
+use jfs::admin::{FormatOptions, NewSecrets};
 use jfs_args::address::{data_address, file_bucket};
 use jfs_args::{CommandSpec, FlagSpec, Kind, Parsed};
 use jfs_types::Format;
@@ -27,7 +27,7 @@ pub(crate) const SPEC: CommandSpec = CommandSpec {
         # Create a simple test volume (data will be stored in a local directory)\n\
         $ juicefs format sqlite3://myjfs.db myjfs\n\n\
         # Create a volume with Redis\n\
-        $ juicefs format redis://localhost myjfs --bucket /data/myjfs\n\
+        $ juicefs format redis://localhost myjfs --storage s3 --bucket https://mybucket.s3.us-east-2.amazonaws.com\n\
         # A safer alternative where a password is needed\n\
         $ META_PASSWORD=mypassword juicefs format redis://localhost myjfs\n\n\
         # Create a volume with \"quota\" enabled\n\
@@ -37,14 +37,18 @@ pub(crate) const SPEC: CommandSpec = CommandSpec {
     flags: &[
         FlagSpec::switch(&["force"], "overwrite existing format"),
         FlagSpec::switch(&["no-update"], "don't update existing volume"),
-        FlagSpec::new(&["storage"], Kind::Text, "file", "object storage type")
-            .off_only(&["file"])
-            .group(STORAGE),
+        FlagSpec::new(
+            &["storage"],
+            Kind::Text,
+            "file",
+            "object storage type (file, s3, minio)",
+        )
+        .group(STORAGE),
         FlagSpec::new(
             &["bucket"],
             Kind::Text,
             "",
-            "the directory of object storage to store data",
+            "the bucket URL of object storage to store data, a directory for file",
         )
         .default_path("/var/jfs", ".juicefs/local")
         .group(STORAGE),
@@ -54,7 +58,6 @@ pub(crate) const SPEC: CommandSpec = CommandSpec {
             "",
             "access key for object storage",
         )
-        .off_only(&[""])
         .group(STORAGE),
         FlagSpec::new(
             &["secret-key"],
@@ -62,7 +65,6 @@ pub(crate) const SPEC: CommandSpec = CommandSpec {
             "",
             "secret key for object storage",
         )
-        .off_only(&[""])
         .group(STORAGE),
         FlagSpec::new(
             &["session-token"],
@@ -70,7 +72,6 @@ pub(crate) const SPEC: CommandSpec = CommandSpec {
             "",
             "session token for object storage",
         )
-        .off_only(&[""])
         .group(STORAGE),
         FlagSpec::new(
             &["storage-class"],
@@ -78,7 +79,6 @@ pub(crate) const SPEC: CommandSpec = CommandSpec {
             "",
             "the default storage class",
         )
-        .off_only(&[""])
         .group(STORAGE),
         FlagSpec::new(
             &["tag"],
@@ -108,26 +108,21 @@ pub(crate) const SPEC: CommandSpec = CommandSpec {
             "",
             "a path to RSA private key (PEM)",
         )
-        .off_only(&[""])
         .group(FORMAT),
         FlagSpec::new(
             &["encrypt-algo"],
             Kind::Text,
             "aes256gcm-rsa",
-            "encrypt algorithm",
+            "encrypt algorithm (aes256gcm-rsa, chacha20-rsa, sm4gcm)",
         )
-        .off_only(&["aes256gcm-rsa"])
         .group(FORMAT),
-        FlagSpec::switch(&["hash-prefix"], "add a hash prefix to name of objects")
-            .off_only(&["false"])
-            .group(FORMAT),
+        FlagSpec::switch(&["hash-prefix"], "add a hash prefix to name of objects").group(FORMAT),
         FlagSpec::new(
             &["shards"],
             Kind::Int,
             "0",
             "store the blocks into N buckets by hash of key",
         )
-        .off_only(&["0"])
         .group(FORMAT),
         FlagSpec::new(
             &["capacity"],
@@ -183,6 +178,8 @@ pub(crate) const SPEC: CommandSpec = CommandSpec {
 /// Smallest and largest block, bytes.
 const BLOCK_MIN: u64 = 64 << 10;
 const BLOCK_MAX: u64 = 16 << 20;
+/// Most buckets.
+const SHARDS_MAX: i64 = 256;
 
 pub(crate) fn run(args: &Parsed) -> anyhow::Result<()> {
     let url = volume::announce(args.arg(0))?;
@@ -198,7 +195,6 @@ pub(crate) fn run(args: &Parsed) -> anyhow::Result<()> {
     if existing.is_some() && args.bool("no-update") {
         return Ok(());
     }
-    warn_about_environment();
     if let Some(old) = &existing
         && args.bool("force")
     {
@@ -209,10 +205,7 @@ pub(crate) fn run(args: &Parsed) -> anyhow::Result<()> {
         Some(old) => update(old, name, args)?,
         None => create(name, args)?,
     };
-    tracing::info!(
-        "Data use {}",
-        data_address(&format.storage, &format.bucket, &format.name)
-    );
+    tracing::info!("Data use {}", data_address(&format));
     let options = FormatOptions {
         force: args.bool("force"),
         check_storage: std::env::var_os("JFS_NO_CHECK_OBJECT_STORAGE").is_none_or(|v| v.is_empty()),
@@ -244,6 +237,13 @@ fn check_values(args: &Parsed) -> anyhow::Result<()> {
     if days < 0 {
         bail!("Invalid trash days: {days}");
     }
+    let shards = args.int("shards");
+    if shards > SHARDS_MAX {
+        bail!("too many shards: {shards}");
+    }
+    if shards < 0 {
+        bail!("Invalid shards: {shards}");
+    }
     Ok(())
 }
 
@@ -273,20 +273,59 @@ fn block_size_kib(bytes: u64) -> u32 {
     (fits >> 10) as u32
 }
 
-fn bucket(args: &Parsed) -> anyhow::Result<String> {
+/// The bucket as the setting holds it.
+fn bucket(args: &Parsed, storage: &str) -> anyhow::Result<String> {
+    let given = args.text("bucket");
+    if storage != "file" {
+        return Ok(given);
+    }
     let cwd = std::env::current_dir().context("no current directory")?;
-    Ok(file_bucket(&args.text("bucket"), &cwd))
+    Ok(file_bucket(&given, &cwd))
+}
+
+/// The text of the private key.
+fn private_key(args: &Parsed) -> anyhow::Result<String> {
+    match args.text("encrypt-rsa-key").as_str() {
+        "" => Ok(String::new()),
+        path => {
+            std::fs::read_to_string(path).with_context(|| format!("load RSA key from \"{path}\""))
+        }
+    }
+}
+
+/// A key of the object storage: the flag, else the environment. File storage needs none; what the
+/// environment holds is not stored then, and silence would suggest that it is.
+fn storage_key(args: &Parsed, flag: &str, variable: &str, storage: &str) -> String {
+    let given = args.text(flag);
+    if !given.is_empty() {
+        return given;
+    }
+    let found = std::env::var(variable).unwrap_or_default();
+    if storage == "file" && !found.is_empty() {
+        tracing::warn!("{variable} in the environment is not used: file storage needs no keys");
+        return String::new();
+    }
+    found
 }
 
 /// The setting of a new volume.
 fn create(name: &str, args: &Parsed) -> anyhow::Result<Format> {
-    let tiers = json!({ "0": { "ID": 0, "StorageClass": "", "Tag": "" } });
+    let class = args.text("storage-class");
+    let tiers = json!({ "0": { "ID": 0, "StorageClass": class, "Tag": "" } });
+    let storage = args.text("storage").to_lowercase();
+    let key = |flag, variable| storage_key(args, flag, variable, &storage);
     Ok(Format {
         name: name.to_string(),
         uuid: uuid::Uuid::new_v4().to_string(),
-        storage: args.text("storage"),
+        storage_class: class,
         tiers: tiers.as_object().cloned(),
-        bucket: bucket(args)?,
+        bucket: bucket(args, &storage)?,
+        access_key: key("access-key", "ACCESS_KEY"),
+        secret_key: key("secret-key", "SECRET_KEY"),
+        session_token: key("session-token", "SESSION_TOKEN"),
+        encrypt_key: private_key(args)?,
+        hash_prefix: args.bool("hash-prefix"),
+        shards: args.int("shards"),
         block_size: block_size_kib(args.bytes("block-size")),
         compression: compression(&args.text("compress"))
             .unwrap_or("none")
@@ -299,6 +338,7 @@ fn create(name: &str, args: &Parsed) -> anyhow::Result<Format> {
         // What a plain volume of today needs of a client.
         min_client_version: "1.1.0-A".to_string(),
         dir_stats: true,
+        storage,
         ..Format::default()
     })
 }
@@ -311,11 +351,20 @@ fn update(old: Format, name: &str, args: &Parsed) -> anyhow::Result<Format> {
         ..old
     };
     if args.given("storage") {
-        format.storage = args.text("storage");
+        format.storage = args.text("storage").to_lowercase();
     }
     if args.given("bucket") {
-        format.bucket = bucket(args)?;
+        format.bucket = bucket(args, &format.storage)?;
     }
+    if args.given("access-key") {
+        format.access_key = args.text("access-key");
+    }
+    let secret = |flag| args.given(flag).then(|| args.text(flag));
+    let secrets = NewSecrets {
+        secret_key: secret("secret-key"),
+        session_token: secret("session-token"),
+    };
+    format = volume::with_secrets(&format, secrets)?;
     if args.given("block-size") {
         format.block_size = block_size_kib(args.bytes("block-size"));
     }
@@ -339,21 +388,13 @@ fn update(old: Format, name: &str, args: &Parsed) -> anyhow::Result<Format> {
     if args.given("trash-days") {
         format.trash_days = args.int("trash-days");
     }
-    if args.given("encrypt-algo") && args.text("encrypt-algo") != format.encrypt_algo {
-        tracing::warn!("Flag \"encrypt-algo\" is ignored since it cannot be updated");
+    for flag in ["encrypt-rsa-key", "encrypt-algo", "storage-class"] {
+        if args.given(flag) {
+            tracing::warn!("Flag \"{flag}\" is ignored since it cannot be updated");
+        }
     }
     if args.given("enable-acl") && format.enable_acl {
         bail!("the volume's POSIX ACL is enabled, which cannot be undone");
     }
     Ok(format)
-}
-
-/// Keys of object storage are taken from the environment by the reference. File storage needs
-/// none, so they are not stored; silence would suggest that they are.
-fn warn_about_environment() {
-    for name in ["ACCESS_KEY", "SECRET_KEY", "SESSION_TOKEN"] {
-        if std::env::var_os(name).is_some_and(|v| !v.is_empty()) {
-            tracing::warn!("{name} in the environment is not used: file storage needs no keys");
-        }
-    }
 }
