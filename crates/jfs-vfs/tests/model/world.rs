@@ -507,7 +507,7 @@ impl World {
             self.model.close(index);
         }
         for node in &mut self.model.nodes {
-            node.seen[c] = node.version; // it knows nothing that could be old
+            node.seen[c] = 0;
         }
     }
 
