@@ -5,6 +5,8 @@ use crate::fds::{BlockFile, Miss, OpenFiles};
 use crate::stats::{Counters, count};
 use crate::{BlockKey, Checksum};
 use bytes::Bytes;
+use nix::sys::statfs::statfs;
+use nix::sys::statvfs::statvfs;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::fs::{self, OpenOptions};
@@ -30,6 +32,8 @@ pub(crate) struct DiskCache {
     free_ratio: f64,
     level: Checksum,
     hash_prefix: bool,
+    /// The files lie in memory (tmpfs): reading them never waits for a disk.
+    in_memory: bool,
     index: Mutex<Index>,
     open: OpenFiles,
     counters: Arc<Counters>,
@@ -100,6 +104,7 @@ impl DiskCache {
     pub(crate) fn open(config: DiskConfig, counters: Arc<Counters>) -> io::Result<Arc<DiskCache>> {
         make_dir(&config.dir)?;
         write_lock_file(&config.dir.join(".lock"))?;
+        let in_memory = is_in_memory(&config.dir);
         let (sender, queue) = sync_channel(QUEUE_MAX);
         let cache = Arc::new(DiskCache {
             dir: config.dir,
@@ -107,6 +112,7 @@ impl DiskCache {
             free_ratio: config.free_ratio,
             level: config.level,
             hash_prefix: config.hash_prefix,
+            in_memory,
             index: Mutex::default(),
             open: OpenFiles::default(),
             counters,
@@ -150,6 +156,8 @@ impl DiskCache {
         out: &mut [u8],
         nowait: bool,
     ) -> Option<()> {
+        let quick = nowait;
+        let nowait = nowait && !self.in_memory;
         let file = match self.open.get(key) {
             Some(file) => file,
             None => {
@@ -157,12 +165,16 @@ impl DiskCache {
                     out.copy_from_slice(data.get(off..off + out.len())?);
                     return Some(());
                 }
+                if nowait {
+                    // Opening a file may wait for the disk.
+                    return None;
+                }
                 let now = self.now();
+                // What the index does not know may still be there: another client wrote it, or the scan
+                // has not come to it. Worth a look only where there is time.
                 match self.index.lock().blocks.get_mut(key) {
                     Some(stamp) => *stamp = now,
-                    // Perhaps written by another client or not scanned yet; worth a look only when
-                    // waiting is allowed.
-                    None if nowait => return None,
+                    None if quick => return None,
                     None => {}
                 }
                 match BlockFile::open(&self.path(key), key, self.level) {
@@ -297,11 +309,12 @@ impl DiskCache {
 
     /// Bytes to free so that the disk keeps its free share.
     fn disk_excess(&self) -> u64 {
-        let Ok(disk) = statfs(&self.dir) else {
+        let Ok(disk) = statvfs(&self.dir) else {
             return 0;
         };
-        let wanted = (disk.total as f64 * self.free_ratio) as u64;
-        wanted.saturating_sub(disk.free)
+        let unit = disk.fragment_size();
+        let wanted = (disk.blocks() as f64 * self.free_ratio) as u64;
+        wanted.saturating_sub(disk.blocks_available()) * unit
     }
 
     fn scan(&self, dir: &Path) -> io::Result<()> {
@@ -370,23 +383,8 @@ fn write_lock_file(path: &Path) -> io::Result<()> {
     file.write_all(uuid::Uuid::new_v4().to_string().as_bytes())
 }
 
-struct Disk {
-    total: u64,
-    free: u64,
-}
-
-#[expect(unsafe_code, reason = "the standard library has no statfs")]
-fn statfs(dir: &Path) -> io::Result<Disk> {
-    use std::os::unix::ffi::OsStrExt;
-    let path = std::ffi::CString::new(dir.as_os_str().as_bytes()).map_err(io::Error::other)?;
-    // SAFETY: an all-zero statvfs is a valid value; the path ends with NUL.
-    let mut s: libc::statvfs = unsafe { std::mem::zeroed() };
-    // SAFETY: both pointers are valid for the call.
-    if unsafe { libc::statvfs(path.as_ptr(), &mut s) } != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    Ok(Disk {
-        total: s.f_blocks * s.f_frsize,
-        free: s.f_bavail * s.f_frsize,
-    })
+/// Whether the files of a directory lie in memory.
+fn is_in_memory(dir: &Path) -> bool {
+    const RAMFS_MAGIC: libc::__fsword_t = 0x8584_58f6;
+    statfs(dir).is_ok_and(|s| [libc::TMPFS_MAGIC, RAMFS_MAGIC].contains(&s.filesystem_type().0))
 }

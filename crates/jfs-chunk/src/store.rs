@@ -146,6 +146,18 @@ impl ChunkStore {
         true
     }
 
+    /// Part of a slice without a copy, when it lies in one block that memory holds.
+    pub fn share(&self, id: u64, size: u32, off: u32, len: usize) -> Option<Bytes> {
+        if off as usize + len > size as usize {
+            return None;
+        }
+        let mut parts = self.parts(id, size, off, len);
+        match (parts.next(), parts.next()) {
+            (Some((key, range)), None) => Some(self.inner.cache.get_memory(&key)?.slice(range)),
+            _ => None,
+        }
+    }
+
     /// Reads exactly `len` bytes from offset `off` of a slice. Blocks are fetched at the same time;
     /// readers of one block share one request.
     pub async fn read(

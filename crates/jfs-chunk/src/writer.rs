@@ -3,8 +3,9 @@
 use crate::budget::Lease;
 use crate::store::Inner;
 use crate::{ChunkError, ChunkStore};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use jfs_cache::BlockKey;
+use jfs_object::buffers::Buffer;
 use jfs_types::CHUNK_SIZE;
 use std::sync::Arc;
 use tokio::task::JoinHandle;
@@ -20,10 +21,13 @@ pub struct FinishedSlice {
     pub keys: Vec<String>,
 }
 
+/// A buffer that outgrows this becomes a whole block, bytes: two requests of the usual 128 KiB.
+const DOUBLING_MAX: usize = 256 << 10;
+
 /// One block of the slice.
 enum Block {
     /// Being filled; may still change.
-    Open(BytesMut, Lease),
+    Open(Buffer, Lease),
     /// Handed to upload, which holds data and lease until it is done.
     Sent,
 }
@@ -102,7 +106,7 @@ impl SliceWriter {
             let n = rest.len().min(block_size - inside);
             if index == self.blocks.len() {
                 self.blocks
-                    .push(Block::Open(BytesMut::new(), self.store.budget().lease()));
+                    .push(Block::Open(Buffer::default(), self.store.budget().lease()));
             }
             if let Some(Block::Open(buffer, lease)) = self.blocks.get_mut(index) {
                 // A first block may be all there is; later ones will most likely be filled.
@@ -215,9 +219,10 @@ impl Uploads {
     }
 }
 
-/// Copies into a block's buffer, which grows by doubling so that a small file stays small.
+/// Copies into a block's buffer, which grows by doubling so that a small file stays small, and then to
+/// a whole block at once.
 fn fill(
-    buffer: &mut BytesMut,
+    buffer: &mut Buffer,
     lease: &mut Lease,
     at: usize,
     data: &[u8],
@@ -227,8 +232,12 @@ fn fill(
     let end = at + data.len();
     if end > buffer.capacity() {
         let before = buffer.capacity();
-        let wanted = end.next_power_of_two().max(least).min(block_size).max(end);
-        buffer.reserve(wanted - buffer.len());
+        let wanted = if end > DOUBLING_MAX {
+            block_size
+        } else {
+            end.next_power_of_two().max(least).min(block_size)
+        };
+        *buffer = std::mem::take(buffer).grown(wanted.max(end));
         lease.grow((buffer.capacity() - before) as u64);
     }
     let overlap = buffer.len().min(end).saturating_sub(at);

@@ -23,6 +23,8 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
+/// How often idle buffers are looked for.
+const TRIM_EVERY: Duration = Duration::from_secs(2);
 /// How often usage and directory statistics are flushed.
 const FLUSH_EVERY: Duration = Duration::from_secs(1);
 
@@ -66,6 +68,7 @@ impl Maint {
             lost_sender,
             stopped.clone(),
         )));
+        tasks.spawn(trim_buffers(stopped.clone()));
         if !meta.config().read_only {
             tasks.spawn(background(flush_stats(meta.clone(), stopped.clone())));
             tasks.spawn(delete::run(
@@ -114,6 +117,13 @@ pub(crate) async fn background<F: Future>(job: F) -> F::Output {
 async fn flush_stats(meta: Arc<Meta>, mut stopped: watch::Receiver<bool>) {
     while !sleep_or_stop(FLUSH_EVERY, &mut stopped).await {
         meta.flush_stats().await;
+    }
+}
+
+/// Frees memory that the data path kept for more and does not need any longer.
+async fn trim_buffers(mut stopped: watch::Receiver<bool>) {
+    while !sleep_or_stop(TRIM_EVERY, &mut stopped).await {
+        jfs_object::buffers::trim_idle();
     }
 }
 

@@ -3,6 +3,7 @@
 //! WATCH belongs to a connection, so a transaction has one to itself. A connection whose transaction
 //! was given up is marked; its next pipeline starts with UNWATCH, which costs no round trip.
 
+use crate::deadlines::Deadlines;
 use crate::errors::classify;
 use crate::url::Address;
 use jfs_meta::EngineError;
@@ -23,7 +24,7 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// Access to one server.
 pub(crate) struct Connections {
     client: Client,
-    timeout: Duration,
+    deadlines: Deadlines,
     pub(crate) shown: String,
     shared: Mutex<Option<MultiplexedConnection>>,
     idle: Mutex<Vec<Unshared>>,
@@ -62,7 +63,7 @@ impl Connections {
         let client = Client::open(address.info).map_err(|e| classify(&e))?;
         Ok(Connections {
             client,
-            timeout: address.timeout,
+            deadlines: Deadlines::new(address.timeout),
             shown: address.shown,
             shared: Mutex::new(None),
             idle: Mutex::default(),
@@ -159,11 +160,11 @@ impl Connections {
     }
 
     async fn within<T>(&self, call: impl Future<Output = RedisResult<T>>) -> RedisResult<T> {
-        match tokio::time::timeout(self.timeout, call).await {
-            Ok(result) => result,
-            Err(_) => Err(RedisError::from(std::io::Error::new(
+        match self.deadlines.within(call).await {
+            Some(result) => result,
+            None => Err(RedisError::from(std::io::Error::new(
                 std::io::ErrorKind::TimedOut,
-                format!("no answer within {:?}", self.timeout),
+                format!("no answer within {:?}", self.deadlines.limit()),
             ))),
         }
     }

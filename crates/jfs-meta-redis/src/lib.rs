@@ -8,6 +8,7 @@
 
 mod attempt;
 mod connections;
+mod deadlines;
 mod engine;
 mod errors;
 mod keys;

@@ -9,6 +9,7 @@
 //! text it is given. opendal's types appear in no public item.
 
 pub mod backend;
+pub mod buffers;
 pub mod error;
 pub mod store;
 

@@ -21,5 +21,6 @@ mod writers;
 
 pub use config::VfsConfig;
 pub use jfs_meta::SetTime;
+pub use reader::ReadNow;
 pub use reply::{AttrReply, DirItem, EntryReply, SetAttrRequest};
 pub use vfs::Vfs;

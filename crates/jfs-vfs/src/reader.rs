@@ -44,6 +44,15 @@ impl ReadState {
     }
 }
 
+/// The answer of a read that did not have to wait.
+#[derive(Debug)]
+pub enum ReadNow {
+    /// So many bytes at the front of the caller's buffer.
+    Copied(usize),
+    /// Part of a block in memory.
+    Shared(Bytes),
+}
+
 /// Pieces of a chunk that cover `from..to` (offsets in the chunk), cut to it; what lies behind the
 /// last piece is zeros.
 fn cover(view: &ChunkView, from: u32, to: u32) -> impl Iterator<Item = Piece> {
@@ -85,30 +94,39 @@ impl Vfs {
         Ok(length.saturating_sub(off).min(u64::from(size)))
     }
 
-    /// Reads into `out` (which is cleared first) when memory can answer: the views are known, nothing
-    /// in the range is being written or it lies in one buffer, and every block answers at once.
+    /// Reads when memory can answer: the views are known, nothing in the range is being written or it
+    /// lies in one buffer, and every block answers at once. `out` is a buffer of the caller's that may
+    /// hold anything; [`ReadNow`] says where the bytes are.
     pub fn try_read(
         &self,
         fh: u64,
         off: u64,
         size: u32,
         out: &mut Vec<u8>,
-    ) -> Option<Result<(), Errno>> {
+    ) -> Option<Result<ReadNow, Errno>> {
         let handle = self.inner.handles.get(fh)?;
         if !handle.can_read() {
             return Some(Err(Errno::EBADF));
         }
         let ino = handle.ino;
         let len = self.cut(ino, off, size).ok()? as usize;
-        out.clear();
-        out.resize(len, 0);
         if len == 0 {
-            return Some(Ok(()));
+            return Some(Ok(ReadNow::Copied(0)));
         }
+        if out.len() < len {
+            out.resize(len, 0);
+        }
+        let out = &mut out[..len];
         if let Some(writer) = self.inner.writers.get(ino)
             && writer.is_dirty_in(off, off + len as u64)
         {
-            return writer.read_buffered(off, out).then_some(Ok(()));
+            return writer
+                .read_buffered(off, out)
+                .then_some(Ok(ReadNow::Copied(len)));
+        }
+        if let Some(block) = self.in_one_block(ino, off, len) {
+            self.read_ahead(&handle, off, len as u64);
+            return Some(Ok(ReadNow::Shared(block)));
         }
         let mut done = 0;
         while done < len {
@@ -121,11 +139,12 @@ impl Vfs {
                 .try_read_chunk(ino, (at / CHUNK_SIZE) as u32)?;
             for piece in cover(&view, pos, pos + n as u32) {
                 let part = &mut out[done..done + piece.len as usize];
-                if piece.id != SliceId::ZERO
-                    && !self
-                        .inner
-                        .chunks
-                        .try_read(piece.id.0, piece.size, piece.off, part)
+                if piece.id == SliceId::ZERO {
+                    part.fill(0);
+                } else if !self
+                    .inner
+                    .chunks
+                    .try_read(piece.id.0, piece.size, piece.off, part)
                 {
                     return None;
                 }
@@ -133,7 +152,21 @@ impl Vfs {
             }
         }
         self.read_ahead(&handle, off, len as u64);
-        Some(Ok(()))
+        Some(Ok(ReadNow::Copied(len)))
+    }
+
+    /// The range when it lies inside one block that memory holds: no copy.
+    fn in_one_block(&self, ino: Ino, off: u64, len: usize) -> Option<Bytes> {
+        let pos = (off % CHUNK_SIZE) as u32;
+        let index = (off / CHUNK_SIZE) as u32;
+        let view = self.inner.meta.try_read_chunk(ino, index)?;
+        let piece = cover(&view, pos, pos + len as u32).next()?;
+        if piece.id == SliceId::ZERO || piece.len as usize != len {
+            return None;
+        }
+        self.inner
+            .chunks
+            .share(piece.id.0, piece.size, piece.off, len)
     }
 
     /// Reads up to `size` bytes; fewer only at the end of the file.

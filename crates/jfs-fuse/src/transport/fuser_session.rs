@@ -12,7 +12,7 @@ use fuser::{
     ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
 };
 use jfs_types::{Attr, Caller, Errno, FileType, Ino};
-use jfs_vfs::{DirItem, EntryReply, SetAttrRequest, Vfs};
+use jfs_vfs::{DirItem, EntryReply, ReadNow, SetAttrRequest, Vfs};
 use std::cell::RefCell;
 use std::ffi::OsStr;
 use std::future::Future;
@@ -346,8 +346,12 @@ impl Filesystem for FuserFs {
         let answered =
             BUFFER.with_borrow_mut(
                 |buffer| match self.vfs.try_read(fh.0, offset, size, buffer) {
-                    Some(Ok(())) => {
-                        reply.data(buffer);
+                    Some(Ok(ReadNow::Copied(n))) => {
+                        reply.data(&buffer[..n]);
+                        None
+                    }
+                    Some(Ok(ReadNow::Shared(block))) => {
+                        reply.data(&block);
                         None
                     }
                     Some(Err(e)) => {

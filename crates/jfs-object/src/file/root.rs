@@ -1,6 +1,7 @@
 //! Blocking reads and writes of objects that are files.
 
 use super::sync::Anchored;
+use crate::buffers::Buffer;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::ops::Range;
@@ -79,7 +80,7 @@ impl FileRoot {
     }
 
     /// Reads what there is of a range, or all. At or past the end that is nothing.
-    pub(super) fn get(&self, key: &str, range: Option<Range<u64>>) -> io::Result<Vec<u8>> {
+    pub(super) fn get(&self, key: &str, range: Option<Range<u64>>) -> io::Result<Buffer> {
         let file = File::open(self.path(key))?;
         let (start, want) = match range {
             Some(r) => (r.start, r.end.saturating_sub(r.start)),
@@ -97,7 +98,7 @@ impl FileRoot {
                 "larger than any block",
             ));
         }
-        let mut data = Vec::with_capacity(want as usize);
+        let mut data = Buffer::with_capacity(want as usize);
         read_into(&file, &mut data, start)?;
         Ok(data)
     }
@@ -219,8 +220,8 @@ mod tests {
         let root = FileRoot::new(dir.path(), "v");
         root.put("d/k", [&b"01234"[..], b"56789"].into_iter())
             .unwrap();
-        assert_eq!(root.get("d/k", None).unwrap(), b"0123456789");
-        assert_eq!(root.get("d/k", Some(8..20)).unwrap(), b"89");
+        assert_eq!(root.get("d/k", None).unwrap()[..], *b"0123456789");
+        assert_eq!(root.get("d/k", Some(8..20)).unwrap()[..], *b"89");
         assert!(root.get("d/k", Some(10..20)).unwrap().is_empty());
         assert!(root.get("d", None).is_err(), "a directory is no object");
     }

@@ -173,7 +173,7 @@ impl FileReader {
                 let message = format!("the file ends {} bytes early", size - data.len() as u64);
                 Err(Error::new(ErrorKind::RangeNotSatisfied, message))
             }
-            _ => Ok(Buffer::from(data)),
+            _ => Ok(Buffer::from(data.freeze())),
         }
     }
 }
