@@ -218,7 +218,7 @@ impl Vfs {
             self.inner.writers.close(ino);
         }
         if let Some(ino) = self.inner.meta.close(ino) {
-            self.inner.unsynced.take(ino);
+            self.inner.unsynced.forget(ino);
             let meta = self.inner.meta.clone();
             self.inner.runtime.spawn(async move {
                 let deleted = jfs_meta::trips::within("background", meta.delete_sustained(ino));

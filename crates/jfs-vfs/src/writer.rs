@@ -365,27 +365,23 @@ impl Vfs {
 
     /// Makes what was committed of a file durable.
     pub(crate) async fn sync_committed(&self, ino: Ino) -> Result<(), Errno> {
-        let slices = self.inner.unsynced.take(ino);
-        let Err(e) = self.sync_slices(&slices).await else {
-            return Ok(());
-        };
-        if e.is_not_found() {
+        let slices = self.inner.unsynced.of(ino);
+        let synced = match self.sync_slices(&slices).await {
             // Another client has compacted or overwritten some of them since: look one by one.
-            return self.sync_remaining(ino, slices).await;
-        }
-        self.inner.unsynced.add(ino, slices);
-        Err(data_error(ino, &e))
+            Err(e) if e.is_not_found() => self.sync_remaining(&slices).await,
+            other => other,
+        };
+        synced.map_err(|e| data_error(ino, &e))?;
+        self.inner.unsynced.done(ino, &slices);
+        Ok(())
     }
 
     /// Syncs what still exists of slices that were committed earlier.
-    async fn sync_remaining(&self, ino: Ino, slices: Vec<(u64, u32)>) -> Result<(), Errno> {
-        for (id, size) in &slices {
+    async fn sync_remaining(&self, slices: &[(u64, u32)]) -> Result<(), ChunkError> {
+        for (id, size) in slices {
             for key in self.inner.chunks.keys(*id, *size) {
                 match self.inner.chunks.sync(&[key]).await {
-                    Err(e) if !e.is_not_found() => {
-                        self.inner.unsynced.add(ino, slices);
-                        return Err(data_error(ino, &e));
-                    }
+                    Err(e) if !e.is_not_found() => return Err(e),
                     _ => {}
                 }
             }
@@ -403,16 +399,24 @@ impl Vfs {
 
     /// Too much is not known to be durable: sync it all in the background.
     fn spawn_sync_all(&self) {
-        let all = self.inner.unsynced.take_all();
         let vfs = self.clone();
         self.inner.runtime.spawn(async move {
+            let unsynced = &vfs.inner.unsynced;
+            let all = unsynced.all();
             let slices: Vec<(u64, u32)> = all.iter().flat_map(|(_, s)| s.iter().copied()).collect();
-            if let Err(e) = vfs.sync_slices(&slices).await {
-                tracing::warn!("blocks could not be synced in the background: {e}");
-                for (ino, slices) in all {
-                    vfs.inner.unsynced.add(ino, slices);
+            match vfs.sync_slices(&slices).await {
+                Ok(()) => all
+                    .iter()
+                    .for_each(|(ino, slices)| unsynced.done(*ino, slices)),
+                // Files were removed since: file by file, the failures are logged.
+                Err(e) if e.is_not_found() => {
+                    for (ino, _) in all {
+                        let _ = vfs.sync_committed(ino).await;
+                    }
                 }
+                Err(e) => tracing::warn!("blocks could not be synced in the background: {e}"),
             }
+            unsynced.end_of_sync_all();
         });
     }
 }

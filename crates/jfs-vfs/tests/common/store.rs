@@ -72,6 +72,11 @@ impl TestStore {
         self.sync_requests.load(Ordering::SeqCst)
     }
 
+    /// Whether an object would survive a power cut.
+    pub(crate) fn is_durable(&self, key: &str) -> bool {
+        self.durable.lock().contains(key)
+    }
+
     /// What is left of the store after a power cut: what was synced.
     pub(crate) fn after_power_cut(&self) -> TestStore {
         let durable = self.durable.lock();

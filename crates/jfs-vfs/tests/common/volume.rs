@@ -14,7 +14,7 @@ use jfs_object::{ObjectStore, StoreOptions};
 use jfs_types::{
     Attr, Clock, Errno, FileType, Format, Ino, SliceId, SliceRecord, SystemClock, SystemRand,
 };
-use jfs_vfs::{Vfs, VfsConfig};
+use jfs_vfs::{ReadNow, Vfs, VfsConfig};
 use parking_lot::Mutex;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -22,12 +22,14 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::Receiver;
 
-/// Bytes of a block: the smallest the format allows.
+/// Bytes of a block unless a test wants others: the smallest the format allows.
 pub(crate) const BLOCK: usize = 64 << 10;
 
 /// How a volume is made and mounted.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Options {
+    /// Bytes of a block.
+    pub(crate) block: usize,
     pub(crate) compression: Compression,
     /// Bytes of buffers of a mount.
     pub(crate) buffer: u64,
@@ -41,6 +43,7 @@ pub(crate) struct Options {
 impl Default for Options {
     fn default() -> Options {
         Options {
+            block: BLOCK,
             compression: Compression::None,
             buffer: 16 << 20,
             cache: 256 << 10,
@@ -68,7 +71,7 @@ impl Volume {
             name: "test".into(),
             uuid: "c0ffee00-0000-4000-8000-000000000001".into(),
             storage: "mem".into(),
-            block_size: BLOCK as u32 / 1024,
+            block_size: options.block as u32 / 1024,
             trash_days: options.trash_days,
             meta_version: 1,
             dir_stats: true,
@@ -114,7 +117,7 @@ impl Volume {
             ..CacheConfig::default()
         };
         let config = ChunkConfig {
-            block_size: BLOCK,
+            block_size: self.options.block,
             compression: self.options.compression,
             hash_prefix: false,
             max_uploads: self.options.max_uploads,
@@ -196,11 +199,16 @@ impl Mount {
         Ok(())
     }
 
-    /// Reads as the kernel does: from memory when that answers.
+    /// Reads as the kernel does: from memory when that answers. The buffer is a used one.
     pub(crate) async fn get(&self, fh: u64, off: u64, size: u32) -> Result<Bytes, Errno> {
-        let mut out = Vec::new();
-        match self.try_read(fh, off, size, &mut out) {
-            Some(done) => done.map(|()| out.into()),
+        let mut buffer = vec![0xEE; 5000];
+        match self.try_read(fh, off, size, &mut buffer) {
+            Some(Ok(ReadNow::Shared(bytes))) => Ok(bytes),
+            Some(Ok(ReadNow::Copied(len))) => {
+                buffer.truncate(len);
+                Ok(buffer.into())
+            }
+            Some(Err(e)) => Err(e),
             None => self.read(fh, Ino(0), off, size).await,
         }
     }

@@ -85,6 +85,8 @@ pub(crate) struct Step {
 pub(crate) struct Scenario {
     pub(crate) clients: usize,
     pub(crate) trash: bool,
+    /// Blocks four times as large, whose buffers are used again.
+    pub(crate) large_blocks: bool,
     pub(crate) steps: Vec<Step>,
 }
 
@@ -181,10 +183,12 @@ fn op() -> impl Strategy<Value = Op> {
 pub(crate) fn scenario() -> impl Strategy<Value = Scenario> {
     let step = (any::<u8>(), op()).prop_map(|(client, op)| Step { client, op });
     let steps = proptest::collection::vec(step, 1..40);
-    (1..=2usize, proptest::bool::weighted(0.2), steps).prop_map(|(clients, trash, steps)| {
+    let rarely = || proptest::bool::weighted(0.2);
+    (1..=2usize, rarely(), rarely(), steps).prop_map(|(clients, trash, large_blocks, steps)| {
         Scenario {
             clients,
             trash,
+            large_blocks,
             steps,
         }
     })

@@ -1,7 +1,7 @@
 //! Runs operations on mounts of a volume and on the reference, and compares.
 
 use crate::common::pattern::{assert_same, pattern};
-use crate::common::volume::{Mount, Options, Volume};
+use crate::common::volume::{BLOCK, Mount, Options, Volume};
 use crate::common::{eventually, root};
 use crate::ops::{At, Op, Pick, Place, Scenario, Step};
 use crate::reference::{Handle, Id, Outcome, ROOT, Reference};
@@ -63,6 +63,11 @@ pub(crate) async fn run(scenario: &Scenario) {
 impl World {
     async fn new(scenario: &Scenario) -> World {
         let options = Options {
+            block: if scenario.large_blocks {
+                4 * BLOCK
+            } else {
+                BLOCK
+            },
             buffer: 1 << 20,
             trash_days: i64::from(scenario.trash),
             ..Options::default()
