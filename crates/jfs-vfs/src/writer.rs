@@ -298,7 +298,7 @@ impl Vfs {
         let result = self.upload_and_commit(writer.ino, &mut slices, sync).await;
         writer.state.lock().committing = None;
         if result.is_err() {
-            // What is not committed will never be: its blocks are of no use to anybody.
+            // What is left will never be committed: its blocks are of no use to anybody.
             for slice in slices {
                 if let Some(id) = slice.writer.id() {
                     let _ = self.inner.chunks.remove(id, slice.writer.len()).await;
@@ -312,7 +312,7 @@ impl Vfs {
         }
     }
 
-    /// On success `slices` is empty; on failure it holds what was not committed.
+    /// On success `slices` is empty; on failure it holds what was certainly not committed.
     async fn upload_and_commit(
         &self,
         ino: Ino,
@@ -338,13 +338,11 @@ impl Vfs {
             uploaded = uploaded.and(upload.wait().await);
         }
         uploaded.map_err(|e| data_error(ino, &e))?;
-        let done: Vec<(u64, u32)> = slices
-            .iter()
-            .filter_map(|s| Some((s.writer.id()?, s.writer.len())))
-            .collect();
         if sync {
             self.sync_committed(ino).await?;
-            self.sync_slices(&done)
+            let new = slices.iter().map(Slice::record);
+            let new: Vec<(u64, u32)> = new.map(|s| (s.record.id.0, s.record.size)).collect();
+            self.sync_slices(&new)
                 .await
                 .map_err(|e| data_error(ino, &e))?;
         }
@@ -354,11 +352,17 @@ impl Vfs {
                 .take(SLICES_PER_COMMIT)
                 .map(Slice::record)
                 .collect();
-            meta.write_slices(ino, &batch).await?;
-            slices.drain(..batch.len());
-        }
-        if !sync && self.inner.unsynced.add(ino, done) {
-            self.spawn_sync_all();
+            let committed = meta.write_slices(ino, &batch).await;
+            if let Ok(_) | Err(Errno::EIO) = committed {
+                // After EIO nobody knows whether the commit took place. Blocks that nobody uses do
+                // less harm than a file without its blocks: they stay.
+                slices.drain(..batch.len());
+                let sent = batch.iter().map(|s| (s.record.id.0, s.record.size));
+                if !sync && self.inner.unsynced.add(ino, sent.collect()) {
+                    self.spawn_sync_all();
+                }
+            }
+            committed?;
         }
         Ok(())
     }

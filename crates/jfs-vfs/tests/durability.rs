@@ -258,6 +258,46 @@ async fn a_failed_sync_of_committed_data_is_tried_again() {
     assert_durable(&volume, &mount, ino, volume.events.count()).await;
 }
 
+/// The commit took place, its answer was lost, and so was the answer to the look at what happened:
+/// the file shows the data, so the blocks have to stay.
+#[tokio::test]
+async fn blocks_of_a_commit_in_doubt_stay() {
+    for fault in [Fault::Lost, Fault::Dropped] {
+        let (volume, mount) = start().await;
+        let (ino, fh) = mount.create_file("f").await;
+        let data = pattern(1, BLOCK + 100);
+        mount.put(fh, 0, &data).await.unwrap();
+        volume.engine.fail_write(fault);
+        volume.engine.fail_looks(true);
+        assert_eq!(mount.sync(fh).await, Err(Errno::EIO), "{fault:?}");
+        volume.engine.fail_looks(false);
+        mount.unmount().await;
+
+        let other = volume.mount().await;
+        let fh = other.open_file(ino).await;
+        let got = other.get(fh, 0, 1 << 20).await.unwrap();
+        let expected = if fault == Fault::Lost { &data[..] } else { b"" };
+        assert_same(&got, expected, &format!("{fault:?}"));
+    }
+}
+
+/// Many slices take several commits. What the first ones have committed is visible, so a later fsync
+/// has to make it durable even though the last one failed.
+#[tokio::test]
+async fn what_was_committed_before_a_failure_is_synced_later() {
+    let (volume, mount) = start().await;
+    let (ino, fh) = mount.create_file("f").await;
+    for off in (0..150).rev() {
+        mount.put(fh, off * 2, b"x").await.unwrap();
+    }
+    volume.engine.fail_write_after(1, Fault::Refused);
+    assert_eq!(mount.flush(fh, ino).await, Err(Errno::EIO));
+    let committed = volume.records(ino).await.len();
+    assert!(committed > 0 && committed < 150);
+    mount.sync(fh).await.unwrap();
+    assert_durable(&volume, &mount, ino, volume.events.count()).await;
+}
+
 /// When the answer alone is lost, the client finds out and nobody notices.
 #[tokio::test]
 async fn a_lost_answer_to_a_commit_of_data_is_looked_up() {

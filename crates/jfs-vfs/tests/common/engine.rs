@@ -33,11 +33,26 @@ pub(crate) struct TestEngine {
 #[derive(Default)]
 struct Shared {
     events: Events,
-    /// Meets the next commit that adds slices.
-    fault: Mutex<Option<Fault>>,
+    /// So many commits that add slices go well, the next one meets the fault.
+    fault: Mutex<Option<(usize, Fault)>>,
     looks_fail: AtomicBool,
     answers: Gate,
     commits: Gate,
+}
+
+impl Shared {
+    /// What the commit that is being sent meets.
+    fn fault_now(&self) -> Option<Fault> {
+        let mut plan = self.fault.lock();
+        match &mut *plan {
+            Some((0, _)) => plan.take().map(|(_, fault)| fault),
+            Some((n, _)) => {
+                *n -= 1;
+                None
+            }
+            None => None,
+        }
+    }
 }
 
 impl TestEngine {
@@ -54,7 +69,12 @@ impl TestEngine {
 
     /// The next commit that adds slices meets `fault`.
     pub(crate) fn fail_write(&self, fault: Fault) {
-        *self.shared.fault.lock() = Some(fault);
+        self.fail_write_after(0, fault);
+    }
+
+    /// After `n` commits that add slices the next one meets `fault`.
+    pub(crate) fn fail_write_after(&self, n: usize, fault: Fault) {
+        *self.shared.fault.lock() = Some((n, fault));
     }
 
     /// Whether reads outside of transactions fail from now on.
@@ -106,7 +126,7 @@ impl Attempt for TestAttempt {
         }
         self.shared.commits.pass().await;
         self.shared.events.push(Event::Commit(slices));
-        let fault = self.shared.fault.lock().take();
+        let fault = self.shared.fault_now();
         let lost = || EngineError::MaybeCommitted("as told".into());
         match fault {
             None => self.inner.commit(writes, at).await,
