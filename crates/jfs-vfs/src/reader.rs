@@ -169,7 +169,8 @@ impl Vfs {
             .share(piece.id.0, piece.size, piece.off, len)
     }
 
-    /// Reads up to `size` bytes; fewer only at the end of the file.
+    /// Reads up to `size` bytes; fewer only at the end of the file. EBADF, as the reference client
+    /// says, when another client has removed the file.
     pub async fn read(&self, fh: u64, _ino: Ino, off: u64, size: u32) -> Result<Bytes, Errno> {
         let handle = self.inner.handles.get(fh).ok_or(Errno::EBADF)?;
         if !handle.can_read() {
@@ -191,7 +192,10 @@ impl Vfs {
         }
         let read = self.read_range(ino, off, len as usize).await;
         self.read_ahead(&handle, off, len);
-        read
+        match read {
+            Err(Errno::ENOENT) => Err(Errno::EBADF),
+            other => other,
+        }
     }
 
     async fn read_range(&self, ino: Ino, off: u64, len: usize) -> Result<Bytes, Errno> {
