@@ -187,7 +187,7 @@ impl Vfs {
         if handle.can_write()
             && let Some(writer) = self.inner.writers.get(handle.ino)
             && writer.is_dirty()
-            && let Err(e) = self.flush_writer(&writer, false).await
+            && let Err(e) = self.settle(&writer).await
         {
             tracing::error!("data of {:?} was lost when it was closed: {e}", handle.ino);
         }
@@ -237,7 +237,7 @@ impl Vfs {
         length: u64,
     ) -> Result<Attr, Errno> {
         if let Some(writer) = self.inner.writers.get(ino) {
-            self.flush_writer(&writer, false).await?;
+            self.settle(&writer).await?;
         }
         self.inner.meta.truncate(caller, ino, length).await
     }

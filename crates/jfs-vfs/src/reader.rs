@@ -188,7 +188,7 @@ impl Vfs {
             if writer.read_buffered(off, &mut out) {
                 return Ok(out.into());
             }
-            self.flush_writer(&writer, false).await?;
+            self.settle(&writer).await?;
         }
         let read = self.read_range(ino, off, len as usize).await;
         self.read_ahead(&handle, off, len);

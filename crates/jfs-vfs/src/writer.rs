@@ -271,10 +271,8 @@ impl Vfs {
         let vfs = self.clone();
         self.inner.runtime.spawn(async move {
             writer.flush_spawned.store(false, Ordering::Release);
-            let flush = jfs_meta::trips::within("background", vfs.flush_slices(&writer, false));
-            if let Err(errno) = flush.await {
-                writer.state.lock().error.get_or_insert(errno);
-            }
+            // What went wrong sticks to the file.
+            let _ = jfs_meta::trips::within("background", vfs.settle(&writer)).await;
             vfs.inner.writers.forget_if_idle(writer.ino);
         });
     }
@@ -285,6 +283,15 @@ impl Vfs {
         let result = self.flush_slices(writer, sync).await;
         let stuck = writer.state.lock().error.take();
         stuck.map_or(result, Err)
+    }
+
+    /// As a flush, for somebody else than who has written: a failure stays for the writers to hear.
+    pub(crate) async fn settle(&self, writer: &FileWriter) -> Result<(), Errno> {
+        let result = self.flush_slices(writer, false).await;
+        if let Err(errno) = result {
+            writer.state.lock().error.get_or_insert(errno);
+        }
+        result
     }
 
     async fn flush_slices(&self, writer: &FileWriter, sync: bool) -> Result<(), Errno> {
