@@ -87,10 +87,11 @@ fn cover(view: &ChunkView, from: u32, to: u32) -> impl Iterator<Item = Piece> {
 impl Vfs {
     /// The part of `off..off + size` that lies before the end of the file, as this mount knows it.
     fn cut(&self, ino: Ino, off: u64, size: u32) -> Result<u64, Errno> {
-        let mut length = self.inner.meta.open_length(ino).ok_or(Errno::EBADF)?;
-        if let Some(end) = self.inner.writers.get(ino).and_then(|w| w.pending_end()) {
-            length = length.max(end);
-        }
+        let length = match self.inner.writers.get(ino) {
+            Some(writer) => writer.length(&self.inner.meta),
+            None => self.inner.meta.open_length(ino),
+        };
+        let length = length.ok_or(Errno::EBADF)?;
         Ok(length.saturating_sub(off).min(u64::from(size)))
     }
 

@@ -8,6 +8,7 @@ use crate::vfs::{Inner, Vfs};
 use jfs_chunk::{ChunkError, ChunkStore, SliceWriter};
 use jfs_meta::Meta;
 use jfs_meta::ops::{NewSlice, SLICES_PER_COMMIT};
+use jfs_types::slice::MAX_FILE_LENGTH;
 use jfs_types::{Attr, CHUNK_SIZE, Errno, Ino, SliceId, SliceRecord, Time};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
@@ -124,11 +125,9 @@ impl FileWriter {
         committing || state.slices.iter().any(|s| s.overlaps(from, to))
     }
 
-    /// End of what is not committed yet.
-    pub(crate) fn pending_end(&self) -> Option<u64> {
-        let state = self.state.lock();
-        let open = state.slices.iter().map(Slice::end).max();
-        open.max(state.committing.map(|(_, end, _)| end))
+    /// Length of the file as this mount knows it, by what is committed and what is not.
+    pub(crate) fn length(&self, meta: &Meta) -> Option<u64> {
+        self.state.lock().length(meta, self.ino)
     }
 
     /// Length and time of an attribute as the writes here will make them.
@@ -144,17 +143,24 @@ impl FileWriter {
         }
     }
 
-    /// Buffers `data` at `off`. Returns what the caller has to do next.
+    /// Buffers `data`. Returns what the caller has to do next.
     pub(crate) fn write(
         &self,
         meta: &Meta,
         chunks: &ChunkStore,
-        off: u64,
+        to: WriteTo,
         data: &[u8],
     ) -> Result<AfterWrite, Errno> {
         let mut state = self.state.lock();
         if let Some(errno) = state.error {
             return Err(errno);
+        }
+        let off = match to {
+            WriteTo::Offset(off) => off,
+            WriteTo::End => state.length(meta, self.ino).ok_or(Errno::EBADF)?,
+        };
+        if off.saturating_add(data.len() as u64) > MAX_FILE_LENGTH {
+            return Err(Errno::EFBIG);
         }
         let was_clean = state.slices.is_empty();
         let mut after = AfterWrite::default();
@@ -209,6 +215,14 @@ impl FileWriter {
 }
 
 impl State {
+    /// A flush that ends tells `meta` the new length before it takes `committing` away under the lock
+    /// that the caller holds: nothing is between the two.
+    fn length(&self, meta: &Meta, ino: Ino) -> Option<u64> {
+        let open = self.slices.iter().map(Slice::end).max();
+        let pending = open.max(self.committing.map(|(_, end, _)| end));
+        meta.open_length(ino).max(pending)
+    }
+
     fn is_clean(&self) -> bool {
         self.slices.is_empty() && self.committing.is_none()
     }
@@ -249,6 +263,14 @@ impl State {
         });
         &mut self.slices[i]
     }
+}
+
+/// Where a write goes.
+#[derive(Clone, Copy)]
+pub(crate) enum WriteTo {
+    Offset(u64),
+    /// The end of the file at the moment of the write, with `O_APPEND`.
+    End,
 }
 
 /// What follows a buffered write.
