@@ -130,9 +130,16 @@ impl FileWriter {
         self.state.lock().length(meta, self.ino)
     }
 
-    /// Length and time of an attribute as the writes here will make them.
-    pub(crate) fn add_pending(&self, attr: &mut Attr) {
+    /// Length and time of an attribute as the writes here have made or will make them.
+    pub(crate) fn add_pending(&self, meta: &Meta, attr: &mut Attr) {
         let state = self.state.lock();
+        // What was pending when the attribute was read may be committed by now.
+        if let Some(known) = meta.open_attr(self.ino)
+            && known.length > attr.length
+            && known.ctime >= attr.ctime
+        {
+            (attr.length, attr.mtime, attr.ctime) = (known.length, known.mtime, known.ctime);
+        }
         let open = state.slices.iter().map(|s| (s.end(), s.mtime));
         for (end, mtime) in open.chain(state.committing.map(|(_, end, mtime)| (end, mtime))) {
             attr.length = attr.length.max(end);

@@ -102,6 +102,52 @@ async fn writes_are_seen_through_every_handle_at_once() {
     assert_same(&got, &data, "across two chunks");
 }
 
+/// An answer of the engine that is older than a commit comes late. It must not take the commit back.
+#[tokio::test]
+async fn late_answers_do_not_take_a_commit_back() {
+    for what in ["getattr", "lookup", "readdir", "open"] {
+        let (volume, mount) = start().await;
+        let mount = Arc::new(mount);
+        let (ino, fh) = mount.create_file("f").await;
+        let data = pattern(1, 100);
+        mount.put(fh, 0, &data).await.unwrap();
+
+        volume.engine.answers().shut();
+        let m = mount.clone();
+        let late = tokio::spawn(async move {
+            match what {
+                "getattr" => m.getattr(ino).await.unwrap().attr.length,
+                "lookup" => {
+                    let found = m.lookup(&root(), Ino::ROOT, b"f").await;
+                    found.unwrap().attr.length
+                }
+                "readdir" => {
+                    let dir = m.opendir(Ino::ROOT);
+                    let listing = m.readdir(&root(), dir, 0).await.unwrap();
+                    listing[2].attr.as_ref().unwrap().length
+                }
+                _ => {
+                    let fh = m.open_file(ino).await;
+                    m.get(fh, 0, 1000).await.unwrap().len() as u64
+                }
+            }
+        });
+        volume.engine.answers().holds(1).await;
+        mount.flush(fh, ino).await.unwrap();
+        volume.engine.answers().open();
+        assert_eq!(late.await.unwrap(), 100, "{what}: it was written before");
+
+        let got = mount.get(fh, 0, 1000).await.unwrap();
+        assert_same(&got, &data, what);
+        let appender = mount
+            .open(&root(), ino, libc::O_WRONLY | libc::O_APPEND)
+            .await;
+        mount.put(appender.unwrap().0, 0, b"end").await.unwrap();
+        let got = mount.get(fh, 0, 1000).await.unwrap();
+        assert_same(&got, &[&data[..], b"end"].concat(), what);
+    }
+}
+
 /// The stream that the appending tests write: byte `i`, never zero.
 fn stream(from: u64, len: usize) -> Vec<u8> {
     (from..from + len as u64)

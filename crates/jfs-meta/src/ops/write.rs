@@ -41,7 +41,7 @@ impl Meta {
             return Ok(view);
         }
         trips::within("read", async {
-            let generation = self.open_files.generation(ino);
+            let asked = self.open_files.moment();
             let answers = self.fetch(&[Key::Chunk(ino, index)]).await?;
             let bytes = match answers.into_iter().next().map(Answer::into_bytes) {
                 Some(Ok(Some(bytes))) => bytes,
@@ -60,10 +60,7 @@ impl Meta {
                 pieces: overlay(&records),
                 records: records.len(),
             });
-            if let Some(generation) = generation {
-                self.open_files
-                    .store_view(ino, index, view.clone(), generation);
-            }
+            self.open_files.store_view(ino, index, view.clone(), asked);
             Ok(view)
         })
         .await

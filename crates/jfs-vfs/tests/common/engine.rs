@@ -178,7 +178,9 @@ impl Engine for TestEngine {
         cursor: &DirCursor,
         with_attrs: bool,
     ) -> Result<DirPage, EngineError> {
-        self.inner.list_dir(dir, cursor, with_attrs).await
+        let page = self.inner.list_dir(dir, cursor, with_attrs).await;
+        self.shared.answers.pass().await;
+        page
     }
 
     async fn load_setting(&self) -> Result<Option<Vec<u8>>, EngineError> {
