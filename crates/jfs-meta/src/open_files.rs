@@ -2,14 +2,16 @@
 //! with.
 //!
 //! A view is valid while nothing says that the file changed: an attribute with another mtime or
-//! length drops the views, and so does every own write to the chunk. A view that was being fetched
-//! meanwhile is not stored (generation number).
+//! length drops the views, and so does every own write to the chunk. Answers of the engine come with
+//! the moment they were asked for ([`OpenFiles::moment`]): what was on its way while the file changed
+//! is not stored.
 
 use jfs_types::slice::Piece;
 use jfs_types::{Attr, Ino, Time};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// Number of independently locked parts.
@@ -33,21 +35,29 @@ struct OpenFile {
     references: u32,
     attr: Option<(Attr, Instant)>,
     views: BTreeMap<u32, Arc<ChunkView>>,
-    generation: u64,
+    /// When it last changed as far as this client knows.
+    changed: u64,
     /// The last name is gone and the engine holds a sustained record for us.
     sustained: bool,
+}
+
+/// What is left of a closed file.
+struct Closed {
+    fingerprint: (Time, u64),
+    changed: u64,
 }
 
 #[derive(Default)]
 struct Shard {
     open: HashMap<Ino, OpenFile>,
-    closed: HashMap<Ino, (Time, u64)>,
-    generations: u64,
+    closed: HashMap<Ino, Closed>,
 }
 
 /// All open files of a client.
 pub(crate) struct OpenFiles {
     shards: Vec<Mutex<Shard>>,
+    /// Counts changes, of any file.
+    moments: AtomicU64,
     /// `--open-cache`: how long attributes of an open file count as fresh.
     life: Duration,
 }
@@ -56,6 +66,7 @@ impl OpenFiles {
     pub(crate) fn new(life: Duration) -> OpenFiles {
         OpenFiles {
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            moments: AtomicU64::new(0),
             life,
         }
     }
@@ -64,35 +75,50 @@ impl OpenFiles {
         &self.shards[(ino.0 % SHARDS as u64) as usize]
     }
 
-    /// Adds a reference, with attributes just read. True when the content is the one that was last
-    /// seen here, so that the kernel may keep its pages.
-    pub(crate) fn open(&self, ino: Ino, attr: &Attr) -> bool {
+    /// Now, to be taken before the engine is asked and handed over with its answer.
+    pub(crate) fn moment(&self) -> u64 {
+        self.moments.load(Ordering::Acquire)
+    }
+
+    fn next_moment(&self) -> u64 {
+        self.moments.fetch_add(1, Ordering::AcqRel) + 1
+    }
+
+    /// Adds a reference, with attributes that were asked for at `moment`. True when the content is the
+    /// one that was last seen here, so that the kernel may keep its pages; `None`, and no reference,
+    /// when the file has changed since that moment: ask again.
+    pub(crate) fn open(&self, ino: Ino, attr: &Attr, moment: u64) -> Option<bool> {
         let mut shard = self.shard(ino).lock();
-        let shard = &mut *shard;
         let fingerprint = (attr.mtime, attr.length);
         if let Some(file) = shard.open.get_mut(&ino) {
+            if file.changed > moment {
+                return None;
+            }
             file.references += 1;
             let same = file
                 .attr
                 .as_ref()
                 .is_some_and(|(a, _)| (a.mtime, a.length) == fingerprint);
             if !same {
-                file.invalidate(&mut shard.generations);
+                file.invalidate(self.next_moment());
             }
             file.attr = Some((attr.clone(), Instant::now()));
-            return same;
+            return Some(same);
         }
-        let same = shard.closed.remove(&ino) == Some(fingerprint);
-        shard.generations += 1;
+        if shard.closed.get(&ino).is_some_and(|c| c.changed > moment) {
+            return None;
+        }
+        let closed = shard.closed.remove(&ino);
+        let same = closed.is_some_and(|c| c.fingerprint == fingerprint);
         let file = OpenFile {
             references: 1,
             attr: Some((attr.clone(), Instant::now())),
             views: BTreeMap::new(),
-            generation: shard.generations,
+            changed: self.next_moment(),
             sustained: false,
         };
         shard.open.insert(ino, file);
-        same
+        Some(same)
     }
 
     /// Adds a reference to a file whose cached attributes are fresh enough (`--open-cache`).
@@ -126,7 +152,11 @@ impl OpenFiles {
             if shard.closed.len() >= CLOSED_MAX {
                 shard.closed.clear();
             }
-            shard.closed.insert(ino, (attr.mtime, attr.length));
+            let closed = Closed {
+                fingerprint: (attr.mtime, attr.length),
+                changed: file.changed,
+            };
+            shard.closed.insert(ino, closed);
         }
         file.sustained
     }
@@ -180,53 +210,56 @@ impl OpenFiles {
             .map(|(a, _)| a.length)
     }
 
-    /// Learns attributes that the engine answered.
-    pub(crate) fn learn(&self, ino: Ino, attr: &Attr) {
+    /// Learns attributes that were asked for at `moment`. When the file has changed since, they are
+    /// not learned, and the newer ones come back.
+    pub(crate) fn learn(&self, ino: Ino, attr: &Attr, moment: u64) -> Option<Attr> {
         if !attr.is_file() {
-            return;
+            return None;
         }
         let mut shard = self.shard(ino).lock();
-        let shard = &mut *shard;
-        if let Some(file) = shard.open.get_mut(&ino) {
-            let same = file
-                .attr
-                .as_ref()
-                .is_some_and(|(a, _)| (a.mtime, a.length) == (attr.mtime, attr.length));
-            if !same {
-                file.invalidate(&mut shard.generations);
-            }
-            file.attr = Some((attr.clone(), Instant::now()));
+        let file = shard.open.get_mut(&ino)?;
+        if file.changed > moment {
+            let known = file.attr.as_ref().map(|(a, _)| a);
+            return known.filter(|known| known.ctime >= attr.ctime).cloned();
         }
+        let same = file
+            .attr
+            .as_ref()
+            .is_some_and(|(a, _)| (a.mtime, a.length) == (attr.mtime, attr.length));
+        if !same {
+            file.invalidate(self.next_moment());
+        }
+        file.attr = Some((attr.clone(), Instant::now()));
+        None
     }
 
     /// Learns the outcome of an own change that went from `before` to `after`. `index` names the
     /// chunk it touched, `None` = any.
     pub(crate) fn changed(&self, ino: Ino, before: &Attr, after: &Attr, index: Option<u32>) {
         let mut shard = self.shard(ino).lock();
-        let shard = &mut *shard;
-        if let Some(file) = shard.open.get_mut(&ino) {
-            let ours = file
-                .attr
-                .as_ref()
-                .is_some_and(|(a, _)| (a.mtime, a.length) == (before.mtime, before.length));
-            match index {
-                Some(index) if ours => {
-                    shard.generations += 1;
-                    file.generation = shard.generations;
-                    file.views.remove(&index);
-                }
-                _ => file.invalidate(&mut shard.generations),
+        let Some(file) = shard.open.get_mut(&ino) else {
+            return;
+        };
+        let known = file.attr.as_ref().map(|(a, _)| a);
+        let ours = known.is_some_and(|a| (a.mtime, a.length) == (before.mtime, before.length));
+        // An own change that was committed later may be learned earlier.
+        let late = !ours && known.is_some_and(|a| a.ctime > after.ctime);
+        match index {
+            Some(index) if ours => {
+                file.changed = self.next_moment();
+                file.views.remove(&index);
             }
+            _ => file.invalidate(self.next_moment()),
+        }
+        if !late {
             file.attr = Some((after.clone(), Instant::now()));
         }
     }
 
     /// Drops all views of a file.
     pub(crate) fn forget_views(&self, ino: Ino) {
-        let mut shard = self.shard(ino).lock();
-        let shard = &mut *shard;
-        if let Some(file) = shard.open.get_mut(&ino) {
-            file.invalidate(&mut shard.generations);
+        if let Some(file) = self.shard(ino).lock().open.get_mut(&ino) {
+            file.invalidate(self.next_moment());
         }
     }
 
@@ -240,16 +273,11 @@ impl OpenFiles {
             .cloned()
     }
 
-    /// The generation to hand to [`OpenFiles::store_view`]; take it before reading the engine.
-    pub(crate) fn generation(&self, ino: Ino) -> Option<u64> {
-        self.shard(ino).lock().open.get(&ino).map(|f| f.generation)
-    }
-
-    /// Keeps a view, unless the file changed since `generation` was taken.
-    pub(crate) fn store_view(&self, ino: Ino, index: u32, view: Arc<ChunkView>, generation: u64) {
+    /// Keeps a view that was asked for at `moment`, unless the file has changed since.
+    pub(crate) fn store_view(&self, ino: Ino, index: u32, view: Arc<ChunkView>, moment: u64) {
         let mut shard = self.shard(ino).lock();
         if let Some(file) = shard.open.get_mut(&ino)
-            && file.generation == generation
+            && file.changed <= moment
         {
             if file.views.len() >= VIEWS_MAX {
                 file.views.pop_first();
@@ -260,9 +288,8 @@ impl OpenFiles {
 }
 
 impl OpenFile {
-    fn invalidate(&mut self, generations: &mut u64) {
-        *generations += 1;
-        self.generation = *generations;
+    fn invalidate(&mut self, moment: u64) {
+        self.changed = moment;
         self.views.clear();
     }
 }
@@ -276,8 +303,13 @@ mod tests {
     fn attr(mtime: i64, length: u64) -> Attr {
         let mut a = Attr::new(FileType::Regular);
         a.mtime.sec = mtime;
+        a.ctime.sec = mtime;
         a.length = length;
         a
+    }
+
+    fn open(files: &OpenFiles, ino: Ino, attr: Attr) -> bool {
+        files.open(ino, &attr, files.moment()).unwrap()
     }
 
     fn view() -> Arc<ChunkView> {
@@ -291,12 +323,12 @@ mod tests {
     fn a_view_fetched_across_a_change_is_not_kept() {
         let files = OpenFiles::new(Duration::ZERO);
         let ino = Ino(5);
-        files.open(ino, &attr(1, 10));
-        let before = files.generation(ino).unwrap();
+        open(&files, ino, attr(1, 10));
+        let before = files.moment();
         files.changed(ino, &attr(1, 10), &attr(2, 20), Some(0));
         files.store_view(ino, 0, view(), before);
         assert!(files.view(ino, 0).is_none());
-        files.store_view(ino, 0, view(), files.generation(ino).unwrap());
+        files.store_view(ino, 0, view(), files.moment());
         assert!(files.view(ino, 0).is_some());
     }
 
@@ -304,17 +336,17 @@ mod tests {
     fn foreign_changes_drop_every_view() {
         let files = OpenFiles::new(Duration::ZERO);
         let ino = Ino(5);
-        files.open(ino, &attr(1, 10));
+        open(&files, ino, attr(1, 10));
         for index in 0..3 {
-            files.store_view(ino, index, view(), files.generation(ino).unwrap());
+            files.store_view(ino, index, view(), files.moment());
         }
         // Our write to chunk 0 finds that somebody else wrote in between.
         files.changed(ino, &attr(9, 10), &attr(10, 10), Some(0));
         assert!(files.view(ino, 2).is_none());
-        files.store_view(ino, 2, view(), files.generation(ino).unwrap());
-        files.learn(ino, &attr(10, 10));
+        files.store_view(ino, 2, view(), files.moment());
+        files.learn(ino, &attr(10, 10), files.moment());
         assert!(files.view(ino, 2).is_some());
-        files.learn(ino, &attr(10, 11));
+        files.learn(ino, &attr(10, 11), files.moment());
         assert!(files.view(ino, 2).is_none());
     }
 
@@ -322,13 +354,13 @@ mod tests {
     fn pages_are_kept_only_for_the_same_content() {
         let files = OpenFiles::new(Duration::ZERO);
         let ino = Ino(5);
-        assert!(!files.open(ino, &attr(1, 10)));
-        assert!(files.open(ino, &attr(1, 10)));
+        assert!(!open(&files, ino, attr(1, 10)));
+        assert!(open(&files, ino, attr(1, 10)));
         assert!(!files.close(ino));
         assert!(!files.close(ino));
-        assert!(files.open(ino, &attr(1, 10)));
+        assert!(open(&files, ino, attr(1, 10)));
         files.close(ino);
-        assert!(!files.open(ino, &attr(2, 10)));
+        assert!(!open(&files, ino, attr(2, 10)));
     }
 
     #[test]
@@ -336,11 +368,47 @@ mod tests {
         let files = OpenFiles::new(Duration::ZERO);
         let ino = Ino(5);
         assert!(!files.sustain(ino));
-        files.open(ino, &attr(1, 10));
-        files.open(ino, &attr(1, 10));
+        open(&files, ino, attr(1, 10));
+        open(&files, ino, attr(1, 10));
         assert!(files.sustain(ino));
         assert!(!files.close(ino));
         assert!(files.close(ino));
         assert!(!files.is_open(ino));
+    }
+
+    #[test]
+    fn answers_that_were_on_their_way_during_a_change_are_not_learned() {
+        let files = OpenFiles::new(Duration::ZERO);
+        let ino = Ino(5);
+        open(&files, ino, attr(1, 10));
+        let before = files.moment();
+        files.changed(ino, &attr(1, 10), &attr(2, 20), Some(0));
+        let newer = files.learn(ino, &attr(1, 10), before);
+        assert_eq!(newer, Some(attr(2, 20)));
+        assert_eq!(files.last_length(ino), Some(20));
+        assert_eq!(files.open(ino, &attr(1, 10), before), None);
+        files.close(ino);
+        assert_eq!(
+            files.open(ino, &attr(1, 10), before),
+            None,
+            "closed meanwhile"
+        );
+        assert!(open(&files, ino, attr(2, 20)));
+        // What another client did in between is newer than what is known, but was not asked for
+        // after it.
+        let before = files.moment();
+        files.changed(ino, &attr(2, 20), &attr(3, 30), Some(0));
+        assert_eq!(files.learn(ino, &attr(4, 40), before), None);
+        assert_eq!(files.last_length(ino), Some(30));
+    }
+
+    #[test]
+    fn own_changes_may_be_learned_in_another_order() {
+        let files = OpenFiles::new(Duration::ZERO);
+        let ino = Ino(5);
+        open(&files, ino, attr(1, 10));
+        files.changed(ino, &attr(2, 20), &attr(3, 5), None);
+        files.changed(ino, &attr(1, 10), &attr(2, 20), Some(0));
+        assert_eq!(files.last_length(ino), Some(5));
     }
 }

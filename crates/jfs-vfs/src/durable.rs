@@ -5,7 +5,7 @@
 
 use jfs_types::Ino;
 use parking_lot::Mutex;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Slices remembered before all of them are synced together.
 pub(crate) const SLICES_MAX: usize = 4096;
@@ -14,38 +14,68 @@ pub(crate) const SLICES_MAX: usize = 4096;
 struct Pending {
     files: HashMap<Ino, Vec<(u64, u32)>>,
     slices: usize,
+    /// Somebody is syncing everything.
+    syncing_all: bool,
 }
 
-/// Slices that are committed but not known to be durable.
+/// Slices that are committed but not known to be durable. They stay on the list while somebody syncs
+/// them, so that an fsync that comes meanwhile does not find nothing to do and return too early.
 #[derive(Default)]
 pub(crate) struct Unsynced {
     pending: Mutex<Pending>,
 }
 
 impl Unsynced {
-    /// Remembers slices (id, size). True when there are too many: the caller syncs them all.
-    pub(crate) fn add(&self, ino: Ino, slices: impl IntoIterator<Item = (u64, u32)>) -> bool {
+    /// Remembers slices (id, size). True when there are too many: the caller syncs them all, then
+    /// calls [`Unsynced::end_of_sync_all`].
+    pub(crate) fn add(&self, ino: Ino, slices: Vec<(u64, u32)>) -> bool {
+        if slices.is_empty() {
+            return false;
+        }
         let mut pending = self.pending.lock();
-        let list = pending.files.entry(ino).or_default();
-        let before = list.len();
-        list.extend(slices);
-        let added = list.len() - before;
-        pending.slices += added;
-        pending.slices > SLICES_MAX
+        pending.slices += slices.len();
+        pending.files.entry(ino).or_default().extend(slices);
+        pending.slices > SLICES_MAX && !std::mem::replace(&mut pending.syncing_all, true)
     }
 
-    /// Takes what an fsync of `ino` has to sync.
-    pub(crate) fn take(&self, ino: Ino) -> Vec<(u64, u32)> {
+    /// What an fsync of `ino` has to sync before it says [`Unsynced::done`].
+    pub(crate) fn of(&self, ino: Ino) -> Vec<(u64, u32)> {
+        let pending = self.pending.lock();
+        pending.files.get(&ino).cloned().unwrap_or_default()
+    }
+
+    /// Everything.
+    pub(crate) fn all(&self) -> Vec<(Ino, Vec<(u64, u32)>)> {
+        let pending = self.pending.lock();
+        let files = pending.files.iter();
+        files.map(|(ino, list)| (*ino, list.clone())).collect()
+    }
+
+    /// These slices of `ino` are durable, or gone.
+    pub(crate) fn done(&self, ino: Ino, synced: &[(u64, u32)]) {
+        let synced: HashSet<u64> = synced.iter().map(|(id, _)| *id).collect();
+        let mut pending = self.pending.lock();
+        let Some(list) = pending.files.get_mut(&ino) else {
+            return;
+        };
+        let before = list.len();
+        list.retain(|(id, _)| !synced.contains(id));
+        let left = list.len();
+        if left == 0 {
+            pending.files.remove(&ino);
+        }
+        pending.slices -= before - left;
+    }
+
+    /// Nobody is syncing everything any more.
+    pub(crate) fn end_of_sync_all(&self) {
+        self.pending.lock().syncing_all = false;
+    }
+
+    /// The file is gone.
+    pub(crate) fn forget(&self, ino: Ino) {
         let mut pending = self.pending.lock();
         let list = pending.files.remove(&ino).unwrap_or_default();
         pending.slices -= list.len();
-        list
-    }
-
-    /// Takes everything.
-    pub(crate) fn take_all(&self) -> Vec<(Ino, Vec<(u64, u32)>)> {
-        let mut pending = self.pending.lock();
-        pending.slices = 0;
-        pending.files.drain().collect()
     }
 }

@@ -2,8 +2,8 @@
 
 use crate::reply::EntryReply;
 use crate::vfs::Vfs;
+use crate::writer::WriteTo;
 use bytes::Bytes;
-use jfs_types::slice::MAX_FILE_LENGTH;
 use jfs_types::{Attr, Caller, Errno, Ino};
 
 impl Vfs {
@@ -72,21 +72,6 @@ impl Vfs {
         }
     }
 
-    /// Where a write of a handle goes: at the end of the file with `O_APPEND`.
-    fn write_offset(&self, ino: Ino, flags: i32, off: u64) -> u64 {
-        if flags & libc::O_APPEND == 0 {
-            return off;
-        }
-        let known = self.inner.meta.open_length(ino).unwrap_or(off);
-        let pending = self
-            .inner
-            .writers
-            .get(ino)
-            .and_then(|w| w.pending_end())
-            .unwrap_or(0);
-        known.max(pending)
-    }
-
     /// Buffers a write when there is room; for the threads that read requests.
     pub fn try_write(&self, fh: u64, off: u64, data: &[u8]) -> Option<Result<u32, Errno>> {
         if !self.inner.chunks.budget().has_room() {
@@ -102,13 +87,13 @@ impl Vfs {
             .get(fh)
             .filter(|h| h.can_write())
             .ok_or(Errno::EBADF)?;
-        let ino = handle.ino;
-        let off = self.write_offset(ino, handle.flags, off);
-        if off.saturating_add(data.len() as u64) > MAX_FILE_LENGTH {
-            return Err(Errno::EFBIG);
-        }
-        let writer = self.inner.writers.get(ino).ok_or(Errno::EBADF)?;
-        let after = writer.write(&self.inner.meta, &self.inner.chunks, off, data)?;
+        let writer = self.inner.writers.get(handle.ino).ok_or(Errno::EBADF)?;
+        let to = if handle.flags & libc::O_APPEND == 0 {
+            WriteTo::Offset(off)
+        } else {
+            WriteTo::End
+        };
+        let after = writer.write(&self.inner.meta, &self.inner.chunks, to, data)?;
         if after.became_dirty {
             self.start_ticker();
         }
@@ -188,7 +173,7 @@ impl Vfs {
         if handle.can_write()
             && let Some(writer) = self.inner.writers.get(handle.ino)
             && writer.is_dirty()
-            && let Err(e) = self.flush_writer(&writer, false).await
+            && let Err(e) = self.settle(&writer).await
         {
             tracing::error!("data of {:?} was lost when it was closed: {e}", handle.ino);
         }
@@ -219,7 +204,7 @@ impl Vfs {
             self.inner.writers.close(ino);
         }
         if let Some(ino) = self.inner.meta.close(ino) {
-            self.inner.unsynced.take(ino);
+            self.inner.unsynced.forget(ino);
             let meta = self.inner.meta.clone();
             self.inner.runtime.spawn(async move {
                 let deleted = jfs_meta::trips::within("background", meta.delete_sustained(ino));
@@ -238,7 +223,7 @@ impl Vfs {
         length: u64,
     ) -> Result<Attr, Errno> {
         if let Some(writer) = self.inner.writers.get(ino) {
-            self.flush_writer(&writer, false).await?;
+            self.settle(&writer).await?;
         }
         self.inner.meta.truncate(caller, ino, length).await
     }

@@ -62,7 +62,7 @@ impl Vfs {
         if rest.atime.is_some() || rest.mtime.is_some() {
             // A later commit would put the time of its writes over the one that is set now.
             if let Some(writer) = self.inner.writers.get(ino) {
-                self.flush_writer(&writer, false).await?;
+                self.settle(&writer).await?;
             }
         }
         let attr = match attr {

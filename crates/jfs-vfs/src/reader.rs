@@ -87,10 +87,11 @@ fn cover(view: &ChunkView, from: u32, to: u32) -> impl Iterator<Item = Piece> {
 impl Vfs {
     /// The part of `off..off + size` that lies before the end of the file, as this mount knows it.
     fn cut(&self, ino: Ino, off: u64, size: u32) -> Result<u64, Errno> {
-        let mut length = self.inner.meta.open_length(ino).ok_or(Errno::EBADF)?;
-        if let Some(end) = self.inner.writers.get(ino).and_then(|w| w.pending_end()) {
-            length = length.max(end);
-        }
+        let length = match self.inner.writers.get(ino) {
+            Some(writer) => writer.length(&self.inner.meta),
+            None => self.inner.meta.open_length(ino),
+        };
+        let length = length.ok_or(Errno::EBADF)?;
         Ok(length.saturating_sub(off).min(u64::from(size)))
     }
 
@@ -169,7 +170,8 @@ impl Vfs {
             .share(piece.id.0, piece.size, piece.off, len)
     }
 
-    /// Reads up to `size` bytes; fewer only at the end of the file.
+    /// Reads up to `size` bytes; fewer only at the end of the file. EBADF, as the reference client
+    /// says, when another client has removed the file.
     pub async fn read(&self, fh: u64, _ino: Ino, off: u64, size: u32) -> Result<Bytes, Errno> {
         let handle = self.inner.handles.get(fh).ok_or(Errno::EBADF)?;
         if !handle.can_read() {
@@ -187,11 +189,14 @@ impl Vfs {
             if writer.read_buffered(off, &mut out) {
                 return Ok(out.into());
             }
-            self.flush_writer(&writer, false).await?;
+            self.settle(&writer).await?;
         }
         let read = self.read_range(ino, off, len as usize).await;
         self.read_ahead(&handle, off, len);
-        read
+        match read {
+            Err(Errno::ENOENT) => Err(Errno::EBADF),
+            other => other,
+        }
     }
 
     async fn read_range(&self, ino: Ino, off: u64, len: usize) -> Result<Bytes, Errno> {

@@ -105,7 +105,7 @@ impl Vfs {
         if attr.is_file()
             && let Some(writer) = self.inner.writers.get(ino)
         {
-            writer.add_pending(&mut attr);
+            writer.add_pending(&self.inner.meta, &mut attr);
         }
         attr
     }

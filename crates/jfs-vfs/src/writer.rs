@@ -8,6 +8,7 @@ use crate::vfs::{Inner, Vfs};
 use jfs_chunk::{ChunkError, ChunkStore, SliceWriter};
 use jfs_meta::Meta;
 use jfs_meta::ops::{NewSlice, SLICES_PER_COMMIT};
+use jfs_types::slice::MAX_FILE_LENGTH;
 use jfs_types::{Attr, CHUNK_SIZE, Errno, Ino, SliceId, SliceRecord, Time};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
@@ -124,16 +125,21 @@ impl FileWriter {
         committing || state.slices.iter().any(|s| s.overlaps(from, to))
     }
 
-    /// End of what is not committed yet.
-    pub(crate) fn pending_end(&self) -> Option<u64> {
-        let state = self.state.lock();
-        let open = state.slices.iter().map(Slice::end).max();
-        open.max(state.committing.map(|(_, end, _)| end))
+    /// Length of the file as this mount knows it, by what is committed and what is not.
+    pub(crate) fn length(&self, meta: &Meta) -> Option<u64> {
+        self.state.lock().length(meta, self.ino)
     }
 
-    /// Length and time of an attribute as the writes here will make them.
-    pub(crate) fn add_pending(&self, attr: &mut Attr) {
+    /// Length and time of an attribute as the writes here have made or will make them.
+    pub(crate) fn add_pending(&self, meta: &Meta, attr: &mut Attr) {
         let state = self.state.lock();
+        // What was pending when the attribute was read may be committed by now.
+        if let Some(known) = meta.open_attr(self.ino)
+            && known.length > attr.length
+            && known.ctime >= attr.ctime
+        {
+            (attr.length, attr.mtime, attr.ctime) = (known.length, known.mtime, known.ctime);
+        }
         let open = state.slices.iter().map(|s| (s.end(), s.mtime));
         for (end, mtime) in open.chain(state.committing.map(|(_, end, mtime)| (end, mtime))) {
             attr.length = attr.length.max(end);
@@ -144,17 +150,24 @@ impl FileWriter {
         }
     }
 
-    /// Buffers `data` at `off`. Returns what the caller has to do next.
+    /// Buffers `data`. Returns what the caller has to do next.
     pub(crate) fn write(
         &self,
         meta: &Meta,
         chunks: &ChunkStore,
-        off: u64,
+        to: WriteTo,
         data: &[u8],
     ) -> Result<AfterWrite, Errno> {
         let mut state = self.state.lock();
         if let Some(errno) = state.error {
             return Err(errno);
+        }
+        let off = match to {
+            WriteTo::Offset(off) => off,
+            WriteTo::End => state.length(meta, self.ino).ok_or(Errno::EBADF)?,
+        };
+        if off.saturating_add(data.len() as u64) > MAX_FILE_LENGTH {
+            return Err(Errno::EFBIG);
         }
         let was_clean = state.slices.is_empty();
         let mut after = AfterWrite::default();
@@ -209,6 +222,14 @@ impl FileWriter {
 }
 
 impl State {
+    /// A flush that ends tells `meta` the new length before it takes `committing` away under the lock
+    /// that the caller holds: nothing is between the two.
+    fn length(&self, meta: &Meta, ino: Ino) -> Option<u64> {
+        let open = self.slices.iter().map(Slice::end).max();
+        let pending = open.max(self.committing.map(|(_, end, _)| end));
+        meta.open_length(ino).max(pending)
+    }
+
     fn is_clean(&self) -> bool {
         self.slices.is_empty() && self.committing.is_none()
     }
@@ -251,6 +272,14 @@ impl State {
     }
 }
 
+/// Where a write goes.
+#[derive(Clone, Copy)]
+pub(crate) enum WriteTo {
+    Offset(u64),
+    /// The end of the file at the moment of the write, with `O_APPEND`.
+    End,
+}
+
 /// What follows a buffered write.
 #[derive(Default)]
 pub(crate) struct AfterWrite {
@@ -271,10 +300,8 @@ impl Vfs {
         let vfs = self.clone();
         self.inner.runtime.spawn(async move {
             writer.flush_spawned.store(false, Ordering::Release);
-            let flush = jfs_meta::trips::within("background", vfs.flush_slices(&writer, false));
-            if let Err(errno) = flush.await {
-                writer.state.lock().error.get_or_insert(errno);
-            }
+            // What went wrong sticks to the file.
+            let _ = jfs_meta::trips::within("background", vfs.settle(&writer)).await;
             vfs.inner.writers.forget_if_idle(writer.ino);
         });
     }
@@ -285,6 +312,15 @@ impl Vfs {
         let result = self.flush_slices(writer, sync).await;
         let stuck = writer.state.lock().error.take();
         stuck.map_or(result, Err)
+    }
+
+    /// As a flush, for somebody else than who has written: a failure stays for the writers to hear.
+    pub(crate) async fn settle(&self, writer: &FileWriter) -> Result<(), Errno> {
+        let result = self.flush_slices(writer, false).await;
+        if let Err(errno) = result {
+            writer.state.lock().error.get_or_insert(errno);
+        }
+        result
     }
 
     async fn flush_slices(&self, writer: &FileWriter, sync: bool) -> Result<(), Errno> {
@@ -298,7 +334,7 @@ impl Vfs {
         let result = self.upload_and_commit(writer.ino, &mut slices, sync).await;
         writer.state.lock().committing = None;
         if result.is_err() {
-            // What is not committed will never be: its blocks are of no use to anybody.
+            // What is left will never be committed: its blocks are of no use to anybody.
             for slice in slices {
                 if let Some(id) = slice.writer.id() {
                     let _ = self.inner.chunks.remove(id, slice.writer.len()).await;
@@ -312,7 +348,7 @@ impl Vfs {
         }
     }
 
-    /// On success `slices` is empty; on failure it holds what was not committed.
+    /// On success `slices` is empty; on failure it holds what was certainly not committed.
     async fn upload_and_commit(
         &self,
         ino: Ino,
@@ -338,13 +374,11 @@ impl Vfs {
             uploaded = uploaded.and(upload.wait().await);
         }
         uploaded.map_err(|e| data_error(ino, &e))?;
-        let done: Vec<(u64, u32)> = slices
-            .iter()
-            .filter_map(|s| Some((s.writer.id()?, s.writer.len())))
-            .collect();
         if sync {
             self.sync_committed(ino).await?;
-            self.sync_slices(&done)
+            let new = slices.iter().map(Slice::record);
+            let new: Vec<(u64, u32)> = new.map(|s| (s.record.id.0, s.record.size)).collect();
+            self.sync_slices(&new)
                 .await
                 .map_err(|e| data_error(ino, &e))?;
         }
@@ -354,38 +388,40 @@ impl Vfs {
                 .take(SLICES_PER_COMMIT)
                 .map(Slice::record)
                 .collect();
-            meta.write_slices(ino, &batch).await?;
-            slices.drain(..batch.len());
-        }
-        if !sync && self.inner.unsynced.add(ino, done) {
-            self.spawn_sync_all();
+            let committed = meta.write_slices(ino, &batch).await;
+            if let Ok(_) | Err(Errno::EIO) = committed {
+                // After EIO nobody knows whether the commit took place. Blocks that nobody uses do
+                // less harm than a file without its blocks: they stay.
+                slices.drain(..batch.len());
+                let sent = batch.iter().map(|s| (s.record.id.0, s.record.size));
+                if !sync && self.inner.unsynced.add(ino, sent.collect()) {
+                    self.spawn_sync_all();
+                }
+            }
+            committed?;
         }
         Ok(())
     }
 
     /// Makes what was committed of a file durable.
     pub(crate) async fn sync_committed(&self, ino: Ino) -> Result<(), Errno> {
-        let slices = self.inner.unsynced.take(ino);
-        let Err(e) = self.sync_slices(&slices).await else {
-            return Ok(());
-        };
-        if e.is_not_found() {
+        let slices = self.inner.unsynced.of(ino);
+        let synced = match self.sync_slices(&slices).await {
             // Another client has compacted or overwritten some of them since: look one by one.
-            return self.sync_remaining(ino, slices).await;
-        }
-        self.inner.unsynced.add(ino, slices);
-        Err(data_error(ino, &e))
+            Err(e) if e.is_not_found() => self.sync_remaining(&slices).await,
+            other => other,
+        };
+        synced.map_err(|e| data_error(ino, &e))?;
+        self.inner.unsynced.done(ino, &slices);
+        Ok(())
     }
 
     /// Syncs what still exists of slices that were committed earlier.
-    async fn sync_remaining(&self, ino: Ino, slices: Vec<(u64, u32)>) -> Result<(), Errno> {
-        for (id, size) in &slices {
+    async fn sync_remaining(&self, slices: &[(u64, u32)]) -> Result<(), ChunkError> {
+        for (id, size) in slices {
             for key in self.inner.chunks.keys(*id, *size) {
                 match self.inner.chunks.sync(&[key]).await {
-                    Err(e) if !e.is_not_found() => {
-                        self.inner.unsynced.add(ino, slices);
-                        return Err(data_error(ino, &e));
-                    }
+                    Err(e) if !e.is_not_found() => return Err(e),
                     _ => {}
                 }
             }
@@ -403,16 +439,24 @@ impl Vfs {
 
     /// Too much is not known to be durable: sync it all in the background.
     fn spawn_sync_all(&self) {
-        let all = self.inner.unsynced.take_all();
         let vfs = self.clone();
         self.inner.runtime.spawn(async move {
+            let unsynced = &vfs.inner.unsynced;
+            let all = unsynced.all();
             let slices: Vec<(u64, u32)> = all.iter().flat_map(|(_, s)| s.iter().copied()).collect();
-            if let Err(e) = vfs.sync_slices(&slices).await {
-                tracing::warn!("blocks could not be synced in the background: {e}");
-                for (ino, slices) in all {
-                    vfs.inner.unsynced.add(ino, slices);
+            match vfs.sync_slices(&slices).await {
+                Ok(()) => all
+                    .iter()
+                    .for_each(|(ino, slices)| unsynced.done(*ino, slices)),
+                // Files were removed since: file by file, the failures are logged.
+                Err(e) if e.is_not_found() => {
+                    for (ino, _) in all {
+                        let _ = vfs.sync_committed(ino).await;
+                    }
                 }
+                Err(e) => tracing::warn!("blocks could not be synced in the background: {e}"),
             }
+            unsynced.end_of_sync_all();
         });
     }
 }

@@ -36,7 +36,8 @@ impl Meta {
         let (ino, attr) = self
             .new_inode(caller, parent, name, FileType::Regular, mode, umask, b"")
             .await?;
-        self.open_files.open(ino, &attr);
+        // Nobody else can know the inode before this returns.
+        self.open_files.open(ino, &attr, u64::MAX);
         Ok((ino, attr))
     }
 

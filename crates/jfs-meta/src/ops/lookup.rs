@@ -44,6 +44,7 @@ impl Meta {
                 _ => {}
             }
             let name = Name::new(name)?;
+            let asked = self.open_files.moment();
             let (entry, attr) = self
                 .lookup_entry(parent, &name)
                 .await?
@@ -55,8 +56,8 @@ impl Meta {
                 );
                 return Ok((entry.ino, nameless(entry.kind)));
             };
-            self.open_files.learn(entry.ino, &attr);
-            Ok((entry.ino, attr))
+            let newer = self.open_files.learn(entry.ino, &attr, asked);
+            Ok((entry.ino, newer.unwrap_or(attr)))
         })
         .await
     }
@@ -83,6 +84,7 @@ impl Meta {
     /// Attributes of an inode. One round trip.
     pub async fn getattr(&self, ino: Ino) -> Result<Attr, Errno> {
         trips::within("getattr", async {
+            let asked = self.open_files.moment();
             let answers = self.fetch(&[Key::Attr(ino)]).await?;
             let attr = answers.into_iter().next().map(|a| a.into_attr());
             let attr = match attr {
@@ -92,8 +94,8 @@ impl Meta {
                 Some(Err(e)) => return Err(self.to_errno("getattr", &e)),
                 None => return Err(Errno::EIO),
             };
-            self.open_files.learn(ino, &attr);
-            Ok(attr)
+            let newer = self.open_files.learn(ino, &attr, asked);
+            Ok(newer.unwrap_or(attr))
         })
         .await
     }

@@ -21,6 +21,9 @@ mod o {
     pub(super) const EXEC: i32 = 0o40;
 }
 
+/// Times that attributes are read for one open while this client keeps changing the file.
+const OPEN_TRIES: u32 = 10;
+
 /// An opened inode.
 #[derive(Clone, Debug)]
 pub struct Opened {
@@ -46,16 +49,23 @@ impl Meta {
                     keep_cache: true,
                 });
             }
-            let answers = self.fetch(&[Key::Attr(ino)]).await?;
-            let attr = match answers.into_iter().next().map(Answer::into_attr) {
-                Some(Ok(Some(attr))) => attr,
-                Some(Ok(None)) => return Err(Errno::ENOENT),
-                Some(Err(e)) => return Err(self.to_errno("open", &e)),
-                None => return Err(Errno::EIO),
-            };
-            self.check_open(caller, &attr, flags)?;
-            let keep_cache = self.open_files.open(ino, &attr);
-            Ok(Opened { attr, keep_cache })
+            let mut tries = 0;
+            loop {
+                let asked = self.open_files.moment();
+                let answers = self.fetch(&[Key::Attr(ino)]).await?;
+                let attr = match answers.into_iter().next().map(Answer::into_attr) {
+                    Some(Ok(Some(attr))) => attr,
+                    Some(Ok(None)) => return Err(Errno::ENOENT),
+                    Some(Err(e)) => return Err(self.to_errno("open", &e)),
+                    None => return Err(Errno::EIO),
+                };
+                self.check_open(caller, &attr, flags)?;
+                tries += 1;
+                let asked = if tries < OPEN_TRIES { asked } else { u64::MAX };
+                if let Some(keep_cache) = self.open_files.open(ino, &attr, asked) {
+                    return Ok(Opened { attr, keep_cache });
+                }
+            }
         })
         .await
     }

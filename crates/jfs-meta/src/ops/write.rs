@@ -8,6 +8,7 @@ use crate::run::{Operation, Proof};
 use crate::trips;
 use crate::txn::{Stop, Txn};
 use crate::wire::decode_records;
+use bytes::Bytes;
 use jfs_types::attr::flags;
 use jfs_types::slice::{MAX_FILE_LENGTH, overlay};
 use jfs_types::{Attr, CHUNK_SIZE, ChunkIndex, Errno, Ino, SliceRecord, Time};
@@ -34,16 +35,21 @@ struct AppendSlices<'a> {
 
 impl Meta {
     /// What a reader sees of a chunk. From memory while the file is open and unchanged, else one
-    /// round trip.
+    /// round trip, or two where nothing was written. ENOENT when the file is gone.
     pub async fn read_chunk(&self, ino: Ino, index: ChunkIndex) -> Result<Arc<ChunkView>, Errno> {
         if let Some(view) = self.open_files.view(ino, index) {
             return Ok(view);
         }
         trips::within("read", async {
-            let generation = self.open_files.generation(ino);
+            let asked = self.open_files.moment();
             let answers = self.fetch(&[Key::Chunk(ino, index)]).await?;
             let bytes = match answers.into_iter().next().map(Answer::into_bytes) {
-                Some(Ok(bytes)) => bytes.unwrap_or_default(),
+                Some(Ok(Some(bytes))) => bytes,
+                // A hole, or a file that another client has removed: that one does not read as zeros.
+                Some(Ok(None)) => match self.fetch(&[Key::Attr(ino)]).await?.pop() {
+                    Some(Answer::Attr(Some(_))) => Bytes::new(),
+                    _ => return Err(Errno::ENOENT),
+                },
                 _ => return Err(Errno::EIO),
             };
             let records = decode_records(&bytes).map_err(|e| {
@@ -54,10 +60,7 @@ impl Meta {
                 pieces: overlay(&records),
                 records: records.len(),
             });
-            if let Some(generation) = generation {
-                self.open_files
-                    .store_view(ino, index, view.clone(), generation);
-            }
+            self.open_files.store_view(ino, index, view.clone(), asked);
             Ok(view)
         })
         .await

@@ -1,0 +1,264 @@
+//! What readers see while somebody writes (docs/SEMANTICS.md, "Consistency between mounts").
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod common;
+
+use common::pattern::{assert_same, pattern};
+use common::root;
+use common::volume::{BLOCK, Mount, Options, Volume};
+use jfs_types::{CHUNK_SIZE, Ino};
+use jfs_vfs::SetAttrRequest;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+async fn start() -> (Volume, Mount) {
+    let volume = Volume::new(Options::default()).await;
+    let mount = volume.mount().await;
+    (volume, mount)
+}
+
+#[tokio::test]
+async fn an_open_sees_what_was_closed_elsewhere() {
+    let (volume, one) = start().await;
+    let two = volume.mount().await;
+    let (ino, fh) = one.create_file("f").await;
+    one.close(fh).await.unwrap();
+    let (mut writer, mut reader) = (&one, &two);
+    let mut content = Vec::new();
+    // A handle that stays open must not keep others from seeing the file anew.
+    let _open = two.open_file(ino).await;
+    for round in 0..10u64 {
+        let off = (round * 1000) as usize;
+        let data = pattern(round, BLOCK);
+        content.resize(off + BLOCK, 0);
+        content[off..].copy_from_slice(&data);
+        let w = writer.open_file(ino).await;
+        writer.put(w, off as u64, &data).await.unwrap();
+        match round % 3 {
+            0 => writer.sync(w).await.unwrap(),
+            _ => writer.close(w).await.unwrap(),
+        }
+        let r = reader.open_file(ino).await;
+        let got = reader.get(r, 0, 1 << 20).await.unwrap();
+        assert_same(&got, &content, &format!("round {round}"));
+        let found = reader.lookup(&root(), Ino::ROOT, b"f").await.unwrap();
+        assert_eq!(found.attr.length, content.len() as u64);
+        reader.close(r).await.unwrap();
+        std::mem::swap(&mut writer, &mut reader);
+    }
+}
+
+#[tokio::test]
+async fn a_truncation_elsewhere_is_seen_at_open() {
+    let (volume, one) = start().await;
+    let two = volume.mount().await;
+    let (ino, fh) = one.create_file("f").await;
+    one.put(fh, 0, &pattern(1, 3 * BLOCK)).await.unwrap();
+    one.close(fh).await.unwrap();
+    let fh = two.open_file(ino).await;
+    two.get(fh, 0, 3 * BLOCK as u32).await.unwrap();
+    for size in [10, 3 * BLOCK as u64] {
+        let set = SetAttrRequest {
+            size: Some(size),
+            ..SetAttrRequest::default()
+        };
+        one.setattr(&root(), ino, &set).await.unwrap();
+    }
+    let fh = two.open_file(ino).await;
+    let mut expected = pattern(1, 3 * BLOCK);
+    expected[10..].fill(0);
+    let got = two.get(fh, 0, 1 << 20).await.unwrap();
+    assert_same(&got, &expected, "cut off and grown again");
+}
+
+#[tokio::test]
+async fn writes_are_seen_through_every_handle_at_once() {
+    let (_volume, mount) = start().await;
+    let (ino, w) = mount.create_file("f").await;
+    let r = mount.open(&root(), ino, libc::O_RDONLY).await.unwrap().0;
+    let mut content = Vec::new();
+    // Across blocks and across the border of a chunk, forwards, backwards and over each other.
+    for (n, off) in [0, 50, BLOCK - 3, 5 * BLOCK, BLOCK, 10]
+        .into_iter()
+        .enumerate()
+    {
+        let data = pattern(n as u64, BLOCK / 2);
+        content.resize(content.len().max(off + data.len()), 0);
+        content[off..off + data.len()].copy_from_slice(&data);
+        mount.put(w, off as u64, &data).await.unwrap();
+        assert_eq!(
+            mount.getattr(ino).await.unwrap().attr.length,
+            content.len() as u64
+        );
+        let got = mount.get(r, off as u64, data.len() as u32).await.unwrap();
+        assert_same(&got, &data, &format!("write {n}"));
+        let got = mount.get(r, 0, 1 << 20).await.unwrap();
+        assert_same(&got, &content, &format!("all after write {n}"));
+    }
+    let data = pattern(99, 100);
+    mount.put(w, CHUNK_SIZE - 50, &data).await.unwrap();
+    let got = mount.get(r, CHUNK_SIZE - 50, 1000).await.unwrap();
+    assert_same(&got, &data, "across two chunks");
+}
+
+/// An answer of the engine that is older than a commit comes late. It must not take the commit back.
+#[tokio::test]
+async fn late_answers_do_not_take_a_commit_back() {
+    for what in ["getattr", "lookup", "readdir", "open"] {
+        let (volume, mount) = start().await;
+        let mount = Arc::new(mount);
+        let (ino, fh) = mount.create_file("f").await;
+        let data = pattern(1, 100);
+        mount.put(fh, 0, &data).await.unwrap();
+
+        volume.engine.answers().shut();
+        let m = mount.clone();
+        let late = tokio::spawn(async move {
+            match what {
+                "getattr" => m.getattr(ino).await.unwrap().attr.length,
+                "lookup" => {
+                    let found = m.lookup(&root(), Ino::ROOT, b"f").await;
+                    found.unwrap().attr.length
+                }
+                "readdir" => {
+                    let dir = m.opendir(Ino::ROOT);
+                    let listing = m.readdir(&root(), dir, 0).await.unwrap();
+                    listing[2].attr.as_ref().unwrap().length
+                }
+                _ => {
+                    let fh = m.open_file(ino).await;
+                    m.get(fh, 0, 1000).await.unwrap().len() as u64
+                }
+            }
+        });
+        volume.engine.answers().holds(1).await;
+        mount.flush(fh, ino).await.unwrap();
+        volume.engine.answers().open();
+        assert_eq!(late.await.unwrap(), 100, "{what}: it was written before");
+
+        let got = mount.get(fh, 0, 1000).await.unwrap();
+        assert_same(&got, &data, what);
+        let appender = mount
+            .open(&root(), ino, libc::O_WRONLY | libc::O_APPEND)
+            .await;
+        mount.put(appender.unwrap().0, 0, b"end").await.unwrap();
+        let got = mount.get(fh, 0, 1000).await.unwrap();
+        assert_same(&got, &[&data[..], b"end"].concat(), what);
+    }
+}
+
+/// The stream that the appending tests write: byte `i`, never zero.
+fn stream(from: u64, len: usize) -> Vec<u8> {
+    (from..from + len as u64)
+        .map(|i| ((i / 7 + i) % 255) as u8 + 1)
+        .collect()
+}
+
+/// One handle appends, flushes and syncs; others look and read all the while.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn appended_bytes_are_seen_whole_and_at_once() {
+    const TOTAL: u64 = 3 << 20;
+    let options = Options {
+        buffer: 512 << 10,
+        ..Options::default()
+    };
+    let volume = Volume::new(options).await;
+    let mount = Arc::new(volume.mount().await);
+    let (ino, fh) = mount.create_file("f").await;
+    let append = mount
+        .open(&root(), ino, libc::O_WRONLY | libc::O_APPEND)
+        .await;
+    let append = append.unwrap().0;
+    let written = Arc::new(AtomicU64::new(0));
+    let done = Arc::new(AtomicBool::new(false));
+
+    let readers: Vec<_> = (0..2u64)
+        .map(|n| {
+            let (mount, written, done) = (mount.clone(), written.clone(), done.clone());
+            tokio::spawn(async move {
+                let mut at = 0;
+                while !done.load(Ordering::SeqCst) {
+                    let least = written.load(Ordering::SeqCst);
+                    let length = match n {
+                        0 => mount.getattr(ino).await.unwrap().attr.length,
+                        _ => {
+                            let found = mount.lookup(&root(), Ino::ROOT, b"f").await;
+                            found.unwrap().attr.length
+                        }
+                    };
+                    assert!(length >= least, "a length of {length} after {least}");
+                    let from = if at < length {
+                        at
+                    } else {
+                        length.saturating_sub(5000)
+                    };
+                    let got = mount.get(fh, from, 100_000).await.unwrap();
+                    assert!(from + got.len() as u64 >= length.min(from + 100_000));
+                    assert_same(&got, &stream(from, got.len()), &format!("from {from}"));
+                    at = from + got.len() as u64;
+                    tokio::task::yield_now().await;
+                }
+            })
+        })
+        .collect();
+    let mut step = 0u64;
+    while written.load(Ordering::SeqCst) < TOTAL {
+        let at = written.load(Ordering::SeqCst);
+        let len = 1 + (step * 7919 % 30_000) as usize;
+        mount.put(append, 0, &stream(at, len)).await.unwrap();
+        written.store(at + len as u64, Ordering::SeqCst);
+        match step % 5 {
+            0 => mount.flush(append, ino).await.unwrap(),
+            3 => mount.sync(append).await.unwrap(),
+            _ => tokio::task::yield_now().await,
+        }
+        step += 1;
+    }
+    done.store(true, Ordering::SeqCst);
+    for reader in readers {
+        reader.await.unwrap();
+    }
+    mount.close(append).await.unwrap();
+    let other = volume.mount().await;
+    let fh = other.open_file(ino).await;
+    let total = written.load(Ordering::SeqCst) as usize;
+    let got = other.get(fh, 0, total as u32 + 1).await.unwrap();
+    assert_same(&got, &stream(0, total), "in the end");
+}
+
+/// Records that several handles append at the same time all stay, each in one piece.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn appends_of_several_handles_never_overwrite_each_other() {
+    const RECORD: usize = 100;
+    let (_volume, mount) = start().await;
+    let mount = Arc::new(mount);
+    let (ino, fh) = mount.create_file("log").await;
+    let writers: Vec<_> = (1..=4u8)
+        .map(|n| {
+            let mount = mount.clone();
+            tokio::spawn(async move {
+                let flags = libc::O_WRONLY | libc::O_APPEND;
+                let fh = mount.open(&root(), ino, flags).await.unwrap().0;
+                for i in 0..500 {
+                    mount.put(fh, 0, &[n; RECORD]).await.unwrap();
+                    if i % 50 == 0 {
+                        mount.flush(fh, ino).await.unwrap();
+                    }
+                }
+                mount.close(fh).await.unwrap();
+            })
+        })
+        .collect();
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    let got = mount.get(fh, 0, 1 << 20).await.unwrap();
+    assert_eq!(got.len(), 4 * 500 * RECORD);
+    let mut counts = [0; 5];
+    for record in got.chunks(RECORD) {
+        assert!(record.iter().all(|b| *b == record[0]), "records are mixed");
+        counts[record[0] as usize] += 1;
+    }
+    assert_eq!(counts, [0, 500, 500, 500, 500]);
+}

@@ -1,0 +1,378 @@
+//! What fsync and close promise (docs/SEMANTICS.md, "Durability"), seen by an object store and an
+//! engine that write down the order of what happens.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod common;
+
+use common::engine::Fault;
+use common::events::Event;
+use common::eventually;
+use common::pattern::{assert_same, pattern};
+use common::volume::{BLOCK, Mount, Options, Volume};
+use jfs_types::{Errno, Format, Ino};
+use std::sync::Arc;
+
+/// As many slices may be committed and not synced before all are synced in the background.
+const UNSYNCED_MAX: usize = 4096;
+
+async fn start() -> (Volume, Mount) {
+    let volume = Volume::new(Options::default()).await;
+    let mount = volume.mount().await;
+    (volume, mount)
+}
+
+/// Panics unless every block of a file was durable when `end` events had happened.
+async fn assert_durable(volume: &Volume, mount: &Mount, ino: Ino, end: usize) {
+    for record in volume.records(ino).await {
+        for key in mount.chunks().keys(record.id.0, record.size) {
+            assert!(volume.events.is_durable(&key, end), "{key} is not durable");
+        }
+    }
+}
+
+/// Panics unless every block of a file was durable before the commit that made it visible.
+async fn assert_synced_first(volume: &Volume, mount: &Mount, ino: Ino) {
+    let records = volume.records(ino).await;
+    assert!(!records.is_empty());
+    for record in records {
+        let commit = volume.events.commit_of(record.id.0).unwrap();
+        for key in mount.chunks().keys(record.id.0, record.size) {
+            let first = volume.events.is_durable(&key, commit);
+            assert!(first, "{key} was committed before it was synced");
+        }
+    }
+}
+
+fn syncs(volume: &Volume) -> usize {
+    let all = volume.events.all();
+    all.iter().filter(|e| matches!(e, Event::Sync(_))).count()
+}
+
+#[tokio::test]
+async fn fsync_makes_data_durable_before_it_commits() {
+    let (volume, mount) = start().await;
+    let (ino, fh) = mount.create_file("f").await;
+    mount
+        .put(fh, 0, &pattern(1, 3 * BLOCK + 100))
+        .await
+        .unwrap();
+    mount
+        .put(fh, 9 * BLOCK as u64, &pattern(2, 50))
+        .await
+        .unwrap();
+    mount.put(fh, 70 << 20, &pattern(3, BLOCK)).await.unwrap();
+    mount.sync(fh).await.unwrap();
+    assert_eq!(volume.records(ino).await.len(), 3);
+    assert_synced_first(&volume, &mount, ino).await;
+
+    // Overwriting adds slices; only they are left to sync.
+    mount.put(fh, 10, &pattern(4, 20)).await.unwrap();
+    mount.sync(fh).await.unwrap();
+    assert_synced_first(&volume, &mount, ino).await;
+}
+
+#[tokio::test]
+async fn fsync_covers_blocks_that_were_uploaded_before() {
+    let (volume, mount) = start().await;
+    mount.meta().reserve_slice_ids().await.unwrap();
+    let (ino, fh) = mount.create_file("f").await;
+    mount.put(fh, 0, &pattern(1, 4 * BLOCK + 1)).await.unwrap();
+    let uploaded = || async { volume.store.keys().len() == 4 };
+    eventually("full blocks are uploaded in the background", uploaded).await;
+    mount.sync(fh).await.unwrap();
+    assert_eq!(volume.store.keys().len(), 5);
+    assert_synced_first(&volume, &mount, ino).await;
+}
+
+/// What flush, close or the background have committed is only known to be in the store; an fsync
+/// through any handle makes it durable.
+#[tokio::test]
+async fn fsync_covers_what_close_has_committed() {
+    for flags in [libc::O_RDONLY, libc::O_RDWR] {
+        let (volume, mount) = start().await;
+        let (ino, fh) = mount.create_file("f").await;
+        mount.put(fh, 0, &pattern(1, 2 * BLOCK)).await.unwrap();
+        mount.flush(fh, ino).await.unwrap();
+        mount.put(fh, 10, &pattern(2, 5)).await.unwrap();
+        mount.close(fh).await.unwrap();
+        assert_eq!(syncs(&volume), 0, "close does not wait for the disk");
+
+        let opened = mount.open(&common::root(), ino, flags).await;
+        let fh = opened.unwrap().0;
+        mount.sync(fh).await.unwrap();
+        assert_durable(&volume, &mount, ino, volume.events.count()).await;
+        assert_eq!(volume.records(ino).await.len(), 2);
+
+        let before = volume.store.sync_requests();
+        mount.sync(fh).await.unwrap();
+        assert_eq!(volume.store.sync_requests(), before, "nothing is left");
+    }
+}
+
+#[tokio::test]
+async fn close_waits_for_the_store_and_the_commit() {
+    let (volume, mount) = start().await;
+    let (ino, fh) = mount.create_file("f").await;
+    let data = pattern(1, 2 * BLOCK + 7);
+    mount.put(fh, 0, &data).await.unwrap();
+    mount.close(fh).await.unwrap();
+    assert_eq!(volume.store.keys().len(), 3);
+    let other = volume.mount().await;
+    let fh = other.open_file(ino).await;
+    assert_same(&other.get(fh, 0, 1 << 20).await.unwrap(), &data, "f");
+}
+
+/// Starts an fsync of what another sync is busy with, and asks when it returns whether it was true.
+async fn fsync_beside(volume: &Arc<Volume>, mount: &Arc<Mount>, ino: Ino) {
+    let fh = mount.open(&common::root(), ino, libc::O_RDONLY).await;
+    let fh = fh.unwrap().0;
+    let (v, m) = (volume.clone(), mount.clone());
+    let fsync = tokio::spawn(async move {
+        m.sync(fh).await.unwrap();
+        assert_durable(&v, &m, ino, v.events.count()).await;
+    });
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    volume.store.syncs.open();
+    fsync.await.unwrap();
+}
+
+#[tokio::test]
+async fn two_fsyncs_at_once_both_wait() {
+    let (volume, mount) = start().await;
+    let (volume, mount) = (Arc::new(volume), Arc::new(mount));
+    let (ino, fh) = mount.create_file("f").await;
+    mount.put(fh, 0, &pattern(1, 100)).await.unwrap();
+    mount.close(fh).await.unwrap();
+    let fh = mount.open(&common::root(), ino, libc::O_RDONLY).await;
+    let fh = fh.unwrap().0;
+    volume.store.syncs.shut();
+    let m = mount.clone();
+    let first = tokio::spawn(async move { m.sync(fh).await.unwrap() });
+    volume.store.syncs.holds(1).await;
+    fsync_beside(&volume, &mount, ino).await;
+    first.await.unwrap();
+}
+
+/// Files of many tiny slices, closed; the last one exceeds what may stay unsynced.
+async fn many_slices(mount: &Mount) -> Vec<Ino> {
+    const SLICES: usize = 500;
+    let mut all = Vec::new();
+    for i in 0..=UNSYNCED_MAX / SLICES {
+        let (ino, fh) = mount.create_file(&format!("f{i}")).await;
+        for off in (0..SLICES as u64).rev() {
+            mount.put(fh, off * 2, b"x").await.unwrap();
+        }
+        mount.close(fh).await.unwrap();
+        all.push(ino);
+    }
+    all
+}
+
+/// Waits until every block in the store is durable.
+async fn all_durable(volume: &Volume) {
+    let durable = || async {
+        let keys = volume.store.keys();
+        keys.iter().all(|key| volume.store.is_durable(key))
+    };
+    eventually("the background syncs everything", durable).await;
+}
+
+#[tokio::test]
+async fn fsync_waits_for_the_background_sync() {
+    let (volume, mount) = start().await;
+    let (volume, mount) = (Arc::new(volume), Arc::new(mount));
+    volume.store.syncs.shut();
+    let files = many_slices(&mount).await;
+    volume.store.syncs.holds(1).await;
+    fsync_beside(&volume, &mount, files[7]).await;
+    all_durable(&volume).await;
+}
+
+/// Blocks of removed files cannot be synced any more; that must not be tried for ever.
+#[tokio::test]
+async fn removed_files_do_not_keep_the_background_sync_busy() {
+    let (volume, mount) = start().await;
+    volume.store.syncs.shut();
+    let files = many_slices(&mount).await;
+    for i in 0..files.len() / 2 {
+        let (name, root) = (format!("f{i}"), common::root());
+        mount
+            .unlink(&root, Ino::ROOT, name.as_bytes())
+            .await
+            .unwrap();
+    }
+    mount.clean().await;
+    assert!(volume.records(files[0]).await.is_empty());
+    volume.store.syncs.open();
+    all_durable(&volume).await;
+
+    let quiet = || async {
+        let before = volume.store.sync_requests();
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        volume.store.sync_requests() == before
+    };
+    eventually("it comes to an end", quiet).await;
+    let before = volume.store.sync_requests();
+    for i in 0..10 {
+        let (_, fh) = mount.create_file(&format!("g{i}")).await;
+        mount.put(fh, 0, b"x").await.unwrap();
+        mount.close(fh).await.unwrap();
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(volume.store.sync_requests(), before, "synced without need");
+}
+
+#[tokio::test]
+async fn a_failed_sync_is_reported_and_nothing_is_committed() {
+    let (volume, mount) = start().await;
+    let (ino, fh) = mount.create_file("f").await;
+    mount.put(fh, 0, &pattern(1, 100)).await.unwrap();
+    volume.store.fail_syncs(true);
+    assert_eq!(mount.sync(fh).await, Err(Errno::EIO));
+    assert_eq!(volume.records(ino).await, []);
+    assert_eq!(mount.getattr(ino).await.unwrap().attr.length, 0);
+    volume.store.fail_syncs(false);
+    mount.sync(fh).await.unwrap();
+    mount.put(fh, 0, &pattern(2, 100)).await.unwrap();
+    mount.sync(fh).await.unwrap();
+    assert_synced_first(&volume, &mount, ino).await;
+}
+
+/// What close has committed stays; the next fsync tries again.
+#[tokio::test]
+async fn a_failed_sync_of_committed_data_is_tried_again() {
+    let (volume, mount) = start().await;
+    let (ino, fh) = mount.create_file("f").await;
+    mount.put(fh, 0, &pattern(1, 100)).await.unwrap();
+    mount.flush(fh, ino).await.unwrap();
+    volume.store.fail_syncs(true);
+    assert_eq!(mount.sync(fh).await, Err(Errno::EIO));
+    assert_eq!(mount.sync(fh).await, Err(Errno::EIO));
+    volume.store.fail_syncs(false);
+    mount.sync(fh).await.unwrap();
+    assert_durable(&volume, &mount, ino, volume.events.count()).await;
+}
+
+/// The commit took place, its answer was lost, and so was the answer to the look at what happened:
+/// the file shows the data, so the blocks have to stay.
+#[tokio::test]
+async fn blocks_of_a_commit_in_doubt_stay() {
+    for fault in [Fault::Lost, Fault::Dropped] {
+        let (volume, mount) = start().await;
+        let (ino, fh) = mount.create_file("f").await;
+        let data = pattern(1, BLOCK + 100);
+        mount.put(fh, 0, &data).await.unwrap();
+        volume.engine.fail_write(fault);
+        volume.engine.fail_looks(true);
+        assert_eq!(mount.sync(fh).await, Err(Errno::EIO), "{fault:?}");
+        volume.engine.fail_looks(false);
+        mount.unmount().await;
+
+        let other = volume.mount().await;
+        let fh = other.open_file(ino).await;
+        let got = other.get(fh, 0, 1 << 20).await.unwrap();
+        let expected = if fault == Fault::Lost { &data[..] } else { b"" };
+        assert_same(&got, expected, &format!("{fault:?}"));
+    }
+}
+
+/// Many slices take several commits. What the first ones have committed is visible, so a later fsync
+/// has to make it durable even though the last one failed.
+#[tokio::test]
+async fn what_was_committed_before_a_failure_is_synced_later() {
+    let (volume, mount) = start().await;
+    let (ino, fh) = mount.create_file("f").await;
+    for off in (0..150).rev() {
+        mount.put(fh, off * 2, b"x").await.unwrap();
+    }
+    volume.engine.fail_write_after(1, Fault::Refused);
+    assert_eq!(mount.flush(fh, ino).await, Err(Errno::EIO));
+    let committed = volume.records(ino).await.len();
+    assert!(committed > 0 && committed < 150);
+    mount.sync(fh).await.unwrap();
+    assert_durable(&volume, &mount, ino, volume.events.count()).await;
+}
+
+/// When the answer alone is lost, the client finds out and nobody notices.
+#[tokio::test]
+async fn a_lost_answer_to_a_commit_of_data_is_looked_up() {
+    for fault in [Fault::Lost, Fault::Dropped] {
+        let (volume, mount) = start().await;
+        let (ino, fh) = mount.create_file("f").await;
+        let data = pattern(1, BLOCK + 100);
+        mount.put(fh, 0, &data).await.unwrap();
+        volume.engine.fail_write(fault);
+        mount.sync(fh).await.unwrap();
+        assert_eq!(volume.records(ino).await.len(), 1, "{fault:?}");
+        assert_same(&mount.get(fh, 0, 1 << 20).await.unwrap(), &data, "f");
+    }
+}
+
+/// The file system refused the data: its blocks are of no use to anybody.
+#[tokio::test]
+async fn blocks_of_a_refused_commit_go() {
+    let (volume, mount) = start().await;
+    let (ino, fh) = mount.create_file("f").await;
+    let small = Format {
+        capacity: 1 << 20,
+        ..(*mount.meta().format()).clone()
+    };
+    mount.meta().set_format(small);
+    mount.put(fh, 0, &pattern(1, 2 << 20)).await.unwrap();
+    assert_eq!(mount.close(fh).await, Err(Errno::ENOSPC));
+    assert_eq!(volume.store.keys(), Vec::<String>::new());
+    assert_eq!(mount.getattr(ino).await.unwrap().attr.length, 0);
+}
+
+/// A little generator: which file, what next.
+fn next(state: &mut u64, n: u64) -> u64 {
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    *state % n
+}
+
+/// After every fsync the power fails, in thought: what is left has everything that was synced.
+#[tokio::test]
+async fn a_power_cut_leaves_what_was_synced() {
+    for seed in 1..=30u64 {
+        let (volume, mount) = start().await;
+        let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let mut files = Vec::new();
+        for name in ["a", "b", "c"] {
+            let (ino, fh) = mount.create_file(name).await;
+            files.push((ino, fh, Vec::new()));
+        }
+        for step in 0..40u64 {
+            let (ino, fh, content) = &mut files[next(&mut state, 3) as usize];
+            match next(&mut state, 8) {
+                0..=3 => {
+                    let off = next(&mut state, content.len() as u64 + 1) as usize;
+                    let len = 1 + next(&mut state, 2 * BLOCK as u64) as usize;
+                    let data = pattern(seed * 100 + step, len);
+                    mount.put(*fh, off as u64, &data).await.unwrap();
+                    content.resize(content.len().max(off + len), 0);
+                    content[off..off + len].copy_from_slice(&data);
+                }
+                4 => mount.flush(*fh, *ino).await.unwrap(),
+                5 => {
+                    mount.close(*fh).await.unwrap();
+                    *fh = mount.open_file(*ino).await;
+                }
+                _ => {
+                    mount.sync(*fh).await.unwrap();
+                    let left = volume.after_power_cut();
+                    let mount = left.mount().await;
+                    let fh = mount.open_file(*ino).await;
+                    let got = mount.get(fh, 0, 16 << 20).await.unwrap();
+                    assert_same(&got, content, &format!("seed {seed}, step {step}"));
+                }
+            }
+        }
+    }
+}
