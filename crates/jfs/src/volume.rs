@@ -26,7 +26,7 @@ pub async fn open_engine(engine: Arc<dyn Engine>, options: OpenOptions) -> Resul
     if let Some(bucket) = &options.bucket {
         format.bucket = bucket.clone();
     }
-    let reason = read_only_reason(&format, engine.unsupported_use().await?);
+    let reason = read_only_reason(&format);
     if let Some(reason) = &reason
         && !options.read_only
     {
