@@ -84,10 +84,6 @@ fn refused_command_lines() {
             r#"--encrypt-algo is not supported yet (given "sm4gcm")"#,
         ),
         (
-            "format a b --enable-acl",
-            "--enable-acl is not supported yet",
-        ),
-        (
             "format a b --hash-prefix",
             "--hash-prefix is not supported yet",
         ),

@@ -34,6 +34,18 @@ impl Unsynced {
         pending.slices > SLICES_MAX
     }
 
+    /// An fsync of `to` has to sync what one of `from` would: it holds a copy.
+    pub(crate) fn share(&self, from: Ino, to: Ino) {
+        let mut pending = self.pending.lock();
+        if from == to {
+            return;
+        }
+        if let Some(slices) = pending.files.get(&from).cloned() {
+            pending.slices += slices.len();
+            pending.files.entry(to).or_default().extend(slices);
+        }
+    }
+
     /// Takes what an fsync of `ino` has to sync.
     pub(crate) fn take(&self, ino: Ino) -> Vec<(u64, u32)> {
         let mut pending = self.pending.lock();

@@ -7,20 +7,24 @@
 #![forbid(unsafe_code)]
 
 mod config;
+mod copy;
 mod dirs;
 mod durable;
 mod files;
 mod handles;
+mod locks;
 mod names;
+mod nodes;
 mod reader;
 mod reply;
 mod ticker;
 mod vfs;
 mod writer;
 mod writers;
+mod xattr;
 
 pub use config::VfsConfig;
-pub use jfs_meta::SetTime;
+pub use jfs_meta::{NewNode, SetTime};
 pub use reader::ReadNow;
 pub use reply::{AttrReply, DirItem, EntryReply, SetAttrRequest};
 pub use vfs::Vfs;
