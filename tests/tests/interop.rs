@@ -5,6 +5,7 @@
 mod interop {
     mod fixtures;
     mod killed;
+    mod kinds;
     mod place;
     mod turns;
     mod volumes;
