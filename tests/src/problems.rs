@@ -158,7 +158,7 @@ impl Census {
     /// Extended attributes and ACL numbers lead somewhere.
     fn check_what_hangs_on_inodes(&self, found: &mut Vec<String>) {
         for (ino, name) in self.xattrs.keys() {
-            if !self.attrs.get(ino).is_some_and(|a| a.nlink > 0) {
+            if self.attrs.get(ino).is_none_or(|a| a.nlink == 0) {
                 found.push(format!("attribute {name:?} of {ino:?} belongs to nobody"));
             }
         }

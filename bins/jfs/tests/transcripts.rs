@@ -239,7 +239,7 @@ fn version_and_help() {
             "{line}: {out}"
         );
         assert!(
-            out.contains("enable POSIX ACL (default: off; not supported yet)"),
+            out.contains("enable POSIX ACL") && out.contains("(default: off; not supported yet)"),
             "{line}: {out}"
         );
     }
