@@ -3,10 +3,12 @@
 //! Inodes are found in two ways: by walking the directories, and by asking for the numbers that were
 //! handed out. What only the second way finds is an orphan.
 
+use bytes::Bytes;
 use jfs_meta::Engine;
 use jfs_meta::engine::{Counter, Delayed, Deleted, DirCursor, DirStat, IdKind, Key, SessionRecord};
+use jfs_meta::engine::{LockKind, LockRow};
 use jfs_meta::wire::{decode_delayed, decode_records};
-use jfs_types::{Attr, Entry, Ino, Name, SliceId, SliceRecord};
+use jfs_types::{AclRule, Attr, Entry, Ino, Name, SliceId, SliceRecord};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// No test writes beyond this many bytes of a file.
@@ -34,6 +36,12 @@ pub struct Census {
     pub chunks: BTreeMap<(Ino, u32), Vec<SliceRecord>>,
     /// Targets of symbolic links.
     pub symlinks: BTreeMap<Ino, Vec<u8>>,
+    /// Extended attributes, of whatever number has some.
+    pub xattrs: BTreeMap<(Ino, Bytes), Bytes>,
+    /// Locks, of whatever number has some.
+    pub locks: BTreeMap<(Ino, LockKind), Vec<LockRow>>,
+    /// ACL rules that attributes name.
+    pub acls: BTreeMap<u32, Option<AclRule>>,
     /// Directory statistics.
     pub dir_stats: BTreeMap<Ino, DirStat>,
     /// Users of every slice that something names.
@@ -84,6 +92,7 @@ impl Census {
                 }
             }
         }
+        census.read_xattrs_and_locks(engine, &candidates).await;
         census.read_lists(engine).await;
         census.read_chunks(engine, &candidates).await;
         census.read_slices(engine).await;
@@ -129,6 +138,40 @@ impl Census {
             if let Some(target) = target.into_bytes().unwrap() {
                 self.symlinks.insert(ino, target.to_vec());
             }
+        }
+    }
+
+    async fn read_xattrs_and_locks(&mut self, engine: &dyn Engine, candidates: &[Ino]) {
+        let of = |key: fn(Ino) -> Key| candidates.iter().map(|i| key(*i)).collect();
+        let names = fetch(engine, of(Key::Xattrs)).await;
+        let mut keys = Vec::new();
+        for (ino, names) in candidates.iter().zip(names) {
+            keys.extend(names.into_names().unwrap().into_iter().map(|n| (*ino, n)));
+        }
+        let reads = keys.iter().map(|(i, n)| Key::Xattr(*i, n.clone()));
+        let values = fetch(engine, reads.collect()).await;
+        for (key, value) in keys.into_iter().zip(values) {
+            self.xattrs
+                .insert(key, value.into_bytes().unwrap().unwrap());
+        }
+        for kind in [LockKind::Flock, LockKind::Posix] {
+            let keys = candidates.iter().map(|i| Key::Locks(*i, kind)).collect();
+            for (ino, rows) in candidates.iter().zip(fetch(engine, keys).await) {
+                let rows = rows.into_locks().unwrap();
+                if !rows.is_empty() {
+                    self.locks.insert((*ino, kind), rows);
+                }
+            }
+        }
+        let ids: BTreeSet<u32> = self
+            .attrs
+            .values()
+            .flat_map(|a| [a.access_acl, a.default_acl])
+            .filter(|id| *id != 0)
+            .collect();
+        let rules = fetch(engine, ids.iter().map(|id| Key::Acl(*id)).collect()).await;
+        for (id, rule) in ids.into_iter().zip(rules) {
+            self.acls.insert(id, rule.into_acl().unwrap());
         }
     }
 

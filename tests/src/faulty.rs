@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use jfs_meta::engine::*;
 use jfs_meta::trips::TripLog;
 use jfs_meta::{Attempt, Engine, EngineError};
-use jfs_types::{Attr, Entry, Ino, Name, Time};
+use jfs_types::{AclRule, Attr, Entry, Ino, Name, Time};
 use parking_lot::Mutex;
 use std::ops::Range;
 use std::sync::Arc;
@@ -170,11 +170,6 @@ impl Engine for Faulty {
         self.inner.prepare_writes().await
     }
 
-    async fn unsupported_use(&self) -> Result<UnsupportedUse, EngineError> {
-        self.plan.step().await?;
-        self.inner.unsupported_use().await
-    }
-
     async fn begin(&self) -> Result<Box<dyn Attempt>, EngineError> {
         self.plan.step().await?;
         let inner = self.inner.begin().await?;
@@ -216,6 +211,26 @@ impl Engine for Faulty {
     async fn put_dir_stat(&self, dir: Ino, stat: DirStat) -> Result<(), EngineError> {
         self.plan.step().await?;
         self.inner.put_dir_stat(dir, stat).await
+    }
+
+    async fn list_quotas(&self) -> Result<Vec<(Ino, DirQuota)>, EngineError> {
+        self.plan.step().await?;
+        self.inner.list_quotas().await
+    }
+
+    async fn add_quota_usage(&self, deltas: &[(Ino, i64, i64)]) -> Result<(), EngineError> {
+        self.plan.step().await?;
+        self.inner.add_quota_usage(deltas).await
+    }
+
+    async fn put_quota(&self, dir: Ino, quota: DirQuota) -> Result<(), EngineError> {
+        self.plan.step().await?;
+        self.inner.put_quota(dir, quota).await
+    }
+
+    async fn acl_id(&self, rule: &AclRule) -> Result<u32, EngineError> {
+        self.plan.step().await?;
+        self.inner.acl_id(rule).await
     }
 
     async fn reserve_ids(&self, kind: IdKind, n: u64) -> Result<Range<u64>, EngineError> {

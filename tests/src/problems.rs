@@ -20,6 +20,7 @@ impl Census {
                 self.check_file(*ino, attr, names, &mut found);
             }
         }
+        self.check_what_hangs_on_inodes(&mut found);
         self.check_usage(&mut found);
         if dir_stats {
             self.check_dir_stats(&mut found);
@@ -151,6 +152,30 @@ impl Census {
             )),
             (_, None) => {}
             (kind, Some(_)) => found.push(format!("{ino:?} is a {kind:?} with a link target")),
+        }
+    }
+
+    /// Extended attributes and ACL numbers lead somewhere.
+    fn check_what_hangs_on_inodes(&self, found: &mut Vec<String>) {
+        for (ino, name) in self.xattrs.keys() {
+            if self.attrs.get(ino).is_none_or(|a| a.nlink == 0) {
+                found.push(format!("attribute {name:?} of {ino:?} belongs to nobody"));
+            }
+        }
+        for (id, rule) in &self.acls {
+            let Some(rule) = rule else {
+                found.push(format!("there is no ACL rule {id}"));
+                continue;
+            };
+            for (ino, attr) in self.attrs.iter().filter(|(_, a)| a.access_acl == *id) {
+                if attr.mode & 0o777 != rule.mode() {
+                    found.push(format!(
+                        "{ino:?} has mode {:o}, its rule says {:o}",
+                        attr.mode,
+                        rule.mode()
+                    ));
+                }
+            }
         }
     }
 

@@ -85,6 +85,15 @@ impl Census {
                 String::from_utf8_lossy(target)
             ));
         }
+        for ((ino, name), value) in &self.xattrs {
+            lines.push(format!("xattr {} {name:?} = {value:?}", id(*ino)));
+        }
+        for ((ino, kind), rows) in &self.locks {
+            lines.push(format!("{kind:?} locks {} {rows:?}", id(*ino)));
+        }
+        for (n, rule) in &self.acls {
+            lines.push(format!("acl {n} {rule:?}"));
+        }
         for (dir, s) in self
             .dir_stats
             .iter()

@@ -92,6 +92,11 @@ impl Volume {
         self.clock.advance(Duration::from_secs(10));
     }
 
+    /// What the clock shows.
+    pub fn clock_now(&self) -> Time {
+        self.clock.now()
+    }
+
     /// A client with connections and a session of its own.
     pub async fn client(&self) -> Client {
         self.client_over(self.db.connect().await).await
@@ -199,6 +204,7 @@ impl Client {
                     self.finish_deleted(ino, length).await.unwrap();
                 }
                 Work::DeleteSlices(slices) => unused.extend(slices),
+                Work::Compact { .. } => {}
             }
         }
         for (id, size) in &unused {

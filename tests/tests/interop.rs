@@ -5,6 +5,7 @@
 mod interop {
     mod fixtures;
     mod killed;
+    mod kinds;
     mod mounts;
     mod place;
     mod turns;

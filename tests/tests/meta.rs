@@ -2,17 +2,25 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod meta {
+    mod acls;
     mod attrs;
+    mod compact;
     mod concurrent;
+    mod copies;
     mod create;
     mod data;
     mod faults;
     mod listing;
+    mod locks;
+    mod nodes;
     mod ops;
+    mod quotas;
     mod remove;
     mod rename;
+    mod restore;
     mod same;
     mod sessions;
     mod trash;
     mod trips;
+    mod xattrs;
 }

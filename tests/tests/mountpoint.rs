@@ -116,6 +116,9 @@ impl Mounted {
                 .await
                 .unwrap();
             let options = MountOptions {
+                xattr: false,
+                acl: false,
+                ioctl: false,
                 mountpoint: top.clone(),
                 fsname: "JuiceFS:test".into(),
                 max_fuse_io: 128 << 10,

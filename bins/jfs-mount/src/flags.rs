@@ -45,9 +45,7 @@ pub(crate) const SPEC: CommandSpec = CommandSpec {
         FlagSpec::switch(&["update-fstab"], "add / update entry in /etc/fstab").off_only(OFF),
         FlagSpec::switch(&["disable-transparent-hugepage"], "disable transparent huge page")
             .off_only(OFF),
-        FlagSpec::switch(&["enable-xattr"], "enable extended attributes (xattr)")
-            .off_only(OFF)
-            .group(FUSE),
+        FlagSpec::switch(&["enable-xattr"], "enable extended attributes (xattr)").group(FUSE),
         FlagSpec::switch(&["enable-cap"], "enable security.capability xattr")
             .off_only(OFF)
             .group(FUSE),
@@ -55,7 +53,6 @@ pub(crate) const SPEC: CommandSpec = CommandSpec {
             .off_only(OFF)
             .group(FUSE),
         FlagSpec::switch(&["enable-ioctl"], "enable ioctl (support GETFLAGS/SETFLAGS only)")
-            .off_only(OFF)
             .group(FUSE),
         FlagSpec::new(
             &["root-squash"],

@@ -31,6 +31,8 @@ pub(crate) struct Plan {
     pub(crate) max_fuse_io: u32,
     /// Replaces the umask of callers.
     pub(crate) umask: Option<u16>,
+    pub(crate) enable_xattr: bool,
+    pub(crate) enable_ioctl: bool,
     /// The items of `-o`.
     pub(crate) fuse_options: Vec<String>,
 }
@@ -99,6 +101,8 @@ impl Plan {
             open,
             max_fuse_io: fuse_io(args.bytes("max-fuse-io")),
             umask: umask(&args.text("umask"))?,
+            enable_xattr: args.bool("enable-xattr"),
+            enable_ioctl: args.bool("enable-ioctl"),
             fuse_options: items
                 .split(',')
                 .filter(|o| !o.is_empty())

@@ -52,7 +52,6 @@ fn refused_command_lines() {
             "a b --atime-mode relatime",
             r#"--atime-mode is not supported yet (given "relatime")"#,
         ),
-        ("a b --enable-xattr", "--enable-xattr is not supported yet"),
         (
             "a b --metrics 127.0.0.1:9567",
             r#"--metrics is not supported yet (given "127.0.0.1:9567")"#,

@@ -2,7 +2,7 @@
 
 use crate::mountpoint::umount;
 use crate::options::{self, Parsed};
-use crate::transport::fuser_session::{FuserFs, Notices};
+use crate::transport::fuser_session::{Features, FuserFs, Notices};
 use fuser::{Config, Session, SessionACL};
 use jfs_vfs::Vfs;
 use nix::mount::MsFlags;
@@ -35,6 +35,12 @@ pub struct MountOptions {
     pub max_fuse_io: u32,
     /// Applies instead of the caller's umask.
     pub umask: Option<u16>,
+    /// Answer requests for extended attributes. Always on with ACLs.
+    pub xattr: bool,
+    /// Let the kernel apply ACLs.
+    pub acl: bool,
+    /// Answer the ioctls that get and set inode flags.
+    pub ioctl: bool,
     /// `-o` options.
     pub options: Vec<String>,
     /// Mount read-only.
@@ -104,6 +110,11 @@ pub fn mount(vfs: Vfs, o: MountOptions) -> Result<MountHandle, MountError> {
         runtime: o.runtime,
         max_io: o.max_fuse_io,
         umask: o.umask,
+        features: Features {
+            xattr: o.xattr || o.acl,
+            acl: o.acl,
+            ioctl: o.ioctl,
+        },
     };
     let acl = if allow_other {
         SessionACL::All

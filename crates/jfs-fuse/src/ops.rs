@@ -1,7 +1,9 @@
 //! What requests mean, without any transport: credentials, masks, and what the kernel shows of an
 //! inode.
 
-use jfs_types::{Attr, Caller, Ino, Time};
+use bytes::Bytes;
+use jfs_types::attr::flags;
+use jfs_types::{Attr, Caller, Errno, FileType, Ino, Time};
 use jfs_vfs::SetTime;
 
 /// Block size that stat shows.
@@ -42,6 +44,81 @@ pub(crate) fn stat(ino: Ino, attr: Attr) -> Stat {
 /// Which umask applies: the mount's own, or the caller's.
 pub(crate) fn effective_umask(of_mount: Option<u16>, of_caller: u32) -> u16 {
     of_mount.unwrap_or((of_caller & 0o777) as u16)
+}
+
+/// The type in a mode as mknod(2) takes it. No type at all is a regular file.
+pub(crate) fn file_type(mode: u32) -> Option<FileType> {
+    Some(match mode & libc::S_IFMT {
+        0 | libc::S_IFREG => FileType::Regular,
+        libc::S_IFIFO => FileType::Fifo,
+        libc::S_IFBLK => FileType::BlockDevice,
+        libc::S_IFCHR => FileType::CharDevice,
+        libc::S_IFSOCK => FileType::Socket,
+        _ => return None,
+    })
+}
+
+/// Names of extended attributes as listxattr(2) gives them: each ends with a NUL.
+pub(crate) fn joined_names(names: &[Bytes]) -> Bytes {
+    let mut all = Vec::new();
+    for name in names {
+        all.extend_from_slice(name);
+        all.push(0);
+    }
+    all.into()
+}
+
+/// Flag bits of an inode as the kernel numbers them, and as they are stored.
+const FLAGS: [(u32, u8); 3] = [
+    (0x01, flags::SKIP_TRASH), // FS_SECRM_FL, chattr +s
+    (0x10, flags::IMMUTABLE),
+    (0x20, flags::APPEND),
+];
+
+/// The ioctls about inode flags.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FlagsIoctl {
+    /// `FS_IOC_GETFLAGS`
+    Get,
+    /// `FS_IOC_SETFLAGS`, with the stored bits it asks for.
+    Set(u8),
+}
+
+impl FlagsIoctl {
+    /// ENOTTY for any other, ENOTSUP for flags that are not stored.
+    pub(crate) fn parse(cmd: u32, input: &[u8]) -> Result<FlagsIoctl, Errno> {
+        match cmd {
+            0x8008_6601 | 0x8004_6601 => Ok(FlagsIoctl::Get),
+            0x4008_6602 | 0x4004_6602 => {
+                let word = input.first_chunk::<4>().ok_or(Errno::EINVAL)?;
+                let wanted = u32::from_ne_bytes(*word);
+                let known = FLAGS.iter().fold(0, |all, (bit, _)| all | bit);
+                if wanted & !known != 0 {
+                    return Err(Errno::ENOTSUP);
+                }
+                let set = FLAGS.iter().filter(|(bit, _)| wanted & bit != 0);
+                Ok(FlagsIoctl::Set(set.fold(0, |all, (_, flag)| all | flag)))
+            }
+            _ => Err(Errno::ENOTTY),
+        }
+    }
+}
+
+/// Stored bits with those that the ioctl knows replaced.
+pub(crate) fn with_flags(stored: u8, wanted: u8) -> u8 {
+    let known = FLAGS.iter().fold(0, |all, (_, flag)| all | flag);
+    stored & !known | wanted
+}
+
+/// The answer to `FS_IOC_GETFLAGS`: a word of four or eight bytes.
+pub(crate) fn shown_flags(stored: u8, size: u32) -> Vec<u8> {
+    let set = FLAGS.iter().filter(|(_, flag)| stored & flag != 0);
+    let word = set.fold(0, |all, (bit, _)| all | bit);
+    if size >= 8 {
+        u64::from(word).to_ne_bytes().to_vec()
+    } else {
+        word.to_ne_bytes().to_vec()
+    }
 }
 
 /// A time that a request sets.
@@ -104,6 +181,27 @@ mod tests {
         ] {
             assert_eq!(from_system(to_system(t)), t);
         }
+    }
+
+    #[test]
+    fn flags_of_inodes() {
+        let set = |bits: u32| FlagsIoctl::parse(0x4008_6602, &u64::from(bits).to_ne_bytes());
+        assert_eq!(set(0x31), Ok(FlagsIoctl::Set(0x23)));
+        assert_eq!(set(0), Ok(FlagsIoctl::Set(0)));
+        assert_eq!(set(0x40), Err(Errno::ENOTSUP));
+        assert_eq!(FlagsIoctl::parse(0x8008_6601, &[]), Ok(FlagsIoctl::Get));
+        assert_eq!(FlagsIoctl::parse(7, &[]), Err(Errno::ENOTTY));
+        assert_eq!(FlagsIoctl::parse(0x4004_6602, &[0]), Err(Errno::EINVAL));
+        assert_eq!(with_flags(0x1d, 0x02), 0x1e);
+        assert_eq!(shown_flags(0x23, 4), 0x31u32.to_ne_bytes());
+        assert_eq!(shown_flags(0x04, 8), 0u64.to_ne_bytes());
+    }
+
+    #[test]
+    fn types_of_nodes() {
+        assert_eq!(file_type(libc::S_IFIFO | 0o644), Some(FileType::Fifo));
+        assert_eq!(file_type(0o644), Some(FileType::Regular));
+        assert_eq!(file_type(libc::S_IFDIR), None);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! when a slice has no user left, its bookkeeping goes after the objects, and the record of the file
 //! last.
 
+use crate::compact::{Compactor, compact_chunk};
 use jfs_chunk::ChunkStore;
 use jfs_meta::{Meta, Work};
 use jfs_types::{Errno, Ino};
@@ -21,16 +22,29 @@ pub(crate) async fn run(
 ) {
     let slots = Arc::new(Semaphore::new(max_deletes));
     let mut tasks = JoinSet::new();
+    let compactor = Compactor::default();
     loop {
         let item = tokio::select! {
             item = work.recv() => item,
             _ = stopped.wait_for(|stop| *stop) => None,
         };
         let Some(item) = item else { break };
+        while tasks.try_join_next().is_some() {}
+        if let Work::Compact { ino, index } = item {
+            if let Some(place) = compactor.start(ino, index) {
+                let (meta, chunks) = (meta.clone(), chunks.clone());
+                tasks.spawn(crate::background(async move {
+                    let _place = place;
+                    if let Err(e) = compact_chunk(&meta, &chunks, ino, index).await {
+                        tracing::warn!("chunk {index} of {ino:?} could not be compacted: {e}");
+                    }
+                }));
+            }
+            continue;
+        }
         if max_deletes == 0 {
             continue; // drained so that the channel never fills; other clients find the records
         }
-        while tasks.try_join_next().is_some() {}
         let Ok(slot) = slots.clone().acquire_owned().await else {
             break;
         };
@@ -42,6 +56,7 @@ pub(crate) async fn run(
                     delete_file(&meta, &chunks, *ino, *length).await
                 }
                 Work::DeleteSlices(slices) => delete_slices(&meta, &chunks, slices).await,
+                Work::Compact { .. } => Ok(()),
             };
             if let Err(e) = done {
                 tracing::warn!("{item:?} is left to the hourly job: {e}");

@@ -34,6 +34,9 @@ pub(crate) async fn run(
         }
         if !meta.config().read_only {
             meta.refresh_usage().await;
+            if let Err(e) = meta.load_quotas().await {
+                tracing::warn!("quotas could not be read: {e}");
+            }
             if clean && let Err(e) = meta.clean_stale_sessions().await {
                 tracing::warn!("stale sessions could not be cleaned: {e}");
             }

@@ -1,18 +1,20 @@
-//! Background jobs over a volume: session heartbeat, usage flush, and letting go of data (removed
-//! files, unused and delayed slices, expired trash).
+//! Background jobs over a volume: session heartbeat, usage flush, compaction, and letting go of
+//! data (removed files, unused and delayed slices, expired trash).
 //!
 //! [`Maint::start`] owns every task; [`Maint::stop`] ends them. Jobs that one client of a volume at a
 //! time runs are won through the stored times the reference client uses, so that both share the
-//! work. Long offline jobs (gc, fsck, compaction) are not here yet.
+//! work. Long offline jobs (gc, fsck) are not here yet.
 
 #![forbid(unsafe_code)]
 
 mod cleanup;
+mod compact;
 mod delete;
 mod heartbeat;
 mod jitter;
 
 pub use cleanup::{clean_delayed_slices, clean_deleted_files, clean_trash, clean_unused_slices};
+pub use compact::compact_chunk;
 pub use delete::{delete_file, delete_slices};
 
 use jfs_chunk::ChunkStore;

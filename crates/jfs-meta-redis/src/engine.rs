@@ -4,12 +4,12 @@ use crate::attempt::{RedisAttempt, names};
 use crate::connections::Connections;
 use crate::read::{ask, bytes, list, number, understand, unexpected};
 use crate::sessions::run;
-use crate::{keys, listing, lua, sessions, url, volume};
+use crate::{acl, keys, listing, lua, quota, sessions, url, volume};
 use async_trait::async_trait;
 use jfs_meta::engine::*;
 use jfs_meta::trips::TripLog;
 use jfs_meta::wire::{decode_attr, decode_entry};
-use jfs_types::{Attr, CHUNK_SIZE, Entry, Ino, Name};
+use jfs_types::{AclRule, Attr, CHUNK_SIZE, Entry, Ino, Name};
 use redis::{Pipeline, Script, Value};
 use std::ops::Range;
 use std::sync::Arc;
@@ -149,14 +149,6 @@ impl Engine for RedisEngine {
         Ok(())
     }
 
-    async fn unsupported_use(&self) -> Result<UnsupportedUse, EngineError> {
-        let mut p = Pipeline::new();
-        p.cmd("HLEN").arg(keys::DIR_QUOTA);
-        Ok(UnsupportedUse {
-            dir_quota: self.number(&p).await? > 0,
-        })
-    }
-
     async fn begin(&self) -> Result<Box<dyn Attempt>, EngineError> {
         Ok(Box::new(RedisAttempt {
             pool: self.pool.clone(),
@@ -242,6 +234,26 @@ impl Engine for RedisEngine {
             p.cmd("HSET").arg(hash).arg(dir.0).arg(n);
         }
         self.trip(&p).await.map(|_| ())
+    }
+
+    async fn list_quotas(&self) -> Result<Vec<(Ino, DirQuota)>, EngineError> {
+        self.trips.record(|| "HGETALL HGETALL HGETALL".to_string());
+        quota::all(&self.pool).await
+    }
+
+    async fn add_quota_usage(&self, deltas: &[(Ino, i64, i64)]) -> Result<(), EngineError> {
+        self.trips.record(|| "HEXISTS HINCRBY".to_string());
+        quota::add(&self.pool, deltas).await
+    }
+
+    async fn put_quota(&self, dir: Ino, quota: DirQuota) -> Result<(), EngineError> {
+        self.trips.record(|| "HSET HSET HSET".to_string());
+        quota::put(&self.pool, dir, quota).await
+    }
+
+    async fn acl_id(&self, rule: &AclRule) -> Result<u32, EngineError> {
+        self.trips.record(|| "WATCH HGETALL GET".to_string());
+        acl::id(&self.pool, rule).await
     }
 
     async fn reserve_ids(&self, kind: IdKind, n: u64) -> Result<Range<u64>, EngineError> {

@@ -1,6 +1,6 @@
 //! Names of keys.
 
-use jfs_meta::engine::{Counter, IdKind};
+use jfs_meta::engine::{Counter, IdKind, LockKind};
 use jfs_types::Ino;
 
 pub(crate) const SETTING: &str = "setting";
@@ -13,14 +13,18 @@ pub(crate) const DIR_LENGTH: &str = "dirDataLength";
 pub(crate) const DIR_SPACE: &str = "dirUsedSpace";
 pub(crate) const DIR_INODES: &str = "dirUsedInodes";
 pub(crate) const DIR_QUOTA: &str = "dirQuota";
+pub(crate) const DIR_QUOTA_SPACE: &str = "dirQuotaUsedSpace";
+pub(crate) const DIR_QUOTA_INODES: &str = "dirQuotaUsedInodes";
+pub(crate) const ACL: &str = "acl";
+pub(crate) const ACL_MAX_ID: &str = "aclMaxId";
 /// Hashes keyed by directory that go with it.
 pub(crate) const PER_DIRECTORY: [&str; 6] = [
     DIR_LENGTH,
     DIR_SPACE,
     DIR_INODES,
     DIR_QUOTA,
-    "dirQuotaUsedSpace",
-    "dirQuotaUsedInodes",
+    DIR_QUOTA_SPACE,
+    DIR_QUOTA_INODES,
 ];
 
 pub(crate) fn attr(ino: Ino) -> String {
@@ -53,6 +57,25 @@ pub(crate) fn sustained(sid: u64) -> String {
 
 pub(crate) fn locked(sid: u64) -> String {
     format!("locked{sid}")
+}
+
+/// Locks of a kind on an inode.
+pub(crate) fn locks(ino: Ino, kind: LockKind) -> String {
+    match kind {
+        LockKind::Flock => format!("lockf{ino}"),
+        LockKind::Posix => format!("lockp{ino}"),
+    }
+}
+
+/// Field of one owner's locks.
+pub(crate) fn lock_owner(sid: u64, owner: u64) -> String {
+    format!("{sid}_{owner:016X}")
+}
+
+/// Session and owner of a field; `None` for one that nobody of us wrote.
+pub(crate) fn parse_lock_owner(field: &[u8]) -> Option<(u64, u64)> {
+    let (sid, owner) = std::str::from_utf8(field).ok()?.split_once('_')?;
+    Some((sid.parse().ok()?, u64::from_str_radix(owner, 16).ok()?))
 }
 
 /// Field of a slice in [`SLICE_REFS`].

@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+mod acl;
 mod attempt;
 mod connections;
 mod deadlines;
@@ -14,6 +15,7 @@ mod errors;
 mod keys;
 mod listing;
 mod lua;
+mod quota;
 mod read;
 mod sessions;
 mod url;

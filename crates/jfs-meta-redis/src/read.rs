@@ -3,8 +3,8 @@
 use crate::keys;
 use bytes::Bytes;
 use jfs_meta::EngineError;
-use jfs_meta::engine::{Answer, DirStat, Key};
-use jfs_meta::wire::{decode_attr, decode_entry};
+use jfs_meta::engine::{Answer, DirStat, Key, LockRow};
+use jfs_meta::wire::{decode_acl, decode_attr, decode_entry};
 use jfs_types::Ino;
 use redis::{Pipeline, Value};
 
@@ -16,6 +16,9 @@ pub(crate) fn watched(key: &Key) -> String {
         Key::Parents(ino) => keys::parents(*ino),
         Key::Chunk(ino, index) => keys::chunk(*ino, *index),
         Key::Symlink(ino) => keys::symlink(*ino),
+        Key::Xattr(ino, _) | Key::Xattrs(ino) => keys::xattrs(*ino),
+        Key::Acl(_) => keys::ACL.to_string(),
+        Key::Locks(ino, kind) => keys::locks(*ino, *kind),
         Key::Deleted(..) => keys::DELETED.to_string(),
         Key::SliceUsers(..) => keys::SLICE_REFS.to_string(),
         Key::Delayed(..) => keys::DELAYED.to_string(),
@@ -35,6 +38,10 @@ pub(crate) fn ask(pipeline: &mut Pipeline, key: &Key) {
         Key::DirIsEmpty(dir) => pipeline.cmd("HLEN").arg(keys::entries(*dir)),
         Key::Parents(ino) => pipeline.cmd("HGETALL").arg(keys::parents(*ino)),
         Key::Chunk(..) => pipeline.cmd("LRANGE").arg(watched(key)).arg(0).arg(-1),
+        Key::Xattr(ino, name) => pipeline.cmd("HGET").arg(keys::xattrs(*ino)).arg(&name[..]),
+        Key::Xattrs(ino) => pipeline.cmd("HKEYS").arg(keys::xattrs(*ino)),
+        Key::Acl(id) => pipeline.cmd("HGET").arg(keys::ACL).arg(*id),
+        Key::Locks(ino, kind) => pipeline.cmd("HGETALL").arg(keys::locks(*ino, *kind)),
         Key::Deleted(ino, length) => pipeline
             .cmd("ZSCORE")
             .arg(keys::DELETED)
@@ -98,7 +105,33 @@ pub(crate) fn understand(
             }
             Answer::Bytes((!joined.is_empty()).then(|| joined.into()))
         }
-        Key::Symlink(_) | Key::Delayed(..) => Answer::Bytes(bytes(next())?),
+        Key::Symlink(_) | Key::Delayed(..) | Key::Xattr(..) => Answer::Bytes(bytes(next())?),
+        Key::Xattrs(_) => {
+            let names = list(next())?.into_iter().map(bytes);
+            let mut names: Vec<Bytes> = names
+                .filter_map(Result::transpose)
+                .collect::<Result<_, _>>()?;
+            names.sort_unstable();
+            Answer::Names(names)
+        }
+        Key::Acl(_) => {
+            let rule = bytes(next())?.map(|b| decode_acl(&b)).transpose();
+            Answer::Acl(rule.map_err(|e| corrupt(e.0))?)
+        }
+        Key::Locks(..) => {
+            let mut rows = Vec::new();
+            let mut fields = list(next())?.into_iter();
+            while let (Some(field), Some(value)) = (fields.next(), fields.next()) {
+                let (field, value) = (bytes(field)?.unwrap_or_default(), bytes(value)?);
+                let (sid, owner) = keys::parse_lock_owner(&field).ok_or_else(|| {
+                    corrupt(format!("lock owner {:?}", String::from_utf8_lossy(&field)))
+                })?;
+                let value = value.unwrap_or_default();
+                rows.push(LockRow { sid, owner, value });
+            }
+            rows.sort_unstable();
+            Answer::Locks(rows)
+        }
         Key::Deleted(..) => Answer::Flag(!matches!(next(), Value::Nil)),
         // Stored is the number of users less one, and nothing for the first.
         Key::SliceUsers(..) => Answer::Number(number(next())? + 1),

@@ -55,6 +55,15 @@ impl Commit {
             Write::DelSymlink { ino } => {
                 p.cmd("DEL").arg(keys::symlink(*ino));
             }
+            Write::PutXattr { ino, name, value } => {
+                p.cmd("HSET")
+                    .arg(keys::xattrs(*ino))
+                    .arg(&name[..])
+                    .arg(&value[..]);
+            }
+            Write::DelXattr { ino, name } => {
+                p.cmd("HDEL").arg(keys::xattrs(*ino)).arg(&name[..]);
+            }
             Write::DelXattrs { ino } => {
                 p.cmd("DEL").arg(keys::xattrs(*ino));
             }
@@ -110,6 +119,33 @@ impl Commit {
             Write::DelChunk { ino, index } => {
                 p.cmd("DEL").arg(keys::chunk(*ino, *index));
             }
+            Write::MergeSlices {
+                ino,
+                index,
+                kept,
+                merged,
+                record,
+            } => {
+                let key = keys::chunk(*ino, *index);
+                p.cmd("LTRIM").arg(&key).arg(kept.len() + merged).arg(-1);
+                p.cmd("LPUSH").arg(&key).arg(&encode_record(record)[..]);
+                self.add(Wanted::Nothing);
+                if kept.is_empty() {
+                    return self.add(Wanted::Nothing);
+                }
+                // Each is pushed before the one pushed last.
+                p.cmd("LPUSH").arg(&key);
+                for record in kept.iter().rev() {
+                    p.arg(&encode_record(record)[..]);
+                }
+                self.add(Wanted::Nothing);
+            }
+            Write::Delay { id, entries } => {
+                p.cmd("HSET")
+                    .arg(keys::DELAYED)
+                    .arg(keys::delayed(*id, at.sec))
+                    .arg(&entries[..]);
+            }
             Write::DelDelayed { id, time } => {
                 p.cmd("HDEL")
                     .arg(keys::DELAYED)
@@ -131,6 +167,35 @@ impl Commit {
             }
             Write::Unsustain { sid, ino } => {
                 p.cmd("SREM").arg(keys::sustained(*sid)).arg(ino.0);
+            }
+            Write::PutLock {
+                ino,
+                kind,
+                sid,
+                owner,
+                value,
+            } => {
+                let key = keys::locks(*ino, *kind);
+                p.cmd("HSET")
+                    .arg(&key)
+                    .arg(keys::lock_owner(*sid, *owner))
+                    .arg(&value[..]);
+                p.cmd("SADD").arg(keys::locked(*sid)).arg(&key);
+                self.add(Wanted::Nothing);
+            }
+            Write::DelLock {
+                ino,
+                kind,
+                sid,
+                owner,
+                last_of_session,
+            } => {
+                let key = keys::locks(*ino, *kind);
+                p.cmd("HDEL").arg(&key).arg(keys::lock_owner(*sid, *owner));
+                if *last_of_session {
+                    p.cmd("SREM").arg(keys::locked(*sid)).arg(&key);
+                    self.add(Wanted::Nothing);
+                }
             }
             Write::NewDirStat { dir } => {
                 for hash in [keys::DIR_LENGTH, keys::DIR_SPACE, keys::DIR_INODES] {

@@ -1,10 +1,10 @@
-//! Counters, ids, job slots and directory statistics.
+//! Counters, ids, job slots, directory statistics and quotas.
 
-use crate::db::{Db, get};
+use crate::db::{Db, get, get_u64};
 use crate::read::int;
 use crate::sql;
 use jfs_meta::EngineError;
-use jfs_meta::engine::{DirStat, IdKind, JobSlot};
+use jfs_meta::engine::{DirQuota, DirStat, IdKind, JobSlot};
 use jfs_types::Ino;
 use rusqlite::params;
 use std::ops::Range;
@@ -73,4 +73,38 @@ pub(crate) fn put_stat(db: Db<'_>, dir: Ino, stat: DirStat) -> Result<(), Engine
         [int(dir), stat.length, stat.space, stat.inodes],
     )
     .map(|_| ())
+}
+
+/// All quotas; none on a volume that is older than its table.
+pub(crate) fn quotas(db: Db<'_>) -> Result<Vec<(Ino, DirQuota)>, EngineError> {
+    if !db.any(sql::SCHEMA_HAS, ["jfs_dir_quota"])? {
+        return Ok(Vec::new());
+    }
+    db.all(sql::QUOTA_LIST, [], |row| {
+        let quota = DirQuota {
+            max_space: get(row, 1)?,
+            max_inodes: get(row, 2)?,
+            used_space: get(row, 3)?,
+            used_inodes: get(row, 4)?,
+        };
+        Ok((Ino(get_u64(row, 0)?), quota))
+    })
+}
+
+pub(crate) fn add_quotas(db: Db<'_>, deltas: &[(Ino, i64, i64)]) -> Result<(), EngineError> {
+    for (dir, space, inodes) in deltas {
+        db.run(sql::QUOTA_ADD, [*space, *inodes, int(*dir)])?;
+    }
+    Ok(())
+}
+
+pub(crate) fn put_quota(db: Db<'_>, dir: Ino, q: DirQuota) -> Result<(), EngineError> {
+    let values = [
+        int(dir),
+        q.max_space,
+        q.max_inodes,
+        q.used_space,
+        q.used_inodes,
+    ];
+    db.run(sql::QUOTA_PUT, values).map(|_| ())
 }

@@ -4,8 +4,8 @@ use crate::errors::classify;
 use crate::sql;
 use jfs_meta::EngineError;
 use jfs_meta::trips::TripLog;
-use rusqlite::types::{FromSql, ValueRef};
-use rusqlite::{Connection, Params, Row};
+use rusqlite::types::{FromSql, ToSqlOutput, ValueRef};
+use rusqlite::{Connection, Params, Row, ToSql};
 
 /// A connection in use by one operation.
 #[derive(Clone, Copy)]
@@ -80,6 +80,15 @@ impl Db<'_> {
             all.push(f(row)?);
         }
         Ok(all)
+    }
+}
+
+/// Bytes that are stored as text, whether or not they are UTF-8.
+pub(crate) struct Text<'a>(pub(crate) &'a [u8]);
+
+impl ToSql for Text<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(ValueRef::Text(self.0)))
     }
 }
 

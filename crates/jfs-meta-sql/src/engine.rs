@@ -6,11 +6,11 @@ use crate::open::SqliteEngine;
 use crate::read::{answers, counter_name};
 use crate::volume::NewVolume;
 use crate::writer::transact;
-use crate::{cleanup, counters, listing, sessions, volume};
+use crate::{acl, cleanup, counters, listing, sessions, volume};
 use async_trait::async_trait;
 use jfs_meta::engine::*;
 use jfs_meta::trips::{self, TripLog};
-use jfs_types::{Attr, Entry, Ino, Name};
+use jfs_types::{AclRule, Attr, Entry, Ino, Name};
 use std::ops::Range;
 
 #[async_trait]
@@ -77,10 +77,6 @@ impl Engine for SqliteEngine {
         self.transaction(volume::complete_schema).await
     }
 
-    async fn unsupported_use(&self) -> Result<UnsupportedUse, EngineError> {
-        self.scan(volume::unsupported_use).await
-    }
-
     async fn begin(&self) -> Result<Box<dyn Attempt>, EngineError> {
         Ok(Box::new(SqliteAttempt::new(self.shared.clone())))
     }
@@ -119,6 +115,26 @@ impl Engine for SqliteEngine {
     async fn put_dir_stat(&self, dir: Ino, stat: DirStat) -> Result<(), EngineError> {
         self.transaction(move |db| counters::put_stat(db, dir, stat))
             .await
+    }
+
+    async fn list_quotas(&self) -> Result<Vec<(Ino, DirQuota)>, EngineError> {
+        self.scan(counters::quotas).await
+    }
+
+    async fn add_quota_usage(&self, deltas: &[(Ino, i64, i64)]) -> Result<(), EngineError> {
+        let deltas = deltas.to_vec();
+        self.transaction(move |db| counters::add_quotas(db, &deltas))
+            .await
+    }
+
+    async fn put_quota(&self, dir: Ino, quota: DirQuota) -> Result<(), EngineError> {
+        self.transaction(move |db| counters::put_quota(db, dir, quota))
+            .await
+    }
+
+    async fn acl_id(&self, rule: &AclRule) -> Result<u32, EngineError> {
+        let rule = rule.clone();
+        self.transaction(move |db| acl::id(db, &rule)).await
     }
 
     async fn reserve_ids(&self, kind: IdKind, n: u64) -> Result<Range<u64>, EngineError> {

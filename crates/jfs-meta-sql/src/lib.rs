@@ -11,6 +11,7 @@
 
 #![forbid(unsafe_code)]
 
+mod acl;
 mod attempt;
 mod cleanup;
 mod counters;
@@ -20,6 +21,7 @@ mod errors;
 mod faults;
 mod group;
 mod listing;
+mod locks;
 mod node;
 mod open;
 mod read;

@@ -1,8 +1,8 @@
 //! Reading records.
 
-use crate::db::{Db, bytes, get, get_u64};
+use crate::db::{Db, Text, bytes, get, get_u64};
 use crate::errors::{classify, name_record};
-use crate::{node, sql};
+use crate::{acl, locks, node, sql};
 use bytes::Bytes;
 use jfs_meta::EngineError;
 use jfs_meta::engine::{Answer, Counter, DirStat, Key};
@@ -78,6 +78,17 @@ fn answer(db: Db<'_>, key: &Key) -> Result<Answer, EngineError> {
             Answer::Bytes(db.one(sql::CHUNK, params![int(*ino), index], |row| owned(row, 0))?)
         }
         Key::Symlink(ino) => Answer::Bytes(db.one(sql::SYMLINK, [int(*ino)], |row| owned(row, 0))?),
+        Key::Xattr(ino, name) => {
+            let found = db.one(sql::XATTR, params![int(*ino), Text(name)], |row| {
+                owned(row, 0)
+            })?;
+            Answer::Bytes(found)
+        }
+        Key::Xattrs(ino) => {
+            Answer::Names(db.all(sql::XATTR_NAMES, [int(*ino)], |row| owned(row, 0))?)
+        }
+        Key::Acl(id) => Answer::Acl(db.one(sql::ACL, [*id], acl::from_row)?),
+        Key::Locks(ino, kind) => Answer::Locks(locks::of(db, *ino, *kind)?),
         Key::Deleted(ino, length) => {
             Answer::Flag(db.any(sql::DELETED, [int(*ino), *length as i64])?)
         }
@@ -154,6 +165,10 @@ fn record(key: &Key) -> String {
         Key::Parents(ino) => format!("edges to {ino}"),
         Key::Chunk(ino, index) => format!("chunk {index} of {ino}"),
         Key::Symlink(ino) => format!("symlink {ino}"),
+        Key::Xattr(ino, name) => format!("xattr {} of {ino}", String::from_utf8_lossy(name)),
+        Key::Xattrs(ino) => format!("xattrs of {ino}"),
+        Key::Acl(id) => format!("acl {id}"),
+        Key::Locks(ino, kind) => format!("{kind:?} locks of {ino}"),
         Key::Deleted(ino, _) => format!("delfile {ino}"),
         Key::SliceUsers(id, _) => format!("chunk_ref {id}"),
         Key::Delayed(id, _) => format!("delslices {id}"),

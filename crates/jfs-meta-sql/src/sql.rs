@@ -72,6 +72,13 @@ pub(crate) const EDGE_DELETE: &str = "DELETE FROM jfs_edge WHERE parent = ? AND 
 pub(crate) const SYMLINK: &str = "SELECT target FROM jfs_symlink WHERE inode = ?";
 pub(crate) const SYMLINK_INSERT: &str = "INSERT INTO jfs_symlink (inode, target) VALUES (?, ?)";
 pub(crate) const SYMLINK_DELETE: &str = "DELETE FROM jfs_symlink WHERE inode = ?";
+pub(crate) const XATTR: &str = "SELECT value FROM jfs_xattr WHERE inode = ? AND name = ?";
+/// In the order of bytes, as the other engines sort.
+pub(crate) const XATTR_NAMES: &str =
+    "SELECT name FROM jfs_xattr WHERE inode = ? ORDER BY CAST(name AS BLOB)";
+pub(crate) const XATTR_PUT: &str = "INSERT INTO jfs_xattr (inode, name, value) VALUES (?1, ?2, ?3) \
+    ON CONFLICT (inode, name) DO UPDATE SET value = ?3";
+pub(crate) const XATTR_DELETE_ONE: &str = "DELETE FROM jfs_xattr WHERE inode = ? AND name = ?";
 pub(crate) const XATTR_DELETE: &str = "DELETE FROM jfs_xattr WHERE inode = ?";
 
 // ---- data
@@ -84,6 +91,10 @@ pub(crate) const CHUNK_APPEND: &str = "INSERT INTO jfs_chunk (inode, indx, slice
 pub(crate) const CHUNK_APPEND_RANGE: &str =
     "UPDATE jfs_chunk SET slices = slices || ? WHERE inode = ? AND indx >= ? AND indx < ?";
 pub(crate) const CHUNK_DELETE: &str = "DELETE FROM jfs_chunk WHERE inode = ? AND indx = ?";
+
+/// Bytes up to the first position stay, the record follows, then what lies from the second one on.
+pub(crate) const CHUNK_MERGE: &str = "UPDATE jfs_chunk SET slices = CAST(substr(CAST(slices AS BLOB), 1, ?3) || ?4 \
+    || substr(CAST(slices AS BLOB), ?5) AS BLOB) WHERE inode = ?1 AND indx = ?2";
 
 pub(crate) const REFS: &str = "SELECT refs FROM jfs_chunk_ref WHERE chunkid = ?";
 pub(crate) const REFS_UNUSED: &str =
@@ -98,6 +109,8 @@ pub(crate) const DELAYED: &str =
     "SELECT slices FROM jfs_delslices WHERE chunkid = ? AND deleted = ?";
 pub(crate) const DELAYED_LIST: &str =
     "SELECT chunkid, deleted, slices FROM jfs_delslices WHERE deleted < ? ORDER BY deleted LIMIT ?";
+pub(crate) const DELAYED_INSERT: &str =
+    "INSERT INTO jfs_delslices (chunkid, deleted, slices) VALUES (?, ?, ?)";
 pub(crate) const DELAYED_DELETE: &str =
     "DELETE FROM jfs_delslices WHERE chunkid = ? AND deleted = ?";
 
@@ -117,13 +130,41 @@ pub(crate) const STATS_PUT: &str = "INSERT INTO jfs_dir_stats (inode, data_lengt
 pub(crate) const STATS_ADD: &str = "UPDATE jfs_dir_stats SET data_length = data_length + ?, \
     used_space = used_space + ?, used_inodes = used_inodes + ? WHERE inode = ?";
 pub(crate) const STATS_DELETE: &str = "DELETE FROM jfs_dir_stats WHERE inode = ?";
-pub(crate) const QUOTA_ANY: &str = "SELECT 1 FROM jfs_dir_quota LIMIT 1";
+pub(crate) const QUOTA_LIST: &str =
+    "SELECT inode, max_space, max_inodes, used_space, used_inodes FROM jfs_dir_quota";
+pub(crate) const QUOTA_PUT: &str = "INSERT INTO jfs_dir_quota (inode, max_space, max_inodes, used_space, used_inodes) \
+    VALUES (?1, ?2, ?3, ?4, ?5) \
+    ON CONFLICT (inode) DO UPDATE SET max_space = ?2, max_inodes = ?3, used_space = ?4, used_inodes = ?5";
+pub(crate) const QUOTA_ADD: &str = "UPDATE jfs_dir_quota SET used_space = used_space + ?, \
+    used_inodes = used_inodes + ? WHERE inode = ?";
 pub(crate) const QUOTA_DELETE: &str = "DELETE FROM jfs_dir_quota WHERE inode = ?";
 
 pub(crate) const COUNTER: &str = "SELECT value FROM jfs_counter WHERE name = ?";
 pub(crate) const COUNTER_ADD: &str = "INSERT INTO jfs_counter (name, value) VALUES (?1, ?2) \
     ON CONFLICT (name) DO UPDATE SET value = value + ?2 RETURNING value";
 pub(crate) const COUNTER_PUT: &str = "INSERT INTO jfs_counter (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = ?2";
+
+// ---- ACL rules
+
+pub(crate) const ACL: &str =
+    "SELECT owner, `group`, mask, other, named_users, named_groups FROM jfs_acl WHERE id = ?";
+pub(crate) const ACL_CANDIDATES: &str = "SELECT owner, `group`, mask, other, named_users, named_groups, id \
+    FROM jfs_acl WHERE owner = ? AND `group` = ? AND mask = ? AND other = ? ORDER BY id";
+pub(crate) const ACL_INSERT: &str = "INSERT INTO jfs_acl (owner, `group`, mask, other, named_users, named_groups) \
+    VALUES (?, ?, ?, ?, ?, ?) RETURNING id";
+
+// ---- locks
+
+pub(crate) const FLOCKS: &str = "SELECT sid, owner, ltype FROM jfs_flock WHERE inode = ?";
+pub(crate) const FLOCK_PUT: &str = "INSERT INTO jfs_flock (inode, sid, owner, ltype) VALUES (?1, ?2, ?3, ?4) \
+    ON CONFLICT (inode, sid, owner) DO UPDATE SET ltype = ?4";
+pub(crate) const FLOCK_DELETE: &str =
+    "DELETE FROM jfs_flock WHERE inode = ? AND sid = ? AND owner = ?";
+pub(crate) const PLOCKS: &str = "SELECT sid, owner, records FROM jfs_plock WHERE inode = ?";
+pub(crate) const PLOCK_PUT: &str = "INSERT INTO jfs_plock (inode, sid, owner, records) VALUES (?1, ?2, ?3, ?4) \
+    ON CONFLICT (inode, sid, owner) DO UPDATE SET records = ?4";
+pub(crate) const PLOCK_DELETE: &str =
+    "DELETE FROM jfs_plock WHERE inode = ? AND sid = ? AND owner = ?";
 
 // ---- sessions
 

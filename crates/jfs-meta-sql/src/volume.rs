@@ -5,7 +5,6 @@ use crate::errors::classify;
 use crate::write::Target;
 use crate::{schema, sql};
 use jfs_meta::EngineError;
-use jfs_meta::engine::UnsupportedUse;
 use jfs_types::{Attr, Ino, Time};
 use rusqlite::params;
 use std::collections::HashSet;
@@ -120,10 +119,4 @@ fn names(db: Db<'_>) -> Result<HashSet<String>, EngineError> {
         .all(sql::SCHEMA_NAMES, [], |row| get(row, 0))?
         .into_iter()
         .collect())
-}
-
-/// Features in use that the setting does not show.
-pub(crate) fn unsupported_use(db: Db<'_>) -> Result<UnsupportedUse, EngineError> {
-    let dir_quota = db.any(sql::SCHEMA_HAS, ["jfs_dir_quota"])? && db.any(sql::QUOTA_ANY, [])?;
-    Ok(UnsupportedUse { dir_quota })
 }

@@ -1,9 +1,9 @@
 //! Applying intentions inside the writer's transaction: one statement each, relative where the
 //! record allows it.
 
-use crate::db::{Db, get};
+use crate::db::{Db, Text, get};
 use crate::read::int;
-use crate::{node, sql};
+use crate::{locks, node, sql};
 use jfs_meta::EngineError;
 use jfs_meta::engine::{Receipt, Write};
 use jfs_meta::wire::{RECORD_BYTES, encode_record};
@@ -57,6 +57,15 @@ impl Target<'_> {
                 db.run(sql::SYMLINK_INSERT, params![int(*ino), target])?;
             }
             Write::DelSymlink { ino } => self.delete(sql::SYMLINK_DELETE, *ino)?,
+            Write::PutXattr { ino, name, value } => {
+                db.run(
+                    sql::XATTR_PUT,
+                    params![int(*ino), Text(name), value.as_ref()],
+                )?;
+            }
+            Write::DelXattr { ino, name } => {
+                db.run_some(sql::XATTR_DELETE_ONE, params![int(*ino), Text(name)])?;
+            }
             Write::DelXattrs { ino } => self.delete(sql::XATTR_DELETE, *ino)?,
             // Parents are derived from the entries; usage is flushed by the caller, see Capabilities.
             Write::AddParent { .. } | Write::DelParents { .. } | Write::AddUsage { .. } => {}
@@ -87,6 +96,28 @@ impl Target<'_> {
             Write::DelChunk { ino, index } => {
                 db.run(sql::CHUNK_DELETE, params![int(*ino), index])?;
             }
+            Write::MergeSlices {
+                ino,
+                index,
+                kept,
+                merged,
+                record,
+            } => {
+                let kept = kept.len() * RECORD_BYTES;
+                // Positions of substr count from 1.
+                let rest = kept + merged * RECORD_BYTES + 1;
+                let record = &encode_record(record)[..];
+                db.run_some(
+                    sql::CHUNK_MERGE,
+                    params![int(*ino), index, kept as i64, record, rest as i64],
+                )?;
+            }
+            Write::Delay { id, entries } => {
+                db.run(
+                    sql::DELAYED_INSERT,
+                    params![*id as i64, self.at.sec, entries.as_ref()],
+                )?;
+            }
             Write::DelDelayed { id, time } => {
                 db.run(sql::DELAYED_DELETE, [*id as i64, *time])?;
             }
@@ -105,6 +136,20 @@ impl Target<'_> {
             Write::Unsustain { sid, ino } => {
                 db.run(sql::SUSTAINED_DELETE, [*sid as i64, int(*ino)])?;
             }
+            Write::PutLock {
+                ino,
+                kind,
+                sid,
+                owner,
+                value,
+            } => locks::put(db, *ino, *kind, (*sid, *owner), Some(value))?,
+            Write::DelLock {
+                ino,
+                kind,
+                sid,
+                owner,
+                ..
+            } => locks::put(db, *ino, *kind, (*sid, *owner), None)?,
             Write::NewDirStat { dir } => {
                 db.run(sql::STATS_PUT, [int(*dir), 0, 0, 0])?;
             }

@@ -21,12 +21,11 @@ impl DirStats {
         self.pending.lock().remove(&dir);
     }
 
-    /// Makes the record of the root, which a new volume has none of, before this client changes
-    /// anything: recomputed at the first flush it would hold changes that are still to be added.
-    pub(crate) async fn start_root(&self, engine: &dyn Engine) -> Result<(), EngineError> {
-        let found = engine
-            .fetch(&[crate::engine::Key::DirStat(Ino::ROOT)])
-            .await?;
+    /// Makes the record of a directory that may have none: of the root, which a new volume has none of,
+    /// before this client changes anything (recomputed at the first flush it would hold changes that
+    /// are still to be added), and of what comes back from the trash.
+    pub(crate) async fn ensure(&self, engine: &dyn Engine, dir: Ino) -> Result<(), EngineError> {
+        let found = engine.fetch(&[crate::engine::Key::DirStat(dir)]).await?;
         let known = found
             .into_iter()
             .next()
@@ -37,7 +36,7 @@ impl DirStats {
         if known {
             Ok(())
         } else {
-            self.recount(engine, Ino::ROOT).await
+            self.recount(engine, dir).await
         }
     }
 

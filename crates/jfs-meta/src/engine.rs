@@ -13,16 +13,16 @@ mod listing;
 mod write;
 
 pub use error::EngineError;
-pub use key::{Answer, Counter, Key, Read, Strength, hold, own, peek};
+pub use key::{Answer, Counter, Key, LockKind, LockRow, Read, Strength, hold, own, peek};
 pub use listing::{
-    Delayed, Deleted, DirCursor, DirEntry, DirPage, DirStat, IdKind, JobSlot, SessionRecord,
-    UnsupportedUse,
+    Delayed, Deleted, DirCursor, DirEntry, DirPage, DirQuota, DirStat, IdKind, JobSlot,
+    SessionRecord,
 };
 pub use write::{Receipt, Write};
 
 use crate::trips::TripLog;
 use async_trait::async_trait;
-use jfs_types::{Attr, Entry, Ino, Name, Time};
+use jfs_types::{AclRule, Attr, Entry, Ino, Name, Time};
 use std::ops::Range;
 
 /// What an engine can do; read by the code above and by the tests.
@@ -73,9 +73,6 @@ pub trait Engine: Send + Sync {
     /// and tables). Nothing to do elsewhere.
     async fn prepare_writes(&self) -> Result<(), EngineError>;
 
-    /// Features in use that a setting does not show (directory, user and group quotas).
-    async fn unsupported_use(&self) -> Result<UnsupportedUse, EngineError>;
-
     // ---- transactions
 
     /// Starts an attempt. No round trip by itself.
@@ -109,6 +106,21 @@ pub trait Engine: Send + Sync {
 
     /// Stores the statistics of one directory as they are.
     async fn put_dir_stat(&self, dir: Ino, stat: DirStat) -> Result<(), EngineError>;
+
+    // ---- quotas and ACL rules
+
+    /// All quotas of directories.
+    async fn list_quotas(&self) -> Result<Vec<(Ino, DirQuota)>, EngineError>;
+
+    /// Adds (bytes, inodes) to what quotas say is used. A directory without one is left out.
+    async fn add_quota_usage(&self, deltas: &[(Ino, i64, i64)]) -> Result<(), EngineError>;
+
+    /// Stores the quota of a directory as it is.
+    async fn put_quota(&self, dir: Ino, quota: DirQuota) -> Result<(), EngineError>;
+
+    /// The number of an ACL rule; stored when there is no equal one yet. Rules are never removed, so
+    /// this is done outside of attempts, and one that is not used after all does no harm.
+    async fn acl_id(&self, rule: &AclRule) -> Result<u32, EngineError>;
 
     // ---- counters
 

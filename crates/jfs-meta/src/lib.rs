@@ -13,11 +13,13 @@ pub mod perm;
 pub mod trips;
 pub mod wire;
 
+mod acls;
 mod dir_stats;
 mod ids;
 mod locks;
 mod meta;
 mod open_files;
+mod quotas;
 mod recent;
 mod run;
 mod txn;
@@ -27,6 +29,9 @@ mod work;
 pub use engine::{Attempt, Engine, EngineError};
 pub use meta::{Meta, MetaConfig, StatFs};
 pub use open_files::ChunkView;
-pub use ops::{Opened, SetAttr, SetTime};
+pub use ops::{
+    CompactPlan, Compacted, CopyRange, LockRange, NewNode, Opened, Restored, SetAttr, SetTime,
+    SetXattr,
+};
 pub use wire::SessionInfo;
 pub use work::Work;

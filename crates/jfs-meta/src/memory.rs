@@ -8,7 +8,7 @@ mod records;
 use crate::engine::*;
 use crate::trips::TripLog;
 use async_trait::async_trait;
-use jfs_types::{Attr, Entry, Ino, Name, Time};
+use jfs_types::{AclRule, Attr, Entry, Ino, Name, Time};
 use parking_lot::Mutex;
 use records::State;
 use std::ops::Range;
@@ -141,10 +141,6 @@ impl Engine for MemoryEngine {
         Ok(())
     }
 
-    async fn unsupported_use(&self) -> Result<UnsupportedUse, EngineError> {
-        Ok(UnsupportedUse::default())
-    }
-
     async fn begin(&self) -> Result<Box<dyn Attempt>, EngineError> {
         Ok(Box::new(MemoryAttempt {
             engine: self.clone(),
@@ -221,6 +217,39 @@ impl Engine for MemoryEngine {
         Ok(())
     }
 
+    async fn list_quotas(&self) -> Result<Vec<(Ino, DirQuota)>, EngineError> {
+        let state = self.state.lock();
+        Ok(state.quotas.iter().map(|(dir, q)| (*dir, *q)).collect())
+    }
+
+    async fn add_quota_usage(&self, deltas: &[(Ino, i64, i64)]) -> Result<(), EngineError> {
+        let mut state = self.state.lock();
+        for (dir, space, inodes) in deltas {
+            if let Some(quota) = state.quotas.get_mut(dir) {
+                quota.used_space += space;
+                quota.used_inodes += inodes;
+            }
+        }
+        Ok(())
+    }
+
+    async fn put_quota(&self, dir: Ino, quota: DirQuota) -> Result<(), EngineError> {
+        self.state.lock().quotas.insert(dir, quota);
+        Ok(())
+    }
+
+    async fn acl_id(&self, rule: &AclRule) -> Result<u32, EngineError> {
+        self.trips.record(|| "acl".to_string());
+        let mut state = self.state.lock();
+        let wanted = rule.sorted();
+        let known = state.acls.iter().position(|r| r.sorted() == wanted);
+        let at = known.unwrap_or_else(|| {
+            state.acls.push(rule.clone());
+            state.acls.len() - 1
+        });
+        Ok(at as u32 + 1)
+    }
+
     async fn reserve_ids(&self, kind: IdKind, n: u64) -> Result<Range<u64>, EngineError> {
         self.trips.record(|| "reserve ids".to_string());
         let mut state = self.state.lock();
@@ -281,7 +310,11 @@ impl Engine for MemoryEngine {
     }
 
     async fn drop_session(&self, sid: u64) -> Result<(), EngineError> {
-        self.state.lock().sessions.remove(&sid);
+        let mut state = self.state.lock();
+        for locks in state.locks.values_mut() {
+            locks.retain(|(s, _), _| *s != sid);
+        }
+        state.sessions.remove(&sid);
         Ok(())
     }
 

@@ -1,10 +1,12 @@
 //! [`Meta`]: one client's view of a volume's metadata.
 
+use crate::acls::Acls;
 use crate::dir_stats::DirStats;
 use crate::engine::{Counter, Engine, EngineError, IdKind, Key};
 use crate::ids::IdPool;
 use crate::locks::Locks;
 use crate::open_files::OpenFiles;
+use crate::quotas::Quotas;
 use crate::recent::Recent;
 use crate::trips;
 use crate::usage::Usage;
@@ -74,6 +76,8 @@ pub struct Meta {
     pub(crate) recent: Recent,
     pub(crate) usage: Usage,
     pub(crate) dir_stats: DirStats,
+    pub(crate) quotas: Quotas,
+    pub(crate) acls: Acls,
     pub(crate) session: AtomicU64,
     /// The current trash hour directory: name and inode.
     pub(crate) trash_hour: Mutex<Option<(String, Ino)>>,
@@ -101,6 +105,8 @@ impl Meta {
             recent: Recent::new(config.attr_cache),
             usage: Usage::default(),
             dir_stats: DirStats::default(),
+            quotas: Quotas::default(),
+            acls: Acls::default(),
             session: AtomicU64::new(0),
             trash_hour: Mutex::new(None),
             work,
@@ -234,7 +240,7 @@ impl Meta {
         Ok(())
     }
 
-    /// Writes usage and directory statistics collected since the last call. Called once a second and
+    /// Writes usage, directory statistics and quotas collected since the last call. Called once a second and
     /// when the session ends; what fails stays for the next call.
     pub async fn flush_stats(&self) {
         let (space, inodes) = self.usage.take_pending();
@@ -249,6 +255,7 @@ impl Meta {
         {
             tracing::debug!("directory statistics could not be flushed: {e}");
         }
+        self.flush_quotas().await;
     }
 
     /// Reads the usage counters, so that limits are held against what other clients wrote too.

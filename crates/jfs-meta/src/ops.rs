@@ -1,25 +1,39 @@
 //! The operations, one file each: what is read, a plan that decides without I/O, what is written.
 
+mod acl;
+mod compact;
+mod copy;
 mod create;
 mod data;
+mod exchange;
+pub mod fallocate;
 mod link;
+mod lock;
 mod lookup;
 mod open;
 mod readdir;
 mod remove;
 mod rename;
+mod restore;
 mod session;
 mod setattr;
 mod trash;
 mod truncate;
 mod victim;
 mod write;
+mod xattr;
 
+pub use compact::{CompactPlan, Compacted};
+pub use copy::CopyRange;
+pub use create::NewNode;
+pub use lock::LockRange;
 pub use open::Opened;
+pub use restore::Restored;
 pub use session::ReloadError;
 pub use setattr::{SetAttr, SetTime};
 pub use trash::TrashHour;
 pub use write::{NewSlice, SLICES_PER_COMMIT};
+pub use xattr::SetXattr;
 
 use crate::engine::{DirStat, Write};
 use crate::meta::Meta;
@@ -92,6 +106,17 @@ pub(crate) fn touch_dir(
     if nlink_delta == 0 && !due {
         return Ok(());
     }
+    touch_dir_now(tx, ino, before, nlink_delta)
+}
+
+/// As [`touch_dir`], with the times updated in any case.
+pub(crate) fn touch_dir_now(
+    tx: &mut Txn,
+    ino: Ino,
+    before: &Attr,
+    nlink_delta: i32,
+) -> Result<(), Stop> {
+    let now = tx.now;
     let mut attr = before.clone();
     attr.nlink = attr.nlink.saturating_add_signed(nlink_delta);
     attr.mtime = now;

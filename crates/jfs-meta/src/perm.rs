@@ -9,8 +9,9 @@ pub const WRITE: u8 = 2;
 /// Execute or search permission bit.
 pub const EXEC: u8 = 1;
 
-/// Whether `caller` has all permissions of `mask` on `attr`: owner, then group (any supplementary
-/// one), then other bits. The super-user has them all.
+/// Whether `caller` has all permissions of `mask` on `attr` by its mode: owner, then group (any
+/// supplementary one), then other bits. The super-user has them all. Inodes with an ACL are asked
+/// through `Meta::may`.
 pub fn check(caller: &Caller, attr: &Attr, mask: u8) -> Result<(), Errno> {
     if caller.uid == 0 {
         return Ok(());
@@ -27,15 +28,6 @@ pub fn check(caller: &Caller, attr: &Attr, mask: u8) -> Result<(), Errno> {
         Ok(())
     } else {
         Err(Errno::EACCES)
-    }
-}
-
-/// As [`check`], unless the kernel has checked already.
-pub(crate) fn check_unless_done(caller: &Caller, attr: &Attr, mask: u8) -> Result<(), Errno> {
-    if caller.check_permission {
-        check(caller, attr, mask)
-    } else {
-        Ok(())
     }
 }
 

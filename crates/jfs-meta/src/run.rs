@@ -123,7 +123,7 @@ impl Meta {
                     Ok(receipt) => return Ok(Done { out, receipt }),
                     Err((EngineError::MaybeCommitted(why), local)) => {
                         if self.was_applied(op, &out, &why).await? {
-                            self.after_commit(&local, since);
+                            self.after_commit(&local, since).await;
                             return Ok(Done {
                                 out,
                                 receipt: Receipt::default(),
@@ -175,13 +175,14 @@ impl Meta {
                 inodes: parts.usage.1,
             });
         }
-        let local = Local::of(parts.seen, &writes, parts.usage, parts.dir_stats);
+        let mut local = Local::of(parts.seen, &writes, parts.usage, parts.dir_stats);
+        local.trees = parts.trees;
         if writes.is_empty() && parts.rounds <= 1 {
             return Ok(Receipt::default());
         }
         match parts.attempt.commit(&writes, parts.now).await {
             Ok(receipt) => {
-                self.after_commit(&local, since);
+                self.after_commit(&local, since).await;
                 Ok(receipt)
             }
             Err(e) => Err((e, local)),
@@ -217,7 +218,7 @@ impl Meta {
     }
 
     /// Local consequences of a commit: usage and statistics to flush, directories this client knows.
-    fn after_commit(&self, local: &Local, since: Instant) {
+    async fn after_commit(&self, local: &Local, since: Instant) {
         if !self.engine().capabilities().usage_in_transaction {
             self.usage.add(local.usage);
         }
@@ -225,11 +226,30 @@ impl Meta {
         for (dir, stat) in &local.dir_stats {
             self.dir_stats.add(*dir, *stat);
         }
+        self.after_commit_quotas(local).await;
         for (ino, attr) in &local.dirs {
             match attr {
                 Some(attr) => self.recent.put(*ino, attr.clone(), since),
                 None => self.recent.remove(*ino),
             }
+        }
+    }
+
+    /// What a commit means for quotas; nothing on a volume without them.
+    async fn after_commit_quotas(&self, local: &Local) {
+        if self.quotas.is_empty() {
+            return;
+        }
+        for (dir, attr) in &local.dirs {
+            if let Some(attr) = attr {
+                self.quotas.learn_parent(*dir, attr.parent);
+            }
+        }
+        for (dir, stat) in &local.dir_stats {
+            self.count_quotas(*dir, stat.space, stat.inodes).await;
+        }
+        for (dir, space, inodes) in &local.trees {
+            self.count_quotas(*dir, *space, *inodes).await;
         }
     }
 
@@ -251,6 +271,8 @@ pub(crate) struct Local {
     reads: Vec<Read>,
     usage: (i64, i64),
     dir_stats: Vec<(Ino, crate::engine::DirStat)>,
+    /// See [`Txn::add_tree`].
+    trees: Vec<(Ino, i64, i64)>,
     /// Directories as they are after the commit; `None` = removed.
     dirs: Vec<(Ino, Option<Attr>)>,
 }
@@ -286,6 +308,7 @@ impl Local {
             reads,
             usage,
             dir_stats,
+            trees: Vec::new(),
             dirs,
         }
     }

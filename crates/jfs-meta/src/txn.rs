@@ -39,6 +39,7 @@ pub(crate) struct Txn {
     /// Deltas applied after the commit.
     pub(crate) usage: (i64, i64),
     pub(crate) dir_stats: Vec<(Ino, DirStat)>,
+    trees: Vec<(Ino, i64, i64)>,
     /// The time of this attempt.
     pub(crate) now: Time,
 }
@@ -53,6 +54,7 @@ impl Txn {
             writes: Vec::with_capacity(8),
             usage: (0, 0),
             dir_stats: Vec::new(),
+            trees: Vec::new(),
             now,
         }
     }
@@ -113,6 +115,10 @@ impl Txn {
         Ok(self.answer(key)?.clone().into_bytes()?)
     }
 
+    pub(crate) fn locks(&self, key: &Key) -> Result<Vec<crate::engine::LockRow>, Stop> {
+        Ok(self.answer(key)?.clone().into_locks()?)
+    }
+
     /// Directories that hold `ino`, with the number of names in each: from the attribute, or from
     /// the parent records (one more round trip) once there was a second name.
     pub(crate) async fn parents(&mut self, ino: Ino, attr: &Attr) -> Result<Vec<(Ino, i64)>, Stop> {
@@ -154,6 +160,12 @@ impl Txn {
         self.dir_stats.push((dir, stat));
     }
 
+    /// Counts (bytes, inodes) below a directory that came to `dir` or left it. Statistics only know the
+    /// directory itself; quotas know everything below.
+    pub(crate) fn add_tree(&mut self, dir: Ino, space: i64, inodes: i64) {
+        self.trees.push((dir, space, inodes));
+    }
+
     pub(crate) fn into_parts(self) -> Parts {
         Parts {
             attempt: self.attempt,
@@ -162,6 +174,7 @@ impl Txn {
             writes: self.writes,
             usage: self.usage,
             dir_stats: self.dir_stats,
+            trees: self.trees,
             now: self.now,
         }
     }
@@ -175,5 +188,6 @@ pub(crate) struct Parts {
     pub(crate) writes: Vec<Write>,
     pub(crate) usage: (i64, i64),
     pub(crate) dir_stats: Vec<(Ino, DirStat)>,
+    pub(crate) trees: Vec<(Ino, i64, i64)>,
     pub(crate) now: Time,
 }

@@ -1,6 +1,6 @@
 //! What metadata operations ask of the data side. `jfs-maint` listens.
 
-use jfs_types::Ino;
+use jfs_types::{ChunkIndex, Ino};
 
 /// One piece of background work.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,4 +14,11 @@ pub enum Work {
     },
     /// Nobody uses these slices any more: (id, size).
     DeleteSlices(Vec<(u64, u32)>),
+    /// A chunk has many slice records: compacting it makes reading cheaper.
+    Compact {
+        /// The file.
+        ino: Ino,
+        /// Chunk index.
+        index: ChunkIndex,
+    },
 }

@@ -36,7 +36,7 @@ errnos! {
     ENOTEMPTY "directory not empty", ELOOP "too many levels of symbolic links",
     ENODATA "no data available", EOVERFLOW "value too large for defined data type",
     ENOTSUP "operation not supported", ESTALE "stale file handle", EDQUOT "disk quota exceeded",
-    ETIMEDOUT "connection timed out", ENXIO "no such device or address",
+    ETIMEDOUT "connection timed out", ENXIO "no such device or address", EPIPE "broken pipe",
 }
 
 impl fmt::Display for Errno {

@@ -3,6 +3,7 @@
 //!
 //! No I/O, no async, no stored encodings (those live in `jfs_meta::wire`).
 
+pub mod acl;
 pub mod attr;
 pub mod caller;
 pub mod errno;
@@ -13,6 +14,7 @@ pub mod slice;
 pub mod version;
 pub mod world;
 
+pub use acl::{AclEntry, AclKind, AclRule};
 pub use attr::{Attr, Entry, FileType, Time};
 pub use caller::Caller;
 pub use errno::Errno;

@@ -72,6 +72,18 @@ impl Unsynced {
         self.pending.lock().syncing_all = false;
     }
 
+    /// An fsync of `to` has to sync what one of `from` would: it holds a copy.
+    pub(crate) fn share(&self, from: Ino, to: Ino) {
+        let mut pending = self.pending.lock();
+        if from == to {
+            return;
+        }
+        if let Some(slices) = pending.files.get(&from).cloned() {
+            pending.slices += slices.len();
+            pending.files.entry(to).or_default().extend(slices);
+        }
+    }
+
     /// The file is gone.
     pub(crate) fn forget(&self, ino: Ino) {
         let mut pending = self.pending.lock();

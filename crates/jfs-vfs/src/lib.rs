@@ -7,11 +7,14 @@
 #![forbid(unsafe_code)]
 
 mod config;
+mod copy;
 mod dirs;
 mod durable;
 mod files;
 mod handles;
+mod locks;
 mod names;
+mod nodes;
 mod reader;
 mod reply;
 mod ticker;
@@ -19,9 +22,10 @@ mod told;
 mod vfs;
 mod writer;
 mod writers;
+mod xattr;
 
 pub use config::VfsConfig;
-pub use jfs_meta::SetTime;
+pub use jfs_meta::{NewNode, SetTime};
 pub use reader::ReadNow;
 pub use reply::{AttrReply, DirItem, EntryReply, SetAttrRequest};
 pub use told::KernelCache;

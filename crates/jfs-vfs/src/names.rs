@@ -58,6 +58,7 @@ impl Vfs {
             gid: set.gid,
             atime: set.atime,
             mtime: set.mtime,
+            flags: None,
         };
         if rest.atime.is_some() || rest.mtime.is_some() {
             // A later commit would put the time of its writes over the one that is set now.

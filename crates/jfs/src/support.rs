@@ -1,7 +1,6 @@
 //! What this version can maintain, and what it can only read.
 
 use crate::Error;
-use jfs_meta::engine::UnsupportedUse;
 use jfs_types::Format;
 use jfs_types::version::ACTS_AS;
 
@@ -17,14 +16,12 @@ pub(crate) fn check_readable(format: &Format) -> Result<(), Error> {
 
 /// Why the volume can only be mounted read-only: features that a writer must maintain and this one
 /// does not yet. `None` when it can be written.
-pub(crate) fn read_only_reason(format: &Format, usage: UnsupportedUse) -> Option<String> {
+pub(crate) fn read_only_reason(format: &Format) -> Option<String> {
     let tiers = format
         .tiers
         .as_ref()
         .is_some_and(|t| t.keys().any(|k| k != "0"));
     let reasons = [
-        (format.enable_acl, "POSIX ACLs"),
-        (usage.dir_quota, "directory quotas"),
         (format.user_group_quota, "user and group quotas"),
         (format.change_log, "the change log"),
         (tiers, "storage tiers"),
@@ -57,13 +54,15 @@ mod tests {
             meta_version: 1,
             ..Format::default()
         };
-        assert_eq!(read_only_reason(&format, UnsupportedUse::default()), None);
         format.enable_acl = true;
-        let reason = read_only_reason(&format, UnsupportedUse { dir_quota: true });
+        assert_eq!(read_only_reason(&format), None);
+        format.user_group_quota = true;
+        format.change_log = true;
+        let reason = read_only_reason(&format);
         assert_eq!(
             reason.as_deref(),
             Some(
-                "the volume uses POSIX ACLs, directory quotas, which this version cannot maintain yet: opened read-only"
+                "the volume uses user and group quotas, the change log, which this version cannot maintain yet: opened read-only"
             )
         );
         assert!(check_readable(&format).is_ok());

@@ -23,7 +23,7 @@ pub async fn open(url: &str, options: OpenOptions) -> Result<Volume, Error> {
 pub async fn open_engine(engine: Arc<dyn Engine>, options: OpenOptions) -> Result<Volume, Error> {
     let format = read_format(&*engine).await?.ok_or(Error::NotFormatted)?;
     check_readable(&format)?;
-    let reason = read_only_reason(&format, engine.unsupported_use().await?);
+    let reason = read_only_reason(&format);
     if let Some(reason) = &reason
         && !options.read_only
     {

@@ -2,7 +2,7 @@
 //! one order explains the end.
 
 use super::ops::Op;
-use jfs_meta::Meta;
+use jfs_meta::{Compacted, Meta, SetXattr};
 use jfs_tests::volume::root;
 use jfs_tests::{Client, Faulty, Kind, Rng, Volume, on_every_engine};
 use jfs_types::*;
@@ -85,7 +85,7 @@ async fn wander(c: Arc<Meta>, mut rng: Rng, steps: usize) -> usize {
             .await
             .map(|(ino, _)| ino)
             .unwrap_or(Ino(999_999));
-        let result = match rng.below(12) {
+        let result = match rng.below(18) {
             0 | 1 => match c.create(&me, dir, name, 0o644, 0).await {
                 Ok((ino, _)) => {
                     open.push(ino);
@@ -107,7 +107,8 @@ async fn wander(c: Arc<Meta>, mut rng: Rng, steps: usize) -> usize {
             6 => c.rmdir(&me, dir, name).await,
             7 | 8 => {
                 let to = (some_dir(&c, &mut rng).await, rng.pick(&NAMES).as_bytes());
-                c.rename(&me, (dir, name), to, 0).await.map(|_| ())
+                let flags = *rng.pick(&[0, 0, 2]);
+                c.rename(&me, (dir, name), to, flags).await.map(|_| ())
             }
             9 => {
                 let id = c.new_slice_id().await.unwrap();
@@ -119,6 +120,23 @@ async fn wander(c: Arc<Meta>, mut rng: Rng, steps: usize) -> usize {
                 c.write_chunk(child, 0, record, c.now()).await.map(|_| ())
             }
             10 => c.truncate(&me, child, rng.below(100_000)).await.map(|_| ()),
+            12 => {
+                let set = c.set_xattr(child, name, b"value", SetXattr::Any).await;
+                set.and(c.list_xattrs(child).await.map(|_| ()))
+            }
+            13 => {
+                let from = c.lookup(&me, Ino::ROOT, rng.pick(&NAMES).as_bytes()).await;
+                let from = from.map(|(ino, _)| ino).unwrap_or(child);
+                let to_off = 100_000 + rng.below(100_000);
+                let range = super::faults::copy(from, rng.below(10_000), child, to_off, 20_000);
+                c.copy_file_range(range).await.map(|_| ())
+            }
+            14 | 15 => compact(&c, child).await,
+            16 => {
+                let kind = *rng.pick(&[AclKind::Access, AclKind::Default]);
+                let rule = super::ops::rule_for(rng.below(4) as u16);
+                c.set_acl(&me, child, kind, &rule).await.map(|_| ())
+            }
             _ => match open.pop() {
                 Some(ino) => match c.close(ino) {
                     Some(ino) => c.delete_sustained(ino).await,
@@ -142,6 +160,20 @@ async fn wander(c: Arc<Meta>, mut rng: Rng, steps: usize) -> usize {
         }
     }
     done
+}
+
+/// Compacts the first chunk of a file, as the background does but for the data.
+async fn compact(c: &Meta, ino: Ino) -> Result<(), Errno> {
+    let Some(plan) = c.plan_compaction(ino, 0).await? else {
+        return Ok(());
+    };
+    let id = c.new_slice_id().await?;
+    if let Compacted::Done(unused) = c.commit_compaction(&plan, id).await? {
+        for (id, size) in unused {
+            c.forget_slice(id, size).await?;
+        }
+    }
+    Ok(())
 }
 
 /// A directory at most three levels down, at random.
@@ -184,7 +216,16 @@ fn random_op(rng: &mut Rng, client: u64, step: u64) -> Op {
     let (dir, to) = (*rng.pick(&dirs), *rng.pick(&dirs));
     let (name, name2) = (*rng.pick(&names), *rng.pick(&names));
     let ino = *rng.pick(&files);
-    match rng.below(13) {
+    match rng.below(17) {
+        13 => Op::SetXattr(
+            ino,
+            "user.a",
+            if rng.below(2) == 0 { "x" } else { "y" },
+            SetXattr::Create,
+        ),
+        14 => Op::DelXattr(ino, "user.a"),
+        15 => Op::Copy(super::faults::copy(FILE, 10, LINKED, 3000, 4000)),
+        16 => Op::Rename(dir, name, to, name2, 2),
         0 => Op::Create(dir, name),
         1 => Op::Mkdir(dir, name),
         2 => Op::Symlink(dir, name),

@@ -2,6 +2,8 @@
 //! not at all, and everything that is counted is counted right.
 
 use super::ops::Op;
+use jfs_meta::wire::LockType;
+use jfs_meta::{CopyRange, SetXattr};
 use jfs_tests::{Client, Fault, Faulty, Hooks, Kind, Volume, on_every_engine};
 use jfs_types::*;
 use std::sync::Arc;
@@ -34,6 +36,28 @@ async fn start(kind: Kind, trash_days: i64) -> Start {
     c.readlink(LINK).await.unwrap();
     Op::Mkdir(E, "target").run(&c).await;
     Op::Create(E, "other").run(&c).await;
+    assert_eq!(c.touch(D, b"many").await.unwrap(), MANY);
+    assert_eq!(c.dir(D, b"acl").await, ACL);
+    for op in [
+        Op::SetXattr(MANY, "user.old", "value", SetXattr::Any),
+        Op::Acl(ACL, AclKind::Default, 4),
+        Op::Acl(MANY, AclKind::Access, 5),
+        Op::Flock(MANY, 5, LockType::Read),
+        Op::Setlk(MANY, 5, LockType::Write, 10, 20),
+    ] {
+        assert!(op.run(&c).await.starts_with("Ok"));
+    }
+    for n in 0..3 {
+        Op::Write {
+            ino: MANY,
+            index: 0,
+            id: 1100 + n,
+            pos: n as u32 * 50,
+            len: 100,
+        }
+        .run(&c)
+        .await;
+    }
     for (ino, id) in [(FILE, 1001), (LINKED, 1002)] {
         Op::Write {
             ino,
@@ -61,6 +85,8 @@ const LINKED: Ino = Ino(4);
 const EMPTY: Ino = Ino(5);
 const E: Ino = Ino(6);
 const LINK: Ino = Ino(7);
+const MANY: Ino = Ino(10);
+const ACL: Ino = Ino(11);
 
 fn operations() -> Vec<Op> {
     vec![
@@ -110,7 +136,57 @@ fn operations() -> Vec<Op> {
         Op::Getattr(FILE),
         Op::Lookup(D, "file"),
         Op::Readlink(LINK),
+        Op::Mknod(D, "new"),
+        Op::SetXattr(FILE, "user.new", "v", SetXattr::Create),
+        Op::SetXattr(MANY, "user.old", "v", SetXattr::Replace),
+        Op::SetXattr(MANY, "user.old", "v", SetXattr::Any),
+        Op::DelXattr(MANY, "user.old"),
+        Op::Unlink(D, "many"),
+        Op::Rename(D, "file", D, "many", 2),
+        Op::Rename(D, "file", E, "other", 2),
+        Op::Rename(D, "linked", E, "other", 2),
+        Op::Rename(D, "empty", E, "other", 2),
+        Op::Rename(D, "empty", E, "target", 2),
+        fallocate(FILE, 0, 0, 10_000),
+        fallocate(FILE, 1, 0, 10_000),
+        fallocate(FILE, 3, 100, 10_000),
+        fallocate(LINKED, 0x10, 100, 90_000),
+        Op::Copy(copy(MANY, 25, FILE, 4990, 120)),
+        Op::Copy(copy(MANY, 25, LINKED, CHUNK_SIZE - 10, 120)),
+        Op::Copy(copy(MANY, 0, MANY, 5000, 200)),
+        Op::Create(ACL, "new"),
+        Op::Mkdir(ACL, "new"),
+        Op::Acl(FILE, AclKind::Access, 7),
+        Op::Acl(D, AclKind::Default, 5),
+        Op::Acl(MANY, AclKind::Access, 0),
+        Op::Chmod(MANY, 0o604),
+        Op::Flock(MANY, 6, LockType::Read),
+        Op::Flock(MANY, 5, LockType::Write),
+        Op::Flock(MANY, 5, LockType::Unlock),
+        Op::Setlk(MANY, 5, LockType::Unlock, 12, 13),
+        Op::Setlk(MANY, 5, LockType::Unlock, 0, u64::MAX),
+        Op::Setlk(MANY, 6, LockType::Write, 21, 30),
+        Op::Compact(MANY, 5000),
     ]
+}
+
+fn fallocate(ino: Ino, mode: i32, off: u64, size: u64) -> Op {
+    Op::Fallocate {
+        ino,
+        mode,
+        off,
+        size,
+    }
+}
+
+pub(super) fn copy(from: Ino, from_off: u64, to: Ino, to_off: u64, size: u64) -> CopyRange {
+    CopyRange {
+        from,
+        from_off,
+        to,
+        to_off,
+        size,
+    }
 }
 
 /// The answer and the state of an operation that meets no fault.

@@ -1,6 +1,7 @@
 //! Operations as values: what random clients, histories and fault sweeps are made of.
 
-use jfs_meta::{Meta, SetAttr};
+use jfs_meta::wire::{LockRecord, LockType};
+use jfs_meta::{Compacted, CopyRange, LockRange, Meta, NewNode, SetAttr, SetXattr};
 use jfs_tests::volume::{root, slice};
 use jfs_types::*;
 
@@ -27,6 +28,37 @@ pub(crate) enum Op {
     Lookup(Ino, &'static str),
     Getattr(Ino),
     Readlink(Ino),
+    Mknod(Ino, &'static str),
+    SetXattr(Ino, &'static str, &'static str, SetXattr),
+    DelXattr(Ino, &'static str),
+    Fallocate {
+        ino: Ino,
+        mode: i32,
+        off: u64,
+        size: u64,
+    },
+    Copy(CopyRange),
+    /// A rule with a named user who gets these permissions; 0 removes the rule.
+    Acl(Ino, AclKind, u16),
+    Flock(Ino, u64, LockType),
+    Setlk(Ino, u64, LockType, u64, u64),
+    /// Compacts chunk 0 into the slice of this number.
+    Compact(Ino, u64),
+}
+
+/// See [`Op::Acl`].
+pub(crate) fn rule_for(perm: u16) -> AclRule {
+    if perm == 0 {
+        return AclRule::empty();
+    }
+    AclRule {
+        owner: 7,
+        group: 5,
+        mask: 6,
+        other: 1,
+        named_users: vec![AclEntry { id: 1000, perm }],
+        named_groups: vec![AclEntry { id: 2000, perm: 7 }],
+    }
 }
 
 impl Op {
@@ -91,6 +123,66 @@ impl Op {
                 .map(|(_, a)| brief(&a)),
             Op::Getattr(ino) => c.getattr(ino).await.map(|a| brief(&a)),
             Op::Readlink(ino) => c.readlink(ino).await.map(|t| format!("{t:?}")),
+            Op::Mknod(dir, name) => {
+                let node = NewNode {
+                    kind: FileType::CharDevice,
+                    mode: 0o640,
+                    umask: 0,
+                    rdev: 0x1111_0370,
+                };
+                c.mknod(&me, dir, name.as_bytes(), node)
+                    .await
+                    .map(|(_, a)| brief(&a))
+            }
+            Op::SetXattr(ino, name, value, how) => c
+                .set_xattr(ino, name.as_bytes(), value.as_bytes(), how)
+                .await
+                .map(|()| "set".into()),
+            Op::DelXattr(ino, name) => c
+                .remove_xattr(ino, name.as_bytes())
+                .await
+                .map(|()| "gone".into()),
+            Op::Fallocate {
+                ino,
+                mode,
+                off,
+                size,
+            } => c
+                .fallocate(&me, ino, mode, off, size)
+                .await
+                .map(|a| brief(&a)),
+            Op::Copy(range) => c
+                .copy_file_range(range)
+                .await
+                .map(|(n, a)| format!("{n} {}", brief(&a))),
+            Op::Acl(ino, kind, perm) => c
+                .set_acl(&me, ino, kind, &rule_for(perm))
+                .await
+                .map(|a| brief(&a)),
+            Op::Flock(ino, owner, kind) => c
+                .flock(ino, owner, kind, false)
+                .await
+                .map(|()| "done".into()),
+            Op::Setlk(ino, owner, kind, start, end) => {
+                let record = LockRecord {
+                    kind,
+                    pid: 7,
+                    start,
+                    end,
+                };
+                c.setlk(ino, LockRange { owner, record }, false)
+                    .await
+                    .map(|()| "done".into())
+            }
+            Op::Compact(ino, id) => match c.plan_compaction(ino, 0).await {
+                Ok(Some(plan)) => c.commit_compaction(&plan, id).await.map(|done| match done {
+                    // A lost answer tells of no slices; the hourly job finds them.
+                    Compacted::Done(_) => format!("merged {}", plan.merged()),
+                    Compacted::Changed => "changed".into(),
+                }),
+                Ok(None) => Ok("nothing to do".into()),
+                Err(e) => Err(e),
+            },
         };
         format!("{answer:?}")
     }

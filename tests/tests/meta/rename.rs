@@ -4,7 +4,7 @@ use jfs_tests::volume::root;
 use jfs_tests::{Kind, Volume, on_every_engine};
 use jfs_types::*;
 
-on_every_engine! { the_matrix, flags_of_rename, rename_errors, circles, links_and_renames, times_of_renames }
+on_every_engine! { exchanging, exchanging_links, exchange_errors, the_matrix, flags_of_rename, rename_errors, circles, links_and_renames, times_of_renames }
 
 const NOREPLACE: u32 = 1;
 
@@ -107,8 +107,11 @@ async fn flags_of_rename(kind: Kind) {
     c.touch(Ino::ROOT, b"a").await.unwrap();
     c.touch(Ino::ROOT, b"b").await.unwrap();
     for (flags, errno) in [
-        (2, Errno::ENOTSUP),
+        (1, Errno::EEXIST),
+        (3, Errno::EINVAL),
         (4, Errno::ENOTSUP),
+        (5, Errno::ENOTSUP),
+        (6, Errno::EINVAL),
         (8, Errno::EINVAL),
         (1 << 31, Errno::EINVAL),
     ] {
@@ -117,6 +120,88 @@ async fn flags_of_rename(kind: Kind) {
             .await;
         assert_eq!(got.map(|_| ()), Err(errno), "flags {flags}");
     }
+    v.verify().await;
+}
+
+/// Every pair of things in one directory and between two: both names lead to the other thing after.
+async fn exchanging(kind: Kind) {
+    let v = Volume::new(kind, 1).await;
+    let c = v.client().await;
+    let me = root();
+    let things = [File, Symlink, EmptyDir, FullDir];
+    for (n, (a, b)) in things
+        .iter()
+        .flat_map(|a| things.iter().map(move |b| (*a, *b)))
+        .enumerate()
+    {
+        let d = c.dir(Ino::ROOT, format!("d{n}").as_bytes()).await;
+        for (other, name) in [(d, &b"b"[..]), (c.dir(d, b"other").await, b"b")] {
+            let _ = c.unlink(&me, d, b"a").await;
+            make(&c, d, b"a", a).await;
+            make(&c, other, name, b).await;
+            let (ino_a, before) = c.lookup(&me, d, b"a").await.unwrap();
+            let (ino_b, _) = c.lookup(&me, other, name).await.unwrap();
+            v.tick();
+            let got = c.rename(&me, (d, b"a"), (other, name), 2).await.unwrap();
+            assert_eq!((got.0, got.1.ctime), (ino_a, v.clock_now()));
+            assert_eq!(got.1.mtime, before.mtime);
+            let (at_a, attr_a) = c.lookup(&me, d, b"a").await.unwrap();
+            let (at_b, attr_b) = c.lookup(&me, other, name).await.unwrap();
+            assert_eq!((at_a, at_b), (ino_b, ino_a), "{a:?} {b:?}");
+            assert_eq!((attr_a.parent, attr_b.parent), (d, other));
+            assert_eq!((attr_a.ctime, attr_b.ctime), (v.clock_now(), v.clock_now()));
+            v.verify().await;
+            // Room for the next pair.
+            c.rename(&me, (d, b"a"), (d, format!("old-{}", at_a).as_bytes()), 0)
+                .await
+                .unwrap();
+        }
+    }
+}
+
+async fn exchanging_links(kind: Kind) {
+    let v = Volume::new(kind, 0).await;
+    let c = v.client().await;
+    let me = root();
+    let d = c.dir(Ino::ROOT, b"d").await;
+    let f = c.touch(Ino::ROOT, b"f").await.unwrap();
+    c.link(&me, f, d, b"l").await.unwrap();
+    let g = c.touch(d, b"g").await.unwrap();
+    c.rename(&me, (Ino::ROOT, b"f"), (d, b"g"), 2)
+        .await
+        .unwrap();
+    let census = v.verify().await;
+    assert_eq!(census.parents[&f], [(d, 2)]);
+    assert_eq!(census.attrs[&g].parent, Ino::ROOT);
+    // Two names of one inode: nothing happens.
+    let before = v.verify().await.text();
+    c.rename(&me, (d, b"l"), (d, b"g"), 2).await.unwrap();
+    assert_eq!(v.verify().await.text(), before);
+}
+
+async fn exchange_errors(kind: Kind) {
+    let v = Volume::new(kind, 1).await;
+    let c = v.client().await;
+    let me = root();
+    let d = c.dir(Ino::ROOT, b"d").await;
+    let sub = c.dir(d, b"sub").await;
+    c.touch(sub, b"f").await.unwrap();
+    c.touch(Ino::ROOT, b"f").await.unwrap();
+    let at = |dir: Ino, name: &'static [u8]| (dir, name);
+    for (from, to, errno) in [
+        (at(Ino::ROOT, b"f"), at(Ino::ROOT, b"none"), Errno::ENOENT),
+        (at(Ino::ROOT, b"none"), at(Ino::ROOT, b"f"), Errno::ENOENT),
+        (at(Ino::ROOT, b"d"), at(sub, b"f"), Errno::EINVAL),
+        (at(sub, b"f"), at(Ino::ROOT, b"d"), Errno::EINVAL),
+        (at(Ino::ROOT, b"f"), at(Ino::ROOT, b".trash"), Errno::EPERM),
+        (at(Ino::TRASH, b"x"), at(Ino::ROOT, b"f"), Errno::EPERM),
+    ] {
+        let got = c.rename(&me, from, to, 2).await;
+        assert_eq!(got.map(|_| ()), Err(errno), "{from:?} {to:?}");
+    }
+    let user = Caller::user(5, 6);
+    let got = c.rename(&user, (Ino::ROOT, b"f"), (sub, b"f"), 2).await;
+    assert_eq!(got.map(|_| ()), Err(Errno::EACCES));
     v.verify().await;
 }
 

@@ -1,6 +1,8 @@
 //! The same operations leave the same records on every engine, times and numbers included.
 
-use jfs_meta::SetAttr;
+use super::ops::rule_for;
+use jfs_meta::wire::{LockRecord, LockType};
+use jfs_meta::{CopyRange, LockRange, NewNode, SetAttr, SetXattr};
 use jfs_tests::volume::root;
 use jfs_tests::{Client, Kind, Rng, Volume};
 use jfs_types::*;
@@ -23,7 +25,7 @@ fn one_script_one_state() {
     }
 }
 
-/// 600 random operations of one client, with the trash, then what is left of it without the work
+/// 900 random operations of one client, with the trash, then what is left of it without the work
 /// that a background would do.
 async fn script(kind: Kind) -> String {
     let v = Volume::new(kind, 1).await;
@@ -41,7 +43,7 @@ async fn script(kind: Kind) -> String {
         b"z'\"\\",
     ];
     let mut answers = String::new();
-    for n in 0..600 {
+    for n in 0..900 {
         if rng.below(3) == 0 {
             v.tick();
         }
@@ -69,7 +71,7 @@ async fn step(
     } else {
         *rng.pick(files)
     };
-    match rng.below(14) {
+    match rng.below(24) {
         0..=2 => {
             let made = c.touch(dir, name).await;
             files.extend(made);
@@ -86,7 +88,7 @@ async fn step(
         8 => format!("rmdir {:?}", c.rmdir(&me, dir, name).await),
         9 | 10 => {
             let to = (*rng.pick(dirs), *rng.pick(names));
-            let flags = rng.below(2) as u32;
+            let flags = rng.below(3) as u32;
             format!("rename {:?}", c.rename(&me, (dir, name), to, flags).await)
         }
         11 => {
@@ -101,6 +103,69 @@ async fn step(
             "truncate {:?}",
             c.truncate(&me, file, rng.below(3 * CHUNK_SIZE)).await
         ),
+        13 => {
+            let node = NewNode {
+                kind: *rng.pick(&[FileType::Fifo, FileType::Socket, FileType::BlockDevice]),
+                mode: 0o644,
+                umask: 0o022,
+                rdev: rng.below(1 << 32) as u32,
+            };
+            format!("mknod {:?}", c.mknod(&me, dir, name, node).await)
+        }
+        14 | 15 => {
+            let how = *rng.pick(&[SetXattr::Any, SetXattr::Create, SetXattr::Replace]);
+            let value = *rng.pick(&[&b""[..], b"v", b"\0\xff"]);
+            format!("setxattr {:?}", c.set_xattr(file, name, value, how).await)
+        }
+        16 => format!(
+            "removexattr {:?}, left {:?}",
+            c.remove_xattr(file, name).await,
+            c.list_xattrs(file).await
+        ),
+        17 => {
+            let mode = *rng.pick(&[0, 1, 3, 0x10, 0x11]);
+            let (off, size) = (rng.below(2 * CHUNK_SIZE), 1 + rng.below(CHUNK_SIZE));
+            let done = c.fallocate(&me, file, mode, off, size).await;
+            format!("fallocate {done:?}")
+        }
+        18 => {
+            let range = CopyRange {
+                from: *rng.pick(files.get(..).filter(|f| !f.is_empty()).unwrap_or(&[Ino(9)])),
+                from_off: rng.below(CHUNK_SIZE),
+                to: file,
+                to_off: rng.below(2 * CHUNK_SIZE),
+                size: rng.below(2 * CHUNK_SIZE),
+            };
+            format!("copy {:?}", c.copy_file_range(range).await)
+        }
+        19 => {
+            let kind = *rng.pick(&[AclKind::Access, AclKind::Default]);
+            let (ino, rule) = (*rng.pick(&[dir, file]), rule_for(rng.below(4) as u16));
+            format!("setfacl {:?}", c.set_acl(&me, ino, kind, &rule).await)
+        }
+        20 => {
+            let kind = *rng.pick(&[LockType::Read, LockType::Write, LockType::Unlock]);
+            let flock = c.flock(file, rng.below(3), kind, false).await;
+            let start = rng.below(50);
+            let record = LockRecord {
+                kind,
+                pid: 1,
+                start,
+                end: start + rng.below(20),
+            };
+            let range = LockRange {
+                owner: rng.below(3),
+                record,
+            };
+            format!("locks {flock:?} {:?}", c.setlk(file, range, false).await)
+        }
+        21 | 22 => {
+            let Ok(Some(plan)) = c.plan_compaction(file, 0).await else {
+                return "nothing to compact".into();
+            };
+            let id = c.new_slice_id().await.unwrap();
+            format!("compact {:?}", c.commit_compaction(&plan, id).await)
+        }
         _ => {
             let set = SetAttr {
                 mode: Some(rng.below(0o10000) as u16),

@@ -11,7 +11,7 @@ use jfs_types::*;
 const REPEATS: usize = 20;
 
 /// Name, most round trips to Redis, most statements on SQLite.
-const LIMITS: [(&str, usize, usize); 22] = [
+const LIMITS: [(&str, usize, usize); 31] = [
     ("lookup", 1, 1),
     ("lookup, missing", 1, 1),
     ("getattr", 1, 1),
@@ -34,6 +34,15 @@ const LIMITS: [(&str, usize, usize); 22] = [
     ("unlink to the trash", 3, 11),
     ("rmdir", 3, 16),
     ("statfs", 1, 2),
+    ("mknod", 2, 8),
+    ("setxattr", 2, 8),
+    ("getxattr", 1, 1),
+    ("listxattr", 1, 2),
+    ("exchange", 3, 18),
+    ("fallocate", 2, 6),
+    ("copy_file_range", 3, 12),
+    ("flock", 2, 8),
+    ("compact", 3, 14),
 ];
 
 #[test]
@@ -103,18 +112,33 @@ async fn prepare(c: &Client, name: &str, dir: Ino, other: Ino) -> Vec<Ino> {
     let mut inodes = Vec::new();
     for n in 0..REPEATS {
         let made = match name {
-            "create" | "mkdir" | "symlink" | "statfs" | "lookup, missing" => continue,
+            "create" | "mkdir" | "mknod" | "symlink" | "statfs" | "lookup, missing" => continue,
             "rmdir" | "rename of a directory" => c.dir(dir, &file(n)).await,
             "readlink" => c.symlink(&root(), dir, &file(n), b"t").await.unwrap().0,
             _ => c.touch(dir, &file(n)).await.unwrap(),
         };
-        if ["unlink", "read chunk", "truncate"].contains(&name) {
+        let data = [
+            "unlink",
+            "read chunk",
+            "truncate",
+            "fallocate",
+            "copy_file_range",
+            "compact",
+        ];
+        if data.contains(&name) {
             c.put_slice(made, 0, 0, 4096).await.unwrap();
+        }
+        if name == "compact" {
+            c.put_slice(made, 0, 10, 4096).await.unwrap();
+        }
+        if name == "getxattr" {
+            let how = jfs_meta::SetXattr::Any;
+            c.set_xattr(made, b"user.a", b"v", how).await.unwrap();
         }
         if name == "close" {
             c.open(&root(), made, 0).await.unwrap();
         }
-        if name == "rename over a file" {
+        if ["rename over a file", "exchange"].contains(&name) {
             c.touch(other, &file(n)).await.unwrap();
         }
         inodes.push(made);
@@ -178,6 +202,39 @@ async fn perform(c: &Client, name: &str, n: usize, dir: Ino, other: Ino, inodes:
         }
         "unlink" | "unlink to the trash" => c.unlink(&me, dir, &file).await.unwrap(),
         "rmdir" => c.rmdir(&me, dir, &file).await.unwrap(),
+        "mknod" => {
+            let node = jfs_meta::NewNode {
+                kind: FileType::Fifo,
+                mode: 0o644,
+                umask: 0,
+                rdev: 0,
+            };
+            c.mknod(&me, dir, &file, node).await.unwrap();
+        }
+        "setxattr" => c
+            .set_xattr(ino, b"user.a", b"v", jfs_meta::SetXattr::Any)
+            .await
+            .unwrap(),
+        "getxattr" => drop(c.get_xattr(ino, b"user.a").await.unwrap()),
+        "listxattr" => drop(c.list_xattrs(ino).await.unwrap()),
+        "exchange" => drop(
+            c.rename(&me, (dir, &file), (other, &file), 2)
+                .await
+                .unwrap(),
+        ),
+        "fallocate" => drop(c.fallocate(&me, ino, 3, 10, 100).await.unwrap()),
+        "copy_file_range" => {
+            let range = super::faults::copy(ino, 0, inodes[0], 100_000, 4096);
+            c.copy_file_range(range).await.unwrap();
+        }
+        "flock" => c
+            .flock(ino, 1, jfs_meta::wire::LockType::Write, false)
+            .await
+            .unwrap(),
+        "compact" => {
+            let plan = c.plan_compaction(ino, 0).await.unwrap().unwrap();
+            c.commit_compaction(&plan, 7000 + n as u64).await.unwrap();
+        }
         "statfs" => drop(c.statfs().await.unwrap()),
         other => panic!("no such operation: {other}"),
     }

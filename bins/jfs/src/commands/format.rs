@@ -145,9 +145,7 @@ pub(crate) const SPEC: CommandSpec = CommandSpec {
             "number of days after which removed files will be permanently deleted",
         )
         .group(MANAGEMENT),
-        FlagSpec::switch(&["enable-acl"], "enable POSIX ACL")
-            .off_only(&["false"])
-            .group(MANAGEMENT),
+        FlagSpec::switch(&["enable-acl"], "enable POSIX ACL").group(MANAGEMENT),
         FlagSpec::new(
             &["ranger-rest-url"],
             Kind::Text,
@@ -335,8 +333,13 @@ fn create(name: &str, args: &Parsed) -> anyhow::Result<Format> {
         encrypt_algo: args.text("encrypt-algo"),
         trash_days: args.int("trash-days"),
         meta_version: META_VERSION,
-        // What a plain volume of today needs of a client.
-        min_client_version: "1.1.0-A".to_string(),
+        // What a plain volume of today needs of a client; ACLs came later.
+        min_client_version: if args.bool("enable-acl") {
+            "1.2.0-A".to_string()
+        } else {
+            "1.1.0-A".to_string()
+        },
+        enable_acl: args.bool("enable-acl"),
         dir_stats: true,
         storage,
         ..Format::default()

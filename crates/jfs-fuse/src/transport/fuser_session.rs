@@ -1,18 +1,19 @@
 //! Requests as fuser delivers them.
 //!
 //! Where its reply carries one time for name and attributes the smaller is sent. What is not
-//! answered here (extended attributes, locks, fallocate, copy_file_range, lseek) gets ENOSYS: the
+//! answered here (locks, lseek; extended attributes and ioctl unless they are enabled) gets ENOSYS: the
 //! kernel then stops asking and falls back to what it can do alone (local locks, read and write).
 
-use crate::ops;
+use crate::ops::{self, FlagsIoctl};
 use fuser::{
-    Errno as FuseErrno, FileAttr, FileHandle, FileType as FuseType, Filesystem, FopenFlags,
-    Generation, INodeNo, InitFlags, KernelConfig, LockOwner, Notifier, OpenFlags, RenameFlags,
-    ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyEntry,
-    ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
+    CopyFileRangeFlags, Errno as FuseErrno, FileAttr, FileHandle, FileType as FuseType, Filesystem,
+    FopenFlags, Generation, INodeNo, InitFlags, IoctlFlags, KernelConfig, LockOwner, Notifier,
+    OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyDirectoryPlus,
+    ReplyEmpty, ReplyEntry, ReplyIoctl, ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr, Request,
+    TimeOrNow, WriteFlags,
 };
 use jfs_types::{Attr, Caller, Errno, FileType, Ino};
-use jfs_vfs::{DirItem, EntryReply, KernelCache, ReadNow, SetAttrRequest, Vfs};
+use jfs_vfs::{DirItem, EntryReply, KernelCache, NewNode, ReadNow, SetAttrRequest, Vfs};
 use std::cell::RefCell;
 use std::ffi::OsStr;
 use std::future::Future;
@@ -37,6 +38,18 @@ pub(crate) struct FuserFs {
     pub(crate) runtime: Runtime,
     pub(crate) max_io: u32,
     pub(crate) umask: Option<u16>,
+    pub(crate) features: Features,
+}
+
+/// What is answered besides the ordinary requests.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Features {
+    /// Extended attributes.
+    pub(crate) xattr: bool,
+    /// ACLs, which the kernel then applies itself.
+    pub(crate) acl: bool,
+    /// ioctl to get and set inode flags.
+    pub(crate) ioctl: bool,
 }
 
 fn caller(req: &Request) -> Caller {
@@ -121,6 +134,16 @@ fn send_empty(reply: ReplyEmpty, result: Result<(), Errno>) {
     }
 }
 
+/// An extended attribute, or its size when that is all that is asked for.
+fn send_xattr(reply: ReplyXattr, size: u32, result: Result<bytes::Bytes, Errno>) {
+    match result {
+        Ok(value) if size == 0 => reply.size(value.len() as u32),
+        Ok(value) if value.len() > size as usize => reply.error(errno(Errno::ERANGE)),
+        Ok(value) => reply.data(&value),
+        Err(e) => reply.error(errno(e)),
+    }
+}
+
 fn open_flags(keep_cache: bool) -> FopenFlags {
     if keep_cache {
         FopenFlags::FOPEN_KEEP_CACHE
@@ -153,6 +176,9 @@ impl Filesystem for FuserFs {
         for flag in wanted {
             // What an older kernel lacks is not needed to be correct.
             let _ = config.add_capabilities(flag);
+        }
+        if self.features.acl && config.add_capabilities(InitFlags::FUSE_POSIX_ACL).is_err() {
+            tracing::warn!("the kernel does not support ACLs on FUSE: only mode bits are checked");
         }
         let _ = config.set_max_write(self.max_io);
         let _ = config.set_max_readahead(self.max_io);
@@ -235,35 +261,21 @@ impl Filesystem for FuserFs {
         name: &OsStr,
         mode: u32,
         umask: u32,
-        _rdev: u32,
+        rdev: u32,
         reply: ReplyEntry,
     ) {
-        if mode & libc::S_IFMT != libc::S_IFREG {
-            // FIFOs, sockets and devices come with a later version.
-            return reply.error(errno(Errno::ENOTSUP));
-        }
-        let umask = ops::effective_umask(self.umask, umask);
+        let Some(kind) = ops::file_type(mode) else {
+            return reply.error(errno(Errno::EPERM));
+        };
+        let node = NewNode {
+            kind,
+            mode: (mode & 0o7777) as u16,
+            umask: ops::effective_umask(self.umask, umask),
+            rdev,
+        };
         let (vfs, caller, name) = (self.vfs.clone(), caller(req), name.as_bytes().to_vec());
         self.spawn(async move {
-            let flags = libc::O_EXCL | libc::O_RDONLY;
-            let made = vfs
-                .create(
-                    &caller,
-                    ino(parent),
-                    &name,
-                    (mode & 0o7777) as u16,
-                    umask,
-                    flags,
-                )
-                .await;
-            let entry = match made {
-                Ok((entry, fh, _)) => {
-                    vfs.release(fh, entry.ino).await;
-                    Ok(entry)
-                }
-                Err(e) => Err(e),
-            };
-            send_entry(reply, entry);
+            send_entry(reply, vfs.mknod(&caller, ino(parent), &name, node).await);
         });
     }
 
@@ -555,27 +567,135 @@ impl Filesystem for FuserFs {
 
     fn setxattr(
         &self,
-        _: &Request,
-        _: INodeNo,
-        _: &OsStr,
-        _: &[u8],
-        _: i32,
-        _: u32,
+        req: &Request,
+        n: INodeNo,
+        name: &OsStr,
+        value: &[u8],
+        flags: i32,
+        _position: u32,
         reply: ReplyEmpty,
     ) {
-        reply.error(errno(Errno::ENOSYS));
+        if !self.features.xattr {
+            return reply.error(errno(Errno::ENOSYS));
+        }
+        let (vfs, caller) = (self.vfs.clone(), caller(req));
+        let (name, value) = (name.as_bytes().to_vec(), value.to_vec());
+        self.spawn(async move {
+            let set = vfs.set_xattr(&caller, ino(n), &name, &value, flags);
+            send_empty(reply, set.await);
+        });
     }
 
-    fn getxattr(&self, _: &Request, _: INodeNo, _: &OsStr, _: u32, reply: ReplyXattr) {
-        reply.error(errno(Errno::ENOSYS));
+    fn getxattr(&self, _req: &Request, n: INodeNo, name: &OsStr, size: u32, reply: ReplyXattr) {
+        if !self.features.xattr {
+            return reply.error(errno(Errno::ENOSYS));
+        }
+        let (vfs, name) = (self.vfs.clone(), name.as_bytes().to_vec());
+        self.spawn(async move { send_xattr(reply, size, vfs.get_xattr(ino(n), &name).await) });
     }
 
-    fn listxattr(&self, _: &Request, _: INodeNo, _: u32, reply: ReplyXattr) {
-        reply.error(errno(Errno::ENOSYS));
+    fn listxattr(&self, _req: &Request, n: INodeNo, size: u32, reply: ReplyXattr) {
+        if !self.features.xattr {
+            return reply.error(errno(Errno::ENOSYS));
+        }
+        let vfs = self.vfs.clone();
+        self.spawn(async move {
+            let names = vfs.list_xattrs(ino(n)).await;
+            send_xattr(reply, size, names.map(|n| ops::joined_names(&n)));
+        });
     }
 
-    fn removexattr(&self, _: &Request, _: INodeNo, _: &OsStr, reply: ReplyEmpty) {
-        reply.error(errno(Errno::ENOSYS));
+    fn removexattr(&self, req: &Request, n: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        if !self.features.xattr {
+            return reply.error(errno(Errno::ENOSYS));
+        }
+        let (vfs, caller, name) = (self.vfs.clone(), caller(req), name.as_bytes().to_vec());
+        self.spawn(async move {
+            send_empty(reply, vfs.remove_xattr(&caller, ino(n), &name).await);
+        });
+    }
+
+    fn fallocate(
+        &self,
+        req: &Request,
+        _n: INodeNo,
+        fh: FileHandle,
+        offset: u64,
+        length: u64,
+        mode: i32,
+        reply: ReplyEmpty,
+    ) {
+        let (vfs, caller) = (self.vfs.clone(), caller(req));
+        self.spawn(async move {
+            let done = vfs.fallocate(&caller, fh.0, mode, offset, length).await;
+            send_empty(reply, done);
+        });
+    }
+
+    fn copy_file_range(
+        &self,
+        _req: &Request,
+        _ino_in: INodeNo,
+        fh_in: FileHandle,
+        offset_in: u64,
+        _ino_out: INodeNo,
+        fh_out: FileHandle,
+        offset_out: u64,
+        len: u64,
+        flags: CopyFileRangeFlags,
+        reply: ReplyWrite,
+    ) {
+        if !flags.is_empty() {
+            return reply.error(errno(Errno::EINVAL));
+        }
+        let vfs = self.vfs.clone();
+        self.spawn(async move {
+            let (from, to) = ((fh_in.0, offset_in), (fh_out.0, offset_out));
+            match vfs.copy_file_range(from, to, len).await {
+                // One copy is limited to what fits.
+                Ok(n) => reply.written(u32::try_from(n).unwrap_or(u32::MAX)),
+                Err(e) => reply.error(errno(e)),
+            }
+        });
+    }
+
+    fn ioctl(
+        &self,
+        req: &Request,
+        n: INodeNo,
+        _fh: FileHandle,
+        _flags: IoctlFlags,
+        cmd: u32,
+        in_data: &[u8],
+        out_size: u32,
+        reply: ReplyIoctl,
+    ) {
+        if !self.features.ioctl {
+            return reply.error(errno(Errno::ENOTTY));
+        }
+        let (vfs, caller) = (self.vfs.clone(), caller(req));
+        match FlagsIoctl::parse(cmd, in_data) {
+            Err(e) => reply.error(errno(e)),
+            Ok(FlagsIoctl::Get) => self.spawn(async move {
+                match vfs.getattr(ino(n)).await {
+                    Ok(a) => reply.ioctl(0, &ops::shown_flags(a.attr.flags, out_size)),
+                    Err(e) => reply.error(errno(e)),
+                }
+            }),
+            Ok(FlagsIoctl::Set(wanted)) => self.spawn(async move {
+                let done = match vfs.getattr(ino(n)).await {
+                    Ok(a) => {
+                        let flags = ops::with_flags(a.attr.flags, wanted);
+                        vfs.set_flags(&caller, ino(n), flags).await
+                    }
+                    Err(e) => Err(e),
+                };
+                match done {
+                    Ok(_) => reply.ioctl(0, &[]),
+                    Err(e) => reply.error(errno(e)),
+                }
+            }),
+        }
     }
 
     fn access(&self, _: &Request, _: INodeNo, _: fuser::AccessFlags, reply: ReplyEmpty) {

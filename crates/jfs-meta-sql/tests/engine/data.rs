@@ -349,13 +349,13 @@ async fn directory_statistics() {
     bed.raw()
         .execute("INSERT INTO jfs_dir_quota VALUES (6, 1, 1, 1, 1)", [])
         .unwrap();
-    assert!(bed.engine.unsupported_use().await.unwrap().dir_quota);
+    assert_eq!(bed.engine.list_quotas().await.unwrap().len(), 1);
     write(&bed.engine, &[Write::DelDirStat { dir: Ino(6) }]).await;
     assert_eq!(
         get(&bed.engine, Key::DirStat(Ino(6))).await,
         Answer::Stat(None)
     );
-    assert!(!bed.engine.unsupported_use().await.unwrap().dir_quota);
+    assert!(bed.engine.list_quotas().await.unwrap().is_empty());
 }
 
 #[tokio::test]

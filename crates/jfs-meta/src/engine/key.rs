@@ -2,7 +2,7 @@
 
 use super::EngineError;
 use bytes::Bytes;
-use jfs_types::{Attr, Entry, Ino, Name};
+use jfs_types::{AclRule, Attr, Entry, Ino, Name};
 
 /// A typed record.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -21,6 +21,14 @@ pub enum Key {
     Chunk(Ino, u32),
     /// Target of a symbolic link -> [`Answer::Bytes`].
     Symlink(Ino),
+    /// Value of an extended attribute -> [`Answer::Bytes`].
+    Xattr(Ino, Bytes),
+    /// Names of all extended attributes of an inode, sorted -> [`Answer::Names`].
+    Xattrs(Ino),
+    /// An ACL rule by its number; it never changes -> [`Answer::Acl`].
+    Acl(u32),
+    /// All locks of one kind on an inode, of all sessions -> [`Answer::Locks`].
+    Locks(Ino, LockKind),
     /// Whether the removed file (inode, length) still waits for clean-up -> [`Answer::Flag`].
     Deleted(Ino, u64),
     /// Users of a slice (id, size), in the sense "number of records that use it"; 1 where no record
@@ -46,6 +54,26 @@ pub enum Counter {
     NextTrash,
     /// Last used session id.
     NextSession,
+}
+
+/// The two families of locks, which do not know each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum LockKind {
+    /// flock(2): the whole file; the value is `R` or `W`.
+    Flock,
+    /// fcntl(2): ranges; the value is [`crate::wire::encode_locks`].
+    Posix,
+}
+
+/// Locks of one owner on one inode.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LockRow {
+    /// Session.
+    pub sid: u64,
+    /// Owner within the session.
+    pub owner: u64,
+    /// See [`LockKind`].
+    pub value: Bytes,
 }
 
 /// How a record is read inside an attempt.
@@ -107,6 +135,12 @@ pub enum Answer {
     Bytes(Option<Bytes>),
     /// A number.
     Number(i64),
+    /// Names, sorted.
+    Names(Vec<Bytes>),
+    /// An ACL rule, `None` when there is none of that number.
+    Acl(Option<AclRule>),
+    /// Locks, sorted by session and owner.
+    Locks(Vec<LockRow>),
     /// Directory statistics, `None` when there is no record.
     Stat(Option<super::DirStat>),
 }
@@ -134,5 +168,8 @@ unpack! {
     into_parents Parents Vec<(Ino, i64)>,
     into_bytes Bytes Option<Bytes>,
     into_number Number i64,
+    into_names Names Vec<Bytes>,
+    into_acl Acl Option<AclRule>,
+    into_locks Locks Vec<LockRow>,
     into_stat Stat Option<super::DirStat>,
 }

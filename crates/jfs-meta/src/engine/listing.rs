@@ -121,9 +121,15 @@ pub struct Delayed {
     pub entries: Bytes,
 }
 
-/// Features in use that the setting does not show.
+/// A directory's quota: limits of everything below it, and what is used. Limits of 0 and less are none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct UnsupportedUse {
-    /// A directory has a quota.
-    pub dir_quota: bool,
+pub struct DirQuota {
+    /// Bytes.
+    pub max_space: i64,
+    /// Inodes.
+    pub max_inodes: i64,
+    /// Bytes in use below the directory, itself not counted.
+    pub used_space: i64,
+    /// Inodes in use below it.
+    pub used_inodes: i64,
 }

@@ -1,6 +1,8 @@
 //! Intentions: what a commit changes, said in terms of the file system so that every engine can use
 //! its native form.
 
+use super::LockKind;
+use bytes::Bytes;
 use jfs_types::{Attr, Entry, Ino, Name, SliceRecord};
 
 /// One change of a commit. Changes are applied in order.
@@ -74,6 +76,22 @@ pub enum Write {
         /// The inode.
         ino: Ino,
     },
+    /// Stores an extended attribute, whether or not it exists.
+    PutXattr {
+        /// The inode.
+        ino: Ino,
+        /// Its name.
+        name: Bytes,
+        /// Its value.
+        value: Bytes,
+    },
+    /// Removes an extended attribute.
+    DelXattr {
+        /// The inode.
+        ino: Ino,
+        /// Its name.
+        name: Bytes,
+    },
     /// Removes every extended attribute of an inode.
     DelXattrs {
         /// The inode.
@@ -144,6 +162,28 @@ pub enum Write {
         /// Chunk index.
         index: u32,
     },
+    /// Merges the head of a chunk's list: of the records read with `Own`, the first ones stay as they
+    /// are (`kept`), the next `merged` ones make room for `record`, what follows stays.
+    MergeSlices {
+        /// The file.
+        ino: Ino,
+        /// Chunk index.
+        index: u32,
+        /// Records in front that stay.
+        kept: Vec<SliceRecord>,
+        /// Number of records behind them that go.
+        merged: usize,
+        /// What takes their place.
+        record: SliceRecord,
+    },
+    /// Records slices that a compaction replaced, until the trash period is over. The time is that of
+    /// the attempt.
+    Delay {
+        /// The new slice, which keys the record.
+        id: u64,
+        /// 12-byte entries (id, size), joined.
+        entries: Bytes,
+    },
     /// Removes a delayed-slices record.
     DelDelayed {
         /// New slice id it is keyed by.
@@ -178,6 +218,32 @@ pub enum Write {
         sid: u64,
         /// The inode.
         ino: Ino,
+    },
+    /// Stores the locks of one owner.
+    PutLock {
+        /// The inode.
+        ino: Ino,
+        /// Which family.
+        kind: LockKind,
+        /// Session.
+        sid: u64,
+        /// Owner within the session.
+        owner: u64,
+        /// See [`LockKind`].
+        value: Bytes,
+    },
+    /// Removes the locks of one owner.
+    DelLock {
+        /// The inode.
+        ino: Ino,
+        /// Which family.
+        kind: LockKind,
+        /// Session.
+        sid: u64,
+        /// Owner within the session.
+        owner: u64,
+        /// Whether the session has no other owner of such locks on this inode.
+        last_of_session: bool,
     },
     /// Starts the statistics of a new directory with zeros.
     NewDirStat {

@@ -45,7 +45,13 @@ impl State {
             Write::DelSymlink { ino } => {
                 self.symlinks.remove(ino);
             }
-            Write::DelXattrs { .. } => {}
+            Write::PutXattr { ino, name, value } => {
+                self.xattrs.insert((*ino, name.clone()), value.clone());
+            }
+            Write::DelXattr { ino, name } => {
+                self.xattrs.remove(&(*ino, name.clone()));
+            }
+            Write::DelXattrs { ino } => self.xattrs.retain(|(i, _), _| i != ino),
             Write::AddParent { ino, parent, delta } => {
                 *self
                     .parents
@@ -88,6 +94,21 @@ impl State {
             Write::DelChunk { ino, index } => {
                 self.chunks.remove(&(*ino, *index));
             }
+            Write::MergeSlices {
+                ino,
+                index,
+                kept,
+                merged,
+                record,
+            } => {
+                let list = self.chunks.entry((*ino, *index)).or_default();
+                let from = kept.len() * RECORD_BYTES;
+                let to = from + merged * RECORD_BYTES;
+                list.splice(from..to, encode_record(record));
+            }
+            Write::Delay { id, entries } => {
+                self.delayed.insert((*id, at.sec), entries.to_vec());
+            }
             Write::DelDelayed { id, time } => {
                 self.delayed.remove(&(*id, *time));
             }
@@ -103,11 +124,33 @@ impl State {
             Write::Unsustain { sid, ino } => {
                 self.sustained.remove(&(*sid, *ino));
             }
+            Write::PutLock {
+                ino,
+                kind,
+                sid,
+                owner,
+                value,
+            } => {
+                let locks = self.locks.entry((*ino, *kind)).or_default();
+                locks.insert((*sid, *owner), value.clone());
+            }
+            Write::DelLock {
+                ino,
+                kind,
+                sid,
+                owner,
+                ..
+            } => {
+                if let Some(locks) = self.locks.get_mut(&(*ino, *kind)) {
+                    locks.remove(&(*sid, *owner));
+                }
+            }
             Write::NewDirStat { dir } => {
                 self.dir_stats.insert(*dir, DirStat::default());
             }
             Write::DelDirStat { dir } => {
                 self.dir_stats.remove(dir);
+                self.quotas.remove(dir);
             }
             Write::AddUsage { space, inodes } => self.add_usage(*space, *inodes),
         }

@@ -1,7 +1,8 @@
 //! The records of a volume in memory, and how a key is answered from them.
 
-use crate::engine::{Answer, Counter, DirStat, Key};
-use jfs_types::{Attr, Entry, Ino, Name};
+use crate::engine::{Answer, Counter, DirQuota, DirStat, Key, LockKind, LockRow};
+use bytes::Bytes;
+use jfs_types::{AclRule, Attr, Entry, Ino, Name};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Everything a volume stores.
@@ -13,6 +14,11 @@ pub(super) struct State {
     pub(super) parents: HashMap<Ino, BTreeMap<Ino, i64>>,
     pub(super) chunks: BTreeMap<(Ino, u32), Vec<u8>>,
     pub(super) symlinks: HashMap<Ino, Vec<u8>>,
+    pub(super) xattrs: BTreeMap<(Ino, Bytes), Bytes>,
+    /// Rule number n is at n - 1.
+    pub(super) acls: Vec<AclRule>,
+    pub(super) locks: BTreeMap<(Ino, LockKind), BTreeMap<(u64, u64), Bytes>>,
+    pub(super) quotas: BTreeMap<Ino, DirQuota>,
     pub(super) slice_users: BTreeMap<(u64, u32), i64>,
     pub(super) delayed: BTreeMap<(u64, i64), Vec<u8>>,
     pub(super) deleted: BTreeMap<(Ino, u64), i64>,
@@ -46,6 +52,21 @@ impl State {
                 Answer::Bytes(self.chunks.get(&(*ino, *index)).map(|b| b.clone().into()))
             }
             Key::Symlink(ino) => Answer::Bytes(self.symlinks.get(ino).map(|b| b.clone().into())),
+            Key::Xattr(ino, name) => Answer::Bytes(self.xattrs.get(&(*ino, name.clone())).cloned()),
+            Key::Xattrs(ino) => Answer::Names(self.xattrs_of(*ino).cloned().collect()),
+            Key::Acl(id) => {
+                let rule = (*id as usize).checked_sub(1).and_then(|i| self.acls.get(i));
+                Answer::Acl(rule.cloned())
+            }
+            Key::Locks(ino, kind) => {
+                let row = |((sid, owner), value): (&(u64, u64), &Bytes)| LockRow {
+                    sid: *sid,
+                    owner: *owner,
+                    value: value.clone(),
+                };
+                let locks = self.locks.get(&(*ino, *kind)).into_iter().flatten();
+                Answer::Locks(locks.map(row).collect())
+            }
             Key::Deleted(ino, length) => Answer::Flag(self.deleted.contains_key(&(*ino, *length))),
             Key::SliceUsers(id, size) => {
                 Answer::Number(self.slice_users.get(&(*id, *size)).copied().unwrap_or(1))
@@ -58,6 +79,14 @@ impl State {
                 Answer::Number(self.counters.get(counter).copied().unwrap_or(0))
             }
         }
+    }
+
+    /// Names of the extended attributes of an inode.
+    pub(super) fn xattrs_of(&self, ino: Ino) -> impl Iterator<Item = &Bytes> {
+        self.xattrs
+            .range((ino, Bytes::new())..)
+            .take_while(move |((i, _), _)| *i == ino)
+            .map(|((_, name), _)| name)
     }
 
     /// The names of a directory in order, from the first one after `after`.

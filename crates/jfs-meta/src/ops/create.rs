@@ -1,9 +1,9 @@
-//! create, mkdir, symlink: a new inode under a new name.
+//! create, mkdir, mknod, symlink: a new inode under a new name.
 
 use super::{checked_name, lookup::TRASH_NAME, stat_of, touch_dir, writable_dir};
 use crate::engine::{Answer, Key, Write, own};
 use crate::meta::Meta;
-use crate::perm::{self, EXEC, WRITE};
+use crate::perm::{EXEC, WRITE};
 use crate::run::{Operation, Proof};
 use crate::txn::{Stop, Txn};
 use jfs_types::attr::flags;
@@ -16,11 +16,45 @@ struct Create<'a> {
     caller: &'a Caller,
     parent: Ino,
     name: Name,
+    new: New<'a>,
+    ino: Ino,
+}
+
+/// What [`Meta::mknod`] makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NewNode {
+    /// Type of the inode.
+    pub kind: FileType,
+    /// The 12 permission bits.
+    pub mode: u16,
+    /// Permission bits to leave out.
+    pub umask: u16,
+    /// Device number in Linux's 32-bit packing; 0 for what is no device.
+    pub rdev: u32,
+}
+
+/// What is made.
+#[derive(Clone, Copy)]
+struct New<'a> {
     kind: FileType,
     mode: u16,
     umask: u16,
+    /// Of a symbolic link.
     target: &'a [u8],
-    ino: Ino,
+    /// Of a device, in the stored packing.
+    rdev: u32,
+}
+
+impl New<'_> {
+    fn plain(kind: FileType, mode: u16, umask: u16) -> New<'static> {
+        New {
+            kind,
+            mode,
+            umask,
+            target: b"",
+            rdev: 0,
+        }
+    }
 }
 
 impl Meta {
@@ -34,7 +68,12 @@ impl Meta {
         umask: u16,
     ) -> Result<(Ino, Attr), Errno> {
         let (ino, attr) = self
-            .new_inode(caller, parent, name, FileType::Regular, mode, umask, b"")
+            .new_inode(
+                caller,
+                parent,
+                name,
+                New::plain(FileType::Regular, mode, umask),
+            )
             .await?;
         // Nobody else can know the inode before this returns.
         self.open_files.open(ino, &attr, u64::MAX);
@@ -50,8 +89,27 @@ impl Meta {
         mode: u16,
         umask: u16,
     ) -> Result<(Ino, Attr), Errno> {
-        self.new_inode(caller, parent, name, FileType::Directory, mode, umask, b"")
-            .await
+        let new = New::plain(FileType::Directory, mode, umask);
+        self.new_inode(caller, parent, name, new).await
+    }
+
+    /// Creates a regular file (not opened), FIFO, socket or device. `mode` has the permission bits;
+    /// `rdev` is the number of a device in Linux's 32-bit packing. EINVAL for other types.
+    pub async fn mknod(
+        &self,
+        caller: &Caller,
+        parent: Ino,
+        name: &[u8],
+        node: NewNode,
+    ) -> Result<(Ino, Attr), Errno> {
+        if matches!(node.kind, FileType::Directory | FileType::Symlink) {
+            return Err(Errno::EINVAL);
+        }
+        let new = New {
+            rdev: node.rdev,
+            ..New::plain(node.kind, node.mode, node.umask)
+        };
+        self.new_inode(caller, parent, name, new).await
     }
 
     /// Creates a symbolic link. EINVAL for an empty target or one with NUL, ENAMETOOLONG above 4096
@@ -69,23 +127,19 @@ impl Meta {
         if target.len() > SYMLINK_MAX {
             return Err(Errno::ENAMETOOLONG);
         }
-        self.new_inode(caller, parent, name, FileType::Symlink, 0o777, 0, target)
-            .await
+        let new = New {
+            target,
+            ..New::plain(FileType::Symlink, 0o777, 0)
+        };
+        self.new_inode(caller, parent, name, new).await
     }
 
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the three callers above name them"
-    )]
     async fn new_inode(
         &self,
         caller: &Caller,
         parent: Ino,
         name: &[u8],
-        kind: FileType,
-        mode: u16,
-        umask: u16,
-        target: &[u8],
+        new: New<'_>,
     ) -> Result<(Ino, Attr), Errno> {
         if self.config().read_only {
             return Err(Errno::EROFS);
@@ -107,10 +161,7 @@ impl Meta {
             caller,
             parent,
             name,
-            kind,
-            mode,
-            umask,
-            target,
+            new,
             ino: Ino(ino),
         };
         let attr = self.transact(&op).await?;
@@ -131,10 +182,17 @@ impl Operation for Create<'_> {
         tx.load(&[own(Key::Attr(self.parent)), own(entry)]).await?;
         let dir = writable_dir(tx.attr(self.parent)?, false)?;
         let taken = tx.entry(self.parent, &self.name)?.is_some();
-        let attr = self.plan(&dir, taken, tx.now)?;
+        let may = meta.may(self.caller, &dir, WRITE | EXEC).await;
+        let mut attr = self.plan(&dir, may, taken, tx.now)?;
+        meta.check_quota(self.parent, 4096, 1).await?;
+        if dir.default_acl != 0 && self.new.kind != FileType::Symlink {
+            meta.inherit_acl(&dir, &mut attr, self.new.mode & 0o7777)
+                .await?;
+        }
+        inherit_group(&mut attr, &dir, self.caller);
 
         let entry = Entry {
-            kind: self.kind,
+            kind: self.new.kind,
             ino: self.ino,
         };
         tx.write(Write::NewEntry {
@@ -146,13 +204,13 @@ impl Operation for Create<'_> {
             ino: self.ino,
             attr: attr.clone(),
         })?;
-        if self.kind == FileType::Symlink {
+        if self.new.kind == FileType::Symlink {
             tx.write(Write::NewSymlink {
                 ino: self.ino,
-                target: self.target.to_vec(),
+                target: self.new.target.to_vec(),
             })?;
         }
-        if self.kind == FileType::Directory && meta.format().dir_stats {
+        if self.new.kind == FileType::Directory && meta.format().dir_stats {
             tx.write(Write::NewDirStat { dir: self.ino })?;
         }
         touch_dir(
@@ -160,7 +218,7 @@ impl Operation for Create<'_> {
             tx,
             self.parent,
             &dir,
-            i32::from(self.kind == FileType::Directory),
+            i32::from(self.new.kind == FileType::Directory),
         )?;
         tx.add_usage(4096, 1);
         tx.add_dir_stat(self.parent, stat_of(&attr));
@@ -175,27 +233,34 @@ impl Operation for Create<'_> {
 }
 
 impl Create<'_> {
-    /// Attributes of the new inode, or why there is none.
-    fn plan(&self, dir: &Attr, taken: bool, now: Time) -> Result<Attr, Errno> {
+    /// Attributes of the new inode but for what its directory's ACL and group change, or why there is
+    /// none. `may` says whether the caller may write the directory.
+    fn plan(
+        &self,
+        dir: &Attr,
+        may: Result<(), Errno>,
+        taken: bool,
+        now: Time,
+    ) -> Result<Attr, Errno> {
         if dir.parent.is_trash() {
             return Err(Errno::ENOENT);
         }
-        perm::check_unless_done(self.caller, dir, WRITE | EXEC)?;
+        may?;
         if taken {
             return Err(Errno::EEXIST);
         }
-        let mut attr = Attr::new(self.kind);
-        attr.mode = self.mode & 0o7777 & !self.umask;
+        let mut attr = Attr::new(self.new.kind);
+        attr.mode = self.new.mode & 0o7777 & !self.new.umask;
         attr.uid = self.caller.uid;
         attr.gid = self.caller.gid;
         attr.parent = self.parent;
         attr.flags = dir.flags & flags::SKIP_TRASH;
         attr.tier = dir.tier;
+        attr.rdev = self.new.rdev;
         (attr.atime, attr.mtime, attr.ctime) = (now, now, now);
-        if self.kind == FileType::Symlink {
-            attr.length = self.target.len() as u64;
+        if self.new.kind == FileType::Symlink {
+            attr.length = self.new.target.len() as u64;
         }
-        inherit_group(&mut attr, dir, self.caller);
         Ok(attr)
     }
 }
@@ -224,10 +289,7 @@ mod tests {
             caller,
             parent: Ino(1),
             name: Name::stored(b"n"),
-            kind,
-            mode,
-            umask: 0o022,
-            target: b"",
+            new: New::plain(kind, mode, 0o022),
             ino: Ino(9),
         }
     }
@@ -243,9 +305,10 @@ mod tests {
         let user = Caller::user(5, 6);
         let now = Time { sec: 7, nsec: 8 };
         let c = op(&user, FileType::Regular, 0o666);
-        assert_eq!(c.plan(&dir(0o755), false, now), Err(Errno::EACCES));
-        assert_eq!(c.plan(&dir(0o777), true, now), Err(Errno::EEXIST));
-        let a = c.plan(&dir(0o777), false, now).unwrap();
+        let no = Err(Errno::EACCES);
+        assert_eq!(c.plan(&dir(0o755), no, true, now), Err(Errno::EACCES));
+        assert_eq!(c.plan(&dir(0o777), Ok(()), true, now), Err(Errno::EEXIST));
+        let a = c.plan(&dir(0o777), Ok(()), false, now).unwrap();
         assert_eq!(
             (a.mode, a.uid, a.gid, a.nlink, a.length),
             (0o644, 5, 6, 1, 0)
@@ -253,25 +316,25 @@ mod tests {
         assert_eq!((a.mtime, a.parent), (now, Ino(1)));
         let mut trashed = dir(0o777);
         trashed.parent = Ino(Ino::TRASH.0 + 1);
-        assert_eq!(c.plan(&trashed, false, now), Err(Errno::ENOENT));
+        assert_eq!(c.plan(&trashed, no, false, now), Err(Errno::ENOENT));
     }
 
     #[test]
     fn groups_below_an_sgid_directory() {
         let mut user = Caller::user(5, 6);
-        let now = Time::default();
-        let a = op(&user, FileType::Directory, 0o777)
-            .plan(&dir(0o2777), false, now)
-            .unwrap();
+        let made = |user: &Caller, kind, mode| {
+            let mut a = op(user, kind, mode)
+                .plan(&dir(0o2777), Ok(()), false, Time::default())
+                .unwrap();
+            inherit_group(&mut a, &dir(0o2777), user);
+            a
+        };
+        let a = made(&user, FileType::Directory, 0o777);
         assert_eq!((a.mode, a.gid), (0o2755, 2));
-        let a = op(&user, FileType::Regular, 0o2775)
-            .plan(&dir(0o2777), false, now)
-            .unwrap();
+        let a = made(&user, FileType::Regular, 0o2775);
         assert_eq!((a.mode, a.gid), (0o755, 2));
         user.groups = vec![2];
-        let a = op(&user, FileType::Regular, 0o2775)
-            .plan(&dir(0o2777), false, now)
-            .unwrap();
+        let a = made(&user, FileType::Regular, 0o2775);
         assert_eq!(a.mode, 0o2755);
     }
 }

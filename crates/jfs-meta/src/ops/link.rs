@@ -3,7 +3,7 @@
 use super::{checked_name, stat_of, touch_dir, writable_dir};
 use crate::engine::{Answer, Key, Write, own};
 use crate::meta::Meta;
-use crate::perm::{self, EXEC, WRITE};
+use crate::perm::{EXEC, WRITE};
 use crate::run::{Operation, Proof};
 use crate::txn::{Stop, Txn};
 use jfs_types::attr::flags;
@@ -63,7 +63,9 @@ impl Operation for Link<'_> {
         let dir = writable_dir(tx.attr(self.parent)?, false)?;
         let before = tx.attr(self.ino)?.ok_or(Errno::ENOENT)?;
         let taken = tx.entry(self.parent, &self.name)?.is_some();
-        self.plan(&dir, &before, taken)?;
+        let may = meta.may(self.caller, &dir, WRITE | EXEC).await;
+        self.plan(&dir, &before, may, taken)?;
+        meta.check_quota(self.parent, before.space(), 1).await?;
 
         let mut attr = before.clone();
         attr.nlink += 1;
@@ -107,11 +109,18 @@ impl Operation for Link<'_> {
 }
 
 impl Link<'_> {
-    fn plan(&self, dir: &Attr, file: &Attr, taken: bool) -> Result<(), Errno> {
+    /// `may` says whether the caller may write the directory.
+    fn plan(
+        &self,
+        dir: &Attr,
+        file: &Attr,
+        may: Result<(), Errno>,
+        taken: bool,
+    ) -> Result<(), Errno> {
         if dir.parent.is_trash() {
             return Err(Errno::ENOENT);
         }
-        perm::check_unless_done(self.caller, dir, WRITE | EXEC)?;
+        may?;
         if file.is_dir()
             || file.parent.is_trash()
             || file.flags & (flags::IMMUTABLE | flags::APPEND) != 0

@@ -2,7 +2,7 @@
 
 use crate::engine::{Answer, Key, Write, own};
 use crate::meta::Meta;
-use crate::perm::{self, EXEC, READ, WRITE};
+use crate::perm::{EXEC, READ, WRITE};
 use crate::run::{Operation, Proof};
 use crate::trips;
 use crate::txn::{Stop, Txn};
@@ -40,7 +40,7 @@ impl Meta {
     pub async fn open(&self, caller: &Caller, ino: Ino, flags: i32) -> Result<Opened, Errno> {
         trips::within("open", async {
             if let Some(attr) = self.open_files.reopen(ino) {
-                if let Err(e) = self.check_open(caller, &attr, flags) {
+                if let Err(e) = self.check_open(caller, &attr, flags).await {
                     self.open_files.close(ino);
                     return Err(e);
                 }
@@ -59,7 +59,7 @@ impl Meta {
                     Some(Err(e)) => return Err(self.to_errno("open", &e)),
                     None => return Err(Errno::EIO),
                 };
-                self.check_open(caller, &attr, flags)?;
+                self.check_open(caller, &attr, flags).await?;
                 tries += 1;
                 let asked = if tries < OPEN_TRIES { asked } else { u64::MAX };
                 if let Some(keep_cache) = self.open_files.open(ino, &attr, asked) {
@@ -70,7 +70,7 @@ impl Meta {
         .await
     }
 
-    fn check_open(&self, caller: &Caller, attr: &Attr, flags: i32) -> Result<(), Errno> {
+    async fn check_open(&self, caller: &Caller, attr: &Attr, flags: i32) -> Result<(), Errno> {
         let writing = matches!(flags & o::ACCMODE, o::WRONLY | o::RDWR);
         if attr.is_dir() && (writing || flags & o::TRUNC != 0) {
             return Err(Errno::EISDIR);
@@ -86,7 +86,7 @@ impl Meta {
         if flags & o::EXEC != 0 {
             mask |= EXEC;
         }
-        perm::check_unless_done(caller, attr, mask)?;
+        self.may(caller, attr, mask).await?;
         if (writing || flags & o::TRUNC != 0) && self.config().read_only {
             return Err(Errno::EROFS);
         }

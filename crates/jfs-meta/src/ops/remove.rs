@@ -119,7 +119,7 @@ impl Operation for Remove<'_> {
         let entry = tx.entry(self.parent, &self.name)?.ok_or(Errno::ENOENT)?;
         let dir = writable_dir(tx.attr(self.parent)?, true)?;
         self.check_kind(entry.kind)?;
-        perm::check_unless_done(self.caller, &dir, WRITE | EXEC)?;
+        meta.may(self.caller, &dir, WRITE | EXEC).await?;
 
         let child_is_empty = match self.wanted {
             Wanted::File => {

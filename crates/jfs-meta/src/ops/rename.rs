@@ -13,7 +13,7 @@ use jfs_types::{Attr, Caller, Entry, Errno, FileType, Ino, Name};
 
 /// `RENAME_NOREPLACE` of renameat2(2).
 pub(crate) const NOREPLACE: u32 = 1;
-/// `RENAME_EXCHANGE` of renameat2(2): not supported yet.
+/// `RENAME_EXCHANGE` of renameat2(2): see [`super::exchange`].
 const EXCHANGE: u32 = 2;
 /// `RENAME_WHITEOUT` of renameat2(2): not supported, as in the reference client.
 const WHITEOUT: u32 = 4;
@@ -26,6 +26,10 @@ struct Rename<'a> {
     from: (Ino, Name),
     to: (Ino, Name),
     flags: u32,
+    /// Out of the trash, perhaps to a directory that lies there itself.
+    restore: bool,
+    /// Bytes and inodes below a directory that moves under other quotas.
+    tree: (i64, i64),
     /// Where a replaced inode goes; `None` while nobody has asked for the hour directory yet.
     trash: Option<Option<Ino>>,
 }
@@ -41,7 +45,8 @@ struct Renamed {
 
 impl Meta {
     /// Moves a name. What the new name led to is removed as by unlink or rmdir, in the same commit.
-    /// `flags` as for renameat2(2): 0 or `RENAME_NOREPLACE`; ENOTSUP for the other known ones.
+    /// `flags` as for renameat2(2): 0, `RENAME_NOREPLACE` or `RENAME_EXCHANGE`; ENOTSUP for
+    /// `RENAME_WHITEOUT`.
     pub async fn rename(
         &self,
         caller: &Caller,
@@ -53,8 +58,8 @@ impl Meta {
             return Err(Errno::EROFS);
         }
         match flags {
-            0 | NOREPLACE => {}
-            f if f & !(NOREPLACE | EXCHANGE | WHITEOUT) == 0 => return Err(Errno::ENOTSUP),
+            0 | NOREPLACE | EXCHANGE => {}
+            f if f & !NOREPLACE == WHITEOUT => return Err(Errno::ENOTSUP),
             _ => return Err(Errno::EINVAL),
         }
         let is_trash = |(dir, name): (Ino, &[u8])| dir == Ino::ROOT && name == TRASH_NAME;
@@ -66,12 +71,30 @@ impl Meta {
         }
         let from = (from.0, checked_name(from.1, Errno::EBUSY)?);
         let to = (to.0, checked_name(to.1, Errno::EBUSY)?);
+        if flags == EXCHANGE {
+            return self.exchange(caller, from, to).await;
+        }
+        self.rename_checked(caller, from, to, flags, false).await
+    }
+
+    /// The same with names that were checked. `restore`: the target directory may lie in the trash.
+    pub(super) async fn rename_checked(
+        &self,
+        caller: &Caller,
+        from: (Ino, Name),
+        to: (Ino, Name),
+        flags: u32,
+        restore: bool,
+    ) -> Result<(Ino, Attr), Errno> {
+        let tree = self.tree_that_moves(&from, to.0).await?;
         // The trash is only needed, and its hour directory only made, when something is replaced.
         let mut op = Rename {
             caller,
             from,
             to,
             flags,
+            restore,
+            tree,
             trash: self.known_trash_dir(),
         };
         let mut done = self.transact(&op).await?;
@@ -83,6 +106,11 @@ impl Meta {
         if renamed.moved {
             self.open_files
                 .changed(renamed.ino, &renamed.before, &renamed.attr, Some(u32::MAX));
+        }
+        if op.from.0.is_trash() && renamed.attr.is_dir() && self.format().dir_stats {
+            // They went when the directory did.
+            let made = self.dir_stats.ensure(&**self.engine(), renamed.ino).await;
+            made.map_err(|e| self.to_errno("dir_stats", &e))?;
         }
         if let Some((ino, attr, fate)) = &renamed.replaced {
             self.after_fate(*ino, attr.as_ref(), fate).await;
@@ -129,7 +157,12 @@ impl Operation for Rename<'_> {
                 })
             }
         };
-        if self.plan(&dirs, source, &before, target.as_ref())? == Plan::SameInode {
+        let may = May {
+            from: meta.may(self.caller, &dirs.0, WRITE | EXEC).await,
+            to: meta.may(self.caller, &dirs.1, WRITE | EXEC).await,
+            moved: meta.may(self.caller, &before, WRITE).await,
+        };
+        if self.plan(&dirs, source, &before, target.as_ref(), may)? == Plan::SameInode {
             let attr = before.clone();
             return Ok(Some(Renamed {
                 ino: source.ino,
@@ -146,6 +179,10 @@ impl Operation for Rename<'_> {
         if before.is_dir() && from_dir != to_dir {
             refuse_circle(tx, source.ino, *to_dir, &dirs.1).await?;
         }
+
+        let (below, inodes) = self.tree;
+        meta.check_quota_of_move(*from_dir, *to_dir, before.space() + below, inodes + 1)
+            .await?;
 
         let mut attr = before.clone();
         attr.ctime = tx.now;
@@ -200,6 +237,10 @@ impl Operation for Rename<'_> {
         if from_dir != to_dir {
             tx.add_dir_stat(*from_dir, negated(stat_of(&before)));
             tx.add_dir_stat(*to_dir, stat_of(&before));
+            if before.is_dir() {
+                tx.add_tree(*from_dir, -below, -inodes);
+                tx.add_tree(*to_dir, below, inodes);
+            }
         }
         Ok(Some(Renamed {
             ino: source.ino,
@@ -235,6 +276,13 @@ enum Plan {
     Move,
 }
 
+/// Whether the caller may write both directories, and what is moved.
+struct May {
+    from: Result<(), Errno>,
+    to: Result<(), Errno>,
+    moved: Result<(), Errno>,
+}
+
 /// What the second round reads: both inodes, and whether a directory in the way is empty.
 fn second_round(source: Entry, target: Option<Entry>) -> Vec<Read> {
     let mut reads = vec![own(Key::Attr(source.ino))];
@@ -250,7 +298,12 @@ fn second_round(source: Entry, target: Option<Entry>) -> Vec<Read> {
 /// Climbs from the target directory to the root, holding every step, and refuses to move a directory
 /// below itself. Holding matters: two clients that move x below y and y below x would otherwise both
 /// succeed and cut both trees off.
-async fn refuse_circle(tx: &mut Txn, moved: Ino, to_dir: Ino, to_attr: &Attr) -> Result<(), Stop> {
+pub(super) async fn refuse_circle(
+    tx: &mut Txn,
+    moved: Ino,
+    to_dir: Ino,
+    to_attr: &Attr,
+) -> Result<(), Stop> {
     let (mut at, mut up) = (to_dir, to_attr.parent);
     for _ in 0..DEPTH_MAX {
         if at == moved {
@@ -279,10 +332,11 @@ impl Rename<'_> {
         source: Entry,
         moved: &Attr,
         target: Option<&Target>,
+        may: May,
     ) -> Result<Plan, Errno> {
-        perm::check_unless_done(self.caller, from, WRITE | EXEC)?;
-        perm::check_unless_done(self.caller, to, WRITE | EXEC)?;
-        if to.parent.is_trash() {
+        may.from?;
+        may.to?;
+        if to.parent.is_trash() && !self.restore {
             return Err(Errno::ENOENT);
         }
         if target.is_some() && self.flags & NOREPLACE != 0 {
@@ -297,7 +351,7 @@ impl Rename<'_> {
         }
         // A user may move a directory elsewhere only if he may write it: its `..` changes.
         if moved.is_dir() && self.from.0 != self.to.0 {
-            perm::check_unless_done(self.caller, moved, WRITE)?;
+            may.moved?;
         }
         if let Some(target) = target {
             match (moved.is_dir(), target.entry.kind == FileType::Directory) {
@@ -357,6 +411,8 @@ mod tests {
             from: (Ino(2), name.clone()),
             to: (Ino(3), name),
             flags,
+            restore: false,
+            tree: (0, 0),
             trash: None,
         };
         op.plan(
@@ -367,6 +423,11 @@ mod tests {
             },
             moved,
             target.as_ref(),
+            May {
+                from: perm::check(caller, &dirs.0, WRITE | EXEC),
+                to: perm::check(caller, &dirs.1, WRITE | EXEC),
+                moved: perm::check(caller, moved, WRITE),
+            },
         )
     }
 

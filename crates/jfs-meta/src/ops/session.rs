@@ -35,8 +35,12 @@ impl Meta {
             .map_err(|e| self.to_errno("new_session", &e))?;
         self.session.store(sid, Ordering::Release);
         self.refresh_usage().await;
+        self.load_quotas().await?;
         if self.format().dir_stats
-            && let Err(e) = self.dir_stats.start_root(&**self.engine()).await
+            && let Err(e) = self
+                .dir_stats
+                .ensure(&**self.engine(), jfs_types::Ino::ROOT)
+                .await
         {
             tracing::debug!("statistics of the root are left to the first flush: {e}");
         }

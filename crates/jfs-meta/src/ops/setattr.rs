@@ -6,7 +6,7 @@ use crate::perm;
 use crate::run::{Operation, Proof};
 use crate::txn::{Stop, Txn};
 use jfs_types::attr::flags;
-use jfs_types::{Attr, Caller, Errno, Ino, Time};
+use jfs_types::{AclRule, Attr, Caller, Errno, Ino, Time};
 
 /// A time to set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +30,9 @@ pub struct SetAttr {
     pub atime: Option<SetTime>,
     /// Last change of the content.
     pub mtime: Option<SetTime>,
+    /// Flag bits of the inode, all of them ([`jfs_types::attr::flags`]); immutable and append-only
+    /// only by the super-user.
+    pub flags: Option<u8>,
 }
 
 struct SetAttrOp<'a> {
@@ -58,10 +61,16 @@ impl Operation for SetAttrOp<'_> {
         vec![self.ino]
     }
 
-    async fn attempt(&self, _: &Meta, tx: &mut Txn) -> Result<(Attr, Attr), Stop> {
+    async fn attempt(&self, meta: &Meta, tx: &mut Txn) -> Result<(Attr, Attr), Stop> {
         tx.load(&[own(Key::Attr(self.ino))]).await?;
         let before = tx.attr(self.ino)?.ok_or(Errno::ENOENT)?;
-        let after = plan(self.caller, &before, self.set, tx.now)?;
+        let may = meta.may(self.caller, &before, perm::WRITE).await;
+        let mut after = plan(self.caller, &before, self.set, may, tx.now)?;
+        if self.set.mode.is_some() && before.access_acl != 0 {
+            let mut rule = AclRule::clone(&*meta.acl(before.access_acl).await?);
+            rule.set_mode(after.mode);
+            after.access_acl = meta.acl_id(&rule).await?;
+        }
         if after != before {
             tx.write(Write::PutAttr {
                 ino: self.ino,
@@ -76,16 +85,36 @@ impl Operation for SetAttrOp<'_> {
     }
 }
 
-/// The attributes afterwards, or why not. Unchanged when nothing changes, ctime included.
-fn plan(caller: &Caller, before: &Attr, set: &SetAttr, now: Time) -> Result<Attr, Errno> {
+/// The attributes afterwards, or why not. Unchanged when nothing changes, ctime included. `may` says
+/// whether the caller may write the content.
+fn plan(
+    caller: &Caller,
+    before: &Attr,
+    set: &SetAttr,
+    may: Result<(), Errno>,
+    now: Time,
+) -> Result<Attr, Errno> {
     if *set == SetAttr::default() {
         return Ok(before.clone());
     }
-    if before.parent.is_trash() || before.flags & (flags::IMMUTABLE | flags::APPEND) != 0 {
+    // The flags themselves may change, or they would stay for ever.
+    let only_flags = SetAttr {
+        flags: None,
+        ..set.clone()
+    } == SetAttr::default();
+    let frozen = before.flags & (flags::IMMUTABLE | flags::APPEND) != 0;
+    if before.parent.is_trash() || frozen && !only_flags {
         return Err(Errno::EPERM);
     }
     let mut after = before.clone();
     let owns = caller.uid == 0 || caller.uid == before.uid;
+    if let Some(bits) = set.flags {
+        let locks = (bits ^ before.flags) & (flags::IMMUTABLE | flags::APPEND) != 0;
+        if !owns || locks && caller.uid != 0 {
+            return Err(Errno::EPERM);
+        }
+        after.flags = bits;
+    }
     set_owner(caller, before, set, &mut after, owns)?;
     if let Some(mode) = set.mode {
         let mut mode = mode & 0o7777;
@@ -103,7 +132,7 @@ fn plan(caller: &Caller, before: &Attr, set: &SetAttr, now: Time) -> Result<Attr
             None => {}
             Some(SetTime::Now) => {
                 if !owns {
-                    perm::check_unless_done(caller, before, perm::WRITE)?;
+                    may?;
                 }
                 *field = now;
             }
@@ -116,7 +145,8 @@ fn plan(caller: &Caller, before: &Attr, set: &SetAttr, now: Time) -> Result<Attr
         }
     }
     // chown and chmod count as a change even when they set what is there.
-    let touched = set.mode.is_some() || set.uid.is_some() || set.gid.is_some();
+    let touched =
+        set.mode.is_some() || set.uid.is_some() || set.gid.is_some() || set.flags.is_some();
     if touched || after != *before {
         after.ctime = now;
     }
@@ -159,6 +189,11 @@ mod tests {
     use jfs_types::FileType;
 
     const NOW: Time = Time { sec: 100, nsec: 0 };
+
+    fn plan(caller: &Caller, before: &Attr, set: &SetAttr, now: Time) -> Result<Attr, Errno> {
+        let may = perm::check(caller, before, perm::WRITE);
+        super::plan(caller, before, set, may, now)
+    }
 
     fn file(mode: u16) -> Attr {
         let mut a = Attr::new(FileType::Regular);
@@ -264,6 +299,37 @@ mod tests {
             plan(&Caller::root(), &immutable, &at, NOW),
             Err(Errno::EPERM)
         );
+    }
+
+    #[test]
+    fn flags_of_inodes() {
+        let set = |flags| SetAttr {
+            flags: Some(flags),
+            ..SetAttr::default()
+        };
+        let mut frozen = file(0o644);
+        frozen.flags = flags::IMMUTABLE;
+        let (root, owner) = (Caller::root(), Caller::user(10, 20));
+        let flags_of = |caller, before: &Attr, flags| {
+            plan(caller, before, &set(flags), NOW).map(|a| (a.flags, a.ctime))
+        };
+        assert_eq!(flags_of(&root, &frozen, 0), Ok((0, NOW)));
+        assert_eq!(flags_of(&owner, &frozen, 0), Err(Errno::EPERM));
+        assert_eq!(
+            flags_of(&owner, &file(0o644), flags::APPEND),
+            Err(Errno::EPERM)
+        );
+        let skip = flags::SKIP_TRASH;
+        assert_eq!(flags_of(&owner, &file(0o644), skip), Ok((skip, NOW)));
+        assert_eq!(
+            flags_of(&Caller::user(11, 20), &file(0o666), skip),
+            Err(Errno::EPERM)
+        );
+        let both = SetAttr {
+            mode: Some(0o600),
+            ..set(0)
+        };
+        assert_eq!(plan(&root, &frozen, &both, NOW), Err(Errno::EPERM));
     }
 
     #[test]

@@ -78,15 +78,20 @@ impl Meta {
     pub async fn expired_trash_hours(&self) -> Result<Vec<TrashHour>, Errno> {
         let days = self.format().trash_days.max(0);
         let limit = self.now().sec.div_euclid(3600) - 24 * days - 2;
+        let mut hours = self.trash_hours().await?;
+        hours.retain(|h| h.hour < limit);
+        Ok(hours)
+    }
+
+    /// All hour directories, oldest first.
+    pub async fn trash_hours(&self) -> Result<Vec<TrashHour>, Errno> {
         let mut hours = Vec::new();
         let mut cursor = DirCursor::Start;
         loop {
             let page = self.engine().list_dir(Ino::TRASH, &cursor, false).await;
             let page = page.map_err(|e| self.to_errno("trash", &e))?;
             for e in page.entries {
-                if let Some(hour) = parse_hour(e.name.as_bytes())
-                    && hour < limit
-                {
+                if let Some(hour) = parse_hour(e.name.as_bytes()) {
                     hours.push(TrashHour {
                         name: e.name,
                         ino: e.entry.ino,

@@ -51,14 +51,15 @@ impl Operation for Truncate<'_> {
         {
             return Err(Errno::EPERM.into());
         }
-        perm::check_unless_done(self.caller, &before, perm::WRITE)?;
+        meta.may(self.caller, &before, perm::WRITE).await?;
         if before.length == self.length {
             return Ok((before.clone(), before));
         }
         let mut after = before.clone();
         after.length = self.length;
         (after.mtime, after.ctime) = (tx.now, tx.now);
-        meta.check_growth(after.space() - before.space(), 0)?;
+        meta.check_file_growth(tx, self.ino, &before, &after)
+            .await?;
         for zeros in zero_spans(before.length, self.length) {
             tx.write(zeros.into_write(self.ino))?;
         }

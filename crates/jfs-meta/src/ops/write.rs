@@ -8,6 +8,7 @@ use crate::run::{Operation, Proof};
 use crate::trips;
 use crate::txn::{Stop, Txn};
 use crate::wire::decode_records;
+use crate::work::Work;
 use bytes::Bytes;
 use jfs_types::attr::flags;
 use jfs_types::slice::{MAX_FILE_LENGTH, overlay};
@@ -16,6 +17,13 @@ use std::sync::Arc;
 
 /// Slices that one commit may append.
 pub const SLICES_PER_COMMIT: usize = 100;
+
+/// A list of so many records is compacted after it was read.
+const RECORDS_TO_READ: usize = 5;
+/// After a write, a list is compacted when it comes to a multiple of this, less one.
+const RECORDS_STEP: u64 = 100;
+/// After a write, a longer list is always compacted.
+const RECORDS_MANY: u64 = 350;
 
 /// A slice whose blocks are uploaded, ready to become part of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +64,9 @@ impl Meta {
                 tracing::error!("chunk {index} of {ino:?} cannot be read: {e}");
                 Errno::EIO
             })?;
+            if records.len() >= RECORDS_TO_READ && !self.config().read_only {
+                self.emit(Work::Compact { ino, index });
+            }
             let view = Arc::new(ChunkView {
                 pieces: overlay(&records),
                 records: records.len(),
@@ -64,6 +75,18 @@ impl Meta {
             Ok(view)
         })
         .await
+    }
+
+    /// Asks for compaction of the chunk that was appended to last when its list passes a multiple of
+    /// [`RECORDS_STEP`], and from [`RECORDS_MANY`] on every time.
+    fn compact_if_many(&self, ino: Ino, slices: &[NewSlice], records: u64) {
+        let Some(last) = slices.last() else { return };
+        let new = slices.iter().filter(|s| s.index == last.index).count() as u64;
+        let step = |n: u64| (n + 1) / RECORDS_STEP;
+        if records > RECORDS_MANY || step(records) > step(records.saturating_sub(new)) {
+            let index = last.index;
+            self.emit(Work::Compact { ino, index });
+        }
     }
 
     /// The view of a chunk when memory has it.
@@ -108,7 +131,11 @@ impl Meta {
         if slices.is_empty() || slices.len() > SLICES_PER_COMMIT {
             return Err(Errno::EINVAL);
         }
-        let (before, after) = self.transact(&AppendSlices { ino, slices }).await?;
+        let done = self
+            .transact_with_receipt(&AppendSlices { ino, slices })
+            .await?;
+        let (before, after) = done.out;
+        self.compact_if_many(ino, slices, done.receipt.records_in_chunk);
         let first = slices[0].index;
         let one_chunk = slices.iter().all(|s| s.index == first);
         self.open_files
@@ -157,7 +184,8 @@ impl Operation for AppendSlices<'_> {
                 size: s.record.size,
             })?;
         }
-        meta.check_growth(after.space() - before.space(), 0)?;
+        meta.check_file_growth(tx, self.ino, &before, &after)
+            .await?;
         tx.write(Write::PutAttr {
             ino: self.ino,
             attr: after.clone(),

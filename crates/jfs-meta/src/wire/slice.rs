@@ -66,6 +66,16 @@ pub fn decode_delayed(bytes: &[u8]) -> Result<Vec<(u64, u32)>, WireError> {
     Ok(bytes.chunks_exact(12).map(pair).collect())
 }
 
+/// Encodes a delayed-slices record.
+pub fn encode_delayed(slices: &[(u64, u32)]) -> Vec<u8> {
+    let mut b = Vec::with_capacity(slices.len() * 12);
+    for (id, size) in slices {
+        b.extend_from_slice(&id.to_be_bytes());
+        b.extend_from_slice(&size.to_be_bytes());
+    }
+    b
+}
+
 fn u32_at(b: &[u8], at: usize) -> u32 {
     let mut be = [0; 4];
     be.copy_from_slice(&b[at..at + 4]);
@@ -132,7 +142,9 @@ mod tests {
                 let again: Vec<u8> = records.iter().flat_map(encode_record).collect();
                 prop_assert_eq!(again, bytes.clone());
             }
-            let _ = decode_delayed(&bytes);
+            if let Ok(slices) = decode_delayed(&bytes) {
+                prop_assert_eq!(encode_delayed(&slices), bytes);
+            }
         }
     }
 }

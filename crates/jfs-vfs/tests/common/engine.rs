@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use jfs_meta::engine::*;
 use jfs_meta::trips::TripLog;
 use jfs_meta::{Attempt, Engine, EngineError};
-use jfs_types::{Attr, Entry, Ino, Name, Time};
+use jfs_types::{AclRule, Attr, Entry, Ino, Name, Time};
 use parking_lot::Mutex;
 use std::ops::Range;
 use std::sync::Arc;
@@ -205,8 +205,20 @@ impl Engine for TestEngine {
         self.inner.prepare_writes().await
     }
 
-    async fn unsupported_use(&self) -> Result<UnsupportedUse, EngineError> {
-        self.inner.unsupported_use().await
+    async fn list_quotas(&self) -> Result<Vec<(Ino, DirQuota)>, EngineError> {
+        self.inner.list_quotas().await
+    }
+
+    async fn add_quota_usage(&self, deltas: &[(Ino, i64, i64)]) -> Result<(), EngineError> {
+        self.inner.add_quota_usage(deltas).await
+    }
+
+    async fn put_quota(&self, dir: Ino, quota: DirQuota) -> Result<(), EngineError> {
+        self.inner.put_quota(dir, quota).await
+    }
+
+    async fn acl_id(&self, rule: &AclRule) -> Result<u32, EngineError> {
+        self.inner.acl_id(rule).await
     }
 
     async fn add_dir_stats(&self, deltas: &[(Ino, DirStat)]) -> Result<Vec<Ino>, EngineError> {

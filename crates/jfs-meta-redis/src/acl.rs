@@ -1,0 +1,71 @@
+//! ACL rules: found by comparing all of them, as the reference client does; there are few.
+
+use crate::connections::{Connections, Sent};
+use crate::keys;
+use crate::read::{bytes, list, number, unexpected};
+use jfs_meta::EngineError;
+use jfs_meta::wire::{decode_acl, encode_acl};
+use jfs_types::AclRule;
+use redis::{Pipeline, Value};
+use std::sync::Arc;
+
+/// Tries against other clients that add rules at the same time.
+const TRIES_MAX: usize = 20;
+
+/// The number of a rule, stored when there is no equal one.
+pub(crate) async fn id(pool: &Arc<Connections>, rule: &AclRule) -> Result<u32, EngineError> {
+    for _ in 0..TRIES_MAX {
+        if let Some(id) = find_or_add(pool, rule).await? {
+            return Ok(id);
+        }
+    }
+    Err(EngineError::Transient("other clients add ACL rules".into()))
+}
+
+/// `None`: another client was faster.
+async fn find_or_add(pool: &Arc<Connections>, rule: &AclRule) -> Result<Option<u32>, EngineError> {
+    let mut loan = pool.take().await?;
+    let (mut p, _) = loan.start();
+    p.cmd("WATCH").arg(keys::ACL).arg(keys::ACL_MAX_ID);
+    p.cmd("HGETALL").arg(keys::ACL);
+    p.cmd("GET").arg(keys::ACL_MAX_ID);
+    let mut values = match loan.send(&p).await {
+        Sent::Answers(values) => values,
+        Sent::Refused(e) | Sent::Broken(e, _) => return Err(crate::errors::classify(&e)),
+    };
+    // Whatever happens before EXEC, the next user of the connection has to unwatch.
+    if let Some(c) = loan.inner.as_mut() {
+        c.watching = true;
+    }
+    let last = number(values.pop().unwrap_or(Value::Nil))?;
+    let mut fields = list(values.pop().unwrap_or(Value::Nil))?.into_iter();
+    let (wanted, mut taken) = (rule.sorted(), last);
+    while let (Some(id), Some(stored)) = (fields.next(), fields.next()) {
+        let (id, stored) = (number(id)?, bytes(stored)?.unwrap_or_default());
+        let known = decode_acl(&stored).map_err(|e| EngineError::corrupt(keys::ACL, e.0))?;
+        if known.sorted() == wanted {
+            return Ok(Some(id as u32));
+        }
+        taken = taken.max(id);
+    }
+    let id = taken + 1;
+    let mut p = Pipeline::new();
+    p.cmd("MULTI");
+    p.cmd("SET").arg(keys::ACL_MAX_ID).arg(id);
+    p.cmd("HSET").arg(keys::ACL).arg(id).arg(encode_acl(rule));
+    p.cmd("EXEC");
+    match loan.send(&p).await {
+        Sent::Answers(mut values) => {
+            if let Some(c) = loan.inner.as_mut() {
+                c.watching = false;
+            }
+            match values.pop() {
+                Some(Value::Nil) | None => Ok(None),
+                Some(e @ Value::ServerError(_)) => Err(unexpected(e)),
+                Some(_) => Ok(Some(id as u32)),
+            }
+        }
+        // Adding is repeatable: a rule that was stored is found the next time.
+        Sent::Refused(e) | Sent::Broken(e, _) => Err(crate::errors::classify(&e)),
+    }
+}

@@ -1,0 +1,51 @@
+//! ACL rules: rows of `acl`.
+
+use crate::db::{Db, bytes, get};
+use crate::sql;
+use jfs_meta::EngineError;
+use jfs_meta::wire::{decode_acl_entries, encode_acl_entries};
+use jfs_types::{AclEntry, AclRule};
+use rusqlite::{Row, params};
+
+/// The rule in the first six columns. NULLs count as absent, as 0xFFFF does.
+pub(crate) fn from_row(row: &Row<'_>) -> Result<AclRule, EngineError> {
+    let number = |i: usize| -> Result<u16, EngineError> {
+        let stored = get::<Option<i64>>(row, i)?.unwrap_or(i64::from(u16::MAX));
+        u16::try_from(stored)
+            .map_err(|_| EngineError::corrupt("acl", format!("permissions {stored}")))
+    };
+    let entries = |i: usize| -> Result<Vec<AclEntry>, EngineError> {
+        decode_acl_entries(bytes(row, i)?).map_err(|e| EngineError::corrupt("acl", e.0))
+    };
+    Ok(AclRule {
+        owner: number(0)?,
+        group: number(1)?,
+        mask: number(2)?,
+        other: number(3)?,
+        named_users: entries(4)?,
+        named_groups: entries(5)?,
+    })
+}
+
+/// The number of a rule, stored when there is no equal one.
+pub(crate) fn id(db: Db<'_>, rule: &AclRule) -> Result<u32, EngineError> {
+    let numbers = [rule.owner, rule.group, rule.mask, rule.other];
+    let candidates = db.all(sql::ACL_CANDIDATES, numbers, |row| {
+        Ok((from_row(row)?, get::<u32>(row, 6)?))
+    })?;
+    let wanted = rule.sorted();
+    if let Some((_, id)) = candidates.iter().find(|(r, _)| r.sorted() == wanted) {
+        return Ok(*id);
+    }
+    let [owner, group, mask, other] = numbers;
+    let (users, groups) = (
+        encode_acl_entries(&rule.named_users),
+        encode_acl_entries(&rule.named_groups),
+    );
+    let id = db.one(
+        sql::ACL_INSERT,
+        params![owner, group, mask, other, users, groups],
+        |row| get(row, 0),
+    )?;
+    id.ok_or_else(|| EngineError::corrupt("acl", "an insert gave no id"))
+}

@@ -1,0 +1,257 @@
+//! copy_file_range: a range of one file becomes part of another without moving data.
+//!
+//! The target gets records of the same slices, each of which counts as one more user. So the source's
+//! lists are *held*: were one compacted between the read and the commit, its slices would have lost
+//! their last user, and their objects, by the time the copy names them again. (That is how version
+//! 1.4.2 loses data: it watches the attributes of both files, which a compaction does not change.)
+
+use super::truncate::count_growth;
+use crate::EngineError;
+use crate::engine::{Answer, Key, Write, hold, own};
+use crate::meta::Meta;
+use crate::run::{Operation, Proof};
+use crate::txn::{Stop, Txn};
+use crate::wire::decode_records;
+use jfs_types::attr::flags;
+use jfs_types::slice::{MAX_FILE_LENGTH, Piece, overlay};
+use jfs_types::{Attr, CHUNK_SIZE, Errno, Ino, SliceId, SliceRecord};
+
+/// Chunks that one commit copies from; a longer copy is done in part, which the call allows.
+const CHUNKS_MAX: u64 = 64;
+
+/// A range to copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CopyRange {
+    /// The file copied from.
+    pub from: Ino,
+    /// Where in it.
+    pub from_off: u64,
+    /// The file copied to; may be the same one, the ranges not overlapping.
+    pub to: Ino,
+    /// Where in it.
+    pub to_off: u64,
+    /// Bytes.
+    pub size: u64,
+}
+
+impl Meta {
+    /// copy_file_range(2): returns the number of bytes copied, less than asked for at the end of the
+    /// source and for more than 4 GiB, and the target's attributes. EINVAL for what is no file and for
+    /// overlapping ranges of one file, EFBIG above 2^57, EPERM for an immutable or append-only target.
+    pub async fn copy_file_range(&self, range: CopyRange) -> Result<(u64, Attr), Errno> {
+        let ends = [range.from_off, range.to_off].map(|off| off.saturating_add(range.size));
+        if ends.iter().any(|end| *end >= MAX_FILE_LENGTH) {
+            return Err(Errno::EFBIG);
+        }
+        let apart = ends[0] <= range.to_off || ends[1] <= range.from_off;
+        if range.from == range.to && !apart {
+            return Err(Errno::EINVAL);
+        }
+        let (copied, before, after) = self.transact(&range).await?;
+        if copied > 0 {
+            self.open_files.changed(range.to, &before, &after, None);
+        }
+        Ok((copied, after))
+    }
+}
+
+impl Operation for CopyRange {
+    /// Bytes copied, and the target's attributes before and afterwards.
+    type Out = (u64, Attr, Attr);
+    const NAME: &'static str = "copy_file_range";
+
+    fn locks(&self) -> Vec<Ino> {
+        vec![self.from, self.to]
+    }
+
+    async fn attempt(&self, meta: &Meta, tx: &mut Txn) -> Result<(u64, Attr, Attr), Stop> {
+        tx.load(&[own(Key::Attr(self.to)), hold(Key::Attr(self.from))])
+            .await?;
+        let source = tx.attr(self.from)?.ok_or(Errno::ENOENT)?;
+        let before = tx.attr(self.to)?.ok_or(Errno::ENOENT)?;
+        let (size, mut after) = self.plan(&source, &before)?;
+        if size == 0 {
+            return Ok((0, before.clone(), before));
+        }
+        (after.mtime, after.ctime) = (tx.now, tx.now);
+        meta.check_file_growth(tx, self.to, &before, &after).await?;
+
+        let end = self.from_off + size;
+        let indexes = (self.from_off / CHUNK_SIZE)..end.div_ceil(CHUNK_SIZE);
+        let keys: Vec<Key> = indexes
+            .clone()
+            .map(|i| Key::Chunk(self.from, i as u32))
+            .collect();
+        let reads: Vec<_> = keys.iter().cloned().map(hold).collect();
+        tx.load(&reads).await?;
+        for (index, key) in indexes.zip(keys) {
+            let bytes = tx.bytes(&key)?.unwrap_or_default();
+            let records = decode_records(&bytes).map_err(|e| {
+                EngineError::corrupt(format!("chunk {index} of {:?}", self.from), e.0)
+            })?;
+            for piece in visible(&records) {
+                self.append(tx, index * CHUNK_SIZE, piece, end)?;
+            }
+        }
+        tx.write(Write::PutAttr {
+            ino: self.to,
+            attr: after.clone(),
+        })?;
+        count_growth(tx, self.to, &before, &after).await?;
+        Ok((size, before, after))
+    }
+
+    fn proof(&self, (_, before, after): &(u64, Attr, Attr)) -> Proof {
+        if before == after {
+            return Proof::Rerun;
+        }
+        let after = after.clone();
+        let ours = move |a: &Answer| matches!(a, Answer::Attr(Some(attr)) if *attr == after);
+        Proof::Record(Key::Attr(self.to), Box::new(ours))
+    }
+}
+
+impl CopyRange {
+    /// The number of bytes to copy and the target's attributes afterwards, but for the times.
+    fn plan(&self, source: &Attr, target: &Attr) -> Result<(u64, Attr), Errno> {
+        if !source.is_file() || !target.is_file() {
+            return Err(Errno::EINVAL);
+        }
+        if target.parent.is_trash() || target.flags & (flags::IMMUTABLE | flags::APPEND) != 0 {
+            return Err(Errno::EPERM);
+        }
+        let most = CHUNKS_MAX * CHUNK_SIZE - self.from_off % CHUNK_SIZE;
+        let size = source
+            .length
+            .saturating_sub(self.from_off)
+            .min(self.size)
+            .min(most);
+        let mut after = target.clone();
+        if size > 0 {
+            after.length = target.length.max(self.to_off + size);
+        }
+        Ok((size, after))
+    }
+
+    /// Appends what of a visible piece of the source, whose chunk starts at `base`, lies in the range,
+    /// cut where the target's chunks meet.
+    fn append(&self, tx: &mut Txn, base: u64, piece: Piece, end: u64) -> Result<(), Stop> {
+        let start = base + u64::from(piece.pos);
+        let mut at = start.max(self.from_off);
+        let end = (start + u64::from(piece.len)).min(end);
+        while at < end {
+            let to = at - self.from_off + self.to_off;
+            let (index, pos) = (to / CHUNK_SIZE, to % CHUNK_SIZE);
+            let len = (end - at).min(CHUNK_SIZE - pos);
+            let zeros = piece.id == SliceId::ZERO;
+            let record = SliceRecord {
+                pos: pos as u32,
+                id: piece.id,
+                size: if zeros { 0 } else { piece.size },
+                off: if zeros {
+                    0
+                } else {
+                    piece.off + (at - start) as u32
+                },
+                len: len as u32,
+            };
+            tx.write(Write::AppendSlice {
+                ino: self.to,
+                index: index as u32,
+                record,
+            })?;
+            if !zeros {
+                tx.write(Write::AddSliceUsers {
+                    id: record.id.0,
+                    size: record.size,
+                    delta: 1,
+                })?;
+            }
+            at += len;
+        }
+        Ok(())
+    }
+}
+
+/// The pieces of a chunk from its first to its last byte, holes included.
+fn visible(records: &[SliceRecord]) -> Vec<Piece> {
+    let hole = SliceRecord {
+        pos: 0,
+        id: SliceId::ZERO,
+        size: 0,
+        off: 0,
+        len: CHUNK_SIZE as u32,
+    };
+    let mut all = vec![hole];
+    all.extend_from_slice(records);
+    overlay(&all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jfs_types::FileType;
+
+    #[test]
+    fn how_much_is_copied() {
+        let range = CopyRange {
+            from: Ino(2),
+            from_off: 10,
+            to: Ino(3),
+            to_off: 5,
+            size: 100,
+        };
+        let file = |length| {
+            let mut a = Attr::new(FileType::Regular);
+            a.length = length;
+            a
+        };
+        let lengths = |source, target: u64| {
+            let planned = range.plan(&file(source), &file(target));
+            planned.map(|(size, after)| (size, after.length))
+        };
+        assert_eq!(lengths(1000, 0), Ok((100, 105)));
+        assert_eq!(lengths(50, 0), Ok((40, 45)));
+        assert_eq!(lengths(10, 7), Ok((0, 7)));
+        assert_eq!(lengths(1000, 500), Ok((100, 500)));
+        let dir = Attr::new(FileType::Directory);
+        assert_eq!(range.plan(&file(1), &dir), Err(Errno::EINVAL));
+        let mut frozen = file(0);
+        frozen.flags = flags::APPEND;
+        assert_eq!(range.plan(&file(1000), &frozen), Err(Errno::EPERM));
+        let long = CopyRange {
+            from_off: 1,
+            size: 1 << 40,
+            ..range
+        };
+        let whole = CHUNKS_MAX * CHUNK_SIZE - 1;
+        assert_eq!(
+            long.plan(&file(1 << 41), &file(0)).map(|(size, _)| size),
+            Ok(whole)
+        );
+    }
+
+    #[test]
+    fn holes_are_pieces_too() {
+        let records = [SliceRecord {
+            pos: 10,
+            id: SliceId(7),
+            size: 20,
+            off: 5,
+            len: 15,
+        }];
+        let pieces = visible(&records);
+        let brief: Vec<_> = pieces
+            .iter()
+            .map(|p| (p.pos, p.id.0, p.off, p.len))
+            .collect();
+        assert_eq!(
+            brief,
+            [
+                (0, 0, 0, 10),
+                (10, 7, 5, 15),
+                (25, 0, 0, CHUNK_SIZE as u32 - 25)
+            ]
+        );
+    }
+}

@@ -1,0 +1,296 @@
+//! Quotas of directories: limits and usage as last read, and deltas that are still to be flushed.
+//!
+//! A change counts for every directory with a quota from where it happens up to the root. Who is whose
+//! parent is remembered for a moment, as long as another client's rename may go unnoticed.
+
+use crate::engine::{Answer, DirCursor, DirQuota, Key};
+use crate::meta::Meta;
+use crate::txn::{Stop, Txn};
+use jfs_types::{Attr, Entry, Errno, FileType, Ino, Name};
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+/// How long a parent is believed.
+const PARENT_LIFE: Duration = Duration::from_secs(1);
+/// Most parents remembered.
+const PARENTS_MAX: usize = 10_000;
+/// Most steps from a directory to the root.
+const DEPTH_MAX: usize = 10_000;
+
+#[derive(Clone, Copy, Default)]
+struct State {
+    quota: DirQuota,
+    /// Bytes and inodes not flushed yet.
+    pending: (i64, i64),
+}
+
+#[derive(Default)]
+struct Inner {
+    quotas: HashMap<Ino, State>,
+    parents: HashMap<Ino, (Ino, Instant)>,
+}
+
+/// What this client knows of quotas.
+#[derive(Default)]
+pub(crate) struct Quotas {
+    inner: Mutex<Inner>,
+}
+
+impl Quotas {
+    /// Whether no directory has a quota: then nothing is counted or checked.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.inner.lock().quotas.is_empty()
+    }
+
+    fn learn(&self, loaded: Vec<(Ino, DirQuota)>) {
+        let mut inner = self.inner.lock();
+        let mut quotas = HashMap::with_capacity(loaded.len());
+        for (dir, quota) in loaded {
+            let pending = inner.quotas.get(&dir).map_or((0, 0), |s| s.pending);
+            quotas.insert(dir, State { quota, pending });
+        }
+        inner.quotas = quotas;
+    }
+
+    fn has(&self, dir: Ino) -> bool {
+        self.inner.lock().quotas.contains_key(&dir)
+    }
+
+    fn add(&self, dir: Ino, space: i64, inodes: i64) {
+        if let Some(state) = self.inner.lock().quotas.get_mut(&dir) {
+            state.pending.0 += space;
+            state.pending.1 += inodes;
+        }
+    }
+
+    fn exceeded(&self, dir: Ino, space: i64, inodes: i64) -> bool {
+        let inner = self.inner.lock();
+        let Some(State { quota: q, pending }) = inner.quotas.get(&dir) else {
+            return false;
+        };
+        let over = |max: i64, used: i64, more: i64| {
+            max > 0 && more > 0 && i128::from(used) + i128::from(more) > i128::from(max)
+        };
+        over(q.max_space, q.used_space + pending.0, space)
+            || over(q.max_inodes, q.used_inodes + pending.1, inodes)
+    }
+
+    fn take_pending(&self) -> Vec<(Ino, i64, i64)> {
+        let mut taken = Vec::new();
+        for (dir, state) in &mut self.inner.lock().quotas {
+            let (space, inodes) = std::mem::take(&mut state.pending);
+            if (space, inodes) != (0, 0) {
+                // From here on it is part of what is stored.
+                state.quota.used_space += space;
+                state.quota.used_inodes += inodes;
+                taken.push((*dir, space, inodes));
+            }
+        }
+        taken
+    }
+
+    fn give_back(&self, deltas: &[(Ino, i64, i64)]) {
+        for (dir, space, inodes) in deltas {
+            self.add(*dir, *space, *inodes);
+            if let Some(state) = self.inner.lock().quotas.get_mut(dir) {
+                state.quota.used_space -= space;
+                state.quota.used_inodes -= inodes;
+            }
+        }
+    }
+
+    fn parent(&self, dir: Ino) -> Option<Ino> {
+        let inner = self.inner.lock();
+        let (parent, since) = inner.parents.get(&dir)?;
+        (since.elapsed() < PARENT_LIFE).then_some(*parent)
+    }
+
+    /// Learns the parent of a directory.
+    pub(crate) fn learn_parent(&self, dir: Ino, parent: Ino) {
+        let mut inner = self.inner.lock();
+        if inner.quotas.is_empty() {
+            return;
+        }
+        if inner.parents.len() >= PARENTS_MAX {
+            inner.parents.clear();
+        }
+        inner.parents.insert(dir, (parent, Instant::now()));
+    }
+}
+
+impl Meta {
+    /// Reads limits and usage of all quotas. Called when a session begins and at every heartbeat.
+    pub async fn load_quotas(&self) -> Result<(), Errno> {
+        if !self.format().dir_stats {
+            return Ok(());
+        }
+        let loaded = self.engine().list_quotas().await;
+        self.quotas
+            .learn(loaded.map_err(|e| self.to_errno("load_quotas", &e))?);
+        Ok(())
+    }
+
+    /// Writes what quotas have to count. What fails stays for the next call.
+    pub(crate) async fn flush_quotas(&self) {
+        let deltas = self.quotas.take_pending();
+        if deltas.is_empty() {
+            return;
+        }
+        if let Err(e) = self.engine().add_quota_usage(&deltas).await {
+            self.quotas.give_back(&deltas);
+            tracing::debug!("quotas could not be flushed: {e}");
+        }
+    }
+
+    /// Counts a change of usage in `dir` for every quota above it.
+    pub(crate) async fn count_quotas(&self, dir: Ino, space: i64, inodes: i64) {
+        if (space, inodes) == (0, 0) {
+            return;
+        }
+        for dir in self.quota_dirs(dir).await {
+            self.quotas.add(dir, space, inodes);
+        }
+    }
+
+    /// EDQUOT when `dir` or a directory above it may not grow by so much.
+    pub(crate) async fn check_quota(&self, dir: Ino, space: i64, inodes: i64) -> Result<(), Errno> {
+        if space <= 0 && inodes <= 0 {
+            return Ok(());
+        }
+        let dirs = self.quota_dirs(dir).await;
+        if dirs
+            .iter()
+            .any(|dir| self.quotas.exceeded(*dir, space, inodes))
+        {
+            return Err(Errno::EDQUOT);
+        }
+        Ok(())
+    }
+
+    /// EDQUOT when a quota above `to`, and not above `from`, has no room for so much.
+    pub(crate) async fn check_quota_of_move(
+        &self,
+        from: Ino,
+        to: Ino,
+        space: i64,
+        inodes: i64,
+    ) -> Result<(), Errno> {
+        if from == to || self.quotas.is_empty() {
+            return Ok(());
+        }
+        let (left, entered) = (self.quota_dirs(from).await, self.quota_dirs(to).await);
+        let new = entered.iter().filter(|dir| !left.contains(dir));
+        if new
+            .into_iter()
+            .any(|dir| self.quotas.exceeded(*dir, space, inodes))
+        {
+            return Err(Errno::EDQUOT);
+        }
+        Ok(())
+    }
+
+    /// What lies below the directory at `place`, when moving it to `to` puts it under other quotas:
+    /// bytes and inodes, itself not counted. Nothing else costs a round trip.
+    pub(crate) async fn tree_that_moves(
+        &self,
+        place: &(Ino, Name),
+        to: Ino,
+    ) -> Result<(i64, i64), Errno> {
+        if place.0 == to || self.quotas.is_empty() {
+            return Ok((0, 0));
+        }
+        let key = Key::Entry(place.0, place.1.clone());
+        let entry = self.fetch(&[key]).await?.into_iter().next();
+        match entry.map(Answer::into_entry) {
+            Some(Ok(Some(Entry {
+                kind: FileType::Directory,
+                ino,
+            }))) if self.quota_dirs(place.0).await != self.quota_dirs(to).await => {
+                self.usage_below(ino).await
+            }
+            _ => Ok((0, 0)),
+        }
+    }
+
+    /// Bytes and inodes below a directory, by listing the tree.
+    async fn usage_below(&self, top: Ino) -> Result<(i64, i64), Errno> {
+        let (mut space, mut inodes) = (0, 0);
+        let mut todo = vec![top];
+        while let Some(dir) = todo.pop() {
+            let mut cursor = DirCursor::Start;
+            loop {
+                let page = self.engine().list_dir(dir, &cursor, true).await;
+                let page = page.map_err(|e| self.to_errno("usage", &e))?;
+                for e in page.entries {
+                    space += e.attr.as_ref().map_or(4096, Attr::space);
+                    inodes += 1;
+                    if e.entry.kind == FileType::Directory {
+                        todo.push(e.entry.ino);
+                    }
+                }
+                match page.next {
+                    Some(next) => cursor = next,
+                    None => break,
+                }
+            }
+        }
+        Ok((space, inodes))
+    }
+
+    /// Refuses the growth of a file beyond the limits of the volume (ENOSPC) or of a directory that
+    /// names it (EDQUOT).
+    pub(crate) async fn check_file_growth(
+        &self,
+        tx: &mut Txn,
+        ino: Ino,
+        before: &Attr,
+        after: &Attr,
+    ) -> Result<(), Stop> {
+        let space = after.space() - before.space();
+        self.check_growth(space, 0)?;
+        if space <= 0 || before.nlink == 0 || self.quotas.is_empty() {
+            return Ok(());
+        }
+        for (dir, names) in tx.parents(ino, before).await? {
+            self.check_quota(dir, space * names, 0).await?;
+        }
+        Ok(())
+    }
+
+    /// The directories with a quota from `dir` up to the root. None inside the trash.
+    pub(crate) async fn quota_dirs(&self, dir: Ino) -> Vec<Ino> {
+        let mut found = Vec::new();
+        if self.quotas.is_empty() {
+            return found;
+        }
+        let mut at = dir;
+        for _ in 0..DEPTH_MAX {
+            if at.is_trash() || at == Ino(0) {
+                return Vec::new();
+            }
+            if self.quotas.has(at) {
+                found.push(at);
+            }
+            if at == Ino::ROOT {
+                break;
+            }
+            at = match self.parent_of(at).await {
+                Some(parent) => parent,
+                None => break,
+            };
+        }
+        found
+    }
+
+    async fn parent_of(&self, dir: Ino) -> Option<Ino> {
+        if let Some(parent) = self.quotas.parent(dir) {
+            return Some(parent);
+        }
+        let answers = self.fetch(&[Key::Attr(dir)]).await.ok()?;
+        let attr = answers.into_iter().next().map(Answer::into_attr)?;
+        let parent = attr.ok()??.parent;
+        self.quotas.learn_parent(dir, parent);
+        Some(parent)
+    }
+}

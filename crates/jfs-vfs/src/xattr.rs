@@ -1,0 +1,92 @@
+//! Extended attributes, and ACLs under their names.
+
+use crate::vfs::Vfs;
+use bytes::Bytes;
+use jfs_meta::SetXattr;
+use jfs_meta::wire::{decode_acl_xattr, encode_acl_xattr};
+use jfs_types::{AclKind, AclRule, Caller, Errno, Ino};
+
+/// What a name means.
+enum Name {
+    Plain,
+    Acl(AclKind),
+    /// One that is never there.
+    Off,
+}
+
+impl Vfs {
+    fn xattr_name(&self, name: &[u8]) -> Name {
+        let acl = |kind| match self.inner.meta.format().enable_acl {
+            true => Name::Acl(kind),
+            false => Name::Off,
+        };
+        match name {
+            b"system.posix_acl_access" => acl(AclKind::Access),
+            b"system.posix_acl_default" => acl(AclKind::Default),
+            // The kernel asks for them on every write and every exec.
+            b"security.capability" | b"security.selinux" => Name::Off,
+            _ => Name::Plain,
+        }
+    }
+
+    /// Sets an extended attribute; `flags` as for setxattr(2): `XATTR_CREATE`, `XATTR_REPLACE` or 0.
+    pub async fn set_xattr(
+        &self,
+        caller: &Caller,
+        ino: Ino,
+        name: &[u8],
+        value: &[u8],
+        flags: i32,
+    ) -> Result<(), Errno> {
+        self.writable()?;
+        let ino = self.real(ino);
+        let how = match flags {
+            0 => SetXattr::Any,
+            libc::XATTR_CREATE => SetXattr::Create,
+            libc::XATTR_REPLACE => SetXattr::Replace,
+            _ => return Err(Errno::EINVAL),
+        };
+        match self.xattr_name(name) {
+            Name::Plain => self.inner.meta.set_xattr(ino, name, value, how).await,
+            Name::Acl(kind) => {
+                let rule = decode_acl_xattr(value).map_err(|_| Errno::EINVAL)?;
+                let set = self.inner.meta.set_acl(caller, ino, kind, &rule).await;
+                set.map(|_| ())
+            }
+            Name::Off => Err(Errno::ENOTSUP),
+        }
+    }
+
+    /// Value of an extended attribute.
+    pub async fn get_xattr(&self, ino: Ino, name: &[u8]) -> Result<Bytes, Errno> {
+        let ino = self.real(ino);
+        match self.xattr_name(name) {
+            Name::Plain => self.inner.meta.get_xattr(ino, name).await,
+            Name::Acl(kind) => {
+                let rule = self.inner.meta.get_acl(ino, kind).await?;
+                Ok(encode_acl_xattr(&rule).into())
+            }
+            Name::Off => Err(Errno::ENODATA),
+        }
+    }
+
+    /// Names of all extended attributes.
+    pub async fn list_xattrs(&self, ino: Ino) -> Result<Vec<Bytes>, Errno> {
+        self.inner.meta.list_xattrs(self.real(ino)).await
+    }
+
+    /// Removes an extended attribute.
+    pub async fn remove_xattr(&self, caller: &Caller, ino: Ino, name: &[u8]) -> Result<(), Errno> {
+        self.writable()?;
+        let ino = self.real(ino);
+        match self.xattr_name(name) {
+            Name::Plain => self.inner.meta.remove_xattr(ino, name).await,
+            Name::Acl(kind) => {
+                let none = AclRule::empty();
+                let set = self.inner.meta.set_acl(caller, ino, kind, &none).await;
+                set.map(|_| ())
+            }
+            Name::Off => Err(Errno::ENOTSUP),
+        }
+    }
+}
