@@ -520,7 +520,7 @@ impl World {
     /// nothing is in the bucket that no file uses, and nothing is missing.
     async fn finish(mut self) {
         while !self.model.handles.is_empty() {
-            let flush = self.model.handles.len() % 2 == 0;
+            let flush = self.model.handles.len().is_multiple_of(2);
             self.close(0, flush).await;
         }
         for mount in self.mounts.drain(..) {
