@@ -252,7 +252,10 @@ mod tests {
         }
     }
 
-    fn brief(records: &[SliceRecord]) -> Option<(usize, u32, Vec<(u64, u32, u32)>)> {
+    /// Records spared, length of the new slice, its pieces (slice, offset, length).
+    type Brief = (usize, u32, Vec<(u64, u32, u32)>);
+
+    fn brief(records: &[SliceRecord]) -> Option<Brief> {
         let plan = plan(Ino(5), 0, records)?;
         let pieces = plan.pieces.iter().map(|p| (p.id.0, p.off, p.len)).collect();
         Some((plan.spared, plan.pos, pieces))
