@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod interop {
+    mod caches;
     mod fixtures;
     mod killed;
     mod kinds;

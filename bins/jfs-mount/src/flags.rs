@@ -267,12 +267,11 @@ pub(crate) const SPEC: CommandSpec = CommandSpec {
             &["cache-dir"],
             Kind::Text,
             "",
-            "directory paths of local cache, use colon to separate multiple paths; \"memory\" for none",
+            "directory paths of local cache, use colon to separate multiple paths, * in the last part of one for several; \"memory\" for none",
         )
         .default_path("/var/jfsCache", ".juicefs/cache")
         .group(CACHE),
         FlagSpec::new(&["cache-mode"], Kind::Text, "0600", "file permissions for cached blocks")
-            .off_only(&["0600", "600"])
             .group(CACHE),
         FlagSpec::new(
             &["cache-size"],
@@ -281,16 +280,13 @@ pub(crate) const SPEC: CommandSpec = CommandSpec {
             "size of cached object for read in MiB",
         )
         .group(CACHE),
-        FlagSpec::new(&["cache-items"], Kind::Int, "0", "max number of cached items")
-            .off_only(ZERO)
+        FlagSpec::new(&["cache-items"], Kind::Int, "0", "max number of cached items (0: as many as fit)")
             .group(CACHE),
         FlagSpec::new(&["free-space-ratio"], Kind::Float, "0.1", "min free space (ratio)")
             .group(CACHE),
         FlagSpec::switch(&["cache-partial-only"], "cache only random/small read")
-            .off_only(OFF)
             .group(CACHE),
         FlagSpec::switch(&["cache-large-write"], "cache full blocks after uploading")
-            .off_only(OFF)
             .group(CACHE),
         FlagSpec::new(
             &["verify-cache-checksum"],
@@ -298,7 +294,6 @@ pub(crate) const SPEC: CommandSpec = CommandSpec {
             "extend",
             "checksum level (none, full, shrink, extend)",
         )
-        .off_only(&["extend"])
         .group(CACHE),
         FlagSpec::new(
             &["cache-eviction"],
@@ -306,7 +301,6 @@ pub(crate) const SPEC: CommandSpec = CommandSpec {
             "2-random",
             "cache eviction policy [none, 2-random, lru]",
         )
-        .off_only(&["2-random"])
         .group(CACHE),
         FlagSpec::new(
             &["cache-scan-interval"],
@@ -322,7 +316,6 @@ pub(crate) const SPEC: CommandSpec = CommandSpec {
             "0s",
             "cached blocks not accessed for longer than this option will be automatically evicted",
         )
-        .off_only(ZERO)
         .group(CACHE),
         FlagSpec::new(&["metrics"], Kind::Text, "", "address to export metrics")
             .off_only(EMPTY)

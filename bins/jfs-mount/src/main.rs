@@ -3,6 +3,7 @@
 //! This program reads flags, wires the library to the FUSE edge, and maps the outcome to exit
 //! codes. `jfs mount` runs it; it may be called directly as well.
 
+mod cache_flags;
 mod daemon;
 mod disk;
 mod flags;

@@ -1,5 +1,6 @@
 //! What to mount where and how: the command line, checked and with nothing relative left.
 
+use crate::cache_flags;
 use anyhow::bail;
 use jfs::OpenOptions;
 use jfs_args::address::{absolute, meta_url};
@@ -77,8 +78,15 @@ impl Plan {
             max_downloads: count(args, "max-downloads", 1, 200)? as usize,
             max_deletes: count(args, "max-deletes", 0, 0)? as usize,
             io_retries: count(args, "io-retries", 0, 0)?,
-            cache_dir: cache_dirs(&args.text("cache-dir"), cwd)?,
+            cache_dir: cache_flags::dirs(&args.text("cache-dir"), cwd)?,
             cache_size,
+            cache_items: cache_flags::items(args)?,
+            cache_eviction: cache_flags::eviction(&args.text("cache-eviction"))?,
+            cache_expire: cache_flags::expire(args.duration("cache-expire")),
+            cache_mode: cache_flags::mode(&args.text("cache-mode"))?,
+            cache_checksum: cache_flags::checksum(&args.text("verify-cache-checksum"))?,
+            cache_partial_only: args.bool("cache-partial-only"),
+            cache_large_write: args.bool("cache-large-write"),
             free_space_ratio: ratio(args)?,
             storage: given_text(args, "storage").map(|s| s.to_lowercase()),
             bucket: given_text(args, "bucket"),
@@ -211,28 +219,7 @@ fn umask(text: &str) -> anyhow::Result<Option<u16>> {
     }
 }
 
-/// A colon-separated list; `memory` stays a word.
-fn cache_dirs(text: &str, cwd: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let mut dirs = Vec::new();
-    for dir in text.split(':').filter(|d| !d.is_empty()) {
-        if dir == "memory" {
-            dirs.push(PathBuf::from(dir));
-        } else if dir.contains(['*', '?', '[']) {
-            bail!("--cache-dir {dir}: patterns are not supported yet");
-        } else {
-            dirs.push(absolute(dir, cwd));
-        }
-    }
-    if dirs.is_empty() {
-        return Err(bad("cache-dir", text));
-    }
-    if dirs.len() > 1 && dirs.contains(&PathBuf::from("memory")) {
-        bail!("--cache-dir {text}: memory cannot be mixed with directories");
-    }
-    Ok(dirs)
-}
-
-fn bad(flag: &str, value: &str) -> anyhow::Error {
+pub(crate) fn bad(flag: &str, value: &str) -> anyhow::Error {
     ArgError::BadValue {
         flag: flag.to_string(),
         value: value.to_string(),
@@ -375,8 +362,8 @@ mod tests {
                 "invalid value \"2\" for flag -free-space-ratio: parse error",
             ),
             (
-                "a /m --cache-dir /x*",
-                "--cache-dir /x*: patterns are not supported yet",
+                "a /m --cache-dir /nowhere/x*",
+                "--cache-dir /nowhere/x*: no directory matches",
             ),
             (
                 "a /m --cache-dir=",

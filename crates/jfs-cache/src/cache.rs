@@ -1,24 +1,34 @@
 //! The cache everybody uses: memory in front of disk.
 
 use crate::disk::{DiskCache, DiskConfig};
+use crate::disks::Disks;
 use crate::memory::MemoryCache;
 use crate::stats::{Counters, count};
-use crate::{BlockKey, CacheStats, Checksum};
+use crate::{BlockKey, CacheStats, Checksum, Eviction};
 use bytes::Bytes;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// How the cache is set up.
 #[derive(Clone, Debug)]
 pub struct CacheConfig {
-    /// Cache directories; `memory` keeps blocks in memory only. One for now.
+    /// Cache directories, each block in one of them; `memory` alone keeps blocks in memory only.
     pub dirs: Vec<PathBuf>,
     /// The volume's UUID: blocks lie in a directory of that name.
     pub uuid: String,
-    /// Bytes on disk (or in memory with `memory`). Default 100 GiB.
+    /// Bytes on all disks together (or in memory with `memory`). Default 100 GiB.
     pub size_bytes: u64,
-    /// Share of the disk that stays free. Default 0.1.
+    /// Most blocks on all disks together; 0 = as many as fit. Default 0.
+    pub items: u64,
+    /// Share of each disk, space and inodes, that stays free. Default 0.1.
     pub free_space_ratio: f64,
+    /// Which block goes when a disk is full.
+    pub eviction: Eviction,
+    /// Blocks on disk not used for this long go; zero = never. Default zero.
+    pub expire: Duration,
+    /// Permissions of cached files. Default 0600.
+    pub mode: u32,
     /// Bytes of blocks kept in memory in front of the disk. Default 32 MiB.
     pub memory_bytes: u64,
     /// When blocks on disk are verified.
@@ -33,7 +43,11 @@ impl Default for CacheConfig {
             dirs: vec![PathBuf::from("memory")],
             uuid: String::new(),
             size_bytes: 100 << 30,
+            items: 0,
             free_space_ratio: 0.1,
+            eviction: Eviction::default(),
+            expire: Duration::ZERO,
+            mode: 0o600,
             memory_bytes: 32 << 20,
             checksum: Checksum::Extend,
             hash_prefix: false,
@@ -47,7 +61,7 @@ const MEMORY_ONLY_MAX: u64 = 256 << 20;
 /// Why a cache cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum CacheError {
-    /// The directory cannot be used.
+    /// No directory can be used.
     #[error("cache directory {dir}: {source}; choose another with --cache-dir")]
     Dir {
         /// The directory.
@@ -55,14 +69,11 @@ pub enum CacheError {
         /// What happened.
         source: std::io::Error,
     },
-    /// Several directories were given.
-    #[error("several cache directories are not supported yet: give one with --cache-dir")]
-    Several,
 }
 
 struct Inner {
     memory: MemoryCache,
-    disk: Option<Arc<DiskCache>>,
+    disks: Disks,
     counters: Arc<Counters>,
 }
 
@@ -73,38 +84,50 @@ pub struct BlockCache {
 }
 
 impl BlockCache {
-    /// Opens the cache.
+    /// Opens the cache. Of several directories those that cannot be used are left out, and said; it is
+    /// an error when none can.
     pub fn open(config: CacheConfig) -> Result<BlockCache, CacheError> {
         let counters: Arc<Counters> = Arc::default();
-        let [dir] = &config.dirs[..] else {
-            return Err(CacheError::Several);
-        };
-        let on_disk = dir.as_os_str() != "memory" && config.size_bytes > 0;
-        let disk = if on_disk {
+        let on_disk = config.size_bytes > 0;
+        let dirs: &[PathBuf] = if on_disk { &config.dirs } else { &[] };
+        let dirs: Vec<&PathBuf> = dirs.iter().filter(|d| d.as_os_str() != "memory").collect();
+        let (mut disks, mut failed) = (Vec::new(), None);
+        for dir in &dirs {
+            let n = dirs.len() as u64;
             let disk = DiskConfig {
                 dir: dir.join(&config.uuid),
-                limit: config.size_bytes,
+                limit: config.size_bytes / n,
+                items: config.items.div_ceil(n),
                 free_ratio: config.free_space_ratio,
                 level: config.checksum,
+                eviction: config.eviction,
+                expire: config.expire,
+                mode: config.mode,
                 hash_prefix: config.hash_prefix,
             };
-            let opened = DiskCache::open(disk, counters.clone());
-            Some(opened.map_err(|source| CacheError::Dir {
-                dir: dir.display().to_string(),
-                source,
-            })?)
-        } else {
-            None
-        };
-        let memory = if on_disk {
-            config.memory_bytes
-        } else {
+            match DiskCache::open(disk, counters.clone()) {
+                Ok(disk) => disks.push(disk),
+                Err(source) => {
+                    let dir = dir.display().to_string();
+                    if dirs.len() > 1 {
+                        tracing::warn!("cache directory {dir} is left out: {source}");
+                    }
+                    failed = Some(CacheError::Dir { dir, source });
+                }
+            }
+        }
+        if let (Some(error), true) = (failed, disks.is_empty()) {
+            return Err(error);
+        }
+        let memory = if disks.is_empty() {
             config.size_bytes.min(MEMORY_ONLY_MAX)
+        } else {
+            config.memory_bytes
         };
         Ok(BlockCache {
             inner: Arc::new(Inner {
                 memory: MemoryCache::new(memory),
-                disk,
+                disks: Disks::new(disks, config.hash_prefix),
                 counters,
             }),
         })
@@ -132,7 +155,8 @@ impl BlockCache {
             out.copy_from_slice(data.get(off..off + out.len())?);
             return Some(());
         }
-        self.inner.disk.as_ref()?.read(key, off, out, nowait)
+        let mut disks = self.inner.disks.holders(key);
+        disks.find_map(|disk| disk.read(key, off, out, nowait))
     }
 
     /// The block when memory holds it whole.
@@ -142,13 +166,13 @@ impl BlockCache {
 
     /// Whether a disk is behind the cache.
     pub fn has_disk(&self) -> bool {
-        self.inner.disk.is_some()
+        self.inner.disks.any()
     }
 
     /// Whether the block is cached, as far as memory knows.
     pub fn contains(&self, key: &BlockKey) -> bool {
         self.inner.memory.get(key).is_some()
-            || self.inner.disk.as_ref().is_some_and(|d| d.contains(key))
+            || self.inner.disks.holders(key).any(|d| d.contains(key))
     }
 
     /// Caches a block. Never waits: when the disk is busy the block is not cached there.
@@ -156,7 +180,8 @@ impl BlockCache {
         if data.len() != key.size as usize {
             return;
         }
-        match &self.inner.disk {
+        match self.inner.disks.of(&key) {
+            Some(_) if self.inner.disks.holders(&key).any(|d| d.contains(&key)) => {}
             Some(disk) => disk.put(key, data),
             None => self.inner.memory.put(key, data),
         }
@@ -172,7 +197,7 @@ impl BlockCache {
     /// Forgets a block.
     pub fn remove(&self, key: &BlockKey) {
         self.inner.memory.remove(key);
-        if let Some(disk) = &self.inner.disk {
+        for disk in self.inner.disks.holders(key) {
             disk.remove(key);
         }
     }
@@ -189,15 +214,37 @@ mod tests {
     use super::*;
     use std::time::{Duration, Instant};
 
-    fn open(dir: &std::path::Path, size: u64) -> BlockCache {
-        let config = CacheConfig {
+    fn config(dir: &std::path::Path, size: u64) -> CacheConfig {
+        CacheConfig {
             dirs: vec![dir.to_path_buf()],
             uuid: "u".into(),
             size_bytes: size,
             free_space_ratio: 0.0,
             ..CacheConfig::default()
-        };
-        BlockCache::open(config).unwrap()
+        }
+    }
+
+    fn open(dir: &std::path::Path, size: u64) -> BlockCache {
+        BlockCache::open(config(dir, size)).unwrap()
+    }
+
+    /// Puts blocks of 4 KiB and waits for each.
+    fn fill(cache: &BlockCache, ids: std::ops::Range<u64>) {
+        for id in ids {
+            let (key, data) = block(id, 4096);
+            let before = cache.stats();
+            cache.put(key, data);
+            wait("written or dropped", || {
+                let now = cache.stats();
+                now.writes + now.dropped > before.writes + before.dropped
+            });
+        }
+    }
+
+    /// Which of blocks 0 to 49 lie below `dir`.
+    fn kept(dir: &std::path::Path) -> Vec<u64> {
+        let path = |id: &u64| dir.join("u/raw").join(block(*id, 4096).0.path(false));
+        (0..50).filter(|id| path(id).exists()).collect()
     }
 
     fn block(id: u64, size: usize) -> (BlockKey, Bytes) {
@@ -281,6 +328,150 @@ mod tests {
                 .exists()
         });
         assert!(files.count() <= 10);
+    }
+
+    #[test]
+    fn a_number_of_items() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = BlockCache::open(CacheConfig {
+            items: 7,
+            eviction: Eviction::Lru,
+            ..config(dir.path(), 1 << 30)
+        })
+        .unwrap();
+        fill(&cache, 0..20);
+        wait("evicted", || {
+            kept(dir.path()) == [13, 14, 15, 16, 17, 18, 19]
+        });
+    }
+
+    #[test]
+    fn the_least_recently_used_goes() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = BlockCache::open(CacheConfig {
+            eviction: Eviction::Lru,
+            ..config(dir.path(), 4 * 4096)
+        })
+        .unwrap();
+        fill(&cache, 0..4);
+        std::thread::sleep(Duration::from_millis(3));
+        assert!(cache.read_blocking(&block(0, 4096).0, 0, &mut [0; 9]));
+        assert!(cache.read_blocking(&block(2, 4096).0, 0, &mut [0; 9]));
+        std::thread::sleep(Duration::from_millis(3));
+        fill(&cache, 4..6);
+        wait("evicted", || kept(dir.path()) == [0, 2, 4, 5]);
+    }
+
+    #[test]
+    fn without_eviction_a_full_cache_takes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = BlockCache::open(CacheConfig {
+            eviction: Eviction::None,
+            ..config(dir.path(), 4 * 4096)
+        })
+        .unwrap();
+        fill(&cache, 0..10);
+        assert_eq!(kept(dir.path()), [0, 1, 2, 3]);
+        assert_eq!(cache.stats().evictions, 0);
+    }
+
+    #[test]
+    fn blocks_expire() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = BlockCache::open(CacheConfig {
+            expire: Duration::from_millis(600),
+            ..config(dir.path(), 1 << 30)
+        })
+        .unwrap();
+        fill(&cache, 0..3);
+        let start = Instant::now();
+        wait("expired", || {
+            assert!(cache.read_blocking(&block(1, 4096).0, 0, &mut [0; 9]));
+            kept(dir.path()) == [1]
+        });
+        assert!(start.elapsed() > Duration::from_millis(300));
+    }
+
+    #[test]
+    fn permissions() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let cache = BlockCache::open(CacheConfig {
+            mode: 0o640,
+            ..config(dir.path(), 1 << 30)
+        })
+        .unwrap();
+        fill(&cache, 0..1);
+        let file = dir.path().join("u/raw").join(block(0, 4096).0.path(false));
+        let mode = |p: &std::path::Path| std::fs::metadata(p).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&file), 0o640);
+        assert_eq!(mode(file.parent().unwrap()), 0o750);
+    }
+
+    #[test]
+    fn several_directories_share_the_blocks() {
+        let dirs: Vec<_> = (0..3).map(|_| tempfile::tempdir().unwrap()).collect();
+        let config = CacheConfig {
+            dirs: dirs.iter().map(|d| d.path().to_path_buf()).collect(),
+            ..config(dirs[0].path(), 1 << 30)
+        };
+        let cache = BlockCache::open(config.clone()).unwrap();
+        fill(&cache, 0..50);
+        let mut all: Vec<u64> = Vec::new();
+        for dir in &dirs {
+            let here = kept(dir.path());
+            assert!(!here.is_empty());
+            all.extend(here);
+        }
+        all.sort_unstable();
+        assert_eq!(all, (0..50).collect::<Vec<_>>(), "each in one place");
+        let again = BlockCache::open(CacheConfig {
+            dirs: config.dirs.iter().rev().cloned().collect(),
+            ..config
+        })
+        .unwrap();
+        for id in 0..50 {
+            let (key, data) = block(id, 4096);
+            let mut out = vec![0; 4096];
+            assert!(again.read_blocking(&key, 0, &mut out), "{id}");
+            assert_eq!(out, data);
+        }
+    }
+
+    #[test]
+    fn a_directory_that_fails_is_left_out() {
+        let (good, bad) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let file = bad.path().join("file");
+        std::fs::write(&file, "no directory").unwrap();
+        let both = CacheConfig {
+            dirs: vec![file.clone(), good.path().to_path_buf()],
+            ..config(good.path(), 1 << 30)
+        };
+        let cache = BlockCache::open(both).unwrap();
+        fill(&cache, 0..50);
+        assert_eq!(kept(good.path()).len(), 50);
+        let error = BlockCache::open(config(&file, 1 << 30)).err().unwrap();
+        assert!(error.to_string().contains("--cache-dir"), "{error}");
+    }
+
+    #[test]
+    fn a_directory_that_begins_to_fail_is_left_out() {
+        let (good, bad) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let cache = BlockCache::open(CacheConfig {
+            dirs: vec![bad.path().to_path_buf(), good.path().to_path_buf()],
+            ..config(good.path(), 1 << 30)
+        })
+        .unwrap();
+        // A file where directories should come: every write there fails.
+        std::fs::write(bad.path().join("u/raw"), "no directory").unwrap();
+        wait("all lie in the good one", || {
+            (0..50).for_each(|id| {
+                let (key, data) = block(id, 4096);
+                cache.put(key, data);
+            });
+            kept(good.path()).len() == 50
+        });
+        assert!(cache.has_disk());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use crate::checksum::sums;
 use crate::fds::{BlockFile, Miss, OpenFiles};
+use crate::index::{Eviction, Index, cost};
 use crate::stats::{Counters, count};
 use crate::{BlockKey, Checksum};
 use bytes::Bytes;
@@ -11,114 +12,83 @@ use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Blocks that may wait for the writer thread: the `max pending pages` of the start-up line.
 const QUEUE_MAX: usize = 15;
-/// Blocks looked at to find one to evict.
-const SAMPLE: usize = 8;
-/// A file counts for at least this much.
-const FILE_COST: u64 = 4096;
+/// Writes that fail one after the other before a directory is left out.
+const FAILURES_MAX: u32 = 3;
+/// Time between two warnings about a full disk.
+const FULL_WARNING: Duration = Duration::from_secs(60);
+/// Blocks looked at under one lock when the unused ones are dropped.
+const EXPIRE_STEP: usize = 4096;
 
 /// One cache directory.
 pub(crate) struct DiskCache {
-    dir: PathBuf,
-    limit: u64,
-    free_ratio: f64,
-    level: Checksum,
-    hash_prefix: bool,
+    config: DiskConfig,
+    /// The text of `.lock`: what names this directory on the ring.
+    id: String,
     /// The files lie in memory (tmpfs): reading them never waits for a disk.
     in_memory: bool,
     index: Mutex<Index>,
+    /// The index knows all that lay here at the start.
+    scanned: AtomicBool,
     open: OpenFiles,
     counters: Arc<Counters>,
     queue: Mutex<Option<SyncSender<(BlockKey, Bytes)>>>,
     pending: Mutex<HashMap<BlockKey, Bytes>>,
-    clock: AtomicU64,
-}
-
-#[derive(Default)]
-struct Index {
-    blocks: HashMap<BlockKey, u64>,
-    /// Keys in no order, for sampling; `places` finds one.
-    keys: Vec<BlockKey>,
-    places: HashMap<BlockKey, usize>,
-    bytes: u64,
-}
-
-impl Index {
-    fn add(&mut self, key: BlockKey, stamp: u64) {
-        if self.blocks.insert(key, stamp).is_none() {
-            self.places.insert(key, self.keys.len());
-            self.keys.push(key);
-            self.bytes += cost(&key);
-        }
-    }
-
-    fn remove(&mut self, key: &BlockKey) -> bool {
-        if self.blocks.remove(key).is_none() {
-            return false;
-        }
-        self.bytes -= cost(key);
-        if let Some(at) = self.places.remove(key) {
-            self.keys.swap_remove(at);
-            if let Some(moved) = self.keys.get(at) {
-                self.places.insert(*moved, at);
-            }
-        }
-        true
-    }
-
-    /// The least recently used of a few random blocks.
-    fn candidate(&self) -> Option<BlockKey> {
-        let n = self.keys.len();
-        if n == 0 {
-            return None;
-        }
-        let pick = |_| self.keys[rand::random::<u64>() as usize % n];
-        (0..SAMPLE)
-            .map(pick)
-            .min_by_key(|k| self.blocks.get(k).copied().unwrap_or(0))
-    }
-}
-
-fn cost(key: &BlockKey) -> u64 {
-    u64::from(key.size).max(FILE_COST)
+    failures: AtomicU32,
+    failed: AtomicBool,
+    warned: Mutex<Option<Instant>>,
 }
 
 pub(crate) struct DiskConfig {
     pub(crate) dir: PathBuf,
     pub(crate) limit: u64,
+    /// Most blocks; 0 = as many as fit.
+    pub(crate) items: u64,
     pub(crate) free_ratio: f64,
     pub(crate) level: Checksum,
+    pub(crate) eviction: Eviction,
+    /// Blocks not used for this long go; zero = never.
+    pub(crate) expire: Duration,
+    /// Permissions of the files.
+    pub(crate) mode: u32,
     pub(crate) hash_prefix: bool,
+}
+
+impl DiskConfig {
+    /// Permissions of the directories: those of the files, and x where r is set.
+    fn dir_mode(&self) -> u32 {
+        self.mode | (self.mode & 0o444) >> 2
+    }
 }
 
 impl DiskCache {
     /// Opens the directory, starts its writer thread and scans what is there in the background.
     pub(crate) fn open(config: DiskConfig, counters: Arc<Counters>) -> io::Result<Arc<DiskCache>> {
-        make_dir(&config.dir)?;
-        write_lock_file(&config.dir.join(".lock"))?;
+        make_dir(&config.dir, config.dir_mode())?;
+        let id = identity(&config.dir.join(".lock"))?;
         let in_memory = is_in_memory(&config.dir);
         let (sender, queue) = sync_channel(QUEUE_MAX);
         let cache = Arc::new(DiskCache {
-            dir: config.dir,
-            limit: config.limit,
-            free_ratio: config.free_ratio,
-            level: config.level,
-            hash_prefix: config.hash_prefix,
+            index: Mutex::new(Index::new(config.eviction)),
+            scanned: AtomicBool::new(false),
+            config,
+            id,
             in_memory,
-            index: Mutex::default(),
             open: OpenFiles::default(),
             counters,
             queue: Mutex::new(Some(sender)),
             pending: Mutex::default(),
-            clock: AtomicU64::new(1),
+            failures: AtomicU32::new(0),
+            failed: AtomicBool::new(false),
+            warned: Mutex::new(None),
         });
         let writer = Arc::downgrade(&cache);
         std::thread::Builder::new()
@@ -128,24 +98,39 @@ impl DiskCache {
         std::thread::Builder::new()
             .name("cache-scan".into())
             .spawn(move || {
-                let raw = scanner.dir.join("raw");
+                let raw = scanner.config.dir.join("raw");
                 let _ = scanner.scan(&raw);
+                scanner.scanned.store(true, Ordering::Relaxed);
                 scanner.evict();
             })?;
         Ok(cache)
     }
 
-    fn path(&self, key: &BlockKey) -> PathBuf {
-        self.dir.join("raw").join(key.path(self.hash_prefix))
+    /// What names this directory among several.
+    pub(crate) fn id(&self) -> &str {
+        &self.id
     }
 
-    fn now(&self) -> u64 {
-        self.clock.fetch_add(1, Ordering::Relaxed)
+    /// Whether writing here failed too often: the directory is not used any more.
+    pub(crate) fn is_out(&self) -> bool {
+        self.failed.load(Ordering::Relaxed)
+    }
+
+    fn path(&self, key: &BlockKey) -> PathBuf {
+        self.config
+            .dir
+            .join("raw")
+            .join(key.path(self.config.hash_prefix))
     }
 
     /// Whether the block is in the index or on its way to disk.
     pub(crate) fn contains(&self, key: &BlockKey) -> bool {
-        self.index.lock().blocks.contains_key(key) || self.pending.lock().contains_key(key)
+        self.index.lock().contains(key) || self.pending.lock().contains_key(key)
+    }
+
+    /// Whether a look for the block is worth it.
+    pub(crate) fn may_hold(&self, key: &BlockKey) -> bool {
+        !self.scanned.load(Ordering::Relaxed) || self.contains(key)
     }
 
     /// Fills `out` from a block. `None`: not here, or (with `nowait`) not without waiting.
@@ -159,7 +144,10 @@ impl DiskCache {
         let quick = nowait;
         let nowait = nowait && !self.in_memory;
         let file = match self.open.get(key) {
-            Some(file) => file,
+            Some(file) => {
+                self.index.lock().touch(key, now());
+                file
+            }
             None => {
                 if let Some(data) = self.pending.lock().get(key) {
                     out.copy_from_slice(data.get(off..off + out.len())?);
@@ -169,15 +157,13 @@ impl DiskCache {
                     // Opening a file may wait for the disk.
                     return None;
                 }
-                let now = self.now();
+                let now = now();
                 // What the index does not know may still be there: another client wrote it, or the scan
                 // has not come to it. Worth a look only where there is time.
-                match self.index.lock().blocks.get_mut(key) {
-                    Some(stamp) => *stamp = now,
-                    None if quick => return None,
-                    None => {}
+                if !self.index.lock().touch(key, now) && quick {
+                    return None;
                 }
-                match BlockFile::open(&self.path(key), key, self.level) {
+                match BlockFile::open(&self.path(key), key, self.config.level) {
                     Ok(file) => {
                         let file = Arc::new(file);
                         self.index.lock().add(*key, now);
@@ -191,14 +177,14 @@ impl DiskCache {
                 }
             }
         };
-        match file.read(off, out, self.level, nowait) {
+        match file.read(off, out, self.config.level, nowait) {
             Ok(()) => Some(()),
             Err(Miss::WouldBlock) => None,
             Err(Miss::Bad) => {
                 count(&self.counters.corrupt);
                 tracing::warn!(
                     "cached block {} is damaged and dropped",
-                    key.path(self.hash_prefix)
+                    key.path(self.config.hash_prefix)
                 );
                 self.remove(key);
                 None
@@ -215,7 +201,11 @@ impl DiskCache {
 
     /// Queues a block for writing; drops it when the writer is busy.
     pub(crate) fn put(&self, key: BlockKey, data: Bytes) {
-        if self.contains(&key) {
+        if self.contains(&key) || self.is_out() {
+            return;
+        }
+        if self.config.eviction == Eviction::None && self.is_full(cost(&key)) {
+            count(&self.counters.dropped);
             return;
         }
         self.pending.lock().insert(key, data.clone());
@@ -247,18 +237,18 @@ impl DiskCache {
                 .unwrap_or_default()
         ));
         if let Some(dir) = path.parent() {
-            make_dir(dir)?;
+            make_dir(dir, self.config.dir_mode())?;
         }
         let mut file = OpenOptions::new()
             .write(true)
             .create(true)
             .truncate(true)
-            .mode(0o600)
+            .mode(self.config.mode)
             .open(&tmp)?;
         let written = file
             .write_all(data)
             .and_then(|()| {
-                if self.level == Checksum::None {
+                if self.config.level == Checksum::None {
                     Ok(())
                 } else {
                     file.write_all(&sums(data))
@@ -275,27 +265,62 @@ impl DiskCache {
         match result {
             Ok(()) => {
                 count(&self.counters.writes);
+                self.failures.store(0, Ordering::Relaxed);
                 // Removed while it was being written?
                 if self.pending.lock().remove(&key).is_some() {
-                    self.index.lock().add(key, self.now());
+                    self.index.lock().add(key, now());
                 } else {
                     let _ = fs::remove_file(self.path(&key));
                 }
             }
             Err(e) => {
                 self.pending.lock().remove(&key);
-                tracing::warn!("a block could not be cached in {}: {e}", self.dir.display());
+                self.failed_write(&e);
             }
         }
     }
 
-    /// Evicts until the cache is within its size and the disk within its free share.
+    /// A full disk is said now and then; what else fails again and again has the directory left out.
+    fn failed_write(&self, error: &io::Error) {
+        let dir = self.config.dir.display();
+        let full = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
+        if full.contains(&error.kind()) {
+            let mut warned = self.warned.lock();
+            if warned.is_none_or(|at| at.elapsed() > FULL_WARNING) {
+                *warned = Some(Instant::now());
+                tracing::warn!("cache directory {dir}: {error}; blocks are not cached there");
+            }
+            return;
+        }
+        let failures = 1 + self.failures.fetch_add(1, Ordering::Relaxed);
+        tracing::warn!("a block could not be cached in {dir}: {error}");
+        if failures >= FAILURES_MAX && !self.failed.swap(true, Ordering::Relaxed) {
+            tracing::error!(
+                "cache directory {dir} is left out after {failures} failures; mount again when it is mended"
+            );
+        }
+    }
+
+    /// Whether a block of `more` bytes would make it too much.
+    fn is_full(&self, more: u64) -> bool {
+        let index = self.index.lock();
+        let items = self.config.items;
+        index.bytes() + more > self.config.limit || items > 0 && index.len() >= items
+    }
+
+    /// Evicts until the cache is within its limits and the disk within its free share.
     fn evict(&self) {
-        let mut excess = self.disk_excess();
+        if self.config.eviction == Eviction::None {
+            return;
+        }
+        let (mut bytes, mut files) = self.disk_excess();
         loop {
             let victim = {
                 let index = self.index.lock();
-                if index.bytes <= self.limit && excess == 0 {
+                let items = self.config.items;
+                let fits =
+                    index.bytes() <= self.config.limit && (items == 0 || index.len() <= items);
+                if fits && bytes == 0 && files == 0 {
                     return;
                 }
                 index.candidate()
@@ -303,18 +328,47 @@ impl DiskCache {
             let Some(key) = victim else { return };
             self.remove(&key);
             count(&self.counters.evictions);
-            excess = excess.saturating_sub(cost(&key));
+            bytes = bytes.saturating_sub(cost(&key));
+            files = files.saturating_sub(1);
         }
     }
 
-    /// Bytes to free so that the disk keeps its free share.
-    fn disk_excess(&self) -> u64 {
-        let Ok(disk) = statvfs(&self.dir) else {
-            return 0;
+    /// Bytes and files to remove so that the disk keeps its free share.
+    fn disk_excess(&self) -> (u64, u64) {
+        let Ok(disk) = statvfs(&self.config.dir) else {
+            return (0, 0);
         };
-        let unit = disk.fragment_size();
-        let wanted = (disk.blocks() as f64 * self.free_ratio) as u64;
-        wanted.saturating_sub(disk.blocks_available()) * unit
+        let missing = |total: u64, free: u64| {
+            ((total as f64 * self.config.free_ratio) as u64).saturating_sub(free)
+        };
+        let blocks = missing(disk.blocks(), disk.blocks_available());
+        (
+            blocks * disk.fragment_size(),
+            missing(disk.files(), disk.files_available()),
+        )
+    }
+
+    /// Drops the blocks that nobody used for as long as `--cache-expire`.
+    fn drop_unused(&self) {
+        let limit = now().saturating_sub(self.config.expire.as_millis() as u64);
+        let mut from = 0;
+        loop {
+            let (unused, len) = {
+                let index = self.index.lock();
+                (index.unused_since(limit, from, EXPIRE_STEP), index.len())
+            };
+            for key in &unused {
+                self.remove(key);
+                count(&self.counters.evictions);
+            }
+            // Removing fills the places with others: look at the same ones again.
+            if unused.is_empty() {
+                from += EXPIRE_STEP;
+            }
+            if from as u64 >= len {
+                return;
+            }
+        }
     }
 
     fn scan(&self, dir: &Path) -> io::Result<()> {
@@ -328,7 +382,7 @@ impl DiskCache {
             let name = entry.file_name();
             let name = name.to_string_lossy();
             if let Some(key) = BlockKey::from_file_name(&name) {
-                self.index.lock().add(key, 0);
+                self.index.lock().add(key, last_use(&entry));
             } else if name.ends_with(".tmp") && is_old(&entry) {
                 let _ = fs::remove_file(entry.path());
             }
@@ -348,39 +402,69 @@ fn is_old(entry: &fs::DirEntry) -> bool {
         .is_ok_and(|age| age.as_secs() > 600)
 }
 
+/// Milliseconds since 1970.
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |d| d.as_millis() as u64)
+}
+
+/// When a cached file was read or written last, milliseconds since 1970.
+fn last_use(entry: &fs::DirEntry) -> u64 {
+    let millis = |m: fs::Metadata| m.atime().max(m.mtime()).max(0) as u64 * 1000;
+    entry.metadata().map_or(0, millis)
+}
+
 fn write_loop(cache: &std::sync::Weak<DiskCache>, queue: &Receiver<(BlockKey, Bytes)>) {
-    let mut looked = Instant::now();
-    while let Ok((key, data)) = queue.recv() {
+    let expire = cache.upgrade().map_or(Duration::ZERO, |c| c.config.expire);
+    // A tenth of the time is precise enough, a minute often enough.
+    let pause = (expire / 10).clamp(Duration::from_millis(50), Duration::from_secs(60));
+    let (mut looked, mut dropped) = (Instant::now(), Instant::now());
+    loop {
+        let next = if expire.is_zero() {
+            queue.recv().map_err(|_| RecvTimeoutError::Disconnected)
+        } else {
+            queue.recv_timeout(pause)
+        };
         let Some(cache) = cache.upgrade() else { return };
-        let result = cache.write(&key, &data);
-        cache.stored(key, result);
-        let over = cache.index.lock().bytes > cache.limit;
-        if over || looked.elapsed().as_secs() >= 1 {
-            cache.evict();
-            looked = Instant::now();
+        match next {
+            Ok((key, data)) => {
+                let result = cache.write(&key, &data);
+                cache.stored(key, result);
+                if cache.is_full(0) || looked.elapsed().as_secs() >= 1 {
+                    cache.evict();
+                    looked = Instant::now();
+                }
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+        if !expire.is_zero() && dropped.elapsed() >= pause {
+            cache.drop_unused();
+            dropped = Instant::now();
         }
     }
 }
 
-fn make_dir(dir: &Path) -> io::Result<()> {
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(dir)
+fn make_dir(dir: &Path, mode: u32) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(mode).create(dir)
 }
 
-/// The identity of this cache disk, made once.
-fn write_lock_file(path: &Path) -> io::Result<()> {
-    if fs::metadata(path).is_ok_and(|m| m.len() > 0) {
-        return Ok(());
+/// The identity of this cache directory, made once.
+fn identity(path: &Path) -> io::Result<String> {
+    if let Ok(id) = fs::read_to_string(path)
+        && !id.is_empty()
+    {
+        return Ok(id);
     }
+    let id = uuid::Uuid::new_v4().to_string();
     let mut file = OpenOptions::new()
         .write(true)
         .create(true)
         .truncate(true)
         .mode(0o666)
         .open(path)?;
-    file.write_all(uuid::Uuid::new_v4().to_string().as_bytes())
+    file.write_all(id.as_bytes())?;
+    Ok(id)
 }
 
 /// Whether the files of a directory lie in memory.

@@ -6,12 +6,16 @@
 mod cache;
 mod checksum;
 mod disk;
+mod disks;
 mod fds;
+mod index;
 mod key;
 mod memory;
+mod ring;
 mod stats;
 
 pub use cache::{BlockCache, CacheConfig, CacheError};
 pub use checksum::Checksum;
+pub use index::Eviction;
 pub use key::BlockKey;
 pub use stats::CacheStats;

@@ -32,6 +32,8 @@ pub struct ChunkConfig {
     pub max_downloads: usize,
     /// Deletions at the same time.
     pub max_deletes: usize,
+    /// Whether full blocks are cached when they are read (smaller ones always are).
+    pub cache_full_blocks: bool,
     /// Whether full blocks are cached after their upload too (smaller ones always are).
     pub cache_large_write: bool,
     /// Blocks fetched whole on a random read; 0 = none.
@@ -252,7 +254,10 @@ impl ChunkStore {
                 };
                 let block = block.map_err(|reason| ChunkError::Damaged { key: path, reason })?;
                 inner.cache.put_memory(key, block.clone());
-                inner.cache.put(key, block.clone());
+                let full = key.size as usize >= inner.config.block_size;
+                if !full || inner.config.cache_full_blocks {
+                    inner.cache.put(key, block.clone());
+                }
                 Ok(block)
             })
             .await

@@ -301,6 +301,7 @@ mod tests {
             max_uploads: 4,
             max_downloads: 4,
             max_deletes: 4,
+            cache_full_blocks: true,
             cache_large_write: false,
             prefetch: 1,
             buffer_size: 1 << 30,

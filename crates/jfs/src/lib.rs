@@ -32,6 +32,7 @@ pub use error::Error;
 pub use options::OpenOptions;
 pub use volume::{Volume, open, open_engine};
 
+pub use jfs_cache as cache;
 pub use jfs_meta as meta;
 pub use jfs_types as types;
 pub use jfs_vfs::{self as vfs, Vfs};

@@ -1,5 +1,6 @@
 //! How a volume is opened.
 
+use jfs_cache::{Checksum, Eviction};
 use jfs_types::Format;
 use serde_json::json;
 use std::path::PathBuf;
@@ -39,6 +40,20 @@ pub struct OpenOptions {
     pub cache_size: u64,
     /// Share of the cache's disk that stays free. Default 0.1.
     pub free_space_ratio: f64,
+    /// Most blocks in the cache's directories; 0 = as many as fit. Default 0.
+    pub cache_items: u64,
+    /// Which cached block goes when a disk is full.
+    pub cache_eviction: Eviction,
+    /// Cached blocks not used for this long go; zero = never. Default zero.
+    pub cache_expire: Duration,
+    /// Permissions of cached files. Default 0600.
+    pub cache_mode: u32,
+    /// When cached blocks are verified.
+    pub cache_checksum: Checksum,
+    /// Cache only blocks smaller than the volume's block size. Default false.
+    pub cache_partial_only: bool,
+    /// Cache full blocks after their upload too. Default false.
+    pub cache_large_write: bool,
     /// Another kind of storage than the setting's.
     pub storage: Option<String>,
     /// Another bucket than the setting's. For file storage a directory; see `base_dir`.
@@ -81,6 +96,13 @@ impl Default for OpenOptions {
             cache_dir: vec![PathBuf::from("memory")],
             cache_size: 100 << 30,
             free_space_ratio: 0.1,
+            cache_items: 0,
+            cache_eviction: Eviction::default(),
+            cache_expire: Duration::ZERO,
+            cache_mode: 0o600,
+            cache_checksum: Checksum::default(),
+            cache_partial_only: false,
+            cache_large_write: false,
             storage: None,
             bucket: None,
             base_dir: None,

@@ -77,7 +77,12 @@ pub(crate) async fn open_chunks(
         dirs: options.cache_dir.clone(),
         uuid: format.uuid.clone(),
         size_bytes: options.cache_size,
+        items: options.cache_items,
         free_space_ratio: options.free_space_ratio,
+        eviction: options.cache_eviction,
+        expire: options.cache_expire,
+        mode: options.cache_mode,
+        checksum: options.cache_checksum,
         hash_prefix: format.hash_prefix,
         ..CacheConfig::default()
     })
@@ -94,7 +99,8 @@ pub(crate) async fn open_chunks(
         max_uploads: options.max_uploads,
         max_downloads: options.max_downloads,
         max_deletes: options.max_deletes,
-        cache_large_write: false,
+        cache_full_blocks: !options.cache_partial_only,
+        cache_large_write: options.cache_large_write,
         prefetch: options.prefetch,
         buffer_size: options.buffer_size,
         runtime: tokio::runtime::Handle::current(),

@@ -43,6 +43,12 @@ impl Place {
         self.dir.path().join("bucket")
     }
 
+    /// Takes the volume's objects away; what is cached can still be read.
+    pub(crate) fn hide_bucket(&self) {
+        let chunks = self.bucket().join("vol/chunks");
+        std::fs::rename(&chunks, chunks.with_extension("away")).unwrap();
+    }
+
     pub(crate) fn format(&self, by: &Client, flags: &[&str]) {
         by.format(&self.url(), "vol", &self.bucket(), flags)
             .unwrap();
@@ -50,6 +56,12 @@ impl Place {
 
     pub(crate) fn mount(&self, by: &Client, flags: &[&str]) -> Mount {
         by.mount(MountArgs::new(self.url()).flags(flags.iter().copied()))
+            .unwrap()
+    }
+
+    /// A mount with these cache directories.
+    pub(crate) fn mount_cached(&self, by: &Client, dirs: &str) -> Mount {
+        by.mount(MountArgs::new(self.url()).cache_dir(dirs))
             .unwrap()
     }
 

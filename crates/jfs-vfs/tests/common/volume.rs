@@ -123,6 +123,7 @@ impl Volume {
             max_uploads: self.options.max_uploads,
             max_downloads: 8,
             max_deletes: 4,
+            cache_full_blocks: true,
             cache_large_write: false,
             prefetch: self.options.prefetch,
             buffer_size: self.options.buffer,
