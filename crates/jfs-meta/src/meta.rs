@@ -68,6 +68,8 @@ pub struct Meta {
     format: RwLock<Arc<Format>>,
     config: MetaConfig,
     clock: Arc<dyn Clock>,
+    /// When this client began: the times of the trash.
+    pub(crate) began: Time,
     rand: Arc<dyn Rand>,
     pub(crate) locks: Locks,
     pub(crate) inodes: Arc<IdPool>,
@@ -111,6 +113,7 @@ impl Meta {
             trash_hour: Mutex::new(None),
             work,
             config,
+            began: clock.now(),
             clock,
             rand,
         };

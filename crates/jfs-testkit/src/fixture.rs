@@ -4,6 +4,7 @@ use crate::base64::decode;
 use crate::error::IoContext;
 use crate::{Kind, KitError, Node, Result, Tree, scratch_dir};
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::TempDir;
@@ -171,7 +172,26 @@ fn node(json: &Value) -> std::result::Result<Node, String> {
         sha256: json["sha256"].as_str().map(str::to_owned),
         target: bytes(json, "target_b64")?,
         rdev,
+        xattrs: xattrs(&json["xattrs_b64"])?,
+        flags: match &json["iflags"] {
+            Value::Null => 0,
+            _ => narrow("iflags")?,
+        },
     })
+}
+
+/// The reference's Redis engine lists an empty extended attribute and cannot return it (`null`); it is empty
+/// all the same.
+fn xattrs(json: &Value) -> std::result::Result<BTreeMap<Vec<u8>, Vec<u8>>, String> {
+    let Some(list) = json.as_object() else {
+        return Ok(BTreeMap::new());
+    };
+    let value = |v: &Value| match v.as_str() {
+        Some(text) => decode(text).ok_or("xattrs_b64 is no base64"),
+        None => Ok(Vec::new()),
+    };
+    let pair = |(name, v): (&String, &Value)| Ok((name.as_bytes().to_vec(), value(v)?));
+    list.iter().map(pair).collect()
 }
 
 fn number(json: &Value, name: &str) -> std::result::Result<u64, String> {

@@ -64,4 +64,8 @@ pub struct Node {
     pub target: Option<Vec<u8>>,
     /// Major and minor number; `None` but for devices.
     pub rdev: Option<(u32, u32)>,
+    /// Extended attributes and ACLs with their values; empty for symbolic links and where a mount has none.
+    pub xattrs: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// Flags as FS_IOC_GETFLAGS gives them; 0 but for regular files and where a mount does not say.
+    pub flags: u32,
 }

@@ -100,7 +100,9 @@ fn the_reference_shows_a_fixture_as_its_manifest_says() {
     let fixture = Fixture::unpack("plain").unwrap();
     assert!(fixture.objects().join("chunks").is_dir());
     let bucket = fixture.bucket();
+    let more = ["--enable-xattr", "--enable-ioctl"];
     let flags = ["--read-only", "--no-usage-report", "--bucket", &bucket];
+    let flags = [&flags[..], &more].concat();
     let mount = reference
         .mount(MountArgs::new(fixture.meta_url()).flags(flags))
         .unwrap();

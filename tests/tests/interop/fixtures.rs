@@ -1,9 +1,10 @@
 //! The golden volumes: what our mount shows is what the reference wrote down.
 
 use super::place::{ours, reference};
-use jfs_testkit::{Client, Field, Fixture, MountArgs, RedisOptions, RedisServer, diff, walk};
+use jfs_testkit::{Client, Field, Fixture, MountArgs, RedisOptions, RedisServer, Tree, diff, walk};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 /// Of the private keys of the encrypted volumes; others do not mind it.
 const PASSPHRASE: &str = "fixture-passphrase";
@@ -121,19 +122,41 @@ fn the_reference_shows_it_too() {
 
 fn shows(client: &Client, fixture: &Fixture, url: &str) {
     let bucket = fixture.bucket();
-    let mount = client
-        .mount(MountArgs::new(url).flags(["--read-only", "--bucket", &bucket]))
-        .unwrap();
-    let tree = walk(mount.path()).unwrap();
-    let lines = diff(&fixture.manifest().entries, &tree, Field::ALL);
+    let flags = ["--read-only", "--enable-xattr", "--enable-ioctl"];
+    let flags = [&flags[..], &["--bucket", &bucket]].concat();
+    let mount = client.mount(MountArgs::new(url).flags(flags)).unwrap();
+    let manifest = fixture.manifest();
+    let mut lines = diff(&manifest.entries, &walk(mount.path()).unwrap(), Field::ALL);
+    lines.extend(diff(
+        &manifest.trash,
+        &trash(mount.path(), &manifest.trash),
+        Field::ALL,
+    ));
     assert!(lines.is_empty(), "{}\n{}", lines.join("\n"), mount.log());
     let totals = nix_statvfs(mount.path());
-    assert_eq!(totals, fixture.manifest().statfs.used_bytes);
+    assert_eq!(totals, manifest.statfs.used_bytes);
     mount.unmount().unwrap();
 }
 
+/// The trash, with paths as manifests have them. `.trash` itself is as old as the mount: its times are
+/// not compared.
+fn trash(top: &Path, wanted: &Tree) -> Tree {
+    let mut tree = Tree::new();
+    let Ok(found) = walk(&top.join(".trash")) else {
+        return tree;
+    };
+    for (path, mut node) in found {
+        if let (b"/", Some(wanted)) = (&path[..], wanted.get(&b"/.trash"[..])) {
+            (node.mtime_ns, node.ctime_ns) = (wanted.mtime_ns, wanted.ctime_ns);
+        }
+        let below = if path == b"/" { &b""[..] } else { &path };
+        tree.insert([b"/.trash", below].concat(), node);
+    }
+    tree
+}
+
 /// Used bytes as statvfs(2) says.
-fn nix_statvfs(path: &std::path::Path) -> u64 {
+fn nix_statvfs(path: &Path) -> u64 {
     let output = std::process::Command::new("stat")
         .args(["-f", "-c", "%b %f %S"])
         .arg(path)

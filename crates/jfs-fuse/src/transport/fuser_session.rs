@@ -4,22 +4,28 @@
 //! answered here (locks, lseek; extended attributes and ioctl unless they are enabled) gets ENOSYS: the
 //! kernel then stops asking and falls back to what it can do alone (local locks, read and write).
 
+mod answer;
+
 use crate::ops::{self, FlagsIoctl};
-use fuser::{
-    CopyFileRangeFlags, Errno as FuseErrno, FileAttr, FileHandle, FileType as FuseType, Filesystem,
-    FopenFlags, Generation, INodeNo, InitFlags, IoctlFlags, KernelConfig, LockOwner, Notifier,
-    OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyDirectoryPlus,
-    ReplyEmpty, ReplyEntry, ReplyIoctl, ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr, Request,
-    TimeOrNow, WriteFlags,
+use answer::{
+    caller, errno, file_attr, ino, open_flags, send_empty, send_entries, send_entry, send_names,
+    send_xattr, stale,
 };
-use jfs_types::{Attr, Caller, Errno, FileType, Ino};
-use jfs_vfs::{DirItem, EntryReply, KernelCache, NewNode, ReadNow, SetAttrRequest, Vfs};
+use fuser::{
+    CopyFileRangeFlags, FileHandle, Filesystem, FopenFlags, Generation, INodeNo, InitFlags,
+    IoctlFlags, KernelConfig, LockOwner, Notifier, OpenFlags, PollEvents, PollFlags, PollNotifier,
+    RenameFlags, ReplyAttr, ReplyBmap, ReplyCreate, ReplyData, ReplyDirectory, ReplyDirectoryPlus,
+    ReplyEmpty, ReplyEntry, ReplyIoctl, ReplyLseek, ReplyOpen, ReplyPoll, ReplyStatfs, ReplyWrite,
+    ReplyXattr, Request, TimeOrNow, WriteFlags,
+};
+use jfs_types::{Errno, Ino};
+use jfs_vfs::{KernelCache, NewNode, ReadNow, SetAttrRequest, Vfs};
 use std::cell::RefCell;
 use std::ffi::OsStr;
 use std::future::Future;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 use tokio::runtime::Handle as Runtime;
 
 /// Requests the kernel may have under way in the background (read-ahead and the like).
@@ -52,20 +58,6 @@ pub(crate) struct Features {
     pub(crate) ioctl: bool,
 }
 
-fn caller(req: &Request) -> Caller {
-    ops::caller(req.uid(), req.gid(), req.pid())
-}
-
-fn errno(e: Errno) -> FuseErrno {
-    FuseErrno::from_i32(e.0)
-}
-
-/// The error of a request about an inode that the kernel found by a name: when it is gone, another
-/// mount has removed or replaced it since. ESTALE has the kernel look the name up again, once.
-fn stale(e: Errno) -> FuseErrno {
-    errno(if e == Errno::ENOENT { Errno::ESTALE } else { e })
-}
-
 /// Notices to the kernel.
 pub(crate) struct Notices(pub(crate) Notifier);
 
@@ -75,80 +67,6 @@ impl KernelCache for Notices {
         if let Err(e) = self.0.inval_inode(INodeNo(ino.0), -1, 0) {
             tracing::debug!("attributes of {ino:?} stay with the kernel: {e}");
         }
-    }
-}
-
-fn ino(n: INodeNo) -> Ino {
-    Ino(n.0)
-}
-
-fn kind(k: FileType) -> FuseType {
-    match k {
-        FileType::Regular => FuseType::RegularFile,
-        FileType::Directory => FuseType::Directory,
-        FileType::Symlink => FuseType::Symlink,
-        FileType::Fifo => FuseType::NamedPipe,
-        FileType::BlockDevice => FuseType::BlockDevice,
-        FileType::CharDevice => FuseType::CharDevice,
-        FileType::Socket => FuseType::Socket,
-    }
-}
-
-fn file_attr(ino: Ino, attr: Attr) -> FileAttr {
-    let s = ops::stat(ino, attr);
-    FileAttr {
-        ino: INodeNo(s.ino),
-        size: s.size,
-        blocks: s.blocks,
-        atime: ops::to_system(s.attr.atime),
-        mtime: ops::to_system(s.attr.mtime),
-        ctime: ops::to_system(s.attr.ctime),
-        crtime: SystemTime::UNIX_EPOCH,
-        kind: kind(s.attr.kind),
-        perm: s.attr.mode,
-        nlink: s.attr.nlink,
-        uid: s.attr.uid,
-        gid: s.attr.gid,
-        rdev: s.attr.rdev,
-        blksize: s.block_size,
-        flags: 0,
-    }
-}
-
-fn send_entry(reply: ReplyEntry, result: Result<EntryReply, Errno>) {
-    match result {
-        Ok(e) => reply.entry_with_ttls(
-            &e.attr_ttl,
-            &e.entry_ttl,
-            &file_attr(e.ino, e.attr),
-            GENERATION,
-        ),
-        Err(e) => reply.error(errno(e)),
-    }
-}
-
-fn send_empty(reply: ReplyEmpty, result: Result<(), Errno>) {
-    match result {
-        Ok(()) => reply.ok(),
-        Err(e) => reply.error(errno(e)),
-    }
-}
-
-/// An extended attribute, or its size when that is all that is asked for.
-fn send_xattr(reply: ReplyXattr, size: u32, result: Result<bytes::Bytes, Errno>) {
-    match result {
-        Ok(value) if size == 0 => reply.size(value.len() as u32),
-        Ok(value) if value.len() > size as usize => reply.error(errno(Errno::ERANGE)),
-        Ok(value) => reply.data(&value),
-        Err(e) => reply.error(errno(e)),
-    }
-}
-
-fn open_flags(keep_cache: bool) -> FopenFlags {
-    if keep_cache {
-        FopenFlags::FOPEN_KEEP_CACHE
-    } else {
-        FopenFlags::empty()
     }
 }
 
@@ -698,6 +616,30 @@ impl Filesystem for FuserFs {
         }
     }
 
+    // What has no meaning here is answered without a word: fuser would log each.
+
+    fn poll(
+        &self,
+        _: &Request,
+        _: INodeNo,
+        _: FileHandle,
+        _: PollNotifier,
+        _: PollEvents,
+        _: PollFlags,
+        reply: ReplyPoll,
+    ) {
+        reply.error(errno(Errno::ENOSYS));
+    }
+
+    fn bmap(&self, _: &Request, _: INodeNo, _: u32, _: u64, reply: ReplyBmap) {
+        reply.error(errno(Errno::ENOSYS));
+    }
+
+    fn lseek(&self, _: &Request, _: INodeNo, _: FileHandle, _: i64, _: i32, reply: ReplyLseek) {
+        // The kernel takes the whole file for data then.
+        reply.error(errno(Errno::ENOSYS));
+    }
+
     fn access(&self, _: &Request, _: INodeNo, _: fuser::AccessFlags, reply: ReplyEmpty) {
         // The kernel checks permissions itself and does not ask again after this.
         reply.error(errno(Errno::ENOSYS));
@@ -741,52 +683,4 @@ impl Filesystem for FuserFs {
             }
         });
     }
-}
-
-/// The items from `offset` on, with the offset that continues after each.
-fn from(listing: &[DirItem], offset: u64) -> impl Iterator<Item = (u64, &DirItem)> {
-    let start = usize::try_from(offset)
-        .unwrap_or(usize::MAX)
-        .min(listing.len());
-    listing[start..]
-        .iter()
-        .enumerate()
-        .map(move |(i, item)| ((start + i + 1) as u64, item))
-}
-
-fn send_names(mut reply: ReplyDirectory, listing: &[DirItem], offset: u64) {
-    for (next, item) in from(listing, offset) {
-        if reply.add(
-            INodeNo(item.ino.0),
-            next,
-            kind(item.kind),
-            OsStr::from_bytes(item.name.as_bytes()),
-        ) {
-            break;
-        }
-    }
-    reply.ok();
-}
-
-fn send_entries(mut reply: ReplyDirectoryPlus, listing: &[DirItem], offset: u64, ttl: Duration) {
-    for (next, item) in from(listing, offset) {
-        let name = OsStr::from_bytes(item.name.as_bytes());
-        let dots = item.name.as_bytes() == b"." || item.name.as_bytes() == b"..";
-        let (ttl, attr) = match &item.attr {
-            Some(attr) if !dots => (ttl, attr.clone()),
-            // Number and type are all that is looked at.
-            _ => (Duration::ZERO, Attr::new(item.kind)),
-        };
-        if reply.add(
-            INodeNo(item.ino.0),
-            next,
-            name,
-            &ttl,
-            &file_attr(item.ino, attr),
-            GENERATION,
-        ) {
-            break;
-        }
-    }
-    reply.ok();
 }

@@ -5,7 +5,7 @@ use crate::meta::Meta;
 use crate::perm;
 use crate::trips;
 use bytes::Bytes;
-use jfs_types::{Attr, Caller, Errno, FileType, Ino, Name};
+use jfs_types::{Attr, Caller, Errno, FileType, Ino, Name, Time};
 use std::time::Duration;
 
 /// Name of the trash directory in the root.
@@ -81,15 +81,17 @@ impl Meta {
         }
     }
 
-    /// Attributes of an inode. One round trip.
+    /// Attributes of an inode. One round trip; none for the trash, which looks the same in every volume.
     pub async fn getattr(&self, ino: Ino) -> Result<Attr, Errno> {
         trips::within("getattr", async {
+            if ino == Ino::TRASH {
+                return Ok(trash_attr(self.began));
+            }
             let asked = self.open_files.moment();
             let answers = self.fetch(&[Key::Attr(ino)]).await?;
             let attr = answers.into_iter().next().map(|a| a.into_attr());
             let attr = match attr {
                 Some(Ok(Some(attr))) => attr,
-                Some(Ok(None)) if ino == Ino::TRASH => trash_attr(),
                 Some(Ok(None)) => return Err(Errno::ENOENT),
                 Some(Err(e)) => return Err(self.to_errno("getattr", &e)),
                 None => return Err(Errno::EIO),
@@ -140,10 +142,12 @@ fn nameless(kind: FileType) -> Attr {
     attr
 }
 
-/// `.trash` of a volume that was formatted without one.
-fn trash_attr() -> Attr {
+/// `.trash`, as old as this client.
+fn trash_attr(began: Time) -> Attr {
     let mut attr = Attr::new(FileType::Directory);
     attr.mode = 0o555;
     attr.parent = Ino::ROOT;
+    attr.length = 0;
+    (attr.atime, attr.mtime, attr.ctime) = (began, began, began);
     attr
 }

@@ -77,6 +77,9 @@ impl Meta {
     /// Names of all extended attributes, sorted, then those of the ACLs. ENOENT without an inode. One
     /// round trip.
     pub async fn list_xattrs(&self, ino: Ino) -> Result<Vec<Bytes>, Errno> {
+        if ino == Ino::TRASH {
+            return Err(Errno::ENODATA);
+        }
         let keys = [Key::Xattrs(ino), Key::Attr(ino)];
         let mut answers = trips::within("listxattr", self.fetch(&keys))
             .await?

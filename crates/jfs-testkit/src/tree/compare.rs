@@ -19,6 +19,8 @@ pub enum Field {
     Content,
     Target,
     Rdev,
+    Xattrs,
+    Flags,
 }
 
 impl Field {
@@ -37,6 +39,8 @@ impl Field {
         Self::Content,
         Self::Target,
         Self::Rdev,
+        Self::Xattrs,
+        Self::Flags,
     ];
 
     /// What two volumes that got the same operations have in common: no numbers, no times.
@@ -50,6 +54,8 @@ impl Field {
         Self::Content,
         Self::Target,
         Self::Rdev,
+        Self::Xattrs,
+        Self::Flags,
     ];
 
     fn show(self, node: &Node) -> String {
@@ -72,6 +78,13 @@ impl Field {
                 node.target.as_ref().map(|t| t.escape_ascii().to_string())
             ),
             Self::Rdev => format!("{:?}", node.rdev),
+            Self::Xattrs => {
+                let show = |(name, value): (&Vec<u8>, &Vec<u8>)| {
+                    format!("{}={}", name.escape_ascii(), value.escape_ascii())
+                };
+                node.xattrs.iter().map(show).collect::<Vec<_>>().join(" ")
+            }
+            Self::Flags => format!("{:#x}", node.flags),
         }
     }
 }

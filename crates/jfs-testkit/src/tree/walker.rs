@@ -3,7 +3,9 @@
 use super::{Kind, Node, Tree};
 use crate::Result;
 use crate::error::IoContext;
+use rustix::io::Errno;
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
@@ -22,6 +24,8 @@ const VIRTUAL: [&[u8]; 9] = [
     b".jfs.accesslog",
 ];
 const PIECE: usize = 1 << 20;
+/// Most bytes of names, and of one value, that Linux hands out.
+const XATTR_MAX: usize = 1 << 16;
 
 /// Describes every path below `top`, contents included. The virtual files and the trash of a mount's
 /// root are left out.
@@ -101,7 +105,42 @@ fn describe(path: &Path) -> Result<Node> {
         sha256,
         target,
         rdev: device,
+        xattrs: match kind {
+            Kind::Symlink => BTreeMap::new(),
+            _ => xattrs(path).doing(|| format!("extended attributes of {}", path.display()))?,
+        },
+        flags: match kind {
+            Kind::File => flags(path).doing(|| format!("flags of {}", path.display()))?,
+            _ => 0,
+        },
     })
+}
+
+/// All extended attributes of a path; none where the mount does not have them.
+fn xattrs(path: &Path) -> std::io::Result<BTreeMap<Vec<u8>, Vec<u8>>> {
+    let mut names = vec![0; XATTR_MAX];
+    let count = match rustix::fs::llistxattr(path, &mut names[..]) {
+        // The trash says that there is no data.
+        Err(Errno::NOTSUP | Errno::NODATA | Errno::NOSYS) => 0,
+        other => other?,
+    };
+    let mut found = BTreeMap::new();
+    let mut value = vec![0; XATTR_MAX];
+    for name in names[..count].split(|b| *b == 0).filter(|n| !n.is_empty()) {
+        let count = rustix::fs::lgetxattr(path, name, &mut value[..])?;
+        found.insert(name.to_vec(), value[..count].to_vec());
+    }
+    Ok(found)
+}
+
+/// The flags of a file; 0 where the mount does not say.
+fn flags(path: &Path) -> std::io::Result<u32> {
+    let file = std::fs::File::open(path)?;
+    match rustix::fs::ioctl_getflags(&file) {
+        Ok(flags) => Ok(flags.bits()),
+        Err(Errno::NOTTY | Errno::NOTSUP | Errno::NOSYS) => Ok(0),
+        Err(e) => Err(e.into()),
+    }
 }
 
 fn kind_of(mode: u32) -> Kind {

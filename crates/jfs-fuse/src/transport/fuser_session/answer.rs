@@ -1,0 +1,154 @@
+//! Answers as fuser takes them: what our types say in its words.
+
+use super::GENERATION;
+use crate::ops;
+use fuser::{
+    Errno as FuseErrno, FileAttr, FileType as FuseType, FopenFlags, INodeNo, ReplyDirectory,
+    ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyXattr, Request,
+};
+use jfs_types::{Attr, Caller, Errno, FileType, Ino};
+use jfs_vfs::{DirItem, EntryReply};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::time::{Duration, SystemTime};
+
+pub(super) fn caller(req: &Request) -> Caller {
+    ops::caller(req.uid(), req.gid(), req.pid())
+}
+
+pub(super) fn errno(e: Errno) -> FuseErrno {
+    FuseErrno::from_i32(e.0)
+}
+
+/// The error of a request about an inode that the kernel found by a name: when it is gone, another
+/// mount has removed or replaced it since. ESTALE has the kernel look the name up again, once.
+pub(super) fn stale(e: Errno) -> FuseErrno {
+    errno(if e == Errno::ENOENT { Errno::ESTALE } else { e })
+}
+
+pub(super) fn ino(n: INodeNo) -> Ino {
+    Ino(n.0)
+}
+
+pub(super) fn kind(k: FileType) -> FuseType {
+    match k {
+        FileType::Regular => FuseType::RegularFile,
+        FileType::Directory => FuseType::Directory,
+        FileType::Symlink => FuseType::Symlink,
+        FileType::Fifo => FuseType::NamedPipe,
+        FileType::BlockDevice => FuseType::BlockDevice,
+        FileType::CharDevice => FuseType::CharDevice,
+        FileType::Socket => FuseType::Socket,
+    }
+}
+
+pub(super) fn file_attr(ino: Ino, attr: Attr) -> FileAttr {
+    let s = ops::stat(ino, attr);
+    FileAttr {
+        ino: INodeNo(s.ino),
+        size: s.size,
+        blocks: s.blocks,
+        atime: ops::to_system(s.attr.atime),
+        mtime: ops::to_system(s.attr.mtime),
+        ctime: ops::to_system(s.attr.ctime),
+        crtime: SystemTime::UNIX_EPOCH,
+        kind: kind(s.attr.kind),
+        perm: s.attr.mode,
+        nlink: s.attr.nlink,
+        uid: s.attr.uid,
+        gid: s.attr.gid,
+        rdev: s.attr.rdev,
+        blksize: s.block_size,
+        flags: 0,
+    }
+}
+
+pub(super) fn send_entry(reply: ReplyEntry, result: Result<EntryReply, Errno>) {
+    match result {
+        Ok(e) => reply.entry_with_ttls(
+            &e.attr_ttl,
+            &e.entry_ttl,
+            &file_attr(e.ino, e.attr),
+            GENERATION,
+        ),
+        Err(e) => reply.error(errno(e)),
+    }
+}
+
+pub(super) fn send_empty(reply: ReplyEmpty, result: Result<(), Errno>) {
+    match result {
+        Ok(()) => reply.ok(),
+        Err(e) => reply.error(errno(e)),
+    }
+}
+
+/// An extended attribute, or its size when that is all that is asked for.
+pub(super) fn send_xattr(reply: ReplyXattr, size: u32, result: Result<bytes::Bytes, Errno>) {
+    match result {
+        Ok(value) if size == 0 => reply.size(value.len() as u32),
+        Ok(value) if value.len() > size as usize => reply.error(errno(Errno::ERANGE)),
+        Ok(value) => reply.data(&value),
+        Err(e) => reply.error(errno(e)),
+    }
+}
+
+pub(super) fn open_flags(keep_cache: bool) -> FopenFlags {
+    if keep_cache {
+        FopenFlags::FOPEN_KEEP_CACHE
+    } else {
+        FopenFlags::empty()
+    }
+}
+
+/// The items from `offset` on, with the offset that continues after each.
+fn from(listing: &[DirItem], offset: u64) -> impl Iterator<Item = (u64, &DirItem)> {
+    let start = usize::try_from(offset)
+        .unwrap_or(usize::MAX)
+        .min(listing.len());
+    listing[start..]
+        .iter()
+        .enumerate()
+        .map(move |(i, item)| ((start + i + 1) as u64, item))
+}
+
+pub(super) fn send_names(mut reply: ReplyDirectory, listing: &[DirItem], offset: u64) {
+    for (next, item) in from(listing, offset) {
+        if reply.add(
+            INodeNo(item.ino.0),
+            next,
+            kind(item.kind),
+            OsStr::from_bytes(item.name.as_bytes()),
+        ) {
+            break;
+        }
+    }
+    reply.ok();
+}
+
+pub(super) fn send_entries(
+    mut reply: ReplyDirectoryPlus,
+    listing: &[DirItem],
+    offset: u64,
+    ttl: Duration,
+) {
+    for (next, item) in from(listing, offset) {
+        let name = OsStr::from_bytes(item.name.as_bytes());
+        let dots = item.name.as_bytes() == b"." || item.name.as_bytes() == b"..";
+        let (ttl, attr) = match &item.attr {
+            Some(attr) if !dots => (ttl, attr.clone()),
+            // Number and type are all that is looked at.
+            _ => (Duration::ZERO, Attr::new(item.kind)),
+        };
+        if reply.add(
+            INodeNo(item.ino.0),
+            next,
+            name,
+            &ttl,
+            &file_attr(item.ino, attr),
+            GENERATION,
+        ) {
+            break;
+        }
+    }
+    reply.ok();
+}
