@@ -7,13 +7,35 @@ use fuser::{
     ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyXattr, Request,
 };
 use jfs_types::{Attr, Caller, Errno, FileType, Ino};
-use jfs_vfs::{DirItem, EntryReply};
+use jfs_vfs::{AttrReply, DirItem, EntryReply};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::time::{Duration, SystemTime};
 
 pub(super) fn caller(req: &Request) -> Caller {
     ops::caller(req.uid(), req.gid(), req.pid())
+}
+
+/// Who asks, for the access log.
+pub(super) fn ids(req: &Request) -> (u32, u32, u32) {
+    (req.uid(), req.gid(), req.pid())
+}
+
+/// Whether it worked.
+pub(super) fn outcome<T>(result: &Result<T, Errno>) -> Result<(), Errno> {
+    result.as_ref().map(|_| ()).map_err(|e| *e)
+}
+
+/// What was found or made, for the access log.
+pub(super) fn entry_text(result: &Result<EntryReply, Errno>) -> String {
+    let entry = result.as_ref().map(|e| (e.ino, &e.attr));
+    jfs_vfs::shown(entry.map_err(|e| *e))
+}
+
+/// Attributes, for the access log.
+pub(super) fn attr_text(result: &Result<AttrReply, Errno>) -> String {
+    let attr = result.as_ref().map(|a| (a.ino, &a.attr));
+    jfs_vfs::shown(attr.map_err(|e| *e))
 }
 
 pub(super) fn errno(e: Errno) -> FuseErrno {
@@ -92,8 +114,11 @@ pub(super) fn send_xattr(reply: ReplyXattr, size: u32, result: Result<bytes::Byt
     }
 }
 
-pub(super) fn open_flags(keep_cache: bool) -> FopenFlags {
-    if keep_cache {
+pub(super) fn open_flags(ino: Ino, keep_cache: bool) -> FopenFlags {
+    if ino.is_virtual() {
+        // Lengths are not known before the answer: every read has to arrive here.
+        FopenFlags::FOPEN_DIRECT_IO
+    } else if keep_cache {
         FopenFlags::FOPEN_KEEP_CACHE
     } else {
         FopenFlags::empty()
