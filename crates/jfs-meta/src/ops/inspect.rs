@@ -85,6 +85,9 @@ impl Meta {
             return Ok(vec![b"/".to_vec()]);
         }
         let attr = self.getattr(ino).await?;
+        if attr.is_dir() {
+            return Ok(self.path_of_dir(ino, root).await?.into_iter().collect());
+        }
         let parents = if attr.parent.0 > 0 {
             vec![(attr.parent, 1)]
         } else {
@@ -171,7 +174,8 @@ impl Meta {
             while let Some(at) = cursor {
                 let (page, next) = self.page(hour.ino, &at, true).await?;
                 for attr in page.iter().filter_map(|e| e.attr.as_ref()) {
-                    count(&mut more.trash_files, attr.length);
+                    let bytes = if attr.is_file() { attr.length } else { 0 };
+                    count(&mut more.trash_files, bytes);
                 }
                 cursor = next;
             }

@@ -52,22 +52,36 @@ impl Summary {
 /// How far a walk has come; somebody else may look.
 #[derive(Debug, Default)]
 pub struct Walked {
-    entries: AtomicU64,
+    files: AtomicU64,
+    dirs: AtomicU64,
     bytes: AtomicU64,
     nodes: AtomicU64,
 }
 
 impl Walked {
-    /// Entries and bytes so far.
-    pub fn get(&self) -> (u64, u64) {
-        (
-            self.entries.load(Ordering::Relaxed),
-            self.bytes.load(Ordering::Relaxed),
-        )
+    /// Files so far: what is no directory.
+    pub fn files(&self) -> u64 {
+        self.files.load(Ordering::Relaxed)
     }
 
-    fn add(&self, entries: u64, bytes: i64) {
-        self.entries.fetch_add(entries, Ordering::Relaxed);
+    /// Directories so far.
+    pub fn dirs(&self) -> u64 {
+        self.dirs.load(Ordering::Relaxed)
+    }
+
+    /// Bytes in use so far.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    fn count(&self, attr: &Attr) {
+        let dirs = u64::from(attr.is_dir());
+        self.add(1 - dirs, dirs, attr.space());
+    }
+
+    fn add(&self, files: u64, dirs: u64, bytes: i64) {
+        self.files.fetch_add(files, Ordering::Relaxed);
+        self.dirs.fetch_add(dirs, Ordering::Relaxed);
         self.bytes.fetch_add(bytes.max(0) as u64, Ordering::Relaxed);
     }
 }
@@ -121,7 +135,7 @@ impl Meta {
     ) -> Result<Summary, Errno> {
         let attr = self.getattr(ino).await?;
         let mut all = Summary::of(&attr);
-        walked.add(1, attr.space());
+        walked.count(&attr);
         if !attr.is_dir() {
             return Ok(all);
         }
@@ -189,8 +203,9 @@ impl Meta {
         };
         let subdirs = u64::from(attr.nlink.saturating_sub(2));
         let entries = stat.inodes.max(0) as u64;
-        all.add(stat, entries.saturating_sub(subdirs), subdirs);
-        walked.add(entries, stat.space);
+        let files = entries.saturating_sub(subdirs);
+        all.add(stat, files, subdirs);
+        walked.add(files, subdirs, stat.space);
         Ok((recursive && subdirs > 0).then_some(frame))
     }
 
@@ -252,11 +267,11 @@ impl Meta {
             walked.nodes.fetch_add(1, Ordering::Relaxed);
             let full = walked.nodes.load(Ordering::Relaxed) > TREE_NODES_MAX;
             if !attr.is_dir() {
-                walked.add(1, attr.space());
+                walked.count(&attr);
             } else if depth == 0 || full {
                 node.sum = self.summary(ino, true, shape.strict, walked).await?;
             } else {
-                walked.add(1, attr.space());
+                walked.count(&attr);
                 self.grow(&mut node, depth - 1, shape, walked).await?;
             }
             Ok(node)
@@ -338,7 +353,7 @@ fn count_page(page: &[DirEntry], all: &mut Summary, walked: &Walked) {
     for attr in page.iter().filter_map(|e| e.attr.as_ref()) {
         let (files, dirs) = if attr.is_dir() { (0, 1) } else { (1, 0) };
         all.add(stat_of(attr), files, dirs);
-        walked.add(1, attr.space());
+        walked.count(attr);
     }
 }
 

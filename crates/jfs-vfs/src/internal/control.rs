@@ -68,8 +68,7 @@ impl State {
         self.phase = Phase::Answered;
     }
 
-    fn progress(&mut self, walked: &Walked) {
-        let (a, b) = walked.get();
+    fn progress(&mut self, (a, b): (u64, u64)) {
         self.answer.push(0xFE);
         self.answer.extend_from_slice(&a.to_be_bytes());
         self.answer.extend_from_slice(&b.to_be_bytes());
@@ -214,18 +213,22 @@ async fn serve(vfs: Vfs, request: Request, state: Arc<Mutex<State>>) {
     let work = answer(&vfs, request, &walked);
     tokio::pin!(work);
     let reports = !matches!(request, Request::Info { legacy: true, .. });
+    let far = || match request {
+        Request::Info { .. } => (walked.files(), walked.bytes()),
+        Request::Summary { .. } => (walked.files() + walked.dirs(), walked.bytes()),
+    };
     loop {
         tokio::select! {
             done = &mut work => {
                 let mut state = state.lock();
-                if reports && walked.get() != (0, 0) {
-                    state.progress(&walked);
+                if reports && far() != (0, 0) {
+                    state.progress(far());
                 }
                 state.answer.extend_from_slice(&done);
                 state.phase = Phase::Answered;
                 return;
             }
-            () = tokio::time::sleep(PROGRESS), if reports => state.lock().progress(&walked),
+            () = tokio::time::sleep(PROGRESS), if reports => state.lock().progress(far()),
         }
     }
 }

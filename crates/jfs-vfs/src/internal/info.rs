@@ -187,6 +187,8 @@ pub(super) fn tree_json(ino: u64, found: &Result<TreeNode, Errno>) -> String {
         Ok(tree) => {
             let mut tree = node(tree);
             tree["Inode"] = json!(ino);
+            // What is asked for counts as a directory, whatever it is.
+            tree["Type"] = json!(2);
             (0, tree)
         }
         Err(e) => {
