@@ -150,6 +150,11 @@ impl Vfs {
         let _ = self.inner.internal.describe.set(describe);
     }
 
+    /// Whether `ino` is `.accesslog`: reading it is waiting, and is neither counted nor logged.
+    pub fn is_access_log(ino: Ino) -> bool {
+        ino == Special::AccessLog.ino()
+    }
+
     fn trash_is_shown(&self) -> bool {
         self.inner.config.root == Ino::ROOT
     }
