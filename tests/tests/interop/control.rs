@@ -113,6 +113,7 @@ fn requests_come_in_pieces_and_one_after_the_other() {
         let text = String::from_utf8_lossy(&answer(&mut file)).into_owned();
         assert!(text.contains(expected), "{text}");
     }
+    drop(file);
     // Closed in the middle of everything.
     for _ in 0..50 {
         let mut file = open(&mount);

@@ -39,7 +39,13 @@ fn said(by: &Client, mount: &Mount, arguments: &[&str]) -> String {
     let place = mount.path().display().to_string();
     let arguments: Vec<String> = arguments.iter().map(|a| a.replace('@', &place)).collect();
     let output = by.run(&arguments).unwrap().ok().unwrap();
-    output.stdout.replace(&place, "@")
+    let text = output.stdout.replace(&place, "@");
+    let mut lines: Vec<&str> = text.lines().collect();
+    // The reference names the paths of one inode in any order.
+    for paths in lines.chunk_by_mut(|a, b| a.starts_with('\t') && b.starts_with('\t')) {
+        paths.sort_unstable();
+    }
+    lines.join("\n")
 }
 
 fn info_and_summary_say_the_same(meta: Meta, flags: &[&str]) {

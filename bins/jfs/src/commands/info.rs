@@ -293,21 +293,29 @@ fn size(n: u64) -> String {
     if n < 1024 {
         return format!("{n} Bytes");
     }
-    let mut value = n as f64 / 1024.0;
-    let mut units = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"].into_iter();
+    // Whole units on the way down, as the reference does.
+    let (mut rest, mut units) = (n, ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"].into_iter());
     let mut unit = units.next().unwrap_or_default();
-    while value >= 1024.0
+    while rest >= 1 << 20
         && let Some(next) = units.next()
     {
-        value /= 1024.0;
+        rest >>= 10;
         unit = next;
     }
-    format!("{value:.2} {unit} ({n} Bytes)")
+    format!("{:.2} {unit} ({n} Bytes)", rest as f64 / 1024.0)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes_are_those_of_the_reference() {
+        assert_eq!(size(1023), "1023 Bytes");
+        assert_eq!(size(70_000), "68.36 KiB (70000 Bytes)");
+        assert_eq!(size(67_208_864), "64.09 MiB (67208864 Bytes)");
+        assert_eq!(size(67_211_264), "64.10 MiB (67211264 Bytes)");
+    }
 
     #[test]
     fn positions_begin_anew_in_every_chunk() {

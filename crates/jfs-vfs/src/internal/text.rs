@@ -51,13 +51,13 @@ fn size(n: u64) -> String {
     if n < 1024 {
         return format!("{n} Bytes");
     }
-    let mut value = n as f64 / 1024.0;
-    let mut unit = 0;
-    while value >= 1024.0 && unit + 1 < UNITS.len() {
-        value /= 1024.0;
+    // Whole units on the way down, as the reference does.
+    let (mut rest, mut unit) = (n, 0);
+    while rest >= 1 << 20 && unit + 1 < UNITS.len() {
+        rest >>= 10;
         unit += 1;
     }
-    format!("{value:.2} {} ({n} Bytes)", UNITS[unit])
+    format!("{:.2} {} ({n} Bytes)", rest as f64 / 1024.0, UNITS[unit])
 }
 
 #[cfg(test)]
@@ -69,6 +69,7 @@ mod tests {
         assert_eq!(size(1023), "1023 Bytes");
         assert_eq!(size(200_000), "195.31 KiB (200000 Bytes)");
         assert_eq!(size(4096), "4.00 KiB (4096 Bytes)");
+        assert_eq!(size(67_208_864), "64.09 MiB (67208864 Bytes)");
         assert_eq!(size(u64::MAX), "16.00 EiB (18446744073709551615 Bytes)");
     }
 }
