@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Nanoseconds in a second.
-const NANOS: f64 = 1e-9;
+const NANOS: f64 = 1e9;
 
 /// A number that only grows. Cheap to add to from any thread.
 #[derive(Debug, Default)]
@@ -47,7 +47,8 @@ pub struct Histogram {
     /// One more than bounds: the last is for what lies above all of them.
     counts: Box<[Counter]>,
     sum: Counter,
-    unit: f64,
+    /// Units in what is shown as 1.
+    per_shown: f64,
 }
 
 impl Histogram {
@@ -61,16 +62,19 @@ impl Histogram {
         Histogram::new(first, factor, n, 1.0)
     }
 
-    fn new(first: f64, factor: f64, n: usize, unit: f64) -> Histogram {
+    fn new(first: f64, factor: f64, n: usize, per_shown: f64) -> Histogram {
         let shown: Vec<f64> = std::iter::successors(Some(first), |b| Some(b * factor))
             .take(n)
             .collect();
         Histogram {
-            bounds: shown.iter().map(|b| (b / unit).round() as u64).collect(),
+            bounds: shown
+                .iter()
+                .map(|b| (b * per_shown).round() as u64)
+                .collect(),
             shown: shown.into(),
             counts: (0..=n).map(|_| Counter::new()).collect(),
             sum: Counter::new(),
-            unit,
+            per_shown,
         }
     }
 
@@ -100,7 +104,7 @@ impl Histogram {
             bounds: self.shown.to_vec(),
             count: below.last().copied().unwrap_or(0),
             below,
-            sum: self.sum.get() as f64 * self.unit,
+            sum: self.sum.get() as f64 / self.per_shown,
         }
     }
 }

@@ -24,7 +24,8 @@ pub struct VfsConfig {
     pub root: Ino,
     /// Put `.jfs` before the names of `.accesslog`, `.trash` and the like. Default false.
     pub prefix_internal: bool,
-    /// List none of them; they are found by name all the same. Default false.
+    /// List none of them; they are found by name all the same. Default true; the mount program has
+    /// its own.
     pub hide_internal: bool,
 }
 
@@ -41,7 +42,7 @@ impl Default for VfsConfig {
             read_only: false,
             root: Ino::ROOT,
             prefix_internal: false,
-            hide_internal: false,
+            hide_internal: true,
         }
     }
 }

@@ -78,7 +78,7 @@ pub struct OpenOptions {
     pub dir_entry_cache: Duration,
     /// Put `.jfs` before the names of `.accesslog`, `.trash` and the like. Default false.
     pub prefix_internal: bool,
-    /// List none of them. Default false.
+    /// List none of them. Default true; the mount program has its own.
     pub hide_internal: bool,
 }
 
@@ -119,7 +119,7 @@ impl Default for OpenOptions {
             entry_cache: Duration::from_secs(1),
             dir_entry_cache: Duration::from_secs(1),
             prefix_internal: false,
-            hide_internal: false,
+            hide_internal: true,
         }
     }
 }

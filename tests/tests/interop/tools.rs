@@ -21,7 +21,7 @@ fn plant(mount: &Mount) {
     std::fs::hard_link(mount.at("top/f1"), mount.at("top/mid/again")).unwrap();
     std::fs::write(mount.at("top/mid/low/deep"), b"deep").unwrap();
     std::fs::write(mount.at("top/mid/empty"), b"").unwrap();
-    symlink("f1", mount.at("top/link")).unwrap();
+    symlink("top/f1", mount.at("link")).unwrap();
     nix::unistd::mkfifo(&mount.at("top/fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
     // Holes, overwrites and two chunks.
     let file = File::create(mount.at("top/sparse")).unwrap();
@@ -30,7 +30,7 @@ fn plant(mount: &Mount) {
     file.write_all_at(b"over", 70_000).unwrap();
     file.write_all_at(b"far", (64 << 20) + 10).unwrap();
     file.sync_all().unwrap();
-    // As long as one of its largest neighbours: nothing depends on the order of equals.
+    // No two neighbours are of one size: the order of equals is nobody's promise.
     file.set_len((64 << 20) + 100_000).unwrap();
 }
 
@@ -69,7 +69,7 @@ fn info_and_summary_say_the_same(meta: Meta, flags: &[&str]) {
             "@",
             "@/top",
             "@/top/fifo",
-            "@/top/link",
+            "@/link",
             "@/top/mid/empty",
         ],
         &["info", "-r", "@", "@/top/mid"],

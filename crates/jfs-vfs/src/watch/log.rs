@@ -123,7 +123,7 @@ impl Drop for LogReader {
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = false)]
+    #[tokio::test]
     async fn every_reader_has_a_queue_of_its_own_with_an_end() {
         let log: Arc<AccessLog> = Arc::default();
         let (one, two) = (log.subscribe().unwrap(), log.subscribe().unwrap());
