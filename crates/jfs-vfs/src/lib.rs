@@ -28,7 +28,7 @@ mod xattr;
 
 pub use config::VfsConfig;
 pub use internal::Describe;
-pub use jfs_meta::{NewNode, SetTime};
+pub use jfs_meta::{NewNode, SetTime, StatFs};
 pub use reader::ReadNow;
 pub use reply::{AttrReply, DirItem, EntryReply, SetAttrRequest};
 pub use told::KernelCache;

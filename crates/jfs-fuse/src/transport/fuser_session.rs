@@ -5,21 +5,25 @@
 //! kernel then stops asking and falls back to what it can do alone (local locks, read and write).
 
 mod answer;
+mod ioctl;
+mod setup;
+
+pub(crate) use setup::{Features, Notices};
 
 use crate::ops::{self, FlagsIoctl};
 use answer::{
-    attr_text, caller, entry_text, errno, file_attr, ids, ino, open_flags, outcome, send_empty,
-    send_entries, send_entry, send_names, send_xattr, stale,
+    attr_text, caller, created_text, entry_text, errno, file_attr, ids, ino, open_flags, outcome,
+    send_empty, send_entries, send_entry, send_names, send_statfs, send_xattr, stale, statfs_text,
 };
 use fuser::{
-    CopyFileRangeFlags, FileHandle, Filesystem, FopenFlags, Generation, INodeNo, InitFlags,
-    IoctlFlags, KernelConfig, LockOwner, Notifier, OpenFlags, PollEvents, PollFlags, PollNotifier,
-    RenameFlags, ReplyAttr, ReplyBmap, ReplyCreate, ReplyData, ReplyDirectory, ReplyDirectoryPlus,
-    ReplyEmpty, ReplyEntry, ReplyIoctl, ReplyLseek, ReplyOpen, ReplyPoll, ReplyStatfs, ReplyWrite,
-    ReplyXattr, Request, TimeOrNow, WriteFlags,
+    CopyFileRangeFlags, FileHandle, Filesystem, FopenFlags, Generation, INodeNo, IoctlFlags,
+    KernelConfig, LockOwner, OpenFlags, PollEvents, PollFlags, PollNotifier, RenameFlags,
+    ReplyAttr, ReplyBmap, ReplyCreate, ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty,
+    ReplyEntry, ReplyIoctl, ReplyLseek, ReplyOpen, ReplyPoll, ReplyStatfs, ReplyWrite, ReplyXattr,
+    Request, TimeOrNow, WriteFlags,
 };
-use jfs_types::{Errno, Ino};
-use jfs_vfs::{KernelCache, NewNode, Op, ReadNow, SetAttrRequest, Shown, Vfs, changes, mode_text};
+use jfs_types::Errno;
+use jfs_vfs::{NewNode, Op, ReadNow, SetAttrRequest, Shown, Vfs, changes, mode_text};
 use std::cell::RefCell;
 use std::ffi::OsStr;
 use std::future::Future;
@@ -28,8 +32,6 @@ use std::path::Path;
 use std::time::SystemTime;
 use tokio::runtime::Handle as Runtime;
 
-/// Requests the kernel may have under way in the background (read-ahead and the like).
-const BACKGROUND_MAX: u16 = 200;
 /// Inodes are never used twice.
 const GENERATION: Generation = Generation(0);
 
@@ -47,29 +49,6 @@ pub(crate) struct FuserFs {
     pub(crate) features: Features,
 }
 
-/// What is answered besides the ordinary requests.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Features {
-    /// Extended attributes.
-    pub(crate) xattr: bool,
-    /// ACLs, which the kernel then applies itself.
-    pub(crate) acl: bool,
-    /// ioctl to get and set inode flags.
-    pub(crate) ioctl: bool,
-}
-
-/// Notices to the kernel.
-pub(crate) struct Notices(pub(crate) Notifier);
-
-impl KernelCache for Notices {
-    fn drop_attributes(&self, ino: Ino) {
-        // A negative offset leaves the pages alone. An inode that the kernel has forgotten is no error.
-        if let Err(e) = self.0.inval_inode(INodeNo(ino.0), -1, 0) {
-            tracing::debug!("attributes of {ino:?} stay with the kernel: {e}");
-        }
-    }
-}
-
 impl FuserFs {
     fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         self.runtime.spawn(work);
@@ -78,30 +57,7 @@ impl FuserFs {
 
 impl Filesystem for FuserFs {
     fn init(&mut self, _req: &Request, config: &mut KernelConfig) -> std::io::Result<()> {
-        let wanted = [
-            InitFlags::FUSE_ASYNC_READ,
-            InitFlags::FUSE_ATOMIC_O_TRUNC,
-            InitFlags::FUSE_BIG_WRITES,
-            InitFlags::FUSE_DONT_MASK,
-            InitFlags::FUSE_AUTO_INVAL_DATA,
-            InitFlags::FUSE_DO_READDIRPLUS,
-            InitFlags::FUSE_READDIRPLUS_AUTO,
-            InitFlags::FUSE_ASYNC_DIO,
-            InitFlags::FUSE_PARALLEL_DIROPS,
-            InitFlags::FUSE_MAX_PAGES,
-            InitFlags::FUSE_CACHE_SYMLINKS,
-        ];
-        for flag in wanted {
-            // What an older kernel lacks is not needed to be correct.
-            let _ = config.add_capabilities(flag);
-        }
-        if self.features.acl && config.add_capabilities(InitFlags::FUSE_POSIX_ACL).is_err() {
-            tracing::warn!("the kernel does not support ACLs on FUSE: only mode bits are checked");
-        }
-        let _ = config.set_max_write(self.max_io);
-        let _ = config.set_max_readahead(self.max_io);
-        let _ = config.set_max_background(BACKGROUND_MAX);
-        let _ = config.set_congestion_threshold(BACKGROUND_MAX * 3 / 4);
+        setup::negotiate(config, self.features, self.max_io);
         Ok(())
     }
 
@@ -605,33 +561,9 @@ impl Filesystem for FuserFs {
         let vfs = self.vfs.clone();
         let began = vfs.began(Op::Statfs, ids(req));
         self.spawn(async move {
-            const BLOCK: u64 = 4096;
             let found = vfs.statfs().await;
-            vfs.ended(began, outcome(&found), || {
-                let numbers = found.as_ref().map_or(String::new(), |s| {
-                    let space = (s.total_space - s.avail_space, s.avail_space);
-                    let inodes = (s.used_inodes, s.avail_inodes);
-                    format!(": ({},{},{},{})", space.0, space.1, inodes.0, inodes.1)
-                });
-                format!("({n}){numbers}")
-            });
-            match found {
-                Ok(s) => {
-                    let (blocks, free) = (s.total_space / BLOCK, s.avail_space / BLOCK);
-                    let files = s.used_inodes + s.avail_inodes;
-                    reply.statfs(
-                        blocks,
-                        free,
-                        free,
-                        files,
-                        s.avail_inodes,
-                        BLOCK as u32,
-                        255,
-                        BLOCK as u32,
-                    );
-                }
-                Err(e) => reply.error(errno(e)),
-            }
+            vfs.ended(began, outcome(&found), || statfs_text(n, &found));
+            send_statfs(reply, found);
         });
     }
 
@@ -772,28 +704,21 @@ impl Filesystem for FuserFs {
             return reply.error(errno(Errno::ENOTTY));
         }
         let (vfs, caller) = (self.vfs.clone(), caller(req));
-        match FlagsIoctl::parse(cmd, in_data) {
-            Err(e) => reply.error(errno(e)),
-            Ok(FlagsIoctl::Get) => self.spawn(async move {
-                match vfs.getattr(ino(n)).await {
-                    Ok(a) => reply.ioctl(0, &ops::shown_flags(a.attr.flags, out_size)),
-                    Err(e) => reply.error(errno(e)),
-                }
-            }),
-            Ok(FlagsIoctl::Set(wanted)) => self.spawn(async move {
-                let done = match vfs.getattr(ino(n)).await {
-                    Ok(a) => {
-                        let flags = ops::with_flags(a.attr.flags, wanted);
-                        vfs.set_flags(&caller, ino(n), flags).await
-                    }
-                    Err(e) => Err(e),
-                };
-                match done {
-                    Ok(_) => reply.ioctl(0, &[]),
-                    Err(e) => reply.error(errno(e)),
-                }
-            }),
-        }
+        let (asked, in_size) = (FlagsIoctl::parse(cmd, in_data), in_data.len());
+        let began = vfs.began(Op::Ioctl, ids(req));
+        self.spawn(async move {
+            let done = match asked {
+                Ok(asked) => ioctl::run(&vfs, &caller, ino(n), asked, out_size).await,
+                Err(e) => Err(e),
+            };
+            vfs.ended(began, outcome(&done), || {
+                format!("({n},0x{cmd:X},0x0,{in_size},{out_size})")
+            });
+            match done {
+                Ok(data) => reply.ioctl(0, &data),
+                Err(e) => reply.error(errno(e)),
+            }
+        });
     }
 
     // What has no meaning here is answered without a word: fuser would log each.
@@ -843,11 +768,8 @@ impl Filesystem for FuserFs {
                 .create(&caller, ino(parent), &name, mode, umask, flags)
                 .await;
             vfs.ended(began, outcome(&made), || {
-                let fh = made.as_ref().map_or(0, |(_, fh, _)| *fh);
-                let entry = made.as_ref().map(|(e, ..)| (e.ino, &e.attr));
-                let entry = jfs_vfs::shown(entry.map_err(|e| *e));
                 let mode = mode_text(Some(jfs_types::FileType::Regular), mode, true);
-                format!("({parent},{},{mode}):{entry} [fh:{fh}]", Shown(&name))
+                format!("({parent},{},{mode}):{}", Shown(&name), created_text(&made))
             });
             match made {
                 Ok((e, fh, keep)) => {

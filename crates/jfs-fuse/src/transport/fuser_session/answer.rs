@@ -4,10 +4,10 @@ use super::GENERATION;
 use crate::ops;
 use fuser::{
     Errno as FuseErrno, FileAttr, FileType as FuseType, FopenFlags, INodeNo, ReplyDirectory,
-    ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyXattr, Request,
+    ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyStatfs, ReplyXattr, Request,
 };
 use jfs_types::{Attr, Caller, Errno, FileType, Ino};
-use jfs_vfs::{AttrReply, DirItem, EntryReply};
+use jfs_vfs::{AttrReply, DirItem, EntryReply, StatFs};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::time::{Duration, SystemTime};
@@ -36,6 +36,23 @@ pub(super) fn entry_text(result: &Result<EntryReply, Errno>) -> String {
 pub(super) fn attr_text(result: &Result<AttrReply, Errno>) -> String {
     let attr = result.as_ref().map(|a| (a.ino, &a.attr));
     jfs_vfs::shown(attr.map_err(|e| *e))
+}
+
+/// What was created and its handle, for the access log.
+pub(super) fn created_text(result: &Result<(EntryReply, u64, bool), Errno>) -> String {
+    let entry = result.as_ref().map(|(e, ..)| (e.ino, &e.attr));
+    let fh = result.as_ref().map_or(0, |(_, fh, _)| *fh);
+    format!("{} [fh:{fh}]", jfs_vfs::shown(entry.map_err(|e| *e)))
+}
+
+/// Space and inodes, for the access log.
+pub(super) fn statfs_text(n: INodeNo, result: &Result<StatFs, Errno>) -> String {
+    let numbers = result.as_ref().map_or(String::new(), |s| {
+        let used = s.total_space - s.avail_space;
+        let inodes = (s.used_inodes, s.avail_inodes);
+        format!(": ({used},{},{},{})", s.avail_space, inodes.0, inodes.1)
+    });
+    format!("({n}){numbers}")
 }
 
 pub(super) fn errno(e: Errno) -> FuseErrno {
@@ -93,6 +110,19 @@ pub(super) fn send_entry(reply: ReplyEntry, result: Result<EntryReply, Errno>) {
             &file_attr(e.ino, e.attr),
             GENERATION,
         ),
+        Err(e) => reply.error(errno(e)),
+    }
+}
+
+pub(super) fn send_statfs(reply: ReplyStatfs, result: Result<StatFs, Errno>) {
+    const BLOCK: u64 = 4096;
+    match result {
+        Ok(s) => {
+            let (blocks, free) = (s.total_space / BLOCK, s.avail_space / BLOCK);
+            let files = s.used_inodes + s.avail_inodes;
+            let block = BLOCK as u32;
+            reply.statfs(blocks, free, free, files, s.avail_inodes, block, 255, block);
+        }
         Err(e) => reply.error(errno(e)),
     }
 }
