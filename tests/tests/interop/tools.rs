@@ -336,7 +336,9 @@ fn profile_of_the_reference_reads_our_log() {
     let table = String::from_utf8_lossy(&output.stdout).into_owned();
     for operation in ["create", "write", "flush", "release"] {
         assert!(
-            table.lines().any(|line| line.starts_with(operation)),
+            table
+                .lines()
+                .any(|line| line.split(' ').next() == Some(operation)),
             "no {operation} in {table}"
         );
     }
