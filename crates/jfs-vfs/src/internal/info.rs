@@ -4,6 +4,7 @@ use crate::vfs::Vfs;
 use jfs_meta::{InodeLocks, Summary, TreeNode, Walked};
 use jfs_types::{Attr, CHUNK_SIZE, Errno, Ino, SliceId};
 use serde_json::{Value, json};
+use std::fmt::Write;
 
 /// Pieces or blocks shown of one file.
 const PIECES_MAX: usize = 1 << 20;
@@ -140,10 +141,8 @@ pub(super) fn json(ino: u64, found: &Result<Info, Errno>) -> String {
         }
     };
     let parts = |wanted: bool| match &info.parts {
-        Some(parts) if wanted && !parts.is_empty() => {
-            parts.iter().map(|p| part(p, info.raw)).collect()
-        }
-        _ => Value::Null,
+        Some(parts) if wanted && !parts.is_empty() => parts_json(parts, info.raw),
+        _ => "null".to_string(),
     };
     let posix = info.locks.posix.iter().flat_map(|held| {
         held.what.iter().map(|lock| {
@@ -156,28 +155,36 @@ pub(super) fn json(ino: u64, found: &Result<Info, Errno>) -> String {
             |held| json!({ "Sid": held.sid, "Owner": held.owner, "Type": held.what.to_string() }),
         );
     let sum = &info.sum;
-    json!({
-        "Ino": ino, "Failed": false, "Reason": "",
-        "Summary": { "Length": sum.length, "Size": sum.size, "Files": sum.files, "Dirs": sum.dirs },
-        "Paths": info.paths,
-        "Chunks": parts(info.raw), "Objects": parts(!info.raw),
-        "PLocks": posix.collect::<Value>(), "FLocks": flocks.collect::<Value>(),
-        "Tier": info.tier, "RestoreStatus": "",
-    })
-    .to_string()
+    let sum = json!({
+        "Length": sum.length, "Size": sum.size, "Files": sum.files, "Dirs": sum.dirs,
+    });
+    format!(
+        "{{\"Ino\":{ino},\"Failed\":false,\"Reason\":\"\",\"Summary\":{sum},\"Paths\":{},\
+         \"Chunks\":{},\"Objects\":{},\"PLocks\":{},\"FLocks\":{},\"Tier\":{},\
+         \"RestoreStatus\":\"\"}}",
+        json!(info.paths),
+        parts(info.raw),
+        parts(!info.raw),
+        posix.collect::<Value>(),
+        flocks.collect::<Value>(),
+        info.tier
+    )
 }
 
-fn part(p: &Part, raw: bool) -> Value {
-    let mut out = json!({ "ChunkIndex": p.chunk });
-    if let Some(map) = out.as_object_mut() {
-        match raw {
-            true => map.insert("Id".into(), json!(p.what.parse::<u64>().unwrap_or(0))),
-            false => map.insert("Key".into(), json!(p.what)),
+/// There may be many: each is written as text at once.
+fn parts_json(parts: &[Part], raw: bool) -> String {
+    let mut out = String::from("[");
+    for (at, p) in parts.iter().enumerate() {
+        let comma = if at > 0 { "," } else { "" };
+        let _ = write!(out, "{comma}{{\"ChunkIndex\":{},", p.chunk);
+        let _ = match raw {
+            true => write!(out, "\"Id\":{}", p.what),
+            false => write!(out, "\"Key\":{}", json!(p.what)),
         };
-        map.insert("Size".into(), json!(p.size));
-        map.insert("Off".into(), json!(p.off));
-        map.insert("Len".into(), json!(p.len));
+        let (size, off, len) = (p.size, p.off, p.len);
+        let _ = write!(out, ",\"Size\":{size},\"Off\":{off},\"Len\":{len}}}");
     }
+    out.push(']');
     out
 }
 
