@@ -288,6 +288,11 @@ impl Engine for Faulty {
         self.inner.list_sustained(sid).await
     }
 
+    async fn list_locks(&self, sid: u64) -> Result<Vec<(Ino, LockKind, LockRow)>, EngineError> {
+        self.plan.step().await?;
+        self.inner.list_locks(sid).await
+    }
+
     async fn list_deleted(
         &self,
         before_sec: i64,

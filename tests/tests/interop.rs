@@ -3,12 +3,17 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod interop {
+    mod access_log;
     mod caches;
+    mod control;
     mod fixtures;
+    mod internal;
     mod killed;
     mod kinds;
+    mod metrics;
     mod mounts;
     mod place;
+    mod tools;
     mod turns;
     mod volumes;
 }

@@ -41,7 +41,7 @@ pub(crate) const SPEC: CommandSpec = CommandSpec {
             "force to mount even if the mount point is already mounted by the same filesystem",
         )
         .off_only(OFF),
-        FlagSpec::switch(&["hide-internal"], "hide all internal files").off_only(OFF),
+        FlagSpec::switch(&["hide-internal"], "hide all internal files"),
         FlagSpec::switch(&["update-fstab"], "add / update entry in /etc/fstab").off_only(OFF),
         FlagSpec::switch(&["disable-transparent-hugepage"], "disable transparent huge page")
             .off_only(OFF),
@@ -71,7 +71,6 @@ pub(crate) const SPEC: CommandSpec = CommandSpec {
         .off_only(EMPTY)
         .group(FUSE),
         FlagSpec::switch(&["prefix-internal"], "add '.jfs' prefix to all internal files")
-            .off_only(OFF)
             .group(FUSE),
         FlagSpec::switch(&["non-default-permission"], "check permissions in this program")
             .off_only(OFF)
@@ -317,11 +316,14 @@ pub(crate) const SPEC: CommandSpec = CommandSpec {
             "cached blocks not accessed for longer than this option will be automatically evicted",
         )
         .group(CACHE),
-        FlagSpec::new(&["metrics"], Kind::Text, "", "address to export metrics")
-            .off_only(EMPTY)
-            .group(METRICS),
-        FlagSpec::new(&["custom-labels"], Kind::Text, "", "custom labels for metrics")
-            .off_only(EMPTY)
+        FlagSpec::new(
+            &["metrics"],
+            Kind::Text,
+            "127.0.0.1:9567",
+            "address to export metrics; the next free port is taken when it is busy, \"\" is none",
+        )
+        .group(METRICS),
+        FlagSpec::new(&["custom-labels"], Kind::Text, "", "custom labels for metrics: K:V;K:V")
             .group(METRICS),
         FlagSpec::new(&["consul"], Kind::Text, "", "consul address to register")
             .off_only(EMPTY)

@@ -4,10 +4,12 @@
 //! codes. `jfs mount` runs it; it may be called directly as well.
 
 mod cache_flags;
+mod config_file;
 mod daemon;
 mod disk;
 mod flags;
 mod logging;
+mod metrics;
 mod mountpoint;
 mod plan;
 mod process;

@@ -1,6 +1,6 @@
 //! What to mount where and how: the command line, checked and with nothing relative left.
 
-use crate::cache_flags;
+use crate::{cache_flags, metrics};
 use anyhow::bail;
 use jfs::OpenOptions;
 use jfs_args::address::{absolute, meta_url};
@@ -36,6 +36,10 @@ pub(crate) struct Plan {
     pub(crate) enable_ioctl: bool,
     /// The items of `-o`.
     pub(crate) fuse_options: Vec<String>,
+    /// Host and port to show metrics at; empty = nowhere.
+    pub(crate) metrics: String,
+    /// Labels of all metrics besides those that every mount has.
+    pub(crate) labels: Vec<(String, String)>,
 }
 
 impl Plan {
@@ -99,6 +103,8 @@ impl Plan {
             attr_cache: args.duration("attr-cache"),
             entry_cache: args.duration("entry-cache"),
             dir_entry_cache: args.duration("dir-entry-cache"),
+            prefix_internal: args.bool("prefix-internal"),
+            hide_internal: args.bool("hide-internal"),
         };
         let items = args.text("o");
         Ok(Plan {
@@ -116,6 +122,8 @@ impl Plan {
                 .filter(|o| !o.is_empty())
                 .map(str::to_string)
                 .collect(),
+            metrics: metrics::address(&args.text("metrics"))?,
+            labels: metrics::labels(&args.text("custom-labels"))?,
         })
     }
 

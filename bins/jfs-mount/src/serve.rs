@@ -2,7 +2,7 @@
 
 use crate::daemon::{Ready, log_ready};
 use crate::plan::Plan;
-use crate::{mountpoint, process, volume};
+use crate::{config_file, metrics, mountpoint, process, volume};
 use anyhow::{Context, bail};
 use jfs_fuse::MountHandle;
 use jfs_telemetry::Logs;
@@ -56,6 +56,9 @@ async fn run(plan: &Plan, logs: &Logs, ready: Option<&Ready>) -> anyhow::Result<
         name = signals.next() => bail!("received signal {name} before the volume was open"),
     };
     let name = volume.format().name.clone();
+    let exporter = metrics::Exporter::start(plan, &volume).await;
+    let shown_at = exporter.as_ref().map(metrics::Exporter::address);
+    config_file::describe(plan, &volume, shown_at);
     let handle = match volume::mount(plan, &volume) {
         Ok(handle) => Arc::new(handle),
         Err(error) => {
@@ -86,6 +89,7 @@ async fn run(plan: &Plan, logs: &Logs, ready: Option<&Ready>) -> anyhow::Result<
         }
         unmount(&handle, &mut ended, &mut signals).await;
     }
+    drop(exporter);
     close(volume, plan).await?;
     match end {
         End::Failed(error) => Err(error),

@@ -53,9 +53,10 @@ fn refused_command_lines() {
             r#"--atime-mode is not supported yet (given "relatime")"#,
         ),
         (
-            "a b --metrics 127.0.0.1:9567",
-            r#"--metrics is not supported yet (given "127.0.0.1:9567")"#,
+            "a b --metrics 9567",
+            r#"metrics format error "9567": address 9567: missing port in address"#,
         ),
+        ("a b --custom-labels k", r#"invalid label format: "k""#),
         ("a b --no-syslog=false", "--no-syslog is not supported yet"),
         (
             "a b --no-usage-report=false",
@@ -88,7 +89,8 @@ fn usage_help_and_version() {
         "--cache-size value ",
         "(default: \"100G\")",
         "upload blocks in background (default: off; not supported yet)",
-        "address to export metrics (default: off; not supported yet)",
+        "consul address to register (default: off; not supported yet)",
+        "(default: \"127.0.0.1:9567\")",
     ] {
         assert!(help.contains(want), "{want} in {help}");
     }

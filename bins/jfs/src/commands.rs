@@ -2,6 +2,7 @@
 
 pub(crate) mod format;
 pub(crate) mod handover;
+pub(crate) mod info;
 pub(crate) mod status;
 pub(crate) mod umount;
 pub(crate) mod version;
@@ -57,7 +58,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     Command::Here(&status::SPEC, status::run),
     Command::Missing("stats"),
     Command::Missing("profile"),
-    Command::Missing("info"),
+    Command::Here(&info::SPEC, info::run),
     Command::Missing("debug"),
     Command::Missing("summary"),
     Command::Elsewhere {

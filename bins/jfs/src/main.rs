@@ -6,8 +6,10 @@
 #![forbid(unsafe_code)]
 
 mod commands;
+mod control;
 mod logging;
 mod mounts;
+mod table;
 mod volume;
 
 use commands::{COMMANDS, Command, Run};

@@ -1,7 +1,7 @@
 //! The only file of this program that talks to the library: volumes by URL.
 
 use anyhow::Context;
-use jfs::admin::{FormatOptions, NewSecrets, Status};
+use jfs::admin::{FormatOptions, NewSecrets, SessionDetails, Status};
 use jfs_args::address;
 use jfs_telemetry::mask_url;
 use jfs_types::Format;
@@ -35,9 +35,17 @@ pub(crate) fn with_secrets(format: &Format, new: NewSecrets) -> anyhow::Result<F
     Ok(jfs::admin::with_secrets(format, new)?)
 }
 
-/// State of a volume.
-pub(crate) fn status(url: &str) -> anyhow::Result<Status> {
-    Ok(block_on(jfs::admin::status(url))??)
+/// State of a volume; with `more` also what waits for deletion.
+pub(crate) fn status(url: &str, more: bool) -> anyhow::Result<Status> {
+    Ok(match more {
+        true => block_on(jfs::admin::status_and_more(url))??,
+        false => block_on(jfs::admin::status(url))??,
+    })
+}
+
+/// One client of a volume.
+pub(crate) fn session(url: &str, sid: u64) -> anyhow::Result<SessionDetails> {
+    Ok(block_on(jfs::admin::session(url, sid))??)
 }
 
 /// JSON for people, escaped as the reference escapes it.

@@ -3,7 +3,7 @@
 use crate::disk::{DiskCache, DiskConfig};
 use crate::disks::Disks;
 use crate::memory::MemoryCache;
-use crate::stats::{Counters, count};
+use crate::stats::Counters;
 use crate::{BlockKey, CacheStats, Checksum, Eviction};
 use bytes::Bytes;
 use std::path::PathBuf;
@@ -136,18 +136,25 @@ impl BlockCache {
     /// Fills `out` from offset `off` of a block, without ever waiting for the disk. False when that
     /// is not possible. For the threads that read requests.
     pub fn try_read(&self, key: &BlockKey, off: usize, out: &mut [u8]) -> bool {
-        self.read_from(key, off, out, true).is_some()
+        let found = self.read_from(key, off, out, true).is_some();
+        if found {
+            // What is not found is asked for again, with time to wait.
+            self.count_read(true, out.len());
+        }
+        found
     }
 
     /// As [`BlockCache::try_read`], waiting for the disk if need be. Call it on the blocking pool.
     pub fn read_blocking(&self, key: &BlockKey, off: usize, out: &mut [u8]) -> bool {
         let found = self.read_from(key, off, out, false).is_some();
-        count(if found {
-            &self.inner.counters.hits
-        } else {
-            &self.inner.counters.misses
-        });
+        self.count_read(found, out.len());
         found
+    }
+
+    /// Counts a read of `bytes` bytes that was answered from a block of [`BlockCache::get_memory`], or by
+    /// nothing here. [`BlockCache::try_read`] and [`BlockCache::read_blocking`] count by themselves.
+    pub fn count_read(&self, hit: bool, bytes: usize) {
+        self.inner.counters.read(hit, bytes);
     }
 
     fn read_from(&self, key: &BlockKey, off: usize, out: &mut [u8], nowait: bool) -> Option<()> {
@@ -204,7 +211,15 @@ impl BlockCache {
 
     /// Counters since the start.
     pub fn stats(&self) -> CacheStats {
-        self.inner.counters.snapshot()
+        let (blocks, bytes) = match self.inner.disks.any() {
+            true => self.inner.disks.held(),
+            false => self.inner.memory.held(),
+        };
+        CacheStats {
+            blocks,
+            bytes,
+            ..self.inner.counters.snapshot()
+        }
     }
 }
 

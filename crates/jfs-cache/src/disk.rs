@@ -111,6 +111,12 @@ impl DiskCache {
         &self.id
     }
 
+    /// Blocks and bytes here.
+    pub(crate) fn held(&self) -> (u64, u64) {
+        let index = self.index.lock();
+        (index.len(), index.bytes())
+    }
+
     /// Whether writing here failed too often: the directory is not used any more.
     pub(crate) fn is_out(&self) -> bool {
         self.failed.load(Ordering::Relaxed)
@@ -265,6 +271,10 @@ impl DiskCache {
         match result {
             Ok(()) => {
                 count(&self.counters.writes);
+                let bytes = u64::from(key.size);
+                self.counters
+                    .write_bytes
+                    .fetch_add(bytes, Ordering::Relaxed);
                 self.failures.store(0, Ordering::Relaxed);
                 // Removed while it was being written?
                 if self.pending.lock().remove(&key).is_some() {

@@ -45,6 +45,12 @@ impl Disks {
         first.into_iter().chain(others)
     }
 
+    /// Blocks and bytes in all directories.
+    pub(crate) fn held(&self) -> (u64, u64) {
+        let each = self.list.iter().map(|disk| disk.held());
+        each.fold((0, 0), |all, one| (all.0 + one.0, all.1 + one.1))
+    }
+
     /// Whether a directory is in use.
     pub(crate) fn any(&self) -> bool {
         self.list.iter().any(|disk| !disk.is_out())

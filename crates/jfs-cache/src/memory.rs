@@ -38,6 +38,12 @@ impl MemoryCache {
         Some(data.clone())
     }
 
+    /// Blocks and bytes.
+    pub(crate) fn held(&self) -> (u64, u64) {
+        let inner = self.inner.lock();
+        (inner.blocks.len() as u64, inner.bytes)
+    }
+
     pub(crate) fn put(&self, key: BlockKey, data: Bytes) {
         if data.len() as u64 > self.limit {
             return;

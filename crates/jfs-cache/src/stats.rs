@@ -7,23 +7,36 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub struct CacheStats {
     /// Reads answered.
     pub hits: u64,
+    /// Bytes of them.
+    pub hit_bytes: u64,
     /// Reads not answered.
     pub misses: u64,
+    /// Bytes of them.
+    pub miss_bytes: u64,
     /// Blocks written to disk.
     pub writes: u64,
+    /// Bytes of them.
+    pub write_bytes: u64,
     /// Blocks not cached because the writer was busy.
     pub dropped: u64,
     /// Blocks evicted from disk.
     pub evictions: u64,
     /// Blocks dropped because their checksum did not match.
     pub corrupt: u64,
+    /// Blocks cached now.
+    pub blocks: u64,
+    /// Bytes they take.
+    pub bytes: u64,
 }
 
 #[derive(Default)]
 pub(crate) struct Counters {
     pub(crate) hits: AtomicU64,
+    pub(crate) hit_bytes: AtomicU64,
     pub(crate) misses: AtomicU64,
+    pub(crate) miss_bytes: AtomicU64,
     pub(crate) writes: AtomicU64,
+    pub(crate) write_bytes: AtomicU64,
     pub(crate) dropped: AtomicU64,
     pub(crate) evictions: AtomicU64,
     pub(crate) corrupt: AtomicU64,
@@ -34,12 +47,28 @@ impl Counters {
         let get = |c: &AtomicU64| c.load(Ordering::Relaxed);
         CacheStats {
             hits: get(&self.hits),
+            hit_bytes: get(&self.hit_bytes),
             misses: get(&self.misses),
+            miss_bytes: get(&self.miss_bytes),
             writes: get(&self.writes),
+            write_bytes: get(&self.write_bytes),
             dropped: get(&self.dropped),
             evictions: get(&self.evictions),
             corrupt: get(&self.corrupt),
+            blocks: 0,
+            bytes: 0,
         }
+    }
+
+    /// Counts a read of `bytes` bytes.
+    pub(crate) fn read(&self, hit: bool, bytes: usize) {
+        let (reads, sum) = if hit {
+            (&self.hits, &self.hit_bytes)
+        } else {
+            (&self.misses, &self.miss_bytes)
+        };
+        count(reads);
+        sum.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 }
 

@@ -155,7 +155,11 @@ impl ChunkStore {
         }
         let mut parts = self.parts(id, size, off, len);
         match (parts.next(), parts.next()) {
-            (Some((key, range)), None) => Some(self.inner.cache.get_memory(&key)?.slice(range)),
+            (Some((key, range)), None) => {
+                let block = self.inner.cache.get_memory(&key)?;
+                self.inner.cache.count_read(true, range.len());
+                Some(block.slice(range))
+            }
             _ => None,
         }
     }
@@ -192,9 +196,12 @@ impl ChunkStore {
     async fn read_block(&self, key: BlockKey, range: Range<usize>) -> Result<Bytes, ChunkError> {
         let cache = &self.inner.cache;
         if let Some(block) = cache.get_memory(&key) {
+            cache.count_read(true, range.len());
             return Ok(block.slice(range));
         }
-        if cache.has_disk() {
+        if !cache.has_disk() {
+            cache.count_read(false, range.len());
+        } else {
             let (cache, from, n) = (cache.clone(), range.start, range.len());
             let read = move || {
                 let mut out = vec![0; n];
@@ -294,6 +301,20 @@ impl ChunkStore {
         for (key, _) in self.parts(id, size, off, len) {
             self.prefetch(key.slice_id, key.index, key.size);
         }
+    }
+
+    /// The blocks that `len` bytes from `off` of a slice touch: object key, bytes of the block, and the
+    /// range inside it.
+    pub fn blocks(
+        &self,
+        id: u64,
+        size: u32,
+        off: u32,
+        len: usize,
+    ) -> impl Iterator<Item = (String, u32, Range<usize>)> + use<> {
+        let prefix = self.inner.config.hash_prefix;
+        self.parts(id, size, off, len)
+            .map(move |(key, range)| (key.path(prefix), key.size, range))
     }
 
     /// Object keys of a slice.

@@ -337,6 +337,10 @@ impl Engine for RedisEngine {
         sessions::sustained(&self.pool, sid).await
     }
 
+    async fn list_locks(&self, sid: u64) -> Result<Vec<(Ino, LockKind, LockRow)>, EngineError> {
+        sessions::locks(&self.pool, sid).await
+    }
+
     async fn list_deleted(
         &self,
         before_sec: i64,

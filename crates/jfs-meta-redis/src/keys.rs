@@ -67,6 +67,16 @@ pub(crate) fn locks(ino: Ino, kind: LockKind) -> String {
     }
 }
 
+/// The opposite of [`locks`].
+pub(crate) fn parse_locks(key: &[u8]) -> Option<(Ino, LockKind)> {
+    let text = std::str::from_utf8(key).ok()?;
+    let (kind, ino) = match text.strip_prefix("lockf") {
+        Some(ino) => (LockKind::Flock, ino),
+        None => (LockKind::Posix, text.strip_prefix("lockp")?),
+    };
+    Some((Ino(ino.parse().ok()?), kind))
+}
+
 /// Field of one owner's locks.
 pub(crate) fn lock_owner(sid: u64, owner: u64) -> String {
     format!("{sid}_{owner:016X}")

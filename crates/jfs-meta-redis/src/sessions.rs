@@ -2,9 +2,9 @@
 
 use crate::connections::Connections;
 use crate::keys;
-use crate::read::{bytes, list, number, unexpected};
+use crate::read::{ask, bytes, list, number, understand, unexpected};
 use jfs_meta::EngineError;
-use jfs_meta::engine::SessionRecord;
+use jfs_meta::engine::{Key, LockKind, LockRow, SessionRecord};
 use jfs_types::Ino;
 use redis::{Pipeline, Value};
 use std::collections::BTreeMap;
@@ -113,6 +113,30 @@ pub(crate) async fn all(pool: &Connections) -> Result<Vec<SessionRecord>, Engine
         });
     }
     Ok(sessions)
+}
+
+/// The locks of a session: its set of locked keys, then each of them.
+pub(crate) async fn locks(
+    pool: &Connections,
+    sid: u64,
+) -> Result<Vec<(Ino, LockKind, LockRow)>, EngineError> {
+    let mut p = Pipeline::new();
+    p.cmd("SMEMBERS").arg(keys::locked(sid));
+    let mut found = Vec::new();
+    for key in list(run(pool, &p).await?.swap_remove(0))? {
+        let key = bytes(key)?.unwrap_or_default();
+        let Some((ino, kind)) = keys::parse_locks(&key) else {
+            continue;
+        };
+        let wanted = Key::Locks(ino, kind);
+        let mut p = Pipeline::new();
+        ask(&mut p, &wanted);
+        let mut values = run(pool, &p).await?.into_iter();
+        let rows = understand(&wanted, &mut values)?.into_locks()?;
+        let ours = rows.into_iter().filter(|row| row.sid == sid);
+        found.extend(ours.map(|row| (ino, kind, row)));
+    }
+    Ok(found)
 }
 
 pub(crate) async fn sustained(pool: &Connections, sid: u64) -> Result<Vec<Ino>, EngineError> {

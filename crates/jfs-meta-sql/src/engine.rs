@@ -6,7 +6,7 @@ use crate::open::SqliteEngine;
 use crate::read::{answers, counter_name};
 use crate::volume::NewVolume;
 use crate::writer::transact;
-use crate::{acl, cleanup, counters, listing, sessions, volume};
+use crate::{acl, cleanup, counters, listing, locks, sessions, volume};
 use async_trait::async_trait;
 use jfs_meta::engine::*;
 use jfs_meta::trips::{self, TripLog};
@@ -189,6 +189,10 @@ impl Engine for SqliteEngine {
 
     async fn list_sustained(&self, sid: u64) -> Result<Vec<Ino>, EngineError> {
         self.scan(move |db| sessions::sustained(db, sid)).await
+    }
+
+    async fn list_locks(&self, sid: u64) -> Result<Vec<(Ino, LockKind, LockRow)>, EngineError> {
+        self.scan(move |db| locks::of_session(db, sid)).await
     }
 
     async fn list_deleted(

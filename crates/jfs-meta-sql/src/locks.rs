@@ -31,6 +31,25 @@ pub(crate) fn of(db: Db<'_>, ino: Ino, kind: LockKind) -> Result<Vec<LockRow>, E
     Ok(rows)
 }
 
+/// All locks of a session.
+pub(crate) fn of_session(
+    db: Db<'_>,
+    sid: u64,
+) -> Result<Vec<(Ino, LockKind, LockRow)>, EngineError> {
+    let mut found = Vec::new();
+    for (kind, sql) in [
+        (LockKind::Flock, sql::FLOCKS_OF_SESSION),
+        (LockKind::Posix, sql::PLOCKS_OF_SESSION),
+    ] {
+        let inodes = db.all(sql, [sid as i64], |row| Ok(Ino(get_u64(row, 0)?)))?;
+        for ino in inodes {
+            let rows = of(db, ino, kind)?.into_iter().filter(|row| row.sid == sid);
+            found.extend(rows.map(|row| (ino, kind, row)));
+        }
+    }
+    Ok(found)
+}
+
 /// Stores the locks of one owner, or removes them.
 pub(crate) fn put(
     db: Db<'_>,

@@ -180,6 +180,8 @@ pub(crate) const SESSION_DELETE: [&str; 4] = [
     "DELETE FROM jfs_sustained WHERE sid = ?",
     "DELETE FROM jfs_session2 WHERE sid = ?",
 ];
+pub(crate) const FLOCKS_OF_SESSION: &str = "SELECT DISTINCT inode FROM jfs_flock WHERE sid = ?";
+pub(crate) const PLOCKS_OF_SESSION: &str = "SELECT DISTINCT inode FROM jfs_plock WHERE sid = ?";
 pub(crate) const SUSTAINED_LIST: &str = "SELECT inode FROM jfs_sustained WHERE sid = ?";
 pub(crate) const SUSTAINED_INSERT: &str =
     "INSERT OR IGNORE INTO jfs_sustained (sid, inode) VALUES (?, ?)";

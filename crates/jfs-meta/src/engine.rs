@@ -165,6 +165,9 @@ pub trait Engine: Send + Sync {
     /// The inodes a session sustains.
     async fn list_sustained(&self, sid: u64) -> Result<Vec<Ino>, EngineError>;
 
+    /// The locks a session holds: inode, kind, and what is stored.
+    async fn list_locks(&self, sid: u64) -> Result<Vec<(Ino, LockKind, LockRow)>, EngineError>;
+
     // ---- clean-up
 
     /// Removed files whose time of deletion is before `before_sec`, oldest first, at most `limit`.

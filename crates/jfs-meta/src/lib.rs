@@ -22,6 +22,7 @@ mod open_files;
 mod quotas;
 mod recent;
 mod run;
+mod stats;
 mod txn;
 mod usage;
 mod work;
@@ -33,5 +34,7 @@ pub use ops::{
     CompactPlan, Compacted, CopyRange, LockRange, NewNode, Opened, Restored, SetAttr, SetTime,
     SetXattr,
 };
+pub use ops::{Held, InodeLocks, More, Summary, TreeNode, TreeShape, Walked};
+pub use stats::MetaStats;
 pub use wire::SessionInfo;
 pub use work::Work;

@@ -338,6 +338,22 @@ impl Engine for MemoryEngine {
             .collect())
     }
 
+    async fn list_locks(&self, sid: u64) -> Result<Vec<(Ino, LockKind, LockRow)>, EngineError> {
+        let state = self.state.lock();
+        let mut found = Vec::new();
+        for ((ino, kind), owners) in &state.locks {
+            for ((session, owner), value) in owners.iter().filter(|((s, _), _)| *s == sid) {
+                let row = LockRow {
+                    sid: *session,
+                    owner: *owner,
+                    value: value.clone(),
+                };
+                found.push((*ino, *kind, row));
+            }
+        }
+        Ok(found)
+    }
+
     async fn list_deleted(
         &self,
         before_sec: i64,

@@ -8,14 +8,16 @@ use crate::locks::Locks;
 use crate::open_files::OpenFiles;
 use crate::quotas::Quotas;
 use crate::recent::Recent;
+use crate::stats::MetaStats;
 use crate::trips;
 use crate::usage::Usage;
 use crate::work::Work;
 use jfs_types::{Clock, Errno, Format, Ino, Rand, Time};
 use parking_lot::{Mutex, RwLock};
+use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 /// Work items that may wait for the background; more are left to the hourly jobs.
@@ -80,6 +82,7 @@ pub struct Meta {
     pub(crate) dir_stats: DirStats,
     pub(crate) quotas: Quotas,
     pub(crate) acls: Acls,
+    pub(crate) stats: MetaStats,
     pub(crate) session: AtomicU64,
     /// The current trash hour directory: name and inode.
     pub(crate) trash_hour: Mutex<Option<(String, Ino)>>,
@@ -109,6 +112,7 @@ impl Meta {
             dir_stats: DirStats::default(),
             quotas: Quotas::default(),
             acls: Acls::default(),
+            stats: MetaStats::default(),
             session: AtomicU64::new(0),
             trash_hour: Mutex::new(None),
             work,
@@ -153,6 +157,28 @@ impl Meta {
     /// Randomness.
     pub fn rand(&self) -> &dyn Rand {
         &*self.rand
+    }
+
+    /// Bytes and inodes in use, as far as this client knows without asking.
+    pub fn known_usage(&self) -> (u64, u64) {
+        let (space, inodes) = self.usage.known();
+        (space.max(0) as u64, inodes.max(0) as u64)
+    }
+
+    /// What was counted so far.
+    pub fn stats(&self) -> &MetaStats {
+        &self.stats
+    }
+
+    /// Runs `future` as the operation `name`, timed and counted; see [`trips::within`].
+    pub(crate) async fn within<F: Future>(&self, name: &'static str, future: F) -> F::Output {
+        if trips::is_named() {
+            return future.await;
+        }
+        let since = Instant::now();
+        let out = trips::within(name, future).await;
+        self.stats.operation(name, since.elapsed());
+        out
     }
 
     /// The session this client registered, if any.
@@ -203,7 +229,7 @@ impl Meta {
             Key::Counter(Counter::UsedSpace),
             Key::Counter(Counter::TotalInodes),
         ];
-        let answers = trips::within("statfs", self.fetch(&keys)).await?;
+        let answers = self.within("statfs", self.fetch(&keys)).await?;
         let mut numbers = answers.into_iter().map(|a| a.into_number());
         let mut next = || numbers.next().and_then(Result::ok).unwrap_or(0);
         let (space, inodes) = (next(), next());

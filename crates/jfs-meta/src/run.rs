@@ -1,9 +1,9 @@
 //! Running operations: local locks, attempts, conflicts, lost answers.
 
+use crate::EngineError;
 use crate::engine::{Answer, Key, Read, Receipt, Write};
 use crate::meta::Meta;
 use crate::txn::{Parts, Stop, Txn};
-use crate::{EngineError, trips};
 use jfs_types::{Attr, Errno, Ino};
 use std::future::Future;
 use std::time::{Duration, Instant};
@@ -86,9 +86,12 @@ impl Meta {
         if self.config().read_only {
             return Err(Errno::EROFS);
         }
-        trips::within(O::NAME, async {
+        self.within(O::NAME, async {
             let _held = self.locks.lock(&op.locks()).await;
-            match self.attempts(op).await {
+            let since = Instant::now();
+            let ended = self.attempts(op).await;
+            self.stats.transaction(since.elapsed());
+            match ended {
                 Ok(done) => Ok(done),
                 Err(Stop::Answer(errno)) => Err(errno),
                 Err(Stop::Engine(e)) => {
@@ -157,6 +160,7 @@ impl Meta {
             failures += 1;
             match error {
                 EngineError::Conflict | EngineError::Transient(_) if failures < ATTEMPTS_MAX => {
+                    self.stats.restart();
                     self.pause(failures, matches!(error, EngineError::Transient(_)))
                         .await;
                 }

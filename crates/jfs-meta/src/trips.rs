@@ -66,10 +66,16 @@ impl TripLog {
 /// Runs `future` as the operation `name`: round trips inside are counted to it. An enclosing name
 /// wins, so that an operation made of others stays one.
 pub async fn within<F: Future>(name: &'static str, future: F) -> F::Output {
-    match OPERATION.try_with(|_| ()) {
-        Ok(()) => future.await,
-        Err(_) => OPERATION.scope(name, future).await,
+    if is_named() {
+        future.await
+    } else {
+        OPERATION.scope(name, future).await
     }
+}
+
+/// Whether the current task runs as some operation already.
+pub(crate) fn is_named() -> bool {
+    OPERATION.try_with(|_| ()).is_ok()
 }
 
 /// The name of the running operation, to carry it into a thread or task that works for it.

@@ -27,6 +27,7 @@ mod operator;
 mod retry;
 mod s3;
 mod shards;
+mod stats;
 
 #[cfg(test)]
 mod conformance;
@@ -34,4 +35,5 @@ mod conformance;
 pub use backend::{Backend, ObjectInfo};
 pub use error::{ErrorKind, ObjectError};
 pub use location::Location;
+pub use stats::ObjectStats;
 pub use store::{ObjectStore, StoreOptions};

@@ -3,12 +3,13 @@
 use crate::backend::{Backend, ObjectInfo};
 use crate::key::{check_key, check_prefix};
 use crate::retry::RetryPolicy;
+use crate::stats::{Method, ObjectStats, Uploading};
 use crate::{ErrorKind, Location, ObjectError, check, open};
 use bytes::Bytes;
 use std::future::Future;
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 
 /// How patient a store is.
@@ -50,6 +51,7 @@ struct Inner {
     get_timeout: Duration,
     put_timeout: Duration,
     permits: Semaphore,
+    stats: ObjectStats,
 }
 
 impl ObjectStore {
@@ -97,15 +99,19 @@ impl ObjectStore {
             get_timeout: options.get_timeout,
             put_timeout: options.put_timeout,
             permits: Semaphore::new(options.max_concurrency.max(1)),
+            stats: ObjectStats::default(),
         }))
     }
 
     /// Stores an object whole. Not yet safe from a power cut: see [`ObjectStore::sync`].
     pub async fn put(&self, key: &str, data: Bytes) -> Result<(), ObjectError> {
         check_key(key)?;
-        let timeout = self.0.put_timeout;
-        self.run(key, timeout, || self.0.backend.put(key, data.clone()))
-            .await
+        let (timeout, bytes) = (self.0.put_timeout, data.len());
+        let _uploading = Uploading::new(&self.0.stats.uploading);
+        let put = self.run(key, timeout, || self.0.backend.put(key, data.clone()));
+        self.counted(Method::Put, put).await?;
+        self.0.stats.moved(Method::Put, bytes);
+        Ok(())
     }
 
     /// Reads a range of an object, exactly, or all of it. A range that the object does not fill
@@ -125,9 +131,9 @@ impl ObjectStore {
             None => None,
         };
         let timeout = self.0.get_timeout;
-        let data = self
-            .run(key, timeout, || self.0.backend.get(key, range.clone()))
-            .await?;
+        let get = self.run(key, timeout, || self.0.backend.get(key, range.clone()));
+        let data = self.counted(Method::Get, get).await?;
+        self.0.stats.moved(Method::Get, data.len());
         match wanted {
             Some(wanted) if wanted != data.len() as u64 => {
                 let got = data.len();
@@ -141,17 +147,15 @@ impl ObjectStore {
     /// Length and time of an object.
     pub async fn head(&self, key: &str) -> Result<ObjectInfo, ObjectError> {
         check_key(key)?;
-        self.run(key, self.0.get_timeout, || self.0.backend.head(key))
-            .await
+        let head = self.run(key, self.0.get_timeout, || self.0.backend.head(key));
+        self.counted(Method::Head, head).await
     }
 
     /// Deletes an object; a missing one counts as deleted.
     pub async fn delete(&self, key: &str) -> Result<(), ObjectError> {
         check_key(key)?;
-        match self
-            .run(key, self.0.get_timeout, || self.0.backend.delete(key))
-            .await
-        {
+        let delete = self.run(key, self.0.get_timeout, || self.0.backend.delete(key));
+        match self.counted(Method::Delete, delete).await {
             Err(e) if e.is_not_found() => Ok(()),
             done => done,
         }
@@ -167,10 +171,10 @@ impl ObjectStore {
     ) -> Result<Vec<ObjectInfo>, ObjectError> {
         check_prefix(prefix)?;
         let timeout = self.0.get_timeout;
-        self.run(prefix, timeout, || {
+        let list = self.run(prefix, timeout, || {
             self.0.backend.list(prefix, start_after, limit)
-        })
-        .await
+        });
+        self.counted(Method::List, list).await
     }
 
     /// Makes objects put before survive a power cut. Costs one flush per object and directory on a
@@ -206,6 +210,26 @@ impl ObjectStore {
     /// Whether `a` and `b` are the same store.
     pub fn same(a: &ObjectStore, b: &ObjectStore) -> bool {
         Arc::ptr_eq(&a.0, &b.0)
+    }
+
+    /// What was counted so far.
+    pub fn stats(&self) -> &ObjectStats {
+        &self.0.stats
+    }
+
+    /// Counts a request. An object that is not there is an answer, no error.
+    async fn counted<T>(
+        &self,
+        method: Method,
+        request: impl Future<Output = Result<T, ObjectError>>,
+    ) -> Result<T, ObjectError> {
+        let since = Instant::now();
+        let done = request.await;
+        self.0.stats.ended(method, since.elapsed());
+        if done.as_ref().is_err_and(|e| !e.is_not_found()) {
+            self.0.stats.failed();
+        }
+        done
     }
 
     /// Attempts with a deadline each, one permit for each; no permit is held during a pause.

@@ -5,16 +5,18 @@
 //! ```
 //!
 //! Everything in the project logs through `tracing`; libraries that log through `log` arrive here
-//! as well. [`init`] installs the one subscriber of the process. What this crate does not do:
-//! metrics, spans, syslog.
+//! as well. [`init`] installs the one subscriber of the process. [`metrics`] counts.
+//! What this crate does not do: spans, syslog.
 
 pub mod level;
 pub mod line;
 pub mod mask;
+pub mod metrics;
 pub mod sink;
 pub mod subscriber;
 
 pub use level::Level;
+pub use line::local_stamp;
 pub use mask::mask_url;
 pub use sink::Output;
 pub use subscriber::{InitError, LogOptions, Logs, init};

@@ -130,13 +130,24 @@ impl Visit for Parts {
     }
 }
 
+/// `YYYY.MM.DD hh:mm:ss.micros` in local time: how lines of the access log begin.
+pub fn local_stamp(now: SystemTime) -> String {
+    let mut out = String::with_capacity(26);
+    push_stamp(&mut out, now, '.');
+    out
+}
+
 /// `YYYY/MM/DD hh:mm:ss.micros` in local time.
 fn push_time(out: &mut String, now: SystemTime) {
+    push_stamp(out, now, '/');
+}
+
+fn push_stamp(out: &mut String, now: SystemTime, between: char) {
     let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
     let t = local_time(since.as_secs());
     let _ = write!(
         out,
-        "{:04}/{:02}/{:02} {:02}:{:02}:{:02}.{:06}",
+        "{:04}{between}{:02}{between}{:02} {:02}:{:02}:{:02}.{:06}",
         i64::from(t.tm_year) + 1900,
         t.tm_mon + 1,
         t.tm_mday,

@@ -42,7 +42,7 @@ pub struct Piece {
     pub pos: u32,
     /// The slice, 0 = zeros.
     pub id: SliceId,
-    /// Full size of the slice, bytes.
+    /// Full size of the slice, bytes. Of zeros: 0 when they were written, `len` when nothing was.
     pub size: u32,
     /// First byte of the slice.
     pub off: u32,
@@ -102,7 +102,7 @@ pub fn overlay(records: &[SliceRecord]) -> Vec<Piece> {
             pieces.push(Piece {
                 pos: at,
                 id: SliceId::ZERO,
-                size: 0,
+                size: piece.pos - at,
                 off: 0,
                 len: piece.pos - at,
             });

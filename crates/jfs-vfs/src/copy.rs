@@ -20,6 +20,7 @@ impl Vfs {
         self.writable()?;
         let handle = self.inner.handles.get(fh).filter(|h| h.can_write());
         let ino = handle.ok_or(Errno::EBADF)?.ino;
+        self.refuse_virtual(ino, Errno::EPERM)?;
         self.commit_written(ino).await?;
         self.inner
             .meta
@@ -42,6 +43,8 @@ impl Vfs {
         let from = from.ok_or(Errno::EBADF)?.ino;
         let to = handles.get(fh_to).filter(|h| h.can_write());
         let to = to.ok_or(Errno::EBADF)?.ino;
+        self.refuse_virtual(from, Errno::ENOTSUP)?;
+        self.refuse_virtual(to, Errno::ENOTSUP)?;
         self.commit_written(from).await?;
         if from != to {
             self.commit_written(to).await?;

@@ -46,6 +46,7 @@ impl Vfs {
             attr: None,
         };
         let mut items = vec![dot(dir, b"."), dot(dir, b"..")];
+        items.extend(self.special_items(dir).await);
         let mut names = HashSet::new();
         let mut cursor = DirCursor::Start;
         loop {

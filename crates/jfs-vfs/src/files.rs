@@ -10,6 +10,9 @@ impl Vfs {
     /// Opens a file: what other clients closed before is seen from now on. Returns the handle and
     /// whether cached pages of the file are still good.
     pub async fn open(&self, caller: &Caller, ino: Ino, flags: i32) -> Result<(u64, bool), Errno> {
+        if ino.is_virtual() {
+            return Ok((self.open_special(ino, flags)?, false));
+        }
         let writes = matches!(flags & libc::O_ACCMODE, libc::O_WRONLY | libc::O_RDWR);
         if writes || flags & libc::O_TRUNC != 0 {
             self.writable()?;
@@ -53,6 +56,7 @@ impl Vfs {
         flags: i32,
     ) -> Result<(EntryReply, u64, bool), Errno> {
         self.writable()?;
+        self.refuse_special(parent, name, Errno::EEXIST)?;
         let dir = self.real(parent);
         match self.inner.meta.create(caller, dir, name, mode, umask).await {
             Ok((ino, attr)) => {
@@ -77,7 +81,15 @@ impl Vfs {
         if !self.inner.chunks.budget().has_room() {
             return None;
         }
-        Some(self.buffer_write(fh, off, data))
+        match self.buffer_write(fh, off, data) {
+            // A handle without a writer: perhaps of a file that no volume holds.
+            Err(Errno::EBADF) => {
+                let handle = self.inner.handles.get(fh)?;
+                let special = self.write_special(&handle, off, data);
+                Some(special.unwrap_or(Err(Errno::EBADF)))
+            }
+            done => Some(done),
+        }
     }
 
     fn buffer_write(&self, fh: u64, off: u64, data: &[u8]) -> Result<u32, Errno> {
@@ -112,7 +124,12 @@ impl Vfs {
     }
 
     /// Writes; waits while too much is buffered.
-    pub async fn write(&self, fh: u64, _ino: Ino, off: u64, data: Bytes) -> Result<u32, Errno> {
+    pub async fn write(&self, fh: u64, ino: Ino, off: u64, data: Bytes) -> Result<u32, Errno> {
+        if ino.is_virtual() {
+            let handle = self.inner.handles.get(fh).ok_or(Errno::EBADF)?;
+            let special = self.write_special(&handle, off, &data);
+            return special.unwrap_or(Err(Errno::EBADF));
+        }
         while !self.inner.chunks.budget().has_room() {
             for writer in self.inner.writers.all() {
                 if writer.is_dirty() {
@@ -159,6 +176,9 @@ impl Vfs {
     pub async fn fsync(&self, fh: u64, _ino: Ino, _datasync: bool) -> Result<(), Errno> {
         let handle = self.inner.handles.get(fh).ok_or(Errno::EBADF)?;
         let ino = handle.ino;
+        if ino.is_virtual() {
+            return Ok(());
+        }
         match self.inner.writers.get(ino) {
             Some(writer) => self.flush_writer(&writer, true).await,
             None => self.sync_committed(ino).await,
@@ -200,6 +220,9 @@ impl Vfs {
     }
 
     fn close_ino(&self, ino: Ino, writes: bool) {
+        if ino.is_virtual() {
+            return;
+        }
         if writes {
             self.inner.writers.close(ino);
         }

@@ -1,5 +1,6 @@
 //! Open handles: numbers the kernel gives back with every request.
 
+use crate::internal::Open;
 use crate::reader::ReadState;
 use crate::reply::DirItem;
 use jfs_types::Ino;
@@ -19,6 +20,8 @@ pub(crate) struct Handle {
     pub(crate) read: Mutex<ReadState>,
     /// The listing taken at offset 0.
     pub(crate) listing: Mutex<Option<Arc<Vec<DirItem>>>>,
+    /// Of a file that no volume holds.
+    pub(crate) special: Option<Open>,
 }
 
 impl Handle {
@@ -50,12 +53,27 @@ impl Handles {
     }
 
     pub(crate) fn open(&self, ino: Ino, flags: i32) -> u64 {
+        self.add(ino, flags, None)
+    }
+
+    pub(crate) fn open_special(&self, ino: Ino, flags: i32, open: Open) -> u64 {
+        self.add(ino, flags, Some(open))
+    }
+
+    /// Number of open handles.
+    pub(crate) fn count(&self) -> u64 {
+        let each = self.shards.iter().map(|shard| shard.read().len() as u64);
+        each.sum()
+    }
+
+    fn add(&self, ino: Ino, flags: i32, special: Option<Open>) -> u64 {
         let fh = self.next.fetch_add(1, Ordering::Relaxed);
         let handle = Handle {
             ino,
             flags,
             read: Mutex::default(),
             listing: Mutex::default(),
+            special,
         };
         self.shard(fh).write().insert(fh, Arc::new(handle));
         fh

@@ -15,6 +15,9 @@ impl Vfs {
         parent: Ino,
         name: &[u8],
     ) -> Result<EntryReply, Errno> {
+        if let Some(special) = self.lookup_special(parent, name).await {
+            return special;
+        }
         let dir = self.real(parent);
         let name = if name == b".." && parent == Ino::ROOT {
             b".".as_slice()
@@ -27,6 +30,9 @@ impl Vfs {
 
     /// Attributes.
     pub async fn getattr(&self, ino: Ino) -> Result<AttrReply, Errno> {
+        if let Some(special) = self.special_attr(ino) {
+            return Ok(special);
+        }
         let ino = self.real(ino);
         let attr = self.inner.meta.getattr(ino).await?;
         Ok(self.attr_reply(ino, attr, Duration::ZERO))
@@ -34,6 +40,9 @@ impl Vfs {
 
     /// Attributes that memory may answer.
     pub fn try_getattr(&self, ino: Ino) -> Option<AttrReply> {
+        if ino.is_virtual() {
+            return self.special_attr(ino);
+        }
         let ino = self.real(ino);
         let (attr, age) = self.inner.meta.try_getattr(ino)?;
         Some(self.attr_reply(ino, attr, age))
@@ -46,6 +55,10 @@ impl Vfs {
         ino: Ino,
         set: &SetAttrRequest,
     ) -> Result<AttrReply, Errno> {
+        if let Some(special) = self.special_attr(ino) {
+            // Nothing changes and nobody is told, as with the reference: `> .control` has to work.
+            return Ok(special);
+        }
         self.writable()?;
         let ino = self.real(ino);
         let mut attr = None;
@@ -75,6 +88,9 @@ impl Vfs {
 
     /// Whether the caller has the permissions in `mask` (4 read, 2 write, 1 execute).
     pub async fn access(&self, caller: &Caller, ino: Ino, mask: u8) -> Result<(), Errno> {
+        if ino.is_virtual() {
+            return Ok(());
+        }
         self.inner.meta.access(caller, self.real(ino), mask).await
     }
 
@@ -88,6 +104,7 @@ impl Vfs {
         umask: u16,
     ) -> Result<EntryReply, Errno> {
         self.writable()?;
+        self.refuse_special(parent, name, Errno::EEXIST)?;
         let (ino, attr) = self
             .inner
             .meta
@@ -105,6 +122,7 @@ impl Vfs {
         target: &[u8],
     ) -> Result<EntryReply, Errno> {
         self.writable()?;
+        self.refuse_special(parent, name, Errno::EEXIST)?;
         let (ino, attr) = self
             .inner
             .meta
@@ -127,6 +145,8 @@ impl Vfs {
         name: &[u8],
     ) -> Result<EntryReply, Errno> {
         self.writable()?;
+        self.refuse_virtual(ino, Errno::EPERM)?;
+        self.refuse_special(parent, name, Errno::EEXIST)?;
         let attr = self
             .inner
             .meta
@@ -138,6 +158,7 @@ impl Vfs {
     /// Removes a name of a file.
     pub async fn unlink(&self, caller: &Caller, parent: Ino, name: &[u8]) -> Result<(), Errno> {
         self.writable()?;
+        self.refuse_special(parent, name, Errno::EPERM)?;
         self.inner
             .meta
             .unlink(caller, self.real(parent), name)
@@ -147,6 +168,7 @@ impl Vfs {
     /// Removes an empty directory.
     pub async fn rmdir(&self, caller: &Caller, parent: Ino, name: &[u8]) -> Result<(), Errno> {
         self.writable()?;
+        self.refuse_special(parent, name, Errno::EPERM)?;
         self.inner.meta.rmdir(caller, self.real(parent), name).await
     }
 
@@ -159,6 +181,8 @@ impl Vfs {
         flags: u32,
     ) -> Result<(), Errno> {
         self.writable()?;
+        self.refuse_special(from.0, from.1, Errno::EPERM)?;
+        self.refuse_special(to.0, to.1, Errno::EPERM)?;
         let (from, to) = ((self.real(from.0), from.1), (self.real(to.0), to.1));
         self.inner
             .meta

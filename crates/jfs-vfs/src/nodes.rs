@@ -16,6 +16,7 @@ impl Vfs {
         node: NewNode,
     ) -> Result<EntryReply, Errno> {
         self.writable()?;
+        self.refuse_special(parent, name, Errno::EEXIST)?;
         let dir = self.real(parent);
         let (ino, attr) = self.inner.meta.mknod(caller, dir, name, node).await?;
         Ok(self.entry_reply(ino, attr))
@@ -29,6 +30,7 @@ impl Vfs {
         flags: u8,
     ) -> Result<AttrReply, Errno> {
         self.writable()?;
+        self.refuse_virtual(ino, Errno::EPERM)?;
         let ino = self.real(ino);
         let set = SetAttr {
             flags: Some(flags),

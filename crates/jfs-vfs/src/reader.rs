@@ -177,6 +177,9 @@ impl Vfs {
         if !handle.can_read() {
             return Err(Errno::EBADF);
         }
+        if let Some(special) = &handle.special {
+            return Ok(self.read_special(special, off, size).await);
+        }
         let ino = handle.ino;
         let len = self.cut(ino, off, size)?;
         if len == 0 {

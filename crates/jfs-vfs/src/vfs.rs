@@ -3,9 +3,11 @@
 use crate::config::VfsConfig;
 use crate::durable::Unsynced;
 use crate::handles::Handles;
+use crate::internal::Internal;
 use crate::reply::{AttrReply, EntryReply};
 use crate::ticker::Ticker;
 use crate::told::{KernelCache, Told};
+use crate::watch::VfsStats;
 use crate::writers::Writers;
 use jfs_chunk::ChunkStore;
 use jfs_meta::Meta;
@@ -24,6 +26,8 @@ pub(crate) struct Inner {
     pub(crate) unsynced: Unsynced,
     pub(crate) ticker: Ticker,
     pub(crate) told: Told,
+    pub(crate) internal: Internal,
+    pub(crate) stats: VfsStats,
     kernel: OnceLock<Box<dyn KernelCache>>,
 }
 
@@ -39,6 +43,8 @@ impl Vfs {
         let inner = Inner {
             told: Told::new(config.attr_timeout),
             kernel: OnceLock::new(),
+            internal: Internal::new(meta.now(), config.prefix_internal, config.hide_internal),
+            stats: VfsStats::new(),
             meta,
             chunks,
             config,

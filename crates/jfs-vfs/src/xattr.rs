@@ -39,6 +39,7 @@ impl Vfs {
         flags: i32,
     ) -> Result<(), Errno> {
         self.writable()?;
+        self.refuse_virtual(ino, Errno::EPERM)?;
         let ino = self.real(ino);
         let how = match flags {
             0 => SetXattr::Any,
@@ -59,6 +60,7 @@ impl Vfs {
 
     /// Value of an extended attribute.
     pub async fn get_xattr(&self, ino: Ino, name: &[u8]) -> Result<Bytes, Errno> {
+        self.refuse_virtual(ino, Errno::ENODATA)?;
         let ino = self.real(ino);
         match self.xattr_name(name) {
             Name::Plain => self.inner.meta.get_xattr(ino, name).await,
@@ -72,12 +74,14 @@ impl Vfs {
 
     /// Names of all extended attributes.
     pub async fn list_xattrs(&self, ino: Ino) -> Result<Vec<Bytes>, Errno> {
+        self.refuse_virtual(ino, Errno::EPERM)?;
         self.inner.meta.list_xattrs(self.real(ino)).await
     }
 
     /// Removes an extended attribute.
     pub async fn remove_xattr(&self, caller: &Caller, ino: Ino, name: &[u8]) -> Result<(), Errno> {
         self.writable()?;
+        self.refuse_virtual(ino, Errno::EPERM)?;
         let ino = self.real(ino);
         match self.xattr_name(name) {
             Name::Plain => self.inner.meta.remove_xattr(ino, name).await,

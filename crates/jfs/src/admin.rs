@@ -7,9 +7,10 @@ use crate::store::open_store;
 use crate::support::check_readable;
 use bytes::Bytes;
 use jfs_meta::engine::{Counter, Key, Write, own};
-use jfs_meta::{Engine, Meta, MetaConfig, SessionInfo, StatFs};
+use jfs_meta::{Engine, InodeLocks, Meta, MetaConfig, More, SessionInfo, StatFs};
 use jfs_object::StoreOptions;
 use jfs_types::{Attr, Clock, FileType, Format, Ino, SystemClock, SystemRand};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use crate::secrets::{NewSecrets, with_secrets};
@@ -48,6 +49,19 @@ pub struct Status {
     pub stat: StatFs,
     /// Bytes in use.
     pub used_space: u64,
+    /// What waits for deletion, when it was asked for.
+    pub more: Option<More>,
+}
+
+/// A registered client with what it holds.
+#[derive(Clone, Debug)]
+pub struct SessionDetails {
+    /// The client.
+    pub session: Session,
+    /// Inodes without a name that it keeps open.
+    pub sustained: Vec<Ino>,
+    /// Its locks, by inode.
+    pub locks: BTreeMap<Ino, InodeLocks>,
 }
 
 /// The setting of the volume at `url`; `None` when there is none.
@@ -239,14 +253,10 @@ fn dir_attr(mode: u16) -> Attr {
     attr
 }
 
-/// State of the volume at `url`.
-pub async fn status(url: &str) -> Result<Status, Error> {
-    let engine = connect(url).await?;
-    let format = read_format(&*engine).await?.ok_or(Error::NotFormatted)?;
-    let mut sessions: Vec<Session> = engine
-        .list_sessions()
-        .await?
-        .into_iter()
+/// Registered clients, by id.
+async fn sessions(engine: &dyn Engine) -> Result<Vec<Session>, Error> {
+    let records = engine.list_sessions().await?.into_iter();
+    let mut sessions: Vec<Session> = records
         .map(|s| Session {
             sid: s.sid,
             expire: s.expire,
@@ -254,6 +264,47 @@ pub async fn status(url: &str) -> Result<Status, Error> {
         })
         .collect();
     sessions.sort_by_key(|s| s.sid);
+    Ok(sessions)
+}
+
+/// One registered client of the volume at `url`.
+pub async fn session(url: &str, sid: u64) -> Result<SessionDetails, Error> {
+    let engine = connect(url).await?;
+    let found = session_of(&*engine, sid).await;
+    engine.shutdown().await?;
+    found
+}
+
+async fn session_of(engine: &dyn Engine, sid: u64) -> Result<SessionDetails, Error> {
+    read_format(engine).await?.ok_or(Error::NotFormatted)?;
+    let mut all = sessions(engine).await?.into_iter();
+    let session = all.find(|s| s.sid == sid);
+    let session = session.ok_or_else(|| Error::Setting(format!("session not found: {sid}")))?;
+    let mut locks: BTreeMap<Ino, InodeLocks> = BTreeMap::new();
+    for (ino, kind, row) in engine.list_locks(sid).await? {
+        locks.entry(ino).or_default().add(kind, &row)?;
+    }
+    Ok(SessionDetails {
+        session,
+        sustained: engine.list_sustained(sid).await?,
+        locks,
+    })
+}
+
+/// State of the volume at `url`.
+pub async fn status(url: &str) -> Result<Status, Error> {
+    read_status(url, false).await
+}
+
+/// As [`status`], with what waits for deletion. May take long.
+pub async fn status_and_more(url: &str) -> Result<Status, Error> {
+    read_status(url, true).await
+}
+
+async fn read_status(url: &str, more: bool) -> Result<Status, Error> {
+    let engine = connect(url).await?;
+    let format = read_format(&*engine).await?.ok_or(Error::NotFormatted)?;
+    let sessions = sessions(&*engine).await?;
     let used = engine.fetch(&[Key::Counter(Counter::UsedSpace)]).await?;
     let used_space = used
         .into_iter()
@@ -275,11 +326,16 @@ pub async fn status(url: &str) -> Result<Status, Error> {
         Arc::new(SystemRand),
     );
     let stat = meta.statfs().await?;
+    let more = match more {
+        true => Some(meta.count_more().await?),
+        false => None,
+    };
     engine.shutdown().await?;
     Ok(Status {
         format,
         sessions,
         stat,
         used_space,
+        more,
     })
 }

@@ -76,6 +76,10 @@ pub struct OpenOptions {
     pub entry_cache: Duration,
     /// How long the kernel may keep entries of directories. Default 1 s.
     pub dir_entry_cache: Duration,
+    /// Put `.jfs` before the names of `.accesslog`, `.trash` and the like. Default false.
+    pub prefix_internal: bool,
+    /// List none of them. Default true; the mount program has its own.
+    pub hide_internal: bool,
 }
 
 impl Default for OpenOptions {
@@ -114,6 +118,8 @@ impl Default for OpenOptions {
             attr_cache: Duration::from_secs(1),
             entry_cache: Duration::from_secs(1),
             dir_entry_cache: Duration::from_secs(1),
+            prefix_internal: false,
+            hide_internal: true,
         }
     }
 }

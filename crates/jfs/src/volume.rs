@@ -63,6 +63,8 @@ pub async fn open_engine(engine: Arc<dyn Engine>, options: OpenOptions) -> Resul
         prefetch: options.prefetch,
         read_only,
         root,
+        prefix_internal: options.prefix_internal,
+        hide_internal: options.hide_internal,
         ..VfsConfig::default()
     };
     let vfs = Vfs::new(

@@ -8,7 +8,7 @@ use jfs_tests::{Kind, Volume, on_every_engine};
 use jfs_types::*;
 use std::time::Duration;
 
-on_every_engine! { flocks, posix_locks, finding_locks, waiting, sessions_let_go, lock_errors, one_holder }
+on_every_engine! { flocks, posix_locks, finding_locks, waiting, sessions_let_go, lock_errors, one_holder, listing_locks }
 
 use LockType::{Read, Unlock, Write};
 
@@ -233,4 +233,35 @@ async fn one_holder(kind: Kind) {
     }
     assert_eq!(clients[0].get_xattr(f, b"count").await.unwrap(), &b"30"[..]);
     assert!(v.verify().await.locks.is_empty());
+}
+
+/// A session's locks and no others, by inode and kind; the same by inode.
+async fn listing_locks(kind: Kind) {
+    let v = Volume::new(kind, 0).await;
+    let (a, b) = (v.client().await, v.client().await);
+    let f = a.touch(Ino::ROOT, b"f").await.unwrap();
+    let g = a.touch(Ino::ROOT, b"g").await.unwrap();
+    a.flock(f, 1, Read, false).await.unwrap();
+    b.flock(f, 1, Read, false).await.unwrap();
+    a.setlk(g, range(7, Write, 10, 19), false).await.unwrap();
+    b.setlk(g, range(8, Read, 30, 30), false).await.unwrap();
+    for (sid, owner, start) in [(1, 7, 10), (2, 8, 30)] {
+        let mut found = v.engine.list_locks(sid).await.unwrap();
+        found.sort_by_key(|(ino, ..)| *ino);
+        let [
+            (ino, LockKind::Flock, flock),
+            (other, LockKind::Posix, posix),
+        ] = &found[..]
+        else {
+            panic!("{found:?}");
+        };
+        assert_eq!((*ino, *other), (f, g));
+        assert_eq!((flock.sid, flock.owner, posix.owner), (sid, 1, owner));
+        let ranges = decode_locks(&posix.value).unwrap();
+        assert_eq!(ranges[0].start, start);
+    }
+    assert_eq!(v.engine.list_locks(3).await.unwrap(), []);
+    let on_g = a.locks_on(g).await.unwrap();
+    assert_eq!((on_g.flocks.len(), on_g.posix.len()), (0, 2));
+    assert_eq!(a.locks_on(f).await.unwrap().flocks.len(), 2);
 }

@@ -24,13 +24,11 @@ pub(crate) const SPEC: CommandSpec = CommandSpec {
             Kind::Uint,
             "0",
             "show detailed information (sustained inodes, locks) of the specified session (sid)",
-        )
-        .off_only(&["0"]),
+        ),
         FlagSpec::switch(
             &["more", "m"],
             "show more statistic information, may take a long time",
-        )
-        .off_only(&["false"]),
+        ),
     ],
 };
 
@@ -56,6 +54,38 @@ struct Session {
     mount_time: String,
     #[serde(rename = "ProcessID")]
     process_id: u32,
+    /// Inodes without a name that it keeps open.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    sustained: Vec<u64>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    flocks: Vec<Flock>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    plocks: Vec<Plock>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Flock {
+    inode: u64,
+    owner: u64,
+    ltype: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Plock {
+    inode: u64,
+    owner: u64,
+    records: Vec<LockRecord>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct LockRecord {
+    r#type: u32,
+    pid: u32,
+    start: u64,
+    end: u64,
 }
 
 #[derive(Serialize)]
@@ -65,39 +95,124 @@ struct Stat {
     available_space: u64,
     used_inodes: u64,
     available_inodes: u64,
+    #[serde(flatten)]
+    more: More,
+}
+
+/// What `--more` adds. Zeros are left out, as the reference does.
+#[derive(Default, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct More {
+    #[serde(skip_serializing_if = "is_zero")]
+    trash_file_count: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    trash_file_size: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    pending_deleted_file_count: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    pending_deleted_file_size: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    trash_slice_count: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    trash_slice_size: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    pending_deleted_slice_count: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    pending_deleted_slice_size: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 pub(crate) fn run(args: &Parsed) -> anyhow::Result<()> {
     // Asked for before other threads run: the answer is not to be had later.
     let offset = UtcOffset::current_local_offset().unwrap_or(UtcOffset::UTC);
     let url = volume::announce(args.arg(0))?;
-    let status = volume::status(&url).context("get status")?;
+    let sid = args.uint("session");
+    if sid > 0 {
+        let found = volume::session(&url, sid).context("get session")?;
+        println!("{}", volume::to_pretty_json(&detailed(found, offset))?);
+        return Ok(());
+    }
+    let status = volume::status(&url, args.bool("more")).context("get status")?;
     let setting = status.format.without_secrets();
+    let sessions = status.sessions.into_iter();
     let report = Report {
         setting: &setting,
-        sessions: status
-            .sessions
-            .into_iter()
-            .map(|s| Session {
-                sid: s.sid,
-                expire: local_time(s.expire, offset),
-                version: s.info.version,
-                host_name: s.info.host_name,
-                ip_addrs: s.info.ip_addrs,
-                mount_point: s.info.mount_point,
-                mount_time: s.info.mount_time,
-                process_id: s.info.process_id,
-            })
-            .collect(),
+        sessions: sessions.map(|s| session(s, offset)).collect(),
         stat: Stat {
             used_space: status.used_space,
             available_space: status.stat.avail_space,
             used_inodes: status.stat.used_inodes,
             available_inodes: status.stat.avail_inodes,
+            more: status.more.map(more).unwrap_or_default(),
         },
     };
     println!("{}", volume::to_pretty_json(&report)?);
     Ok(())
+}
+
+fn session(s: jfs::admin::Session, offset: UtcOffset) -> Session {
+    Session {
+        sid: s.sid,
+        expire: local_time(s.expire, offset),
+        version: s.info.version,
+        host_name: s.info.host_name,
+        ip_addrs: s.info.ip_addrs,
+        mount_point: s.info.mount_point,
+        mount_time: s.info.mount_time,
+        process_id: s.info.process_id,
+        sustained: Vec::new(),
+        flocks: Vec::new(),
+        plocks: Vec::new(),
+    }
+}
+
+fn detailed(found: jfs::admin::SessionDetails, offset: UtcOffset) -> Session {
+    let flocks = found.locks.iter().flat_map(|(ino, locks)| {
+        locks.flocks.iter().map(|held| Flock {
+            inode: ino.0,
+            owner: held.owner,
+            ltype: held.what.to_string(),
+        })
+    });
+    let plocks = found.locks.iter().flat_map(|(ino, locks)| {
+        locks.posix.iter().map(|held| Plock {
+            inode: ino.0,
+            owner: held.owner,
+            records: held
+                .what
+                .iter()
+                .map(|lock| LockRecord {
+                    r#type: lock.kind as u32,
+                    pid: lock.pid,
+                    start: lock.start,
+                    end: lock.end,
+                })
+                .collect(),
+        })
+    });
+    Session {
+        sustained: found.sustained.iter().map(|ino| ino.0).collect(),
+        flocks: flocks.collect(),
+        plocks: plocks.collect(),
+        ..session(found.session, offset)
+    }
+}
+
+fn more(found: jfs::meta::More) -> More {
+    More {
+        trash_file_count: found.trash_files.0,
+        trash_file_size: found.trash_files.1,
+        pending_deleted_file_count: found.pending_files.0,
+        pending_deleted_file_size: found.pending_files.1,
+        trash_slice_count: found.trash_slices.0,
+        trash_slice_size: found.trash_slices.1,
+        pending_deleted_slice_count: found.pending_slices.0,
+        pending_deleted_slice_size: found.pending_slices.1,
+    }
 }
 
 fn local_time(unix_seconds: i64, offset: UtcOffset) -> String {

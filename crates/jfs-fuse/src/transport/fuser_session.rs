@@ -5,21 +5,25 @@
 //! kernel then stops asking and falls back to what it can do alone (local locks, read and write).
 
 mod answer;
+mod ioctl;
+mod setup;
+
+pub(crate) use setup::{Features, Notices};
 
 use crate::ops::{self, FlagsIoctl};
 use answer::{
-    caller, errno, file_attr, ino, open_flags, send_empty, send_entries, send_entry, send_names,
-    send_xattr, stale,
+    attr_text, caller, created_text, entry_text, errno, file_attr, ids, ino, open_flags, outcome,
+    send_empty, send_entries, send_entry, send_names, send_statfs, send_xattr, stale, statfs_text,
 };
 use fuser::{
-    CopyFileRangeFlags, FileHandle, Filesystem, FopenFlags, Generation, INodeNo, InitFlags,
-    IoctlFlags, KernelConfig, LockOwner, Notifier, OpenFlags, PollEvents, PollFlags, PollNotifier,
-    RenameFlags, ReplyAttr, ReplyBmap, ReplyCreate, ReplyData, ReplyDirectory, ReplyDirectoryPlus,
-    ReplyEmpty, ReplyEntry, ReplyIoctl, ReplyLseek, ReplyOpen, ReplyPoll, ReplyStatfs, ReplyWrite,
-    ReplyXattr, Request, TimeOrNow, WriteFlags,
+    CopyFileRangeFlags, FileHandle, Filesystem, FopenFlags, Generation, INodeNo, IoctlFlags,
+    KernelConfig, LockOwner, OpenFlags, PollEvents, PollFlags, PollNotifier, RenameFlags,
+    ReplyAttr, ReplyBmap, ReplyCreate, ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty,
+    ReplyEntry, ReplyIoctl, ReplyLseek, ReplyOpen, ReplyPoll, ReplyStatfs, ReplyWrite, ReplyXattr,
+    Request, TimeOrNow, WriteFlags,
 };
-use jfs_types::{Errno, Ino};
-use jfs_vfs::{KernelCache, NewNode, ReadNow, SetAttrRequest, Vfs};
+use jfs_types::Errno;
+use jfs_vfs::{NewNode, Op, ReadNow, SetAttrRequest, Shown, Vfs, changes, mode_text};
 use std::cell::RefCell;
 use std::ffi::OsStr;
 use std::future::Future;
@@ -28,8 +32,6 @@ use std::path::Path;
 use std::time::SystemTime;
 use tokio::runtime::Handle as Runtime;
 
-/// Requests the kernel may have under way in the background (read-ahead and the like).
-const BACKGROUND_MAX: u16 = 200;
 /// Inodes are never used twice.
 const GENERATION: Generation = Generation(0);
 
@@ -47,29 +49,6 @@ pub(crate) struct FuserFs {
     pub(crate) features: Features,
 }
 
-/// What is answered besides the ordinary requests.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Features {
-    /// Extended attributes.
-    pub(crate) xattr: bool,
-    /// ACLs, which the kernel then applies itself.
-    pub(crate) acl: bool,
-    /// ioctl to get and set inode flags.
-    pub(crate) ioctl: bool,
-}
-
-/// Notices to the kernel.
-pub(crate) struct Notices(pub(crate) Notifier);
-
-impl KernelCache for Notices {
-    fn drop_attributes(&self, ino: Ino) {
-        // A negative offset leaves the pages alone. An inode that the kernel has forgotten is no error.
-        if let Err(e) = self.0.inval_inode(INodeNo(ino.0), -1, 0) {
-            tracing::debug!("attributes of {ino:?} stay with the kernel: {e}");
-        }
-    }
-}
-
 impl FuserFs {
     fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         self.runtime.spawn(work);
@@ -78,45 +57,40 @@ impl FuserFs {
 
 impl Filesystem for FuserFs {
     fn init(&mut self, _req: &Request, config: &mut KernelConfig) -> std::io::Result<()> {
-        let wanted = [
-            InitFlags::FUSE_ASYNC_READ,
-            InitFlags::FUSE_ATOMIC_O_TRUNC,
-            InitFlags::FUSE_BIG_WRITES,
-            InitFlags::FUSE_DONT_MASK,
-            InitFlags::FUSE_AUTO_INVAL_DATA,
-            InitFlags::FUSE_DO_READDIRPLUS,
-            InitFlags::FUSE_READDIRPLUS_AUTO,
-            InitFlags::FUSE_ASYNC_DIO,
-            InitFlags::FUSE_PARALLEL_DIROPS,
-            InitFlags::FUSE_MAX_PAGES,
-            InitFlags::FUSE_CACHE_SYMLINKS,
-        ];
-        for flag in wanted {
-            // What an older kernel lacks is not needed to be correct.
-            let _ = config.add_capabilities(flag);
-        }
-        if self.features.acl && config.add_capabilities(InitFlags::FUSE_POSIX_ACL).is_err() {
-            tracing::warn!("the kernel does not support ACLs on FUSE: only mode bits are checked");
-        }
-        let _ = config.set_max_write(self.max_io);
-        let _ = config.set_max_readahead(self.max_io);
-        let _ = config.set_max_background(BACKGROUND_MAX);
-        let _ = config.set_congestion_threshold(BACKGROUND_MAX * 3 / 4);
+        setup::negotiate(config, self.features, self.max_io);
         Ok(())
     }
 
     fn lookup(&self, req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
         let (vfs, caller, name) = (self.vfs.clone(), caller(req), name.as_bytes().to_vec());
-        self.spawn(async move { send_entry(reply, vfs.lookup(&caller, ino(parent), &name).await) });
+        let began = vfs.began(Op::Lookup, ids(req));
+        self.spawn(async move {
+            let found = vfs.lookup(&caller, ino(parent), &name).await;
+            vfs.ended(began, outcome(&found), || {
+                format!("({parent},{}):{}", Shown(&name), entry_text(&found))
+            });
+            send_entry(reply, found);
+        });
     }
 
-    fn getattr(&self, _req: &Request, n: INodeNo, _fh: Option<FileHandle>, reply: ReplyAttr) {
+    fn getattr(&self, req: &Request, n: INodeNo, _fh: Option<FileHandle>, reply: ReplyAttr) {
+        let began = self.vfs.began(Op::GetAttr, ids(req));
         if let Some(a) = self.vfs.try_getattr(ino(n)) {
-            return reply.attr(&a.ttl, &file_attr(a.ino, a.attr));
+            let a = Ok(a);
+            self.vfs
+                .ended(began, Ok(()), || format!("({n}):{}", attr_text(&a)));
+            if let Ok(a) = a {
+                reply.attr(&a.ttl, &file_attr(a.ino, a.attr));
+            }
+            return;
         }
         let vfs = self.vfs.clone();
         self.spawn(async move {
-            match vfs.getattr(ino(n)).await {
+            let found = vfs.getattr(ino(n)).await;
+            vfs.ended(began, outcome(&found), || {
+                format!("({n}):{}", attr_text(&found))
+            });
+            match found {
                 Ok(a) => reply.attr(&a.ttl, &file_attr(a.ino, a.attr)),
                 Err(e) => reply.error(stale(e)),
             }
@@ -134,7 +108,7 @@ impl Filesystem for FuserFs {
         atime: Option<TimeOrNow>,
         mtime: Option<TimeOrNow>,
         _ctime: Option<SystemTime>,
-        _fh: Option<FileHandle>,
+        fh: Option<FileHandle>,
         _crtime: Option<SystemTime>,
         _chgtime: Option<SystemTime>,
         _bkuptime: Option<SystemTime>,
@@ -154,18 +128,31 @@ impl Filesystem for FuserFs {
             mtime: mtime.map(time),
         };
         let (vfs, caller) = (self.vfs.clone(), caller(req));
+        let began = vfs.began(Op::SetAttr, ids(req));
         self.spawn(async move {
-            match vfs.setattr(&caller, ino(n), &set).await {
+            let done = vfs.setattr(&caller, ino(n), &set).await;
+            vfs.ended(began, outcome(&done), || {
+                let kind = done.as_ref().ok().map(|a| a.attr.kind);
+                let (fh, list) = (fh.map_or(0, |fh| fh.0), changes(&set, kind));
+                format!("({n}[{fh}],{list}):{}", attr_text(&done))
+            });
+            match done {
                 Ok(a) => reply.attr(&a.ttl, &file_attr(a.ino, a.attr)),
                 Err(e) => reply.error(stale(e)),
             }
         });
     }
 
-    fn readlink(&self, _req: &Request, n: INodeNo, reply: ReplyData) {
+    fn readlink(&self, req: &Request, n: INodeNo, reply: ReplyData) {
         let vfs = self.vfs.clone();
+        let began = vfs.began(Op::Readlink, ids(req));
         self.spawn(async move {
-            match vfs.readlink(ino(n)).await {
+            let target = vfs.readlink(ino(n)).await;
+            vfs.ended(began, outcome(&target), || {
+                let shown = target.as_ref().map_or(&b""[..], |t| t);
+                format!("({n}): ({})", Shown(shown))
+            });
+            match target {
                 Ok(target) => reply.data(&target),
                 Err(e) => reply.error(stale(e)),
             }
@@ -192,8 +179,15 @@ impl Filesystem for FuserFs {
             rdev,
         };
         let (vfs, caller, name) = (self.vfs.clone(), caller(req), name.as_bytes().to_vec());
+        let began = vfs.began(Op::Mknod, ids(req));
         self.spawn(async move {
-            send_entry(reply, vfs.mknod(&caller, ino(parent), &name, node).await);
+            let mode = mode_text(Some(node.kind), node.mode, true);
+            let made = vfs.mknod(&caller, ino(parent), &name, node).await;
+            vfs.ended(began, outcome(&made), || {
+                let (name, entry) = (Shown(&name), entry_text(&made));
+                format!("({parent},{name},{mode},0x{rdev:08X}):{entry}")
+            });
+            send_entry(reply, made);
         });
     }
 
@@ -208,23 +202,35 @@ impl Filesystem for FuserFs {
     ) {
         let umask = ops::effective_umask(self.umask, umask);
         let (vfs, caller, name) = (self.vfs.clone(), caller(req), name.as_bytes().to_vec());
+        let (mode, began) = ((mode & 0o7777) as u16, vfs.began(Op::Mkdir, ids(req)));
         self.spawn(async move {
-            send_entry(
-                reply,
-                vfs.mkdir(&caller, ino(parent), &name, (mode & 0o7777) as u16, umask)
-                    .await,
-            );
+            let made = vfs.mkdir(&caller, ino(parent), &name, mode, umask).await;
+            vfs.ended(began, outcome(&made), || {
+                let (name, mode) = (Shown(&name), mode_text(None, mode, false));
+                format!("({parent},{name},{mode}):{}", entry_text(&made))
+            });
+            send_entry(reply, made);
         });
     }
 
     fn unlink(&self, req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
         let (vfs, caller, name) = (self.vfs.clone(), caller(req), name.as_bytes().to_vec());
-        self.spawn(async move { send_empty(reply, vfs.unlink(&caller, ino(parent), &name).await) });
+        let began = vfs.began(Op::Unlink, ids(req));
+        self.spawn(async move {
+            let done = vfs.unlink(&caller, ino(parent), &name).await;
+            vfs.ended(began, done, || format!("({parent},{})", Shown(&name)));
+            send_empty(reply, done);
+        });
     }
 
     fn rmdir(&self, req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
         let (vfs, caller, name) = (self.vfs.clone(), caller(req), name.as_bytes().to_vec());
-        self.spawn(async move { send_empty(reply, vfs.rmdir(&caller, ino(parent), &name).await) });
+        let began = vfs.began(Op::Rmdir, ids(req));
+        self.spawn(async move {
+            let done = vfs.rmdir(&caller, ino(parent), &name).await;
+            vfs.ended(began, done, || format!("({parent},{})", Shown(&name)));
+            send_empty(reply, done);
+        });
     }
 
     fn symlink(
@@ -237,11 +243,14 @@ impl Filesystem for FuserFs {
     ) {
         let (vfs, caller, name) = (self.vfs.clone(), caller(req), name.as_bytes().to_vec());
         let target = target.as_os_str().as_bytes().to_vec();
+        let began = vfs.began(Op::Symlink, ids(req));
         self.spawn(async move {
-            send_entry(
-                reply,
-                vfs.symlink(&caller, ino(parent), &name, &target).await,
-            )
+            let made = vfs.symlink(&caller, ino(parent), &name, &target).await;
+            vfs.ended(began, outcome(&made), || {
+                let (name, target) = (Shown(&name), Shown(&target));
+                format!("({parent},{name},{target}):{}", entry_text(&made))
+            });
+            send_entry(reply, made);
         });
     }
 
@@ -257,24 +266,41 @@ impl Filesystem for FuserFs {
     ) {
         let (vfs, caller) = (self.vfs.clone(), caller(req));
         let (name, new_name) = (name.as_bytes().to_vec(), new_name.as_bytes().to_vec());
+        let began = vfs.began(Op::Rename, ids(req));
         self.spawn(async move {
             let (from, to) = ((ino(parent), &name[..]), (ino(new_parent), &new_name[..]));
-            send_empty(reply, vfs.rename(&caller, from, to, flags.bits()).await);
+            let done = vfs.rename(&caller, from, to, flags.bits()).await;
+            vfs.ended(began, done, || {
+                let (old, new) = (Shown(&name), Shown(&new_name));
+                format!("({parent},{old},{new_parent},{new},{})", flags.bits())
+            });
+            send_empty(reply, done);
         });
     }
 
     fn link(&self, req: &Request, n: INodeNo, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
         let (vfs, caller, name) = (self.vfs.clone(), caller(req), name.as_bytes().to_vec());
+        let began = vfs.began(Op::Link, ids(req));
         self.spawn(async move {
-            send_entry(reply, vfs.link(&caller, ino(n), ino(parent), &name).await)
+            let made = vfs.link(&caller, ino(n), ino(parent), &name).await;
+            vfs.ended(began, outcome(&made), || {
+                format!("({n},{parent},{}):{}", Shown(&name), entry_text(&made))
+            });
+            send_entry(reply, made);
         });
     }
 
     fn open(&self, req: &Request, n: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
         let (vfs, caller) = (self.vfs.clone(), caller(req));
+        let began = vfs.began(Op::Open, ids(req));
         self.spawn(async move {
-            match vfs.open(&caller, ino(n), flags.0).await {
-                Ok((fh, keep)) => reply.opened(FileHandle(fh), open_flags(keep)),
+            let opened = vfs.open(&caller, ino(n), flags.0).await;
+            vfs.ended(began, outcome(&opened), || match &opened {
+                Ok((fh, _)) => format!("({n},0x{:X}) [fh:{fh}]", flags.0),
+                Err(_) => format!("({n},0x{:X})", flags.0),
+            });
+            match opened {
+                Ok((fh, keep)) => reply.opened(FileHandle(fh), open_flags(ino(n), keep)),
                 Err(e) => reply.error(stale(e)),
             }
         });
@@ -282,7 +308,7 @@ impl Filesystem for FuserFs {
 
     fn read(
         &self,
-        _req: &Request,
+        req: &Request,
         n: INodeNo,
         fh: FileHandle,
         offset: u64,
@@ -291,18 +317,34 @@ impl Filesystem for FuserFs {
         _lock_owner: Option<LockOwner>,
         reply: ReplyData,
     ) {
+        let began = self.vfs.began(Op::Read, ids(req));
+        let ended = move |vfs: &Vfs, read: Result<usize, Errno>| {
+            if Vfs::is_access_log(ino(n)) {
+                return;
+            }
+            if let Ok(bytes) = read {
+                vfs.stats().read(bytes);
+            }
+            vfs.ended(began, outcome(&read), || {
+                let bytes = read.map_or(String::new(), |n| format!(": ({n})"));
+                format!("({n},{size},{offset},{}){bytes}", fh.0)
+            });
+        };
         let answered =
             BUFFER.with_borrow_mut(
                 |buffer| match self.vfs.try_read(fh.0, offset, size, buffer) {
                     Some(Ok(ReadNow::Copied(n))) => {
+                        ended(&self.vfs, Ok(n));
                         reply.data(&buffer[..n]);
                         None
                     }
                     Some(Ok(ReadNow::Shared(block))) => {
+                        ended(&self.vfs, Ok(block.len()));
                         reply.data(&block);
                         None
                     }
                     Some(Err(e)) => {
+                        ended(&self.vfs, Err(e));
                         reply.error(errno(e));
                         None
                     }
@@ -312,7 +354,9 @@ impl Filesystem for FuserFs {
         let Some(reply) = answered else { return };
         let vfs = self.vfs.clone();
         self.spawn(async move {
-            match vfs.read(fh.0, ino(n), offset, size).await {
+            let read = vfs.read(fh.0, ino(n), offset, size).await;
+            ended(&vfs, read.as_ref().map(|data| data.len()).map_err(|e| *e));
+            match read {
                 Ok(data) => reply.data(&data),
                 Err(e) => reply.error(errno(e)),
             }
@@ -321,7 +365,7 @@ impl Filesystem for FuserFs {
 
     fn write(
         &self,
-        _req: &Request,
+        req: &Request,
         n: INodeNo,
         fh: FileHandle,
         offset: u64,
@@ -331,14 +375,27 @@ impl Filesystem for FuserFs {
         _lock_owner: Option<LockOwner>,
         reply: ReplyWrite,
     ) {
-        match self.vfs.try_write(fh.0, offset, data) {
-            Some(Ok(n)) => return reply.written(n),
-            Some(Err(e)) => return reply.error(errno(e)),
-            None => {}
+        let (began, size) = (self.vfs.began(Op::Write, ids(req)), data.len());
+        let ended = move |vfs: &Vfs, written: Result<u32, Errno>| {
+            if written.is_ok() {
+                vfs.stats().written(size);
+            }
+            vfs.ended(began, outcome(&written), || {
+                format!("({n},{size},{offset},{})", fh.0)
+            });
+        };
+        if let Some(done) = self.vfs.try_write(fh.0, offset, data) {
+            ended(&self.vfs, done);
+            return match done {
+                Ok(n) => reply.written(n),
+                Err(e) => reply.error(errno(e)),
+            };
         }
         let (vfs, data) = (self.vfs.clone(), bytes::Bytes::copy_from_slice(data));
         self.spawn(async move {
-            match vfs.write(fh.0, ino(n), offset, data).await {
+            let done = vfs.write(fh.0, ino(n), offset, data).await;
+            ended(&vfs, done);
+            match done {
                 Ok(n) => reply.written(n),
                 Err(e) => reply.error(errno(e)),
             }
@@ -347,22 +404,29 @@ impl Filesystem for FuserFs {
 
     fn flush(
         &self,
-        _req: &Request,
+        req: &Request,
         n: INodeNo,
         fh: FileHandle,
-        _lock_owner: LockOwner,
+        lock_owner: LockOwner,
         reply: ReplyEmpty,
     ) {
+        let began = self.vfs.began(Op::Flush, ids(req));
+        let text = move || format!("({n},{},{:016X})", fh.0, lock_owner.0);
         if let Some(result) = self.vfs.try_flush(fh.0) {
+            self.vfs.ended(began, result, text);
             return send_empty(reply, result);
         }
         let vfs = self.vfs.clone();
-        self.spawn(async move { send_empty(reply, vfs.flush(fh.0, ino(n)).await) });
+        self.spawn(async move {
+            let done = vfs.flush(fh.0, ino(n)).await;
+            vfs.ended(began, done, text);
+            send_empty(reply, done);
+        });
     }
 
     fn release(
         &self,
-        _req: &Request,
+        req: &Request,
         n: INodeNo,
         fh: FileHandle,
         _flags: OpenFlags,
@@ -370,39 +434,61 @@ impl Filesystem for FuserFs {
         _flush: bool,
         reply: ReplyEmpty,
     ) {
+        let began = self.vfs.began(Op::Release, ids(req));
+        let text = move || format!("({n},{})", fh.0);
         if self.vfs.try_release(fh.0) {
+            self.vfs.ended(began, Ok(()), text);
             return reply.ok();
         }
         let vfs = self.vfs.clone();
         self.spawn(async move {
             vfs.release(fh.0, ino(n)).await;
+            vfs.ended(began, Ok(()), text);
             reply.ok();
         });
     }
 
-    fn fsync(&self, _req: &Request, n: INodeNo, fh: FileHandle, datasync: bool, reply: ReplyEmpty) {
+    fn fsync(&self, req: &Request, n: INodeNo, fh: FileHandle, datasync: bool, reply: ReplyEmpty) {
         let vfs = self.vfs.clone();
-        self.spawn(async move { send_empty(reply, vfs.fsync(fh.0, ino(n), datasync).await) });
+        let began = vfs.began(Op::Fsync, ids(req));
+        self.spawn(async move {
+            let done = vfs.fsync(fh.0, ino(n), datasync).await;
+            vfs.ended(began, done, || format!("({n},{})", u8::from(datasync)));
+            send_empty(reply, done);
+        });
     }
 
-    fn opendir(&self, _req: &Request, n: INodeNo, _flags: OpenFlags, reply: ReplyOpen) {
-        reply.opened(FileHandle(self.vfs.opendir(ino(n))), FopenFlags::empty());
+    fn opendir(&self, req: &Request, n: INodeNo, _flags: OpenFlags, reply: ReplyOpen) {
+        let began = self.vfs.began(Op::Opendir, ids(req));
+        let fh = self.vfs.opendir(ino(n));
+        self.vfs.ended(began, Ok(()), || format!("({n}) [fh:{fh}]"));
+        reply.opened(FileHandle(fh), FopenFlags::empty());
     }
 
     fn readdir(
         &self,
         req: &Request,
-        _n: INodeNo,
+        n: INodeNo,
         fh: FileHandle,
         offset: u64,
         reply: ReplyDirectory,
     ) {
+        let began = self.vfs.began(Op::Readdir, ids(req));
+        let text = move |shown: Option<usize>| {
+            let shown = shown.map_or(String::new(), |n| format!(": ({n})"));
+            format!("({n},0,{offset},false){shown}")
+        };
         if let Some(listing) = self.vfs.try_readdir(fh.0, offset) {
+            self.vfs.ended(began, Ok(()), || text(Some(listing.len())));
             return send_names(reply, &listing, offset);
         }
         let (vfs, caller) = (self.vfs.clone(), caller(req));
         self.spawn(async move {
-            match vfs.readdir(&caller, fh.0, offset).await {
+            let listed = vfs.readdir(&caller, fh.0, offset).await;
+            vfs.ended(began, outcome(&listed), || {
+                text(listed.as_ref().ok().map(|l| l.len()))
+            });
+            match listed {
                 Ok(listing) => send_names(reply, &listing, offset),
                 Err(e) => reply.error(errno(e)),
             }
@@ -412,7 +498,7 @@ impl Filesystem for FuserFs {
     fn readdirplus(
         &self,
         req: &Request,
-        _n: INodeNo,
+        n: INodeNo,
         fh: FileHandle,
         offset: u64,
         reply: ReplyDirectoryPlus,
@@ -423,12 +509,22 @@ impl Filesystem for FuserFs {
             .attr_timeout
             .min(config.entry_timeout)
             .min(config.dir_entry_timeout);
+        let began = self.vfs.began(Op::Readdir, ids(req));
+        let text = move |shown: Option<usize>| {
+            let shown = shown.map_or(String::new(), |n| format!(": ({n})"));
+            format!("({n},0,{offset},true){shown}")
+        };
         if let Some(listing) = self.vfs.try_readdir(fh.0, offset) {
+            self.vfs.ended(began, Ok(()), || text(Some(listing.len())));
             return send_entries(reply, &listing, offset, ttl);
         }
         let (vfs, caller) = (self.vfs.clone(), caller(req));
         self.spawn(async move {
-            match vfs.readdir(&caller, fh.0, offset).await {
+            let listed = vfs.readdir(&caller, fh.0, offset).await;
+            vfs.ended(began, outcome(&listed), || {
+                text(listed.as_ref().ok().map(|l| l.len()))
+            });
+            match listed {
                 Ok(listing) => send_entries(reply, &listing, offset, ttl),
                 Err(e) => reply.error(errno(e)),
             }
@@ -437,13 +533,15 @@ impl Filesystem for FuserFs {
 
     fn releasedir(
         &self,
-        _req: &Request,
-        _n: INodeNo,
+        req: &Request,
+        n: INodeNo,
         fh: FileHandle,
         _flags: OpenFlags,
         reply: ReplyEmpty,
     ) {
+        let began = self.vfs.began(Op::Releasedir, ids(req));
         self.vfs.releasedir(fh.0);
+        self.vfs.ended(began, Ok(()), || format!("({n})"));
         reply.ok();
     }
 
@@ -459,27 +557,13 @@ impl Filesystem for FuserFs {
         reply.ok();
     }
 
-    fn statfs(&self, _req: &Request, _n: INodeNo, reply: ReplyStatfs) {
+    fn statfs(&self, req: &Request, n: INodeNo, reply: ReplyStatfs) {
         let vfs = self.vfs.clone();
+        let began = vfs.began(Op::Statfs, ids(req));
         self.spawn(async move {
-            const BLOCK: u64 = 4096;
-            match vfs.statfs().await {
-                Ok(s) => {
-                    let (blocks, free) = (s.total_space / BLOCK, s.avail_space / BLOCK);
-                    let files = s.used_inodes + s.avail_inodes;
-                    reply.statfs(
-                        blocks,
-                        free,
-                        free,
-                        files,
-                        s.avail_inodes,
-                        BLOCK as u32,
-                        255,
-                        BLOCK as u32,
-                    );
-                }
-                Err(e) => reply.error(errno(e)),
-            }
+            let found = vfs.statfs().await;
+            vfs.ended(began, outcome(&found), || statfs_text(n, &found));
+            send_statfs(reply, found);
         });
     }
 
@@ -498,28 +582,46 @@ impl Filesystem for FuserFs {
         }
         let (vfs, caller) = (self.vfs.clone(), caller(req));
         let (name, value) = (name.as_bytes().to_vec(), value.to_vec());
+        let began = vfs.began(Op::SetXattr, ids(req));
         self.spawn(async move {
-            let set = vfs.set_xattr(&caller, ino(n), &name, &value, flags);
-            send_empty(reply, set.await);
+            let set = vfs.set_xattr(&caller, ino(n), &name, &value, flags).await;
+            vfs.ended(began, set, || {
+                format!("({n},{},{},{flags})", Shown(&name), value.len())
+            });
+            send_empty(reply, set);
         });
     }
 
-    fn getxattr(&self, _req: &Request, n: INodeNo, name: &OsStr, size: u32, reply: ReplyXattr) {
+    fn getxattr(&self, req: &Request, n: INodeNo, name: &OsStr, size: u32, reply: ReplyXattr) {
         if !self.features.xattr {
             return reply.error(errno(Errno::ENOSYS));
         }
         let (vfs, name) = (self.vfs.clone(), name.as_bytes().to_vec());
-        self.spawn(async move { send_xattr(reply, size, vfs.get_xattr(ino(n), &name).await) });
+        let began = vfs.began(Op::GetXattr, ids(req));
+        self.spawn(async move {
+            let value = vfs.get_xattr(ino(n), &name).await;
+            vfs.ended(began, outcome(&value), || {
+                let len = value.as_ref().map_or(0, |v| v.len());
+                format!("({n},{},{size}): ({len})", Shown(&name))
+            });
+            send_xattr(reply, size, value);
+        });
     }
 
-    fn listxattr(&self, _req: &Request, n: INodeNo, size: u32, reply: ReplyXattr) {
+    fn listxattr(&self, req: &Request, n: INodeNo, size: u32, reply: ReplyXattr) {
         if !self.features.xattr {
             return reply.error(errno(Errno::ENOSYS));
         }
         let vfs = self.vfs.clone();
+        let began = vfs.began(Op::ListXattr, ids(req));
         self.spawn(async move {
             let names = vfs.list_xattrs(ino(n)).await;
-            send_xattr(reply, size, names.map(|n| ops::joined_names(&n)));
+            let names = names.map(|n| ops::joined_names(&n));
+            vfs.ended(began, outcome(&names), || {
+                let len = names.as_ref().map_or(0, |all| all.len());
+                format!("({n},{size}): ({len})")
+            });
+            send_xattr(reply, size, names);
         });
     }
 
@@ -528,15 +630,18 @@ impl Filesystem for FuserFs {
             return reply.error(errno(Errno::ENOSYS));
         }
         let (vfs, caller, name) = (self.vfs.clone(), caller(req), name.as_bytes().to_vec());
+        let began = vfs.began(Op::RemoveXattr, ids(req));
         self.spawn(async move {
-            send_empty(reply, vfs.remove_xattr(&caller, ino(n), &name).await);
+            let done = vfs.remove_xattr(&caller, ino(n), &name).await;
+            vfs.ended(began, done, || format!("({n},{})", Shown(&name)));
+            send_empty(reply, done);
         });
     }
 
     fn fallocate(
         &self,
         req: &Request,
-        _n: INodeNo,
+        n: INodeNo,
         fh: FileHandle,
         offset: u64,
         length: u64,
@@ -544,19 +649,21 @@ impl Filesystem for FuserFs {
         reply: ReplyEmpty,
     ) {
         let (vfs, caller) = (self.vfs.clone(), caller(req));
+        let began = vfs.began(Op::Fallocate, ids(req));
         self.spawn(async move {
             let done = vfs.fallocate(&caller, fh.0, mode, offset, length).await;
+            vfs.ended(began, done, || format!("({n},{mode},{offset},{length})"));
             send_empty(reply, done);
         });
     }
 
     fn copy_file_range(
         &self,
-        _req: &Request,
-        _ino_in: INodeNo,
+        req: &Request,
+        ino_in: INodeNo,
         fh_in: FileHandle,
         offset_in: u64,
-        _ino_out: INodeNo,
+        ino_out: INodeNo,
         fh_out: FileHandle,
         offset_out: u64,
         len: u64,
@@ -567,9 +674,14 @@ impl Filesystem for FuserFs {
             return reply.error(errno(Errno::EINVAL));
         }
         let vfs = self.vfs.clone();
+        let began = vfs.began(Op::CopyFileRange, ids(req));
         self.spawn(async move {
             let (from, to) = ((fh_in.0, offset_in), (fh_out.0, offset_out));
-            match vfs.copy_file_range(from, to, len).await {
+            let copied = vfs.copy_file_range(from, to, len).await;
+            vfs.ended(began, outcome(&copied), || {
+                format!("({ino_in},{offset_in},{ino_out},{offset_out},{len},0)")
+            });
+            match copied {
                 // One copy is limited to what fits.
                 Ok(n) => reply.written(u32::try_from(n).unwrap_or(u32::MAX)),
                 Err(e) => reply.error(errno(e)),
@@ -592,28 +704,21 @@ impl Filesystem for FuserFs {
             return reply.error(errno(Errno::ENOTTY));
         }
         let (vfs, caller) = (self.vfs.clone(), caller(req));
-        match FlagsIoctl::parse(cmd, in_data) {
-            Err(e) => reply.error(errno(e)),
-            Ok(FlagsIoctl::Get) => self.spawn(async move {
-                match vfs.getattr(ino(n)).await {
-                    Ok(a) => reply.ioctl(0, &ops::shown_flags(a.attr.flags, out_size)),
-                    Err(e) => reply.error(errno(e)),
-                }
-            }),
-            Ok(FlagsIoctl::Set(wanted)) => self.spawn(async move {
-                let done = match vfs.getattr(ino(n)).await {
-                    Ok(a) => {
-                        let flags = ops::with_flags(a.attr.flags, wanted);
-                        vfs.set_flags(&caller, ino(n), flags).await
-                    }
-                    Err(e) => Err(e),
-                };
-                match done {
-                    Ok(_) => reply.ioctl(0, &[]),
-                    Err(e) => reply.error(errno(e)),
-                }
-            }),
-        }
+        let (asked, in_size) = (FlagsIoctl::parse(cmd, in_data), in_data.len());
+        let began = vfs.began(Op::Ioctl, ids(req));
+        self.spawn(async move {
+            let done = match asked {
+                Ok(asked) => ioctl::run(&vfs, &caller, ino(n), asked, out_size).await,
+                Err(e) => Err(e),
+            };
+            vfs.ended(began, outcome(&done), || {
+                format!("({n},0x{cmd:X},0x0,{in_size},{out_size})")
+            });
+            match done {
+                Ok(data) => reply.ioctl(0, &data),
+                Err(e) => reply.error(errno(e)),
+            }
+        });
     }
 
     // What has no meaning here is answered without a word: fuser would log each.
@@ -657,18 +762,16 @@ impl Filesystem for FuserFs {
     ) {
         let umask = ops::effective_umask(self.umask, umask);
         let (vfs, caller, name) = (self.vfs.clone(), caller(req), name.as_bytes().to_vec());
+        let (mode, began) = ((mode & 0o7777) as u16, vfs.began(Op::Create, ids(req)));
         self.spawn(async move {
-            match vfs
-                .create(
-                    &caller,
-                    ino(parent),
-                    &name,
-                    (mode & 0o7777) as u16,
-                    umask,
-                    flags,
-                )
-                .await
-            {
+            let made = vfs
+                .create(&caller, ino(parent), &name, mode, umask, flags)
+                .await;
+            vfs.ended(began, outcome(&made), || {
+                let mode = mode_text(Some(jfs_types::FileType::Regular), mode, true);
+                format!("({parent},{},{mode}):{}", Shown(&name), created_text(&made))
+            });
+            match made {
                 Ok((e, fh, keep)) => {
                     let ttl = e.attr_ttl.min(e.entry_ttl);
                     reply.created(
@@ -676,7 +779,7 @@ impl Filesystem for FuserFs {
                         &file_attr(e.ino, e.attr),
                         GENERATION,
                         FileHandle(fh),
-                        open_flags(keep),
+                        open_flags(e.ino, keep),
                     );
                 }
                 Err(e) => reply.error(errno(e)),

@@ -5,7 +5,6 @@ use crate::engine::{Answer, Key, Write, own};
 use crate::meta::Meta;
 use crate::perm;
 use crate::run::{Operation, Proof, patiently};
-use crate::trips;
 use crate::txn::{Stop, Txn};
 use bytes::Bytes;
 use jfs_types::attr::flags;
@@ -58,7 +57,7 @@ impl Meta {
 
     /// A rule of an inode; ENODATA when it has none. One round trip, two for a rule not seen before.
     pub async fn get_acl(&self, ino: Ino, kind: AclKind) -> Result<Arc<AclRule>, Errno> {
-        trips::within("getfacl", async {
+        self.within("getfacl", async {
             match kind.id_in(&self.getattr(ino).await?) {
                 0 => Err(Errno::ENODATA),
                 id => self.acl(id).await,

@@ -9,7 +9,6 @@ use crate::EngineError;
 use crate::engine::{Answer, Key, Write, own};
 use crate::meta::Meta;
 use crate::run::{Operation, Proof};
-use crate::trips;
 use crate::txn::{Stop, Txn};
 use crate::wire::{RECORD_BYTES, decode_records, encode_delayed, encode_record};
 use jfs_types::slice::{Piece, overlay};
@@ -72,7 +71,9 @@ impl Meta {
         ino: Ino,
         index: ChunkIndex,
     ) -> Result<Option<CompactPlan>, Errno> {
-        let answers = trips::within("compact", self.fetch(&[Key::Chunk(ino, index)])).await?;
+        let answers = self
+            .within("compact", self.fetch(&[Key::Chunk(ino, index)]))
+            .await?;
         let bytes = match answers.into_iter().next().map(Answer::into_bytes) {
             Some(Ok(bytes)) => bytes.unwrap_or_default(),
             _ => return Err(Errno::EIO),

@@ -7,7 +7,6 @@ use crate::EngineError;
 use crate::engine::{Answer, Key, LockKind, LockRow, Write, own, peek};
 use crate::meta::Meta;
 use crate::run::{Operation, Proof};
-use crate::trips;
 use crate::txn::{Stop, Txn};
 use crate::wire::{LockRecord, LockType, decode_locks, encode_locks};
 use bytes::Bytes;
@@ -97,7 +96,7 @@ impl Meta {
             return Ok(None);
         }
         let key = Key::Locks(ino, LockKind::Posix);
-        let answers = trips::within("getlk", self.fetch(&[key])).await?;
+        let answers = self.within("getlk", self.fetch(&[key])).await?;
         let rows = match answers.into_iter().next().map(Answer::into_locks) {
             Some(Ok(rows)) => rows,
             _ => return Err(Errno::EIO),

@@ -3,7 +3,6 @@
 use crate::engine::{EngineError, Key};
 use crate::meta::Meta;
 use crate::perm;
-use crate::trips;
 use bytes::Bytes;
 use jfs_types::{Attr, Caller, Errno, FileType, Ino, Name, Time};
 use std::time::Duration;
@@ -20,7 +19,7 @@ impl Meta {
         parent: Ino,
         name: &[u8],
     ) -> Result<(Ino, Attr), Errno> {
-        trips::within("lookup", async {
+        self.within("lookup", async {
             if caller.check_permission {
                 let dir = self.getattr(parent).await?;
                 if !dir.is_dir() {
@@ -83,7 +82,7 @@ impl Meta {
 
     /// Attributes of an inode. One round trip; none for the trash, which looks the same in every volume.
     pub async fn getattr(&self, ino: Ino) -> Result<Attr, Errno> {
-        trips::within("getattr", async {
+        self.within("getattr", async {
             if ino == Ino::TRASH {
                 return Ok(trash_attr(self.began));
             }
@@ -110,7 +109,7 @@ impl Meta {
 
     /// Whether the caller has the permissions in `mask` ([`perm`] bits).
     pub async fn access(&self, caller: &Caller, ino: Ino, mask: u8) -> Result<(), Errno> {
-        trips::within("access", async {
+        self.within("access", async {
             let attr = self.getattr(ino).await?;
             self.may_always(caller, &attr, mask).await
         })
@@ -119,7 +118,7 @@ impl Meta {
 
     /// Target of a symbolic link; EINVAL for anything else.
     pub async fn readlink(&self, ino: Ino) -> Result<Bytes, Errno> {
-        trips::within("readlink", async {
+        self.within("readlink", async {
             let answers = self.fetch(&[Key::Symlink(ino), Key::Attr(ino)]).await?;
             let mut answers = answers.into_iter();
             let target = answers.next().map(|a| a.into_bytes());

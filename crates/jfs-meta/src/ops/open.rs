@@ -4,7 +4,6 @@ use crate::engine::{Answer, Key, Write, own};
 use crate::meta::Meta;
 use crate::perm::{EXEC, READ, WRITE};
 use crate::run::{Operation, Proof};
-use crate::trips;
 use crate::txn::{Stop, Txn};
 use crate::work::Work;
 use jfs_types::attr::flags as attr_flags;
@@ -38,7 +37,7 @@ impl Meta {
     /// reference until [`Meta::close`]. `flags` as for open(2); `O_TRUNC` is only checked. One round
     /// trip, none within `--open-cache`.
     pub async fn open(&self, caller: &Caller, ino: Ino, flags: i32) -> Result<Opened, Errno> {
-        trips::within("open", async {
+        self.within("open", async {
             if let Some(attr) = self.open_files.reopen(ino) {
                 if let Err(e) = self.check_open(caller, &attr, flags).await {
                     self.open_files.close(ino);

@@ -3,7 +3,6 @@
 use crate::engine::{DirCursor, DirPage, EngineError};
 use crate::meta::Meta;
 use crate::perm::READ;
-use crate::trips;
 use jfs_types::{Caller, Errno, Ino};
 use std::time::Duration;
 
@@ -18,7 +17,7 @@ impl Meta {
         cursor: &DirCursor,
         with_attrs: bool,
     ) -> Result<DirPage, Errno> {
-        trips::within("readdir", async {
+        self.within("readdir", async {
             if caller.check_permission && *cursor == DirCursor::Start {
                 let attr = self.getattr(dir).await?;
                 if !attr.is_dir() {

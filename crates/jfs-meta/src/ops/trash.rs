@@ -4,7 +4,6 @@ use super::lookup::TRASH_NAME;
 use crate::engine::{Answer, Counter, DirCursor, Key, Write, own};
 use crate::meta::Meta;
 use crate::run::{Operation, Proof, patiently};
-use crate::trips;
 use crate::txn::{Stop, Txn};
 use jfs_types::{Attr, Entry, Errno, FileType, Ino, Name};
 
@@ -32,11 +31,12 @@ impl Meta {
             return Ok(known);
         }
         let name = hour_name(self.now().sec.div_euclid(3600));
-        let ino = trips::within(
-            "trash_dir",
-            self.find_or_make_hour(Name::stored(name.as_bytes())),
-        )
-        .await?;
+        let ino = self
+            .within(
+                "trash_dir",
+                self.find_or_make_hour(Name::stored(name.as_bytes())),
+            )
+            .await?;
         *self.trash_hour.lock() = Some((name, ino));
         Ok(Some(ino))
     }

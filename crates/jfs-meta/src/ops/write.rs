@@ -5,7 +5,6 @@ use crate::engine::{Answer, Key, Write, own};
 use crate::meta::Meta;
 use crate::open_files::ChunkView;
 use crate::run::{Operation, Proof};
-use crate::trips;
 use crate::txn::{Stop, Txn};
 use crate::wire::decode_records;
 use crate::work::Work;
@@ -48,7 +47,7 @@ impl Meta {
         if let Some(view) = self.open_files.view(ino, index) {
             return Ok(view);
         }
-        trips::within("read", async {
+        self.within("read", async {
             let asked = self.open_files.moment();
             let answers = self.fetch(&[Key::Chunk(ino, index)]).await?;
             let bytes = match answers.into_iter().next().map(Answer::into_bytes) {

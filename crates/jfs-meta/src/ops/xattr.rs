@@ -6,7 +6,6 @@ use super::acl::names_of_acls;
 use crate::engine::{Answer, Key, Write, hold, own};
 use crate::meta::Meta;
 use crate::run::{Operation, Proof};
-use crate::trips;
 use crate::txn::{Stop, Txn};
 use bytes::Bytes;
 use jfs_types::{Errno, Ino};
@@ -66,7 +65,7 @@ impl Meta {
     /// Value of an extended attribute; ENODATA when there is none. One round trip.
     pub async fn get_xattr(&self, ino: Ino, name: &[u8]) -> Result<Bytes, Errno> {
         let key = Key::Xattr(ino, checked(name)?);
-        let answers = trips::within("getxattr", self.fetch(&[key])).await?;
+        let answers = self.within("getxattr", self.fetch(&[key])).await?;
         match answers.into_iter().next().map(Answer::into_bytes) {
             Some(Ok(Some(value))) => Ok(value),
             Some(Ok(None)) => Err(Errno::ENODATA),
@@ -81,7 +80,8 @@ impl Meta {
             return Err(Errno::ENODATA);
         }
         let keys = [Key::Xattrs(ino), Key::Attr(ino)];
-        let mut answers = trips::within("listxattr", self.fetch(&keys))
+        let mut answers = self
+            .within("listxattr", self.fetch(&keys))
             .await?
             .into_iter();
         let names = answers.next().map(Answer::into_names);

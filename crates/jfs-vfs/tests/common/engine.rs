@@ -275,6 +275,10 @@ impl Engine for TestEngine {
         self.inner.list_sustained(sid).await
     }
 
+    async fn list_locks(&self, sid: u64) -> Result<Vec<(Ino, LockKind, LockRow)>, EngineError> {
+        self.inner.list_locks(sid).await
+    }
+
     async fn list_deleted(
         &self,
         before_sec: i64,

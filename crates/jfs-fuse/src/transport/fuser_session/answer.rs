@@ -4,16 +4,55 @@ use super::GENERATION;
 use crate::ops;
 use fuser::{
     Errno as FuseErrno, FileAttr, FileType as FuseType, FopenFlags, INodeNo, ReplyDirectory,
-    ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyXattr, Request,
+    ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyStatfs, ReplyXattr, Request,
 };
 use jfs_types::{Attr, Caller, Errno, FileType, Ino};
-use jfs_vfs::{DirItem, EntryReply};
+use jfs_vfs::{AttrReply, DirItem, EntryReply, StatFs};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::time::{Duration, SystemTime};
 
 pub(super) fn caller(req: &Request) -> Caller {
     ops::caller(req.uid(), req.gid(), req.pid())
+}
+
+/// Who asks, for the access log.
+pub(super) fn ids(req: &Request) -> (u32, u32, u32) {
+    (req.uid(), req.gid(), req.pid())
+}
+
+/// Whether it worked.
+pub(super) fn outcome<T>(result: &Result<T, Errno>) -> Result<(), Errno> {
+    result.as_ref().map(|_| ()).map_err(|e| *e)
+}
+
+/// What was found or made, for the access log.
+pub(super) fn entry_text(result: &Result<EntryReply, Errno>) -> String {
+    let entry = result.as_ref().map(|e| (e.ino, &e.attr));
+    jfs_vfs::shown(entry.map_err(|e| *e))
+}
+
+/// Attributes, for the access log.
+pub(super) fn attr_text(result: &Result<AttrReply, Errno>) -> String {
+    let attr = result.as_ref().map(|a| (a.ino, &a.attr));
+    jfs_vfs::shown(attr.map_err(|e| *e))
+}
+
+/// What was created and its handle, for the access log.
+pub(super) fn created_text(result: &Result<(EntryReply, u64, bool), Errno>) -> String {
+    let entry = result.as_ref().map(|(e, ..)| (e.ino, &e.attr));
+    let fh = result.as_ref().map_or(0, |(_, fh, _)| *fh);
+    format!("{} [fh:{fh}]", jfs_vfs::shown(entry.map_err(|e| *e)))
+}
+
+/// Space and inodes, for the access log.
+pub(super) fn statfs_text(n: INodeNo, result: &Result<StatFs, Errno>) -> String {
+    let numbers = result.as_ref().map_or(String::new(), |s| {
+        let used = s.total_space - s.avail_space;
+        let inodes = (s.used_inodes, s.avail_inodes);
+        format!(": ({used},{},{},{})", s.avail_space, inodes.0, inodes.1)
+    });
+    format!("({n}){numbers}")
 }
 
 pub(super) fn errno(e: Errno) -> FuseErrno {
@@ -75,6 +114,19 @@ pub(super) fn send_entry(reply: ReplyEntry, result: Result<EntryReply, Errno>) {
     }
 }
 
+pub(super) fn send_statfs(reply: ReplyStatfs, result: Result<StatFs, Errno>) {
+    const BLOCK: u64 = 4096;
+    match result {
+        Ok(s) => {
+            let (blocks, free) = (s.total_space / BLOCK, s.avail_space / BLOCK);
+            let files = s.used_inodes + s.avail_inodes;
+            let block = BLOCK as u32;
+            reply.statfs(blocks, free, free, files, s.avail_inodes, block, 255, block);
+        }
+        Err(e) => reply.error(errno(e)),
+    }
+}
+
 pub(super) fn send_empty(reply: ReplyEmpty, result: Result<(), Errno>) {
     match result {
         Ok(()) => reply.ok(),
@@ -92,8 +144,11 @@ pub(super) fn send_xattr(reply: ReplyXattr, size: u32, result: Result<bytes::Byt
     }
 }
 
-pub(super) fn open_flags(keep_cache: bool) -> FopenFlags {
-    if keep_cache {
+pub(super) fn open_flags(ino: Ino, keep_cache: bool) -> FopenFlags {
+    if ino.is_virtual() {
+        // Lengths are not known before the answer: every read has to arrive here.
+        FopenFlags::FOPEN_DIRECT_IO
+    } else if keep_cache {
         FopenFlags::FOPEN_KEEP_CACHE
     } else {
         FopenFlags::empty()

@@ -1,0 +1,161 @@
+//! What `.config` shows: how this mount was started, in the words of the reference.
+
+use crate::plan::Plan;
+use jfs_types::Format;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// Makes `.config` describe this mount. `metrics` is where they are shown.
+pub(crate) fn describe(plan: &Plan, volume: &jfs::Volume, metrics: Option<String>) {
+    let fixed = Fixed {
+        sid: volume.session_id().unwrap_or(0),
+        read_only: volume.read_only(),
+        metrics: metrics.unwrap_or_default(),
+        mountpoint: plan.mountpoint.display().to_string(),
+        umask: plan.umask.unwrap_or(u16::MAX),
+        max_fuse_io: plan.max_fuse_io,
+        options: plan.fuse_options.clone(),
+        xattr: plan.enable_xattr,
+        open: plan.open.clone(),
+    };
+    let meta = volume.meta().clone();
+    let text = move || {
+        let format = fixed.open.apply((*meta.format()).clone()).without_secrets();
+        let text = serde_json::to_string_pretty(&fixed.json(&format)).unwrap_or_default();
+        one_space(&text)
+    };
+    volume.vfs().described_by(Box::new(text));
+}
+
+struct Fixed {
+    sid: u64,
+    read_only: bool,
+    metrics: String,
+    mountpoint: String,
+    umask: u16,
+    max_fuse_io: u32,
+    options: Vec<String>,
+    xattr: bool,
+    open: jfs::OpenOptions,
+}
+
+impl Fixed {
+    fn json(&self, format: &Format) -> Value {
+        let o = &self.open;
+        let subdir = o.subdir.clone().unwrap_or_default();
+        let pid = std::process::id();
+        json!({
+            "Meta": {
+                "Retries": 10,
+                "MaxDeletes": o.max_deletes,
+                "SkipDirNlink": 0,
+                "CaseInsensi": false,
+                "ReadOnly": self.read_only,
+                "NoBGJob": o.no_bgjob,
+                "OpenCache": nanos(o.open_cache),
+                "OpenCacheLimit": 0,
+                "Heartbeat": nanos(o.heartbeat),
+                "MountPoint": self.mountpoint,
+                "Subdir": subdir,
+                "AtimeMode": "noatime",
+                "DirStatFlushPeriod": nanos(Duration::from_secs(1)),
+                "SkipDirMtime": nanos(o.skip_dir_mtime),
+                "Sid": self.sid,
+                "SortDir": false,
+                "FastStatfs": false,
+                "NetworkInterfaces": null,
+            },
+            "Format": format,
+            "Chunk": self.chunk(format),
+            "Security": { "EnableCap": false, "EnableSELinux": false },
+            "Port": { "PrometheusAgent": self.metrics, "DebugAgent": "" },
+            "Version": jfs_types::version::session_version(),
+            "AttrTimeout": nanos(o.attr_cache),
+            "DirEntryTimeout": nanos(o.dir_entry_cache),
+            "NegEntryTimeout": 0,
+            "EntryTimeout": nanos(o.entry_cache),
+            "ReaddirCache": false,
+            "BackupMeta": 0,
+            "BackupSkipTrash": false,
+            "PrefixInternal": o.prefix_internal,
+            "HideInternal": o.hide_internal,
+            "UMask": self.umask,
+            "Pid": pid,
+            "PPid": nix::unistd::getppid().as_raw(),
+            // Empty: nobody offers to take this mount over.
+            "CommPath": "",
+            "StatePath": "",
+            "FuseOpts": {
+                "AllowOther": nix::unistd::geteuid().is_root(),
+                "Options": self.options,
+                "MaxWrite": self.max_fuse_io,
+                "FsName": format!("JuiceFS:{}", format.name),
+                "Name": "juicefs",
+                "DisableXAttrs": !self.xattr && !format.enable_acl,
+                "EnableAcl": format.enable_acl,
+            },
+            "Mountpoint": self.mountpoint,
+            "Subdir": subdir,
+        })
+    }
+
+    fn chunk(&self, format: &Format) -> Value {
+        let o = &self.open;
+        let dirs: Vec<String> = o
+            .cache_dir
+            .iter()
+            .map(|dir| dir.join(&format.uuid).display().to_string())
+            .collect();
+        json!({
+            "CacheDir": dirs.join(":"),
+            "CacheMode": o.cache_mode,
+            "CacheSize": o.cache_size,
+            "CacheItems": o.cache_items,
+            "CacheChecksum": format!("{:?}", o.cache_checksum).to_lowercase(),
+            "CacheEviction": match o.cache_eviction {
+                jfs::cache::Eviction::None => "none",
+                jfs::cache::Eviction::TwoRandom => "2-random",
+                jfs::cache::Eviction::Lru => "lru",
+            },
+            "CacheScanInterval": 0,
+            "CacheExpire": nanos(o.cache_expire),
+            "OSCache": true,
+            "FreeSpace": o.free_space_ratio,
+            "AutoCreate": true,
+            "Compress": format.compression,
+            "MaxUpload": o.max_uploads,
+            "MaxDownload": o.max_downloads,
+            "MaxStageWrite": 0,
+            "MaxRetries": o.io_retries,
+            "UploadLimit": 0,
+            "DownloadLimit": 0,
+            "Writeback": false,
+            "WritebackThresholdSize": 0,
+            "UploadDelay": 0,
+            "UploadHours": "",
+            "HashPrefix": format.hash_prefix,
+            "BlockSize": format.block_bytes(),
+            "GetTimeout": nanos(o.get_timeout),
+            "PutTimeout": nanos(o.put_timeout),
+            "CacheFullBlock": !o.cache_partial_only,
+            "CacheLargeWrite": o.cache_large_write,
+            "BufferSize": o.buffer_size,
+            "Readahead": 0,
+            "Prefetch": o.prefetch,
+        })
+    }
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Indented by one space where the printer takes two.
+fn one_space(text: &str) -> String {
+    let lines = text.lines().map(|line| {
+        let rest = line.trim_start_matches(' ');
+        let depth = (line.len() - rest.len()) / 2;
+        format!("{}{rest}", " ".repeat(depth))
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}

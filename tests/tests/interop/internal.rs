@@ -1,0 +1,139 @@
+//! The files that a mount shows and no volume holds: ours are those of the reference.
+
+use super::place::{Meta, Place, ours, reference};
+use jfs_testkit::Mount;
+use std::collections::BTreeSet;
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, symlink};
+
+const NAMES: [&str; 5] = [".accesslog", ".control", ".stats", ".config", ".trash"];
+
+/// Inode, mode, owner and, where it does not depend on the mount, length.
+fn look(mount: &Mount, name: &str) -> Option<(u64, u32, u32, u32, u64)> {
+    let meta = std::fs::symlink_metadata(mount.at(name)).ok()?;
+    let length = if name.ends_with("config") {
+        0
+    } else {
+        meta.size()
+    };
+    Some((
+        meta.ino(),
+        meta.mode(),
+        meta.uid(),
+        meta.nlink() as u32,
+        length,
+    ))
+}
+
+/// What a mount answers to everything that somebody may try with these names.
+fn tried(mount: &Mount, prefix: &str) -> Vec<(String, Option<i32>)> {
+    let errno = |done: io::Result<()>| done.err().map(|e| e.raw_os_error().unwrap_or(0));
+    let mut all = Vec::new();
+    std::fs::write(mount.at("file"), b"x").unwrap();
+    for name in NAMES {
+        let name = format!("{prefix}{name}");
+        let at = mount.at(&name);
+        let open = |o: &mut OpenOptions| o.open(&at).map(|_| ());
+        for (what, done) in [
+            ("mkdir", std::fs::create_dir(&at)),
+            ("symlink", symlink("x", &at)),
+            ("unlink", std::fs::remove_file(&at)),
+            ("rename from", std::fs::rename(&at, mount.at("other"))),
+            ("rename to", std::fs::rename(mount.at("file"), &at)),
+            ("link from", std::fs::hard_link(&at, mount.at("other"))),
+            (
+                "create",
+                open(OpenOptions::new().write(true).create_new(true)),
+            ),
+            ("write", open(OpenOptions::new().write(true))),
+            ("read", open(OpenOptions::new().read(true))),
+            (
+                "truncate",
+                open(OpenOptions::new().write(true).truncate(true)),
+            ),
+        ] {
+            all.push((format!("{what} {name}"), errno(done)));
+        }
+    }
+    all
+}
+
+fn same_as_the_reference(flags: &[&str], prefix: &str) -> (BTreeSet<String>, BTreeSet<String>) {
+    let place = Place::new(Meta::Sqlite);
+    place.format(&ours(), &[]);
+    let theirs = place.mount(&reference(), flags);
+    std::fs::create_dir(theirs.at("dir")).unwrap();
+    let mine = place.mount(&ours(), flags);
+    for name in NAMES {
+        let name = format!("{prefix}{name}");
+        assert_eq!(look(&mine, &name), look(&theirs, &name), "{name}");
+        let below = format!("dir/{name}");
+        assert_eq!(look(&mine, &below), look(&theirs, &below), "{below}");
+    }
+    assert!(look(&mine, &format!("dir/{prefix}.control")).is_some());
+    let (expected, found) = (tried(&theirs, prefix), tried(&mine, prefix));
+    assert!(expected.iter().any(|(_, e)| *e == Some(libc::EPERM)));
+    assert_eq!(found, expected);
+    let mut config = String::new();
+    let at = mine.at(format!("{prefix}.config"));
+    io::Read::read_to_string(&mut std::fs::File::open(&at).unwrap(), &mut config).unwrap();
+    assert_eq!(at.metadata().unwrap().len(), config.len() as u64);
+    let config: serde_json::Value = serde_json::from_str(&config).unwrap();
+    assert_eq!(config["Format"]["Name"], "vol");
+    assert_eq!(config["CommPath"], "");
+    assert!(
+        mine.pids()
+            .contains(&(config["Pid"].as_i64().unwrap() as i32))
+    );
+    let listed = |mount: &Mount| -> BTreeSet<String> {
+        let entries = std::fs::read_dir(mount.path()).unwrap();
+        let names = entries.map(|e| e.unwrap().file_name().into_string().unwrap());
+        names.collect()
+    };
+    let both = (listed(&mine), listed(&theirs));
+    mine.unmount().unwrap();
+    theirs.unmount().unwrap();
+    both
+}
+
+#[test]
+fn internal_files_are_those_of_the_reference() {
+    let (mine, theirs) = same_as_the_reference(&[], "");
+    assert_eq!(mine, theirs);
+    assert!(
+        mine.contains(".stats") && !mine.contains(".control"),
+        "{mine:?}"
+    );
+}
+
+#[test]
+fn internal_files_with_a_prefix() {
+    let (mine, theirs) = same_as_the_reference(&["--prefix-internal"], ".jfs");
+    assert_eq!(mine, theirs);
+    assert!(
+        mine.contains(".jfs.stats") && !mine.contains(".stats"),
+        "{mine:?}"
+    );
+}
+
+#[test]
+fn internal_files_that_are_hidden() {
+    let (mine, theirs) = same_as_the_reference(&["--hide-internal"], "");
+    assert_eq!(mine, theirs);
+    assert!(!mine.contains(".stats"), "{mine:?}");
+}
+
+/// Secrets are not shown.
+#[test]
+fn the_config_shows_no_secrets() {
+    let place = Place::new(Meta::Sqlite);
+    let secret = "not-for-your-eyes";
+    place.format(&ours(), &["--access-key", "me", "--secret-key", secret]);
+    let mount = place.mount(&ours(), &[]);
+    let config = std::fs::read_to_string(mount.at(".config")).unwrap();
+    assert!(config.contains("\"SecretKey\": \"removed\""), "{config}");
+    assert!(!config.contains(secret), "{config}");
+    io::stderr().flush().unwrap();
+    mount.unmount().unwrap();
+}
