@@ -66,15 +66,19 @@ async fn node(engine: &SqliteEngine, ino: Ino, a: Attr) -> Node {
         sha256: None,
         target: target.map(|t| t.to_vec()),
         rdev: None,
+        xattrs: Default::default(),
+        flags: 0,
     }
 }
 
-/// A manifest's node without what metadata does not tell.
+/// A manifest's node without what the record of a node does not tell.
 fn comparable(node: &Node) -> Node {
     Node {
         blocks: 0,
         sha256: None,
         rdev: None,
+        xattrs: Default::default(),
+        flags: 0,
         ..node.clone()
     }
 }
