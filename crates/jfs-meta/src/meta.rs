@@ -105,7 +105,7 @@ impl Meta {
             slices: IdPool::new(engine.clone(), IdKind::Slice),
             engine,
             format: RwLock::new(Arc::new(format)),
-            locks: Locks::new(),
+            locks: Locks::new(crate::locks::WAIT_MAX),
             open_files: OpenFiles::new(config.open_cache),
             recent: Recent::new(config.attr_cache),
             usage: Usage::default(),
