@@ -18,7 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 const POOL_MAX: usize = 64;
 /// Idle connections kept.
 const IDLE_MAX: usize = 16;
-/// How long a connection may take to be made.
+/// How long a connection may take to be made, if no round trip may take less.
 const CONNECT: Duration = Duration::from_secs(10);
 
 /// Access to one server.
@@ -75,7 +75,7 @@ impl Connections {
         // No timer per command: deadlines are set around round trips.
         let config = AsyncConnectionConfig::new()
             .set_response_timeout(None)
-            .set_connection_timeout(Some(CONNECT));
+            .set_connection_timeout(Some(CONNECT.min(self.deadlines.limit())));
         self.client
             .get_multiplexed_async_connection_with_config(&config)
             .await

@@ -4,7 +4,7 @@ use crate::Error;
 use crate::engines::connect;
 use crate::secrets::seal;
 use crate::store::open_store;
-use crate::support::check_readable;
+use crate::support::{check_readable, check_version};
 use bytes::Bytes;
 use jfs_meta::engine::{Counter, Key, Write, own};
 use jfs_meta::{Engine, InodeLocks, Meta, MetaConfig, More, SessionInfo, StatFs};
@@ -76,8 +76,15 @@ pub async fn load_format(url: &str) -> Result<Option<Format>, Error> {
 pub async fn read_format(engine: &dyn Engine) -> Result<Option<Format>, Error> {
     match engine.load_setting().await? {
         None => Ok(None),
-        Some(json) => Format::from_json(&json).map(Some).map_err(Error::Setting),
+        Some(json) => Format::from_json(&json).map(Some).map_err(damaged),
     }
+}
+
+/// A setting that does not decode.
+fn damaged(why: String) -> Error {
+    Error::Setting(format!(
+        "the volume's setting in the database is damaged ({why}): restore the database from a backup"
+    ))
 }
 
 /// Creates a volume, or with an existing one replaces its changeable settings. Returns what is
@@ -112,7 +119,7 @@ async fn write_format(
                 }
                 format.uuid = old.uuid;
             }
-            Err(e) if !options.force => return Err(Error::Setting(e)),
+            Err(e) if !options.force => return Err(damaged(e)),
             Err(_) => {}
         }
     }
@@ -276,7 +283,7 @@ pub async fn session(url: &str, sid: u64) -> Result<SessionDetails, Error> {
 }
 
 async fn session_of(engine: &dyn Engine, sid: u64) -> Result<SessionDetails, Error> {
-    read_format(engine).await?.ok_or(Error::NotFormatted)?;
+    check_version(&read_format(engine).await?.ok_or(Error::NotFormatted)?)?;
     let mut all = sessions(engine).await?.into_iter();
     let session = all.find(|s| s.sid == sid);
     let session = session.ok_or_else(|| Error::Setting(format!("session not found: {sid}")))?;
@@ -304,6 +311,7 @@ pub async fn status_and_more(url: &str) -> Result<Status, Error> {
 async fn read_status(url: &str, more: bool) -> Result<Status, Error> {
     let engine = connect(url).await?;
     let format = read_format(&*engine).await?.ok_or(Error::NotFormatted)?;
+    check_version(&format)?;
     let sessions = sessions(&*engine).await?;
     let used = engine.fetch(&[Key::Counter(Counter::UsedSpace)]).await?;
     let used_space = used
