@@ -218,10 +218,13 @@ fn a_commit_that_fails_in_part_is_reported() {
 fn many_attempts_may_need_acl_rules() {
     run(async {
         let bed = Arc::new(Bed::new(RedisOptions::default()).await);
+        let mut files = Vec::new();
+        for n in 0..150 {
+            files.push(bed.touch(n.to_string()).await.unwrap());
+        }
         let mut tasks = Vec::new();
-        for n in 0..150u32 {
+        for (n, ino) in (0..).zip(files) {
             let bed = bed.clone();
-            let ino = bed.touch(n.to_string()).await.unwrap();
             tasks.push(tokio::spawn(async move {
                 let rule = AclRule {
                     named_users: vec![AclEntry { id: n, perm: 7 }],
