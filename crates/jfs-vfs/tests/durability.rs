@@ -138,10 +138,7 @@ async fn a_rename_during_an_upload_loses_nothing() {
     volume.store.puts.holds(1).await;
     for (from, to) in [(&b"f"[..], &b"g"[..]), (b"g", b"target")] {
         let (from, to) = ((Ino::ROOT, from), (Ino::ROOT, to));
-        mount
-            .rename(&common::root(), from, to, 0)
-            .await
-            .unwrap();
+        mount.rename(&common::root(), from, to, 0).await.unwrap();
     }
     volume.store.puts.open();
     mount.close(fh).await.unwrap();

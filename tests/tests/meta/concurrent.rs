@@ -507,7 +507,10 @@ async fn clients_that_vanish(kind: Kind) {
         for (task, life_ms) in tasks {
             tokio::time::sleep(std::time::Duration::from_millis(life_ms)).await;
             task.abort();
-            assert!(task.await.is_err_and(|e| e.is_cancelled()), "it did not end by itself");
+            assert!(
+                task.await.is_err_and(|e| e.is_cancelled()),
+                "it did not end by itself"
+            );
         }
         let exact = v.engine.capabilities().usage_in_transaction;
         let flushed_later = |problem: &String| {
@@ -534,6 +537,10 @@ async fn clients_that_vanish(kind: Kind) {
         assert!(census.sustained.is_empty(), "{:?}", census.sustained);
         let mut problems = census.problems(true);
         problems.retain(|p| !flushed_later(p));
-        assert!(problems.is_empty(), "seed {seed}: {problems:#?}\n{}", census.text());
+        assert!(
+            problems.is_empty(),
+            "seed {seed}: {problems:#?}\n{}",
+            census.text()
+        );
     }
 }
