@@ -2,7 +2,7 @@
 
 use crate::attempt::{RedisAttempt, names};
 use crate::connections::Connections;
-use crate::read::{ask, bytes, list, number, understand, unexpected};
+use crate::read::{ask, bytes, executed, list, number, understand};
 use crate::sessions::run;
 use crate::{acl, keys, listing, lua, quota, sessions, url, volume};
 use async_trait::async_trait;
@@ -146,7 +146,8 @@ impl Engine for RedisEngine {
     }
 
     async fn prepare_writes(&self) -> Result<(), EngineError> {
-        Ok(())
+        self.trips.record(|| "WATCH MULTI EXEC".to_string());
+        volume::check_transactions(&self.pool).await
     }
 
     async fn begin(&self) -> Result<Box<dyn Attempt>, EngineError> {
@@ -313,11 +314,7 @@ impl Engine for RedisEngine {
         p.cmd("SET").arg(job.counter_name()).arg(now_sec);
         p.cmd("EXEC");
         match loan.send(&p).await {
-            Sent::Answers(mut values) => match values.pop() {
-                Some(Value::Nil) | None => Ok(false),
-                Some(e @ Value::ServerError(_)) => Err(unexpected(e)),
-                Some(_) => Ok(true),
-            },
+            Sent::Answers(values) => Ok(executed(values)?.is_some()),
             Sent::Refused(e) | Sent::Broken(e, _) => Err(crate::errors::classify(&e)),
         }
     }

@@ -189,6 +189,24 @@ pub(crate) fn list(value: Value) -> Result<Vec<Value>, EngineError> {
     }
 }
 
+/// What EXEC answered, the last of a pipeline's answers: `None` when a watched key had changed. When the
+/// server refused the transaction, the error is that of the command which it refused to queue: EXEC
+/// itself only says that there was one.
+pub(crate) fn executed(mut values: Vec<Value>) -> Result<Option<Vec<Value>>, EngineError> {
+    match values.pop() {
+        Some(Value::Nil) => Ok(None),
+        Some(exec @ Value::ServerError(_)) => {
+            let refused = values
+                .into_iter()
+                .find(|v| matches!(v, Value::ServerError(_)));
+            Err(unexpected(refused.unwrap_or(exec)))
+        }
+        Some(exec) => list(exec).map(Some),
+        None => Err(EngineError::Fatal("Redis gave no answer to EXEC".into())),
+    }
+}
+
+/// The engine error that an answer of the wrong kind stands for.
 pub(crate) fn unexpected(value: Value) -> EngineError {
     match value {
         Value::ServerError(e) => crate::errors::classify(&e.into()),

@@ -117,8 +117,9 @@ pub(crate) fn complete_schema(db: Db<'_>) -> Result<(), EngineError> {
 fn missing_columns(db: Db<'_>) -> Result<Vec<String>, EngineError> {
     let mut missing = Vec::new();
     for (table, column, definition) in schema::LATER_COLUMNS {
-        let known =
-            format!("SELECT 1 FROM pragma_table_info('jfs_{table}') WHERE name = '{column}'");
+        let known = format!(
+            "SELECT 1 FROM pragma_table_info('jfs_{table}', 'main') WHERE name = '{column}'"
+        );
         if !db.any(&known, [])? {
             missing.push(format!(
                 "ALTER TABLE `jfs_{table}` ADD `{column}` {definition}"

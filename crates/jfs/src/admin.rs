@@ -9,14 +9,19 @@ use bytes::Bytes;
 use jfs_meta::engine::{Counter, Key, Write, own};
 use jfs_meta::{Engine, InodeLocks, Meta, MetaConfig, More, SessionInfo, StatFs};
 use jfs_object::StoreOptions;
+use jfs_telemetry::mask_url;
 use jfs_types::{Attr, Clock, FileType, Format, Ino, SystemClock, SystemRand};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use crate::secrets::{NewSecrets, with_secrets};
 
 /// Repetitions of a request to a bucket that somebody waits for.
 const IO_RETRIES: u32 = 3;
+/// How long such a request may take: the objects are small. A bucket that never answers is given up within
+/// a minute.
+const IO_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How to format.
 #[derive(Clone, Copy, Debug, Default)]
@@ -125,14 +130,13 @@ async fn write_format(
     }
     let store_options = StoreOptions {
         io_retries: IO_RETRIES,
+        get_timeout: IO_TIMEOUT,
+        put_timeout: IO_TIMEOUT,
         ..StoreOptions::default()
     };
     let store = open_store(&format, &store_options)?;
     if options.check_storage {
-        store
-            .test()
-            .await
-            .map_err(|e| Error::Storage(e.to_string()))?;
+        store.test().await.map_err(|e| unreachable(&format, &e))?;
         if stored.is_none() {
             claim_storage(&store, &format, options.force).await?;
         }
@@ -186,7 +190,7 @@ async fn claim_storage(
     format: &Format,
     force: bool,
 ) -> Result<(), Error> {
-    let storage = |e: jfs_object::ObjectError| Error::Storage(e.to_string());
+    let storage = |e: jfs_object::ObjectError| unreachable(format, &e);
     let objects = store.list("", "", 100).await.map_err(storage)?;
     let foreign = objects
         .iter()
@@ -203,6 +207,14 @@ async fn claim_storage(
         .put("juicefs_uuid", Bytes::from(format.uuid.clone()))
         .await
         .map_err(storage)
+}
+
+/// A bucket that cannot be worked with, by its address.
+fn unreachable(format: &Format, e: &jfs_object::ObjectError) -> Error {
+    let (storage, bucket) = (&format.storage, mask_url(&format.bucket));
+    Error::Storage(format!(
+        "{storage} bucket {bucket}: {e}; check --bucket and the keys"
+    ))
 }
 
 fn check_immutable(old: &Format, new: &Format) -> Result<(), Error> {

@@ -4,6 +4,7 @@ use super::away::Deaf;
 use super::bed::{Bed, ended, is_eio, refused_with};
 use jfs_tests::Kind;
 use std::fs;
+use std::io::Write;
 use std::net::TcpListener;
 
 fn format_on(bed: &Bed, address: &str, words: &[&str]) {
@@ -80,9 +81,11 @@ fn a_bucket_that_goes_away() {
     assert!(is_eio(&ended("reading".into(), move || fs::read(path))));
     assert_eq!(fs::metadata(mount.at("file")).unwrap().len(), 7);
     let path = mount.at("new");
-    assert!(is_eio(&ended("writing".into(), move || fs::write(
-        path, b"lost?"
-    ))));
+    let written = ended("writing".into(), move || {
+        let mut file = fs::File::create(path)?;
+        file.write_all(b"lost?").and_then(|()| file.sync_all())
+    });
+    assert!(is_eio(&written), "{written:?}");
     fs::create_dir(mount.at("dir")).unwrap();
     fs::remove_file(bed.bucket()).unwrap();
     fs::rename(&away, bed.bucket()).unwrap();

@@ -40,23 +40,16 @@ fn on_sqlite() {
     ));
     let stored = || {
         [
-            "SELECT type FROM jfs_node ORDER BY inode",
-            "SELECT type FROM jfs_edge ORDER BY name",
-        ]
-        .map(|s| bed.sql_text(s))
-        .into_iter()
-        .chain([
-            bed.sql_text(&format!(
+            format!("SELECT type FROM jfs_node WHERE inode = {}", ino("attr")),
+            "SELECT type FROM jfs_edge WHERE type = 77".to_string(),
+            format!(
                 "SELECT slices FROM jfs_chunk WHERE inode = {}",
                 ino("chunk")
-            )),
-            bed.sql_text(&format!(
-                "SELECT slices FROM jfs_chunk WHERE inode = {}",
-                ino("list")
-            )),
-            bed.sql_text("SELECT target FROM jfs_symlink"),
-        ])
-        .collect::<Vec<_>>()
+            ),
+            format!("SELECT slices FROM jfs_chunk WHERE inode = {}", ino("list")),
+            "SELECT target FROM jfs_symlink".to_string(),
+        ]
+        .map(|statement| bed.sql_text(&statement))
     };
     let before = stored();
     the_others_are_served(&bed);

@@ -72,13 +72,10 @@ fn paths_that_are_no_volume() {
     let plain = bed.path("plain").display().to_string();
     fs::create_dir(&plain).unwrap();
     let missing = bed.path("missing").display().to_string();
-    for args in [
-        &["umount", &plain][..],
-        &["umount", "--force", &plain],
-        &["umount", &missing],
-    ] {
+    for args in [&["umount", &plain][..], &["umount", "--force", &plain]] {
         refused_with(args, &[args[args.len() - 1], "not mounted"]);
     }
+    refused_with(&["umount", &missing], &[&missing]);
     refused_with(&["umount", "/proc"], &["/proc", "not a volume"]);
     for path in [&plain, &missing] {
         let (code, text) = super::bed::run(&["info", path]);

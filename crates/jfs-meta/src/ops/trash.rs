@@ -91,7 +91,7 @@ impl Meta {
         let mut hours = Vec::new();
         let mut cursor = DirCursor::Start;
         loop {
-            let page = self.engine().list_dir(Ino::TRASH, &cursor, false).await;
+            let page = patiently(|| self.engine().list_dir(Ino::TRASH, &cursor, false)).await;
             let page = page.map_err(|e| self.to_errno("trash", &e))?;
             for e in page.entries {
                 if let Some(hour) = parse_hour(e.name.as_bytes())
@@ -120,10 +120,8 @@ impl Meta {
     pub async fn empty_trash_hour(&self, hour: &TrashHour) -> Result<usize, Errno> {
         let mut removed = 0;
         loop {
-            let page = self
-                .engine()
-                .list_dir(hour.ino, &DirCursor::Start, false)
-                .await;
+            let start = DirCursor::Start;
+            let page = patiently(|| self.engine().list_dir(hour.ino, &start, false)).await;
             let mut entries = page.map_err(|e| self.to_errno("trash", &e))?.entries;
             if entries.is_empty() {
                 break;
