@@ -12,7 +12,7 @@ pub enum Error {
     Url(String),
     /// The metadata engine failed.
     #[error("metadata engine: {0}")]
-    Engine(#[from] EngineError),
+    Engine(EngineError),
     /// The database holds no volume.
     #[error("database is not formatted, please run `juicefs format ...` first")]
     NotFormatted,
@@ -31,4 +31,11 @@ pub enum Error {
     /// A file system operation failed.
     #[error("{0}")]
     Errno(#[from] Errno),
+}
+
+/// Not as a source: its text is part of this one already, and is not to be shown twice.
+impl From<EngineError> for Error {
+    fn from(e: EngineError) -> Error {
+        Error::Engine(e)
+    }
 }
