@@ -8,6 +8,7 @@ pub mod census;
 pub mod compare;
 pub mod db;
 pub mod faulty;
+pub mod fuzz;
 pub mod problems;
 pub mod proxy;
 pub mod rng;

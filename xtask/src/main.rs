@@ -5,6 +5,7 @@
 mod bench;
 mod ci;
 mod deny;
+mod fuzz;
 mod house;
 mod services;
 mod step;
@@ -23,6 +24,8 @@ usage: cargo xtask COMMAND
   deny                  licences, bans and sources of all dependencies
   bench run|compare|check ARGS
                         the side-by-side benchmark; see bench/README.md
+  fuzz [TARGET|all] [--seconds N] [INPUT...]
+                        decoders of foreign bytes under libFuzzer; see fuzz/README.md
   services up|down      a private Redis and MinIO that outlive the command; state in .services/
 ";
 
@@ -45,6 +48,7 @@ fn command() -> Result<()> {
         ["tidy"] => tidy::run(),
         ["deny"] => deny::run(),
         ["bench", rest @ ..] => bench::run(rest),
+        ["fuzz", rest @ ..] => fuzz::run(rest),
         ["services", "up"] => services::up(),
         ["services", "down"] => services::down(),
         [] | ["help" | "--help" | "-h"] => {

@@ -80,6 +80,9 @@ const FLAGS: [(u32, u8); 3] = [
 pub(crate) enum FlagsIoctl {
     /// `FS_IOC_GETFLAGS`
     Get,
+    /// `FS_IOC_FSGETXATTR`: the kernel asks for it before it passes on a `FS_IOC_SETFLAGS`, and passes
+    /// nothing on without an answer.
+    GetExtended,
     /// `FS_IOC_SETFLAGS`, with the stored bits it asks for.
     Set(u8),
 }
@@ -89,6 +92,7 @@ impl FlagsIoctl {
     pub(crate) fn parse(cmd: u32, input: &[u8]) -> Result<FlagsIoctl, Errno> {
         match cmd {
             0x8008_6601 | 0x8004_6601 => Ok(FlagsIoctl::Get),
+            0x801c_581f => Ok(FlagsIoctl::GetExtended),
             0x4008_6602 | 0x4004_6602 => {
                 let word = input.first_chunk::<4>().ok_or(Errno::EINVAL)?;
                 let wanted = u32::from_ne_bytes(*word);
@@ -119,6 +123,20 @@ pub(crate) fn shown_flags(stored: u8, size: u32) -> Vec<u8> {
     } else {
         word.to_ne_bytes().to_vec()
     }
+}
+
+/// The answer to `FS_IOC_FSGETXATTR`: a `struct fsxattr` of 28 bytes that begins with the flags, which
+/// are numbered differently here.
+pub(crate) fn shown_extended(stored: u8) -> Vec<u8> {
+    let known: [(u32, u8); 2] = [
+        (0x08, flags::IMMUTABLE), // FS_XFLAG_IMMUTABLE
+        (0x10, flags::APPEND),    // FS_XFLAG_APPEND
+    ];
+    let set = known.iter().filter(|(_, flag)| stored & flag != 0);
+    let word = set.fold(0, |all, (bit, _)| all | bit);
+    let mut answer = word.to_ne_bytes().to_vec();
+    answer.resize(28, 0);
+    answer
 }
 
 /// A time that a request sets.
@@ -191,6 +209,13 @@ mod tests {
         assert_eq!(set(0x40), Err(Errno::ENOTSUP));
         assert_eq!(FlagsIoctl::parse(0x8008_6601, &[]), Ok(FlagsIoctl::Get));
         assert_eq!(FlagsIoctl::parse(7, &[]), Err(Errno::ENOTTY));
+        assert_eq!(
+            FlagsIoctl::parse(0x801c_581f, &[]),
+            Ok(FlagsIoctl::GetExtended)
+        );
+        let extended = shown_extended(flags::APPEND | flags::SKIP_TRASH);
+        assert_eq!((extended.len(), extended[0]), (28, 0x10));
+        assert_eq!(shown_extended(flags::IMMUTABLE)[0], 0x08);
         assert_eq!(FlagsIoctl::parse(0x4004_6602, &[0]), Err(Errno::EINVAL));
         assert_eq!(with_flags(0x1d, 0x02), 0x1e);
         assert_eq!(shown_flags(0x23, 4), 0x31u32.to_ne_bytes());

@@ -2,7 +2,7 @@
 
 use crate::connections::{Connections, Sent};
 use crate::keys;
-use crate::read::{bytes, list, number, unexpected};
+use crate::read::{bytes, executed, list, number};
 use jfs_meta::EngineError;
 use jfs_meta::wire::{decode_acl, encode_acl};
 use jfs_types::AclRule;
@@ -24,7 +24,8 @@ pub(crate) async fn id(pool: &Arc<Connections>, rule: &AclRule) -> Result<u32, E
 
 /// `None`: another client was faster.
 async fn find_or_add(pool: &Arc<Connections>, rule: &AclRule) -> Result<Option<u32>, EngineError> {
-    let mut loan = pool.take().await?;
+    // An attempt may wait for this, with a connection of its own.
+    let mut loan = pool.take_beside().await?;
     let (mut p, _) = loan.start();
     p.cmd("WATCH").arg(keys::ACL).arg(keys::ACL_MAX_ID);
     p.cmd("HGETALL").arg(keys::ACL);
@@ -42,11 +43,13 @@ async fn find_or_add(pool: &Arc<Connections>, rule: &AclRule) -> Result<Option<u
     let (wanted, mut taken) = (rule.sorted(), last);
     while let (Some(id), Some(stored)) = (fields.next(), fields.next()) {
         let (id, stored) = (number(id)?, bytes(stored)?.unwrap_or_default());
-        let known = decode_acl(&stored).map_err(|e| EngineError::corrupt(keys::ACL, e.0))?;
-        if known.sorted() == wanted {
-            return Ok(Some(id as u32));
-        }
         taken = taken.max(id);
+        match decode_acl(&stored) {
+            Ok(known) if known.sorted() == wanted => return Ok(Some(id as u32)),
+            Ok(_) => {}
+            // It stays as it is; files that use it get the error.
+            Err(e) => tracing::warn!("ACL rule {id} cannot be read: {e}"),
+        }
     }
     let id = taken + 1;
     let mut p = Pipeline::new();
@@ -55,15 +58,11 @@ async fn find_or_add(pool: &Arc<Connections>, rule: &AclRule) -> Result<Option<u
     p.cmd("HSET").arg(keys::ACL).arg(id).arg(encode_acl(rule));
     p.cmd("EXEC");
     match loan.send(&p).await {
-        Sent::Answers(mut values) => {
+        Sent::Answers(values) => {
             if let Some(c) = loan.inner.as_mut() {
                 c.watching = false;
             }
-            match values.pop() {
-                Some(Value::Nil) | None => Ok(None),
-                Some(e @ Value::ServerError(_)) => Err(unexpected(e)),
-                Some(_) => Ok(Some(id as u32)),
-            }
+            Ok(executed(values)?.map(|_| id as u32))
         }
         // Adding is repeatable: a rule that was stored is found the next time.
         Sent::Refused(e) | Sent::Broken(e, _) => Err(crate::errors::classify(&e)),

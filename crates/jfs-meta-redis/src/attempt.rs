@@ -2,7 +2,7 @@
 
 use crate::connections::{Connections, Loan, Sent};
 use crate::errors::classify;
-use crate::read::{ask, commands, list, understand, unexpected, watched};
+use crate::read::{ask, commands, executed, understand, unexpected, watched};
 use crate::write::{CHUNKS_ONE_BY_ONE, Commit};
 use async_trait::async_trait;
 use jfs_meta::engine::{Answer, Key, Read, Receipt, Strength, Write};
@@ -129,16 +129,17 @@ impl Attempt for RedisAttempt {
         self.trips.record(|| names(&p));
         debug_assert!(!unwatch || !p.is_empty());
         match self.loan().await?.send(&p).await {
-            Sent::Answers(values) => {
-                let exec = values.into_iter().next_back().unwrap_or(Value::Nil);
-                // EXEC has ended the WATCH: the connection is clean.
-                drop(self.loan.take());
-                match exec {
-                    Value::Nil => Err(EngineError::Conflict),
-                    Value::ServerError(_) => Err(unexpected(exec)),
-                    exec => Ok(commit.receipt(list(exec)?)),
+            // EXEC has ended the WATCH. Where it was refused, dropping the loan sees to that.
+            Sent::Answers(values) => match executed(values)? {
+                None => {
+                    drop(self.loan.take());
+                    Err(EngineError::Conflict)
                 }
-            }
+                Some(answers) => {
+                    drop(self.loan.take());
+                    commit.receipt(answers)
+                }
+            },
             Sent::Refused(e) => Err(classify(&e)),
             Sent::Broken(e, id) => {
                 self.pool.fence(id).await;

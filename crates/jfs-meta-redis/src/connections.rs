@@ -16,9 +16,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Transactions at the same time.
 const POOL_MAX: usize = 64;
+/// Transactions that attempts wait for while they have a connection themselves, at the same time. They
+/// take no slot of the others: were all slots with attempts that wait for one more, all would wait for ever.
+const BESIDE_MAX: usize = 8;
 /// Idle connections kept.
 const IDLE_MAX: usize = 16;
-/// How long a connection may take to be made.
+/// How long a connection may take to be made, if no round trip may take less.
 const CONNECT: Duration = Duration::from_secs(10);
 
 /// Access to one server.
@@ -29,6 +32,7 @@ pub(crate) struct Connections {
     shared: Mutex<Option<MultiplexedConnection>>,
     idle: Mutex<Vec<Unshared>>,
     slots: Arc<Semaphore>,
+    beside: Arc<Semaphore>,
 }
 
 /// A connection that nobody else uses.
@@ -68,6 +72,7 @@ impl Connections {
             shared: Mutex::new(None),
             idle: Mutex::default(),
             slots: Arc::new(Semaphore::new(POOL_MAX)),
+            beside: Arc::new(Semaphore::new(BESIDE_MAX)),
         })
     }
 
@@ -75,7 +80,7 @@ impl Connections {
         // No timer per command: deadlines are set around round trips.
         let config = AsyncConnectionConfig::new()
             .set_response_timeout(None)
-            .set_connection_timeout(Some(CONNECT));
+            .set_connection_timeout(Some(CONNECT.min(self.deadlines.limit())));
         self.client
             .get_multiplexed_async_connection_with_config(&config)
             .await
@@ -117,12 +122,24 @@ impl Connections {
 
     /// A connection of its own for a transaction.
     pub(crate) async fn take(self: &Arc<Self>) -> Result<Loan, EngineError> {
-        let slot = self
-            .slots
-            .clone()
-            .acquire_owned()
-            .await
-            .map_err(|e| EngineError::Fatal(e.to_string()))?;
+        self.take_of(&self.slots).await
+    }
+
+    /// The same for what an attempt waits for.
+    pub(crate) async fn take_beside(self: &Arc<Self>) -> Result<Loan, EngineError> {
+        self.take_of(&self.beside).await
+    }
+
+    async fn take_of(self: &Arc<Self>, slots: &Arc<Semaphore>) -> Result<Loan, EngineError> {
+        let waiting = slots.clone().acquire_owned();
+        let slot = match slots.clone().try_acquire_owned() {
+            Ok(slot) => slot,
+            // Those before may all wait for a server that does not answer.
+            Err(_) => tokio::time::timeout(self.deadlines.limit(), waiting)
+                .await
+                .map_err(|_| EngineError::Transient("all connections to Redis are busy".into()))?
+                .map_err(|e| EngineError::Fatal(e.to_string()))?,
+        };
         let idle = self.idle.lock().pop();
         let inner = match idle {
             Some(connection) => connection,
@@ -223,7 +240,12 @@ impl Loan {
                 self.inner = Some(unshared);
                 Sent::Refused(e)
             }
-            Err(e) => Sent::Broken(e, unshared.id),
+            Err(e) => {
+                // The server has most likely gone away, and with it the idle connections: each of
+                // them would cost an operation another try.
+                self.pool.idle.lock().clear();
+                Sent::Broken(e, unshared.id)
+            }
         }
     }
 }

@@ -56,12 +56,17 @@ pub(crate) async fn page(
             bytes(name)?.unwrap_or_default(),
             bytes(value)?.unwrap_or_default(),
         );
-        let entry =
-            decode_entry(&value).map_err(|e| EngineError::corrupt(keys::entries(dir), e.0))?;
-        page.entries.push(DirEntry {
-            name: Name::stored(&name),
-            entry,
-            attr: None,
+        let name = Name::stored(&name);
+        page.entries.push(match decode_entry(&value) {
+            Ok(entry) => DirEntry {
+                name,
+                entry,
+                attr: None,
+            },
+            Err(e) => {
+                tracing::warn!("entry {name:?} of {}: {e}", keys::entries(dir));
+                DirEntry::unreadable(name)
+            }
         });
     }
     if with_attrs {
@@ -79,9 +84,11 @@ async fn fill_attrs(pool: &Connections, entries: &mut [DirEntry]) -> Result<(), 
     p.cmd("MGET").arg(&wanted);
     for (entry, value) in entries.iter_mut().zip(list(one(pool, &p).await?)?) {
         if let Some(b) = bytes(value)? {
-            let attr = decode_attr(&b)
-                .map_err(|e| EngineError::corrupt(keys::attr(entry.entry.ino), e.0))?;
-            entry.attr = Some(attr);
+            match decode_attr(&b) {
+                Ok(attr) => entry.attr = Some(attr),
+                // Whoever looks at this one gets the error; the others are listed.
+                Err(e) => tracing::warn!("{}: {e}", keys::attr(entry.entry.ino)),
+            }
         }
     }
     Ok(())
@@ -171,23 +178,18 @@ pub(crate) async fn delayed(
     before: i64,
     limit: usize,
 ) -> Result<Vec<Delayed>, EngineError> {
-    let mut found = Vec::new();
-    for (field, value) in hash(pool, keys::DELAYED, limit.saturating_mul(4)).await? {
-        let text = String::from_utf8_lossy(&field).into_owned();
-        let parsed = text
-            .split_once('_')
-            .and_then(|(id, t)| Some((id.parse().ok()?, t.parse().ok()?)));
-        if let Some((id, time)) = parsed
-            && time < before
-            && found.len() < limit
-        {
-            found.push(Delayed {
-                id,
-                time,
-                entries: value.into(),
-            });
-        }
-    }
+    let expired = |field: &[u8], value: &[u8]| {
+        let (id, time) = std::str::from_utf8(field).ok()?.split_once('_')?;
+        let (id, time) = (id.parse().ok()?, time.parse().ok()?);
+        (time < before).then(|| Delayed {
+            id,
+            time,
+            entries: value.to_vec().into(),
+        })
+    };
+    let mut found = pick(pool, keys::DELAYED, limit, expired).await?;
+    found.sort_unstable_by_key(|d| (d.id, d.time));
+    found.dedup();
     Ok(found)
 }
 
@@ -196,31 +198,30 @@ pub(crate) async fn unused(
     pool: &Connections,
     limit: usize,
 ) -> Result<Vec<(u64, u32)>, EngineError> {
-    let mut found = Vec::new();
-    for (field, value) in hash(pool, keys::SLICE_REFS, usize::MAX).await? {
-        let users: i64 = String::from_utf8_lossy(&value).parse().unwrap_or(0);
-        let text = String::from_utf8_lossy(&field).into_owned();
-        let parsed = text.strip_prefix('k').and_then(|t| t.split_once('_'));
-        if users < 0
-            && let Some((id, size)) =
-                parsed.and_then(|(id, s)| Some((id.parse().ok()?, s.parse().ok()?)))
-        {
-            found.push((id, size));
-            if found.len() == limit {
-                break;
-            }
-        }
-    }
+    let without_users = |field: &[u8], value: &[u8]| {
+        let users: i64 = std::str::from_utf8(value).ok()?.parse().ok()?;
+        let (id, size) = std::str::from_utf8(field)
+            .ok()?
+            .strip_prefix('k')?
+            .split_once('_')?;
+        let slice = (id.parse().ok()?, size.parse().ok()?);
+        (users < 0).then_some(slice)
+    };
+    let mut found = pick(pool, keys::SLICE_REFS, limit, without_users).await?;
+    found.sort_unstable();
+    found.dedup();
     Ok(found)
 }
 
-/// Fields and values of a hash, `limit` or a few more.
-async fn hash(
+/// What `wanted` makes of the fields of a hash and their values, `limit` of them at most and in no
+/// order, some twice. The hash may be large: a page of it at a time is in memory.
+async fn pick<T>(
     pool: &Connections,
     key: &str,
     limit: usize,
-) -> Result<Vec<(Vec<u8>, Vec<u8>)>, EngineError> {
-    let mut all = Vec::new();
+    wanted: impl Fn(&[u8], &[u8]) -> Option<T>,
+) -> Result<Vec<T>, EngineError> {
+    let mut found = Vec::new();
     let mut cursor = 0;
     loop {
         let mut p = Pipeline::new();
@@ -232,12 +233,13 @@ async fn hash(
                 bytes(field)?.unwrap_or_default(),
                 bytes(value)?.unwrap_or_default(),
             );
-            all.push((field.to_vec(), value.to_vec()));
+            found.extend(wanted(&field, &value));
+            if found.len() >= limit {
+                return Ok(found);
+            }
         }
-        if next == 0 || all.len() >= limit {
-            all.sort_unstable();
-            all.dedup();
-            return Ok(all);
+        if next == 0 {
+            return Ok(found);
         }
         cursor = next;
     }

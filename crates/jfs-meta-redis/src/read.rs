@@ -4,7 +4,7 @@ use crate::keys;
 use bytes::Bytes;
 use jfs_meta::EngineError;
 use jfs_meta::engine::{Answer, DirStat, Key, LockRow};
-use jfs_meta::wire::{decode_acl, decode_attr, decode_entry};
+use jfs_meta::wire::{RECORD_BYTES, decode_acl, decode_attr, decode_entry};
 use jfs_types::Ino;
 use redis::{Pipeline, Value};
 
@@ -99,9 +99,14 @@ pub(crate) fn understand(
         }
         Key::Chunk(..) => {
             let records = list(next())?;
-            let mut joined = Vec::with_capacity(records.len() * 24);
+            let mut joined = Vec::with_capacity(records.len() * RECORD_BYTES);
             for record in records {
-                joined.extend_from_slice(&bytes(record)?.unwrap_or_default());
+                let record = bytes(record)?.unwrap_or_default();
+                // Two torn elements must not make a whole record when they are joined.
+                if record.len() != RECORD_BYTES {
+                    return Err(corrupt(format!("an element of {} bytes", record.len())));
+                }
+                joined.extend_from_slice(&record);
             }
             Answer::Bytes((!joined.is_empty()).then(|| joined.into()))
         }
@@ -184,6 +189,24 @@ pub(crate) fn list(value: Value) -> Result<Vec<Value>, EngineError> {
     }
 }
 
+/// What EXEC answered, the last of a pipeline's answers: `None` when a watched key had changed. When the
+/// server refused the transaction, the error is that of the command which it refused to queue: EXEC
+/// itself only says that there was one.
+pub(crate) fn executed(mut values: Vec<Value>) -> Result<Option<Vec<Value>>, EngineError> {
+    match values.pop() {
+        Some(Value::Nil) => Ok(None),
+        Some(exec @ Value::ServerError(_)) => {
+            let refused = values
+                .into_iter()
+                .find(|v| matches!(v, Value::ServerError(_)));
+            Err(unexpected(refused.unwrap_or(exec)))
+        }
+        Some(exec) => list(exec).map(Some),
+        None => Err(EngineError::Fatal("Redis gave no answer to EXEC".into())),
+    }
+}
+
+/// The engine error that an answer of the wrong kind stands for.
 pub(crate) fn unexpected(value: Value) -> EngineError {
     match value {
         Value::ServerError(e) => crate::errors::classify(&e.into()),

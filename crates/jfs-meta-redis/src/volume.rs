@@ -1,14 +1,15 @@
 //! Creating a volume and looking at a server.
 
-use crate::connections::Connections;
+use crate::connections::{Connections, Sent};
 use crate::listing::scan_keys;
-use crate::read::{bytes, list, number};
+use crate::read::{bytes, executed, number};
 use crate::sessions::run;
 use crate::{errors, keys};
 use jfs_meta::EngineError;
 use jfs_meta::wire::encode_attr;
 use jfs_types::{Attr, Ino};
 use redis::{Pipeline, Value};
+use std::sync::Arc;
 use std::time::Instant;
 
 /// Patterns of the keys a volume consists of.
@@ -102,6 +103,20 @@ pub(crate) async fn greet(pool: &Connections) -> Result<(), EngineError> {
     Ok(())
 }
 
+/// Makes sure that this user may use transactions. The commands between a refused MULTI and its EXEC
+/// would be carried out one by one, whatever the others do meanwhile.
+pub(crate) async fn check_transactions(pool: &Arc<Connections>) -> Result<(), EngineError> {
+    let mut loan = pool.take().await?;
+    let (mut p, _) = loan.start();
+    p.cmd("WATCH").arg(keys::SETTING);
+    p.cmd("MULTI");
+    p.cmd("EXEC");
+    match loan.send(&p).await {
+        Sent::Answers(values) => executed(values).map(|_| ()),
+        Sent::Refused(e) | Sent::Broken(e, _) => Err(errors::classify(&e)),
+    }
+}
+
 pub(crate) async fn create(
     pool: &Connections,
     json: &[u8],
@@ -167,11 +182,10 @@ fn is_ours(key: &[u8]) -> bool {
 
 /// Replaces the setting when it is still `expect`.
 pub(crate) async fn swap_setting(
-    pool: &std::sync::Arc<Connections>,
+    pool: &Arc<Connections>,
     expect: &[u8],
     json: &[u8],
 ) -> Result<(), EngineError> {
-    use crate::connections::Sent;
     let mut loan = pool.take().await?;
     let (mut p, _) = loan.start();
     p.cmd("WATCH").arg(keys::SETTING);
@@ -191,9 +205,9 @@ pub(crate) async fn swap_setting(
     p.cmd("SET").arg(keys::SETTING).arg(json);
     p.cmd("EXEC");
     match loan.send(&p).await {
-        Sent::Answers(mut values) => match values.pop() {
-            Some(Value::Nil) | None => Err(EngineError::Conflict),
-            Some(exec) => list(exec).map(|_| ()),
+        Sent::Answers(values) => match executed(values)? {
+            None => Err(EngineError::Conflict),
+            Some(_) => Ok(()),
         },
         Sent::Refused(e) => Err(errors::classify(&e)),
         Sent::Broken(e, id) => {

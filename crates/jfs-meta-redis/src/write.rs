@@ -1,10 +1,11 @@
 //! Intentions as commands inside MULTI, and what their answers tell.
 
 use crate::keys;
+use jfs_meta::EngineError;
 use jfs_meta::engine::{Receipt, Write};
 use jfs_meta::wire::{encode_attr, encode_entry, encode_record};
 use jfs_types::Time;
-use redis::{Pipeline, Value};
+use redis::{Pipeline, RedisError, Value};
 
 /// Most chunks an append to existing lists names one by one; beyond that the caller has looked for
 /// the lists that exist.
@@ -220,11 +221,14 @@ impl Commit {
         self.add(Wanted::Nothing);
     }
 
-    /// Reads the answers of EXEC.
-    pub(crate) fn receipt(&self, answers: Vec<Value>) -> Receipt {
+    /// Reads the answers of EXEC. An error among them means that the server has carried out the other
+    /// commands all the same: the volume holds a key of another type, and somebody has to look at it.
+    pub(crate) fn receipt(&self, answers: Vec<Value>) -> Result<Receipt, EngineError> {
         let mut receipt = Receipt::default();
+        let mut failed = None;
         for (wanted, answer) in self.wanted.iter().zip(answers) {
             match (wanted, answer) {
+                (_, Value::ServerError(e)) => failed = failed.or(Some(e)),
                 (Wanted::Records, Value::Int(n)) => receipt.records_in_chunk = n as u64,
                 (Wanted::Users(id, size), Value::Int(n))
                     if n < 0 && !receipt.unused_slices.contains(&(*id, *size)) =>
@@ -234,6 +238,12 @@ impl Commit {
                 _ => {}
             }
         }
-        receipt
+        match failed {
+            None => Ok(receipt),
+            Some(e) => Err(EngineError::corrupt(
+                "a key of the volume",
+                format!("a part of a commit failed: {}", RedisError::from(e)),
+            )),
+        }
     }
 }

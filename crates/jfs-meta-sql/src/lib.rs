@@ -23,6 +23,7 @@ mod group;
 mod listing;
 mod locks;
 mod node;
+mod older;
 mod open;
 mod read;
 mod schema;

@@ -3,13 +3,12 @@
 use crate::db::Db;
 use crate::faults::FaultPlan;
 use crate::group::Committer;
-use crate::url::Database;
+use crate::url::{Database, Reader};
 use crate::writer::Writer;
 use jfs_meta::EngineError;
 use jfs_meta::engine::Capabilities;
 use jfs_meta::trips::{self, TripLog};
 use parking_lot::Mutex;
-use rusqlite::Connection;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
 use tokio::sync::Semaphore;
@@ -29,7 +28,7 @@ pub struct SqliteEngine {
 
 pub(crate) struct Shared {
     pub(crate) database: Database,
-    readers: Mutex<Vec<Connection>>,
+    readers: Mutex<Vec<Reader>>,
     writer: OnceLock<Writer>,
     writer_start: Mutex<()>,
     /// Counted up after each commit, see `group`.
@@ -123,20 +122,20 @@ impl Shared {
         f: impl FnOnce(Db<'_>) -> Result<T, EngineError>,
     ) -> Result<T, EngineError> {
         let pooled = self.readers.lock().pop();
-        let c = match pooled {
-            Some(c) => c,
+        let reader = match pooled {
+            Some(reader) => reader,
             None => self.database.reader()?,
         };
         let result = f(Db {
-            c: &c,
+            c: &reader.c,
             trips: &self.trips,
             op,
         });
         // A connection that is still in a transaction would go on showing that moment.
-        if c.is_autocommit() {
+        if reader.c.is_autocommit() && !reader.once {
             let mut readers = self.readers.lock();
             if readers.len() < READERS_MAX {
-                readers.push(c);
+                readers.push(reader);
             }
         }
         result

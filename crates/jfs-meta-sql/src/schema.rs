@@ -36,7 +36,8 @@ pub(crate) const LATER_COLUMNS: &[(&str, &str, &str)] = &[
     ("node", "tier_id", "INTEGER NULL"),
 ];
 
-const TABLES: &[(&str, &str)] = &[
+/// Every table without its prefix, and its columns.
+pub(crate) const TABLES: &[(&str, &str)] = &[
     (
         "setting",
         "`name` TEXT PRIMARY KEY NOT NULL, `value` TEXT NOT NULL",

@@ -1,6 +1,7 @@
 //! `sqlite3://PATH?options`: what the URL says, and connections set up accordingly.
 
-use crate::errors::{cannot_open, classify};
+use crate::errors::{cannot_open, classify, name_file};
+use crate::older;
 use jfs_meta::EngineError;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
@@ -14,6 +15,14 @@ const STATEMENTS: usize = 96;
 const READER_CACHE_KIB: i64 = 1024;
 /// Page cache of the writer, KiB (the kernel's page cache is behind it).
 const WRITER_CACHE_KIB: i64 = 4096;
+
+/// A connection that only reads.
+pub(crate) struct Reader {
+    pub(crate) c: Connection,
+    /// It shows an older volume with what that lacks: not to be kept for the next user.
+    pub(crate) once: bool,
+}
+
 /// Where the database is and how its connections are set up.
 #[derive(Clone, Debug)]
 pub(crate) struct Database {
@@ -98,12 +107,13 @@ impl Database {
     }
 
     /// A connection that only reads.
-    pub(crate) fn reader(&self) -> Result<Connection, EngineError> {
+    pub(crate) fn reader(&self) -> Result<Reader, EngineError> {
         // Opened for writing all the same, because a log may have to be recovered.
         let c = self.connect(OpenFlags::SQLITE_OPEN_READ_WRITE, READER_CACHE_KIB)?;
+        let once = older::stand_in(&c)?;
         c.pragma_update(None, "query_only", true)
             .map_err(classify)?;
-        Ok(c)
+        Ok(Reader { c, once })
     }
 
     /// The connection that writes. Switches the database to WAL.
@@ -132,6 +142,9 @@ impl Database {
         c.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
             .map_err(classify)?;
         c.busy_timeout(self.busy).map_err(classify)?;
+        // Reads the head of the file: what is no database is noticed here, where its name is known.
+        let head = c.query_row("PRAGMA schema_version", [], |_| Ok(()));
+        head.map_err(|e| name_file(&self.path, classify(e)))?;
         c.set_prepared_statement_cache_capacity(STATEMENTS);
         c.pragma_update(None, "cache_size", -cache_kib)
             .map_err(classify)?;

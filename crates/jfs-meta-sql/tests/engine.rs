@@ -19,6 +19,8 @@ mod golden;
 mod listing;
 #[path = "engine/odd_rows.rs"]
 mod odd_rows;
+#[path = "engine/older.rs"]
+mod older;
 #[path = "engine/reference.rs"]
 mod reference;
 #[path = "engine/sessions.rs"]

@@ -19,6 +19,7 @@ mod ids;
 mod locks;
 mod meta;
 mod open_files;
+mod patience;
 mod quotas;
 mod recent;
 mod run;

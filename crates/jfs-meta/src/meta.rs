@@ -8,6 +8,7 @@ use crate::locks::Locks;
 use crate::open_files::OpenFiles;
 use crate::quotas::Quotas;
 use crate::recent::Recent;
+use crate::run::patiently;
 use crate::stats::MetaStats;
 use crate::trips;
 use crate::usage::Usage;
@@ -105,7 +106,7 @@ impl Meta {
             slices: IdPool::new(engine.clone(), IdKind::Slice),
             engine,
             format: RwLock::new(Arc::new(format)),
-            locks: Locks::new(),
+            locks: Locks::new(crate::locks::WAIT_MAX),
             open_files: OpenFiles::new(config.open_cache),
             recent: Recent::new(config.attr_cache),
             usage: Usage::default(),
@@ -242,18 +243,9 @@ impl Meta {
 
     /// Reads records outside a transaction, with retries while the engine is busy.
     pub(crate) async fn fetch(&self, keys: &[Key]) -> Result<Vec<crate::engine::Answer>, Errno> {
-        let mut failures = 0;
-        loop {
-            match self.engine.fetch(keys).await {
-                Ok(answers) => return Ok(answers),
-                Err(EngineError::Transient(why)) if failures < READ_TRIES => {
-                    failures += 1;
-                    tracing::debug!("read again after: {why}");
-                    tokio::time::sleep(Duration::from_millis(failures * failures * 5)).await;
-                }
-                Err(e) => return Err(self.to_errno("read", &e)),
-            }
-        }
+        patiently(|| self.engine.fetch(keys))
+            .await
+            .map_err(|e| self.to_errno("read", &e))
     }
 
     /// Refuses growth beyond the volume's limits.
@@ -292,9 +284,6 @@ impl Meta {
         let _ = self.statfs().await;
     }
 }
-
-/// Tries of a read outside a transaction.
-const READ_TRIES: u64 = 10;
 
 /// What statfs shows: without limits 1 PiB and 10 Mi inodes, grown while usage comes near them, as
 /// the reference client does.

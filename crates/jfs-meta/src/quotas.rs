@@ -5,6 +5,7 @@
 
 use crate::engine::{Answer, DirCursor, DirQuota, Key};
 use crate::meta::Meta;
+use crate::run::patiently;
 use crate::txn::{Stop, Txn};
 use jfs_types::{Attr, Entry, Errno, FileType, Ino, Name};
 use parking_lot::Mutex;
@@ -220,7 +221,7 @@ impl Meta {
         while let Some(dir) = todo.pop() {
             let mut cursor = DirCursor::Start;
             loop {
-                let page = self.engine().list_dir(dir, &cursor, true).await;
+                let page = patiently(|| self.engine().list_dir(dir, &cursor, true)).await;
                 let page = page.map_err(|e| self.to_errno("usage", &e))?;
                 for e in page.entries {
                     space += e.attr.as_ref().map_or(4096, Attr::space);

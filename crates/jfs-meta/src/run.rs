@@ -3,34 +3,27 @@
 use crate::EngineError;
 use crate::engine::{Answer, Key, Read, Receipt, Write};
 use crate::meta::Meta;
+use crate::patience::Patience;
 use crate::txn::{Parts, Stop, Txn};
 use jfs_types::{Attr, Errno, Ino};
 use std::future::Future;
 use std::time::{Duration, Instant};
 
-/// Most attempts of one operation; the reference client gives up after as many.
+/// Most attempts of one operation that meets other clients; the reference client gives up after as many.
 const ATTEMPTS_MAX: u64 = 50;
 
-/// Longest pause between two attempts.
+/// Longest pause between two attempts that met another client.
 const PAUSE_MAX_MS: u64 = 500;
 
-/// Tries of a single engine call.
-const CALLS_MAX: u32 = 10;
-
-/// Repeats a single engine call while it fails without having changed anything, with growing
-/// pauses, a bit more than a second in all.
+/// Repeats a single engine call while it fails without having changed anything.
 pub(crate) async fn patiently<T, F>(call: impl Fn() -> F) -> Result<T, EngineError>
 where
     F: Future<Output = Result<T, EngineError>>,
 {
-    let mut failures = 0;
+    let mut patience = Patience::new();
     loop {
         match call().await {
-            Err(EngineError::Transient(why)) if failures < CALLS_MAX => {
-                failures += 1;
-                tracing::debug!("again after: {why}");
-                tokio::time::sleep(Duration::from_millis(u64::from(failures * failures) * 5)).await;
-            }
+            Err(EngineError::Transient(why)) if patience.wait(&why).await => {}
             answer => return answer,
         }
     }
@@ -87,7 +80,10 @@ impl Meta {
             return Err(Errno::EROFS);
         }
         self.within(O::NAME, async {
-            let _held = self.locks.lock(&op.locks()).await;
+            let Some(_held) = self.locks.lock(&op.locks()).await else {
+                tracing::warn!(op = O::NAME, "too many wait for the metadata engine");
+                return Err(Errno::EIO);
+            };
             let since = Instant::now();
             let ended = self.attempts(op).await;
             self.stats.transaction(since.elapsed());
@@ -105,19 +101,11 @@ impl Meta {
 
     async fn attempts<O: Operation>(&self, op: &O) -> Result<Done<O::Out>, Stop> {
         let mut ahead: Vec<Read> = Vec::new();
-        let mut failures = 0;
+        let mut conflicts = 0;
+        let mut patience = Patience::new();
         loop {
             let since = Instant::now();
-            let attempt = match self.engine().begin().await {
-                Ok(attempt) => attempt,
-                Err(EngineError::Transient(why)) if failures + 1 < ATTEMPTS_MAX => {
-                    failures += 1;
-                    tracing::debug!(op = O::NAME, "begin again after: {why}");
-                    self.pause(failures, true).await;
-                    continue;
-                }
-                Err(e) => return Err(e.into()),
-            };
+            let attempt = patiently(|| self.engine().begin()).await?;
             let mut tx = Txn::new(attempt, std::mem::take(&mut ahead), self.now());
             let result = op.attempt(self, &mut tx).await;
             let parts = tx.into_parts();
@@ -157,13 +145,13 @@ impl Meta {
                 }
                 Err(stop) => return Err(stop),
             };
-            failures += 1;
             match error {
-                EngineError::Conflict | EngineError::Transient(_) if failures < ATTEMPTS_MAX => {
+                EngineError::Conflict if conflicts + 1 < ATTEMPTS_MAX => {
+                    conflicts += 1;
                     self.stats.restart();
-                    self.pause(failures, matches!(error, EngineError::Transient(_)))
-                        .await;
+                    self.pause(conflicts).await;
                 }
+                EngineError::Transient(why) if patience.wait(&why).await => self.stats.restart(),
                 e => return Err(Stop::Engine(e)),
             }
         }
@@ -208,17 +196,8 @@ impl Meta {
             Proof::Rerun => return Ok(false),
             Proof::Record(key, test) => (key, test),
         };
-        let mut failures = 0;
-        loop {
-            match self.engine().fetch(std::slice::from_ref(&key)).await {
-                Ok(answers) => return Ok(answers.first().is_some_and(&test)),
-                Err(EngineError::Transient(_)) if failures < ATTEMPTS_MAX => {
-                    failures += 1;
-                    self.pause(failures, true).await;
-                }
-                Err(e) => return Err(Stop::Engine(e)),
-            }
-        }
+        let answers = patiently(|| self.engine().fetch(std::slice::from_ref(&key))).await?;
+        Ok(answers.first().is_some_and(&test))
     }
 
     /// Local consequences of a commit: usage and statistics to flush, directories this client knows.
@@ -257,15 +236,14 @@ impl Meta {
         }
     }
 
-    /// Waits before the next attempt: a random time below failures^2 ms; nothing before the first
-    /// rerun after a conflict, because the read is fresh then anyway.
-    async fn pause(&self, failures: u64, transient: bool) {
-        if failures == 1 && !transient {
+    /// Waits before the next attempt after a conflict: a random time below conflicts^2 ms; nothing
+    /// before the first rerun, because the read is fresh then anyway.
+    async fn pause(&self, conflicts: u64) {
+        if conflicts == 1 {
             return;
         }
-        let limit_us = (failures * failures).min(PAUSE_MAX_MS) * 1000;
-        let least = if transient { limit_us / 2 } else { 0 };
-        let us = least + self.rand().below(limit_us - least + 1);
+        let limit_us = (conflicts * conflicts).min(PAUSE_MAX_MS) * 1000;
+        let us = self.rand().below(limit_us + 1);
         tokio::time::sleep(Duration::from_micros(us)).await;
     }
 }

@@ -80,11 +80,16 @@ impl Backend for OperatorBackend {
             Ok(data) => Ok(data.to_bytes()),
             // opendal's own length check has no kind of its own.
             Err(e) if e.kind() == opendal::ErrorKind::Unexpected && !e.is_temporary() => {
-                let short = self.ends_before(key, &range).await;
-                let e = error(key, &e);
+                let kind = if self.ends_before(key, &range).await {
+                    ErrorKind::Short
+                } else if has_odd_length(&e) {
+                    ErrorKind::Transient // the object is all right, the answer was not
+                } else {
+                    error(key, &e).kind
+                };
                 Err(ObjectError {
-                    kind: if short { ErrorKind::Short } else { e.kind },
-                    ..e
+                    kind,
+                    ..error(key, &e)
                 })
             }
             Err(e) => Err(error(key, &e)),
@@ -181,6 +186,12 @@ impl Backend for OperatorBackend {
             _ => Ok(()),
         }
     }
+}
+
+/// Whether the answer was longer or shorter than what was asked for.
+fn has_odd_length(e: &opendal::Error) -> bool {
+    let text = e.to_string();
+    text.contains("got too little data") || text.contains("got too much data")
 }
 
 fn checksum(data: &[u8]) -> String {

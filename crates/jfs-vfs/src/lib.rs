@@ -11,6 +11,8 @@ mod copy;
 mod dirs;
 mod durable;
 mod files;
+#[doc(hidden)]
+pub mod fuzzing;
 mod handles;
 mod internal;
 mod locks;

@@ -99,10 +99,10 @@ impl Vfs {
 
     /// The number by which an inode of the volume is known outside.
     pub(crate) fn shown(&self, ino: Ino) -> Ino {
-        if ino == self.inner.config.root {
-            Ino::ROOT
-        } else {
-            ino
+        match ino {
+            Ino(0) => crate::internal::UNREADABLE,
+            ino if ino == self.inner.config.root => Ino::ROOT,
+            ino => ino,
         }
     }
 

@@ -123,6 +123,35 @@ async fn close_waits_for_the_store_and_the_commit() {
     assert_same(&other.get(fh, 0, 1 << 20).await.unwrap(), &data, "f");
 }
 
+/// Names change while blocks are on their way to the store: the data belongs to the inode, whatever it is
+/// called by then and whatever it has replaced.
+#[tokio::test]
+async fn a_rename_during_an_upload_loses_nothing() {
+    let (volume, mount) = start().await;
+    let old = mount.create_file("target").await;
+    mount.put(old.1, 0, &pattern(1, 100)).await.unwrap();
+    mount.close(old.1).await.unwrap();
+    let (ino, fh) = mount.create_file("f").await;
+    let data = pattern(2, 2 * BLOCK + 7);
+    volume.store.puts.shut();
+    mount.put(fh, 0, &data).await.unwrap();
+    volume.store.puts.holds(1).await;
+    for (from, to) in [(&b"f"[..], &b"g"[..]), (b"g", b"target")] {
+        let (from, to) = ((Ino::ROOT, from), (Ino::ROOT, to));
+        mount.rename(&common::root(), from, to, 0).await.unwrap();
+    }
+    volume.store.puts.open();
+    mount.close(fh).await.unwrap();
+    let other = volume.mount().await;
+    let found = other
+        .lookup(&common::root(), Ino::ROOT, b"target")
+        .await
+        .unwrap();
+    assert_eq!(found.ino, ino);
+    let fh = other.open_file(ino).await;
+    assert_same(&other.get(fh, 0, 1 << 20).await.unwrap(), &data, "target");
+}
+
 /// Starts an fsync of what another sync is busy with, and asks when it returns whether it was true.
 async fn fsync_beside(volume: &Arc<Volume>, mount: &Arc<Mount>, ino: Ino) {
     let fh = mount.open(&common::root(), ino, libc::O_RDONLY).await;

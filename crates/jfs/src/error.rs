@@ -12,7 +12,7 @@ pub enum Error {
     Url(String),
     /// The metadata engine failed.
     #[error("metadata engine: {0}")]
-    Engine(#[from] EngineError),
+    Engine(EngineError),
     /// The database holds no volume.
     #[error("database is not formatted, please run `juicefs format ...` first")]
     NotFormatted,
@@ -30,5 +30,18 @@ pub enum Error {
     Cache(String),
     /// A file system operation failed.
     #[error("{0}")]
-    Errno(#[from] Errno),
+    Errno(Errno),
+}
+
+// No sources: the texts above hold them, and who prints the chain would print them twice.
+impl From<EngineError> for Error {
+    fn from(e: EngineError) -> Error {
+        Error::Engine(e)
+    }
+}
+
+impl From<Errno> for Error {
+    fn from(e: Errno) -> Error {
+        Error::Errno(e)
+    }
 }

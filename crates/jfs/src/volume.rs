@@ -85,6 +85,15 @@ pub async fn open_engine(engine: Arc<dyn Engine>, options: OpenOptions) -> Resul
 async fn find_root(meta: &Meta, subdir: Option<&str>, read_only: bool) -> Result<Ino, Error> {
     let me = Caller::root();
     let mut at = Ino::ROOT;
+    if let Err(e) = meta.getattr(at).await {
+        let state = match e {
+            Errno::ENOENT => "is missing".to_string(),
+            e => format!("cannot be read ({e})"),
+        };
+        return Err(Error::Setting(format!(
+            "the root directory of the volume {state}: the database is damaged, restore it from a backup"
+        )));
+    }
     for name in subdir
         .unwrap_or("")
         .split('/')

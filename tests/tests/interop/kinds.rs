@@ -14,6 +14,9 @@ use std::process::Command;
 const RULE: &str =
     "0x0200000001000700ffffffff02000500e803000004000500ffffffff10000500ffffffff20000000ffffffff";
 
+/// Files with inode flags: immutable, append-only, to be removed without the trash.
+const FLAGS: [(&str, u32); 3] = [("still", 0x10), ("grows", 0x20), ("gone-for-good", 0x01)];
+
 #[test]
 fn ours_on_sqlite() {
     made_by(Meta::Sqlite, &ours());
@@ -38,17 +41,35 @@ fn made_by(meta: Meta, writer: &Client) {
     let place = Place::new(meta);
     let flags = ["--block-size", "64K", "--trash-days", "0", "--enable-acl"];
     place.format(writer, &flags);
-    let mount = place.mount(writer, &["--enable-xattr"]);
+    let mount = place.mount(writer, &["--enable-xattr", "--enable-ioctl"]);
     make(mount.path());
+    for (name, flags) in FLAGS {
+        std::fs::write(mount.path().join(name), b"frozen").unwrap();
+        inode_flags(&mount.path().join(name), Some(flags)).unwrap();
+    }
+    std::fs::remove_file(mount.path().join("still")).unwrap_err();
     mount.unmount().unwrap();
     place.fsck();
-    let fresh = ["--enable-xattr", "--attr-cache", "0", "--entry-cache", "0"];
+    let fresh = [
+        "--enable-xattr",
+        "--enable-ioctl",
+        "--attr-cache",
+        "0",
+        "--entry-cache",
+        "0",
+    ];
     let we = place.mount(&ours(), &fresh);
     let they = place.mount(&reference(), &fresh);
     let (ours, theirs) = (facts(we.path()), facts(they.path()));
     assert_eq!(ours, theirs);
     assert!(ours.contains("user.a=0x76616c7565"), "{ours}");
     assert!(ours.contains("system.posix_acl_default"), "{ours}");
+    for (name, flags) in FLAGS {
+        for mount in [&we, &they] {
+            let shown = inode_flags(&mount.path().join(name), None);
+            assert_eq!(shown.unwrap(), flags.to_string(), "{name}");
+        }
+    }
     // Each goes on with what the other one left.
     for (mount, name) in [(&we, "by-us"), (&they, "by-them")] {
         let made = mount.path().join("acl").join(name);
@@ -134,6 +155,22 @@ fn set_xattr(path: &Path, name: &str, value: &str) -> Result<(), String> {
     let out = setfattr.output().unwrap();
     match out.status.success() {
         true => Ok(()),
+        false => Err(String::from_utf8_lossy(&out.stderr).into_owned()),
+    }
+}
+
+/// Sets the flags of an inode as chattr(1) does, or shows them.
+fn inode_flags(path: &Path, set: Option<u32>) -> Result<String, String> {
+    const ASK: &str = "import fcntl, os, struct, sys\n\
+        fd = os.open(sys.argv[1], os.O_RDONLY)\n\
+        if len(sys.argv) > 2: fcntl.ioctl(fd, 0x40086602, struct.pack('Q', int(sys.argv[2])))\n\
+        else: print(struct.unpack('Q', fcntl.ioctl(fd, 0x80086601, bytes(8)))[0])";
+    let mut python = Command::new("python3");
+    python.args(["-c", ASK]).arg(path);
+    python.args(set.map(|flags| flags.to_string()));
+    let out = python.output().unwrap();
+    match out.status.success() {
+        true => Ok(String::from_utf8_lossy(&out.stdout).trim().to_string()),
         false => Err(String::from_utf8_lossy(&out.stderr).into_owned()),
     }
 }

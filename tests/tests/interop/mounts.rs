@@ -66,6 +66,35 @@ fn an_open_sees_what_was_closed_before(meta: Meta) {
     place.fsck();
 }
 
+/// Two mounts append to one file in turns, as two machines do with a shared log: each finds its end where
+/// the other one has put it, and an offset from before is never used again.
+#[test]
+fn appends_of_two_mounts_take_turns() {
+    for meta in [Meta::Sqlite, Meta::Redis] {
+        let place = Place::new(meta);
+        place.format(&ours(), &["--trash-days", "0"]);
+        let mounts = [place.mount(&ours(), &[]), place.mount(&ours(), &[])];
+        let mut expected = String::new();
+        for n in 0..40 {
+            let line = format!("line {n} {}\n", "x".repeat(n * 7));
+            let mut options = OpenOptions::new();
+            let mut log = options
+                .append(true)
+                .create(true)
+                .open(mounts[n % 2].at("log"))
+                .unwrap();
+            log.write_all(line.as_bytes()).unwrap();
+            drop(log);
+            expected += &line;
+            let seen = std::fs::read_to_string(mounts[(n + 1) % 2].at("log")).unwrap();
+            assert_eq!(seen, expected, "{meta:?}, line {n}");
+        }
+        for mount in mounts {
+            mount.unmount().unwrap();
+        }
+    }
+}
+
 /// One mount appends, the other follows: a reader that sees a length sees the bytes before it, never
 /// zeros.
 #[test]

@@ -4,7 +4,7 @@
 use super::ops::Op;
 use jfs_meta::{Compacted, Meta, SetXattr};
 use jfs_tests::volume::root;
-use jfs_tests::{Client, Faulty, Kind, Rng, Volume, on_every_engine};
+use jfs_tests::{Census, Client, Faulty, Kind, Rng, Volume, on_every_engine};
 use jfs_types::*;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 on_every_engine! {
     random_clients_leave_a_sound_volume, random_clients_with_a_trash, short_histories_have_an_order,
     crossing_renames_make_no_circle, nothing_is_created_in_a_removed_directory, one_name_one_winner,
-    counts_of_many_links,
+    counts_of_many_links, clients_that_vanish,
 }
 
 /// Clients with an engine each, as processes have; with odd seeds they share one, so that their
@@ -486,4 +486,61 @@ async fn counts_of_many_links(kind: Kind) {
     }
     assert_eq!(clients[0].getattr(f).await.unwrap().nlink, 1 + 3 * 7);
     v.verify().await;
+}
+
+/// Clients that stop in the middle of whatever they do, as processes that are killed: names, links and
+/// users of slices are right, and the usage counters are where they are part of the commit (on SQL they
+/// may lack the last second, as with the reference client). What the dead kept open goes with their
+/// sessions.
+async fn clients_that_vanish(kind: Kind) {
+    for seed in 0..if kind == Kind::Memory { 20 } else { 6 } {
+        let v = Volume::new(kind, 0).await;
+        let clients = clients(&v, 3, 2 * seed).await;
+        let mut rng = Rng::new(seed);
+        let tasks: Vec<_> = clients
+            .iter()
+            .map(|c| {
+                let wander = wander(c.meta.clone(), Rng::new(rng.below(1 << 40)), 10_000);
+                (tokio::spawn(wander), 1 + rng.below(60))
+            })
+            .collect();
+        for (task, life_ms) in tasks {
+            tokio::time::sleep(std::time::Duration::from_millis(life_ms)).await;
+            task.abort();
+            assert!(
+                task.await.is_err_and(|e| e.is_cancelled()),
+                "it did not end by itself"
+            );
+        }
+        let exact = v.engine.capabilities().usage_in_transaction;
+        let flushed_later = |problem: &String| {
+            problem.starts_with("statistics of") || !exact && problem.starts_with("usage counters")
+        };
+        // A last commit may still be on its way to the server.
+        let mut before = String::new();
+        let census = loop {
+            let census = Census::take(&*v.engine).await;
+            let text = census.text();
+            if std::mem::replace(&mut before, text) == before {
+                break census;
+            }
+        };
+        let mut problems = census.problems(true);
+        problems.retain(|p| !flushed_later(p));
+        assert!(problems.is_empty(), "seed {seed}: {problems:#?}\n{before}");
+
+        let heir = v.client().await;
+        v.clock.advance(std::time::Duration::from_secs(100));
+        assert!(heir.clean_stale_sessions().await.unwrap() >= 3);
+        heir.do_work().await;
+        let census = Census::take(&*v.engine).await;
+        assert!(census.sustained.is_empty(), "{:?}", census.sustained);
+        let mut problems = census.problems(true);
+        problems.retain(|p| !flushed_later(p));
+        assert!(
+            problems.is_empty(),
+            "seed {seed}: {problems:#?}\n{}",
+            census.text()
+        );
+    }
 }

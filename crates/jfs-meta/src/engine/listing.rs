@@ -1,7 +1,7 @@
 //! What listings and scans return.
 
 use bytes::Bytes;
-use jfs_types::{Attr, Entry, Ino, Name};
+use jfs_types::{Attr, Entry, FileType, Ino, Name};
 
 /// Where a directory listing goes on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,10 +20,26 @@ pub enum DirCursor {
 pub struct DirEntry {
     /// The name.
     pub name: Name,
-    /// What it points to.
+    /// What it points to; inode 0 when the record does not decode.
     pub entry: Entry,
-    /// Attributes, when they were asked for and the inode exists.
+    /// Attributes, when they were asked for, the inode exists and its record decodes.
     pub attr: Option<Attr>,
+}
+
+impl DirEntry {
+    /// A name whose record does not decode. It is listed, so that nobody takes the directory for
+    /// complete without it; whoever looks it up gets the error.
+    pub fn unreadable(name: Name) -> DirEntry {
+        let entry = Entry {
+            kind: FileType::Regular,
+            ino: Ino(0),
+        };
+        DirEntry {
+            name,
+            entry,
+            attr: None,
+        }
+    }
 }
 
 /// A part of a directory listing.

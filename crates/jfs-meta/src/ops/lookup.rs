@@ -1,8 +1,9 @@
 //! lookup, getattr, access, readlink: reads that change nothing.
 
-use crate::engine::{EngineError, Key};
+use crate::engine::Key;
 use crate::meta::Meta;
 use crate::perm;
+use crate::run::patiently;
 use bytes::Bytes;
 use jfs_types::{Attr, Caller, Errno, FileType, Ino, Name, Time};
 use std::time::Duration;
@@ -66,18 +67,9 @@ impl Meta {
         parent: Ino,
         name: &Name,
     ) -> Result<Option<(jfs_types::Entry, Option<Attr>)>, Errno> {
-        let mut failures = 0;
-        loop {
-            match self.engine().lookup(parent, name).await {
-                Ok(found) => return Ok(found),
-                Err(EngineError::Transient(why)) if failures < 10 => {
-                    failures += 1;
-                    tracing::debug!("look up again after: {why}");
-                    tokio::time::sleep(Duration::from_millis(failures * failures * 5)).await;
-                }
-                Err(e) => return Err(self.to_errno("lookup", &e)),
-            }
-        }
+        patiently(|| self.engine().lookup(parent, name))
+            .await
+            .map_err(|e| self.to_errno("lookup", &e))
     }
 
     /// Attributes of an inode. One round trip; none for the trash, which looks the same in every volume.

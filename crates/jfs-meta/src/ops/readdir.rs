@@ -1,10 +1,10 @@
 //! readdir: pages of a directory.
 
-use crate::engine::{DirCursor, DirPage, EngineError};
+use crate::engine::{DirCursor, DirPage};
 use crate::meta::Meta;
 use crate::perm::READ;
+use crate::run::patiently;
 use jfs_types::{Caller, Errno, Ino};
-use std::time::Duration;
 
 impl Meta {
     /// One page of a directory, without `.` and `..`, in the engine's order. A name that exists
@@ -25,18 +25,9 @@ impl Meta {
                 }
                 self.may_always(caller, &attr, READ).await?;
             }
-            let mut failures = 0;
-            loop {
-                match self.engine().list_dir(dir, cursor, with_attrs).await {
-                    Ok(page) => return Ok(page),
-                    Err(EngineError::Transient(why)) if failures < 10 => {
-                        failures += 1;
-                        tracing::debug!("list again after: {why}");
-                        tokio::time::sleep(Duration::from_millis(failures * failures * 5)).await;
-                    }
-                    Err(e) => return Err(self.to_errno("readdir", &e)),
-                }
-            }
+            patiently(|| self.engine().list_dir(dir, cursor, with_attrs))
+                .await
+                .map_err(|e| self.to_errno("readdir", &e))
         })
         .await
     }

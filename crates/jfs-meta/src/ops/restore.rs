@@ -4,6 +4,7 @@ use super::rename::NOREPLACE;
 use super::trash::TrashHour;
 use crate::engine::DirCursor;
 use crate::meta::Meta;
+use crate::run::patiently;
 use jfs_types::{Attr, Caller, Errno, FileType, Ino, Name};
 use std::collections::HashSet;
 
@@ -26,7 +27,7 @@ impl Meta {
         let mut entries = Vec::new();
         let mut cursor = DirCursor::Start;
         loop {
-            let page = self.engine().list_dir(hour.ino, &cursor, false).await;
+            let page = patiently(|| self.engine().list_dir(hour.ino, &cursor, false)).await;
             let page = page.map_err(|e| self.to_errno("restore", &e))?;
             entries.extend(page.entries);
             match page.next {

@@ -9,7 +9,7 @@ use jfs_cache::{BlockCache, CacheConfig};
 use jfs_chunk::{ChunkConfig, ChunkStore, Compression};
 use jfs_meta::engine::{Answer, Key};
 use jfs_meta::memory::MemoryEngine;
-use jfs_meta::{Engine, Meta, MetaConfig, SessionInfo, Work};
+use jfs_meta::{Compacted, Engine, Meta, MetaConfig, SessionInfo, Work};
 use jfs_object::{ObjectStore, StoreOptions};
 use jfs_types::{
     Attr, Clock, Errno, FileType, Format, Ino, SliceId, SliceRecord, SystemClock, SystemRand,
@@ -149,6 +149,14 @@ impl Volume {
         }
     }
 
+    /// Slices that compactions replaced and that wait for the end of the trash period: id and size.
+    pub(crate) async fn delayed(&self) -> Vec<(u64, u32)> {
+        let all = self.engine.list_delayed(i64::MAX, usize::MAX).await;
+        let all = all.unwrap().into_iter();
+        all.flat_map(|d| jfs_meta::wire::decode_delayed(&d.entries).unwrap())
+            .collect()
+    }
+
     /// The slice records of a file, zeros left out, in the order of chunks and of commits.
     pub(crate) async fn records(&self, ino: Ino) -> Vec<SliceRecord> {
         let mut records = Vec::new();
@@ -163,6 +171,11 @@ impl Volume {
         records
     }
 }
+
+/// The last chunk that is looked at by [`Mount::compact`].
+const COMPACTED_MAX: u32 = 5;
+/// The longest slice that it makes.
+const COMPACTED_BYTES_MAX: u32 = 2 << 20;
 
 /// One client of a volume: its file system, and what it wants done to data.
 pub(crate) struct Mount {
@@ -225,8 +238,7 @@ impl Mount {
         self.fsync(fh, Ino(0), false).await
     }
 
-    /// Deletes the data of removed files, as the background of a mount does. Compaction has its own
-    /// tests, beside the crate that does it.
+    /// Deletes the data of removed files, as the background of a mount does.
     pub(crate) async fn clean(&self) {
         let (meta, chunks) = (self.meta().clone(), self.chunks().clone());
         let next = || self.work.lock().try_recv().ok();
@@ -245,6 +257,41 @@ impl Mount {
             for (id, size) in unused {
                 chunks.remove(id, size).await.unwrap();
                 meta.forget_slice(id, size).await.unwrap();
+            }
+        }
+    }
+
+    /// Compacts the chunks of a file one by one, where there is something to gain, as the background of a
+    /// mount does.
+    pub(crate) async fn compact(&self, ino: Ino) {
+        let (meta, chunks) = (self.meta().clone(), self.chunks().clone());
+        for index in 0..=COMPACTED_MAX {
+            let Some(plan) = meta.plan_compaction(ino, index).await.unwrap() else {
+                continue;
+            };
+            if plan.size() > COMPACTED_BYTES_MAX {
+                continue; // slow, and nothing new
+            }
+            let mut slice = chunks.new_slice();
+            let id = meta.new_slice_id().await.unwrap();
+            slice.set_id(id);
+            for piece in &plan.pieces {
+                let (size, len) = (piece.size, piece.len as usize);
+                let data = match piece.id {
+                    SliceId::ZERO => vec![0; len].into(),
+                    id => chunks.read(id.0, size, piece.off, len).await.unwrap(),
+                };
+                slice.write(slice.len(), &data).unwrap();
+            }
+            slice.finish().await.unwrap();
+            match meta.commit_compaction(&plan, id).await.unwrap() {
+                Compacted::Done(unused) => {
+                    for (id, size) in unused {
+                        chunks.remove(id, size).await.unwrap();
+                        meta.forget_slice(id, size).await.unwrap();
+                    }
+                }
+                Compacted::Changed => chunks.remove(id, plan.size()).await.unwrap(),
             }
         }
     }

@@ -10,6 +10,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod content;
+mod more;
 mod ops;
 mod reference;
 mod world;

@@ -1,7 +1,7 @@
 //! Operations, and how to make random ones. Small numbers choose among what there is at the time.
 
 use crate::common::volume::BLOCK;
-use jfs_types::CHUNK_SIZE;
+use jfs_types::{CHUNK_SIZE, FileType};
 use proptest::prelude::*;
 
 /// Chooses one of the things there are, counted round.
@@ -60,6 +60,35 @@ pub(crate) enum Op {
         handle: Pick,
         from: Place,
         len: u32,
+    },
+    Fallocate {
+        handle: Pick,
+        mode: i32,
+        at: Place,
+        len: u32,
+    },
+    /// copy_file_range.
+    Copy {
+        from: Pick,
+        from_at: Place,
+        to: Pick,
+        to_at: Place,
+        len: u32,
+    },
+    /// Compacts every chunk of a file, as the background does.
+    Compact(Pick),
+    /// Name and value by number; the value's is its length too.
+    SetXattr {
+        node: Pick,
+        name: u8,
+        value: u8,
+        flags: i32,
+    },
+    DelXattr(Pick, u8),
+    Mknod(At, FileType),
+    Exchange {
+        from: At,
+        to: At,
     },
     Opendir(Pick),
     Readdir {
@@ -148,6 +177,27 @@ fn open_flags() -> impl Strategy<Value = i32> {
     ]
 }
 
+/// Modes of fallocate: growing, keeping the size, holes, zeros, and one that makes no sense.
+fn allocation() -> impl Strategy<Value = i32> {
+    prop_oneof![
+        2 => Just(0),
+        1 => Just(1),
+        4 => Just(3),
+        2 => Just(0x10),
+        2 => Just(0x11),
+        1 => Just(2),
+    ]
+}
+
+fn special() -> impl Strategy<Value = FileType> {
+    prop_oneof![
+        Just(FileType::Fifo),
+        Just(FileType::Socket),
+        Just(FileType::CharDevice),
+        Just(FileType::Regular),
+    ]
+}
+
 fn op() -> impl Strategy<Value = Op> {
     let pick = any::<u8>;
     prop_oneof![
@@ -172,6 +222,16 @@ fn op() -> impl Strategy<Value = Op> {
             .prop_map(|(handle, to, len)| Op::Write { handle, to, len }),
         8 => (pick(), place(), length())
             .prop_map(|(handle, from, len)| Op::Read { handle, from, len }),
+        3 => (pick(), allocation(), place(), length())
+            .prop_map(|(handle, mode, at, len)| Op::Fallocate { handle, mode, at, len }),
+        4 => (pick(), place(), pick(), place(), length())
+            .prop_map(|(from, from_at, to, to_at, len)| Op::Copy { from, from_at, to, to_at, len }),
+        3 => pick().prop_map(Op::Compact),
+        2 => (pick(), 0..3u8, any::<u8>(), 0..3i32)
+            .prop_map(|(node, name, value, flags)| Op::SetXattr { node, name, value, flags }),
+        1 => (pick(), 0..3u8).prop_map(|(node, name)| Op::DelXattr(node, name)),
+        1 => (at(), special()).prop_map(|(at, kind)| Op::Mknod(at, kind)),
+        2 => (at(), at()).prop_map(|(from, to)| Op::Exchange { from, to }),
         1 => pick().prop_map(Op::Opendir),
         2 => (pick(), 0..8u8).prop_map(|(handle, offset)| Op::Readdir { handle, offset }),
         1 => Just(Op::Statfs),

@@ -24,6 +24,7 @@ pub(crate) struct Node {
     pub(crate) entries: BTreeMap<Vec<u8>, Id>,
     pub(crate) target: Vec<u8>,
     pub(crate) content: Content,
+    pub(crate) xattrs: BTreeMap<Vec<u8>, Vec<u8>>,
     /// Whether the inode exists: without a name only while the client that removed it has it open.
     pub(crate) alive: bool,
     /// In the trash: beyond reach, but for handles.
@@ -80,6 +81,7 @@ impl Reference {
             entries: BTreeMap::new(),
             target: Vec::new(),
             content: Content::default(),
+            xattrs: BTreeMap::new(),
             alive: true,
             trashed: false,
             version: 0,
@@ -117,7 +119,8 @@ impl Reference {
         match node.kind {
             FileType::Regular => node.content.len(),
             FileType::Symlink => node.target.len() as u64,
-            _ => 4096,
+            FileType::Directory => 4096,
+            _ => 0,
         }
     }
 
@@ -208,7 +211,7 @@ impl Reference {
     }
 
     /// Whether `id` is `above` or lies below it.
-    fn is_below(&self, mut id: Id, above: Id) -> bool {
+    pub(crate) fn is_below(&self, mut id: Id, above: Id) -> bool {
         while id != above {
             if id == ROOT {
                 return false;
@@ -318,7 +321,7 @@ impl Reference {
         Ok(self.nodes[handle.node].content.read(off, size))
     }
 
-    fn changed(&mut self, client: usize, id: Id) {
+    pub(crate) fn changed(&mut self, client: usize, id: Id) {
         let node = &mut self.nodes[id];
         node.version += 1;
         node.seen[client] = node.version;

@@ -29,17 +29,21 @@ struct DirHandle {
 
 pub(crate) struct World {
     volume: Volume,
-    mounts: Vec<Mount>,
+    pub(crate) mounts: Vec<Mount>,
     /// Mounts that are over; their last work is still to be done.
     retired: Vec<Mount>,
-    model: Reference,
+    pub(crate) model: Reference,
     dirs: Vec<DirHandle>,
     trash: bool,
     writes: u64,
 }
 
 /// The answer where both agree that there is one.
-fn same<T, U>(got: Result<T, Errno>, expected: Outcome<U>, what: &dyn Debug) -> Option<(T, U)> {
+pub(crate) fn same<T, U>(
+    got: Result<T, Errno>,
+    expected: Outcome<U>,
+    what: &dyn Debug,
+) -> Option<(T, U)> {
     match (got, expected) {
         (Ok(got), Ok(expected)) => Some((got, expected)),
         (Err(got), Err(allowed)) => {
@@ -88,30 +92,30 @@ impl World {
         }
     }
 
-    fn node(&self, pick: Pick) -> Id {
+    pub(crate) fn node(&self, pick: Pick) -> Id {
         let all = self.model.candidates();
         all[pick as usize % all.len()]
     }
 
     /// A directory, most likely one that exists, and a name in it.
-    fn place(&self, at: At) -> (Id, Vec<u8>) {
+    pub(crate) fn place(&self, at: At) -> (Id, Vec<u8>) {
         let all = self.model.candidates();
         let dirs: Vec<Id> = all.into_iter().filter(|d| self.model.is_dir(*d)).collect();
         (dirs[at.0 as usize % dirs.len()], name_of(at.1))
     }
 
-    fn handle(&self, client: usize, pick: Pick) -> Option<(usize, Handle)> {
+    pub(crate) fn handle(&self, client: usize, pick: Pick) -> Option<(usize, Handle)> {
         let all = self.model.handles.iter().enumerate();
         let mine: Vec<_> = all.filter(|(_, h)| h.client == client).collect();
         let (index, handle) = mine.get(pick as usize % mine.len().max(1))?;
         Some((*index, (*handle).clone()))
     }
 
-    fn ino(&self, id: Id) -> Ino {
+    pub(crate) fn ino(&self, id: Id) -> Ino {
         self.model.nodes[id].ino
     }
 
-    fn offset(&self, id: Id, place: Place) -> u64 {
+    pub(crate) fn offset(&self, id: Id, place: Place) -> u64 {
         match place {
             Place::Offset(off) => off,
             Place::FromEnd(n) => self.model.length(id).saturating_add_signed(n),
@@ -119,7 +123,7 @@ impl World {
     }
 
     /// Lets `client` see what the other one wrote to a file: the other one flushes, this one opens.
-    async fn see(&mut self, client: usize, id: Id) {
+    pub(crate) async fn see(&mut self, client: usize, id: Id) {
         let node = &self.model.nodes[id];
         if !node.alive || node.trashed || node.seen[client] == node.version {
             return;
@@ -140,7 +144,7 @@ impl World {
         }
     }
 
-    fn check(&self, id: Id, ino: Ino, attr: &Attr, what: &dyn Debug) {
+    pub(crate) fn check(&self, id: Id, ino: Ino, attr: &Attr, what: &dyn Debug) {
         let node = &self.model.nodes[id];
         assert_eq!(ino, node.ino, "{what:?}");
         assert_eq!((attr.kind, attr.mode), (node.kind, node.mode), "{what:?}");
@@ -318,6 +322,29 @@ impl World {
                     assert_same(&got, &there, &format!("{step:?}, from {off}"));
                 }
             }
+            Op::Fallocate {
+                handle,
+                mode,
+                at,
+                len,
+            } => self.fallocate(c, step, handle, mode, at, len).await,
+            Op::Copy {
+                from,
+                from_at,
+                to,
+                to_at,
+                len,
+            } => self.copy(c, step, (from, from_at), (to, to_at), len).await,
+            Op::Compact(node) => self.compact(c, node).await,
+            Op::SetXattr {
+                node,
+                name,
+                value,
+                flags,
+            } => self.set_xattr(c, step, node, name, value, flags).await,
+            Op::DelXattr(node, name) => self.del_xattr(c, step, node, name).await,
+            Op::Mknod(at, kind) => self.mknod(c, step, at, kind).await,
+            Op::Exchange { from, to } => self.exchange(c, step, from, to).await,
             Op::Opendir(node) => {
                 let id = self.node(node);
                 if self.model.is_dir(id) {
@@ -371,8 +398,8 @@ impl World {
     }
 
     async fn open(&mut self, c: usize, step: &Step, id: Id, flags: i32) {
-        if self.model.nodes[id].kind == FileType::Symlink {
-            return;
+        if !self.model.is_file(id) && !self.model.is_dir(id) {
+            return; // the kernel opens devices and follows links itself
         }
         self.see(c, id).await;
         let got = self.mounts[c].open(&root(), self.ino(id), flags).await;
@@ -548,6 +575,9 @@ impl World {
                 keys.extend(mount.chunks().keys(record.id.0, record.size));
             }
         }
+        for (id, size) in self.volume.delayed().await {
+            keys.extend(mount.chunks().keys(id, size));
+        }
         keys
     }
 
@@ -558,6 +588,7 @@ impl World {
             let node = &self.model.nodes[id];
             let reply = mount.getattr(node.ino).await.unwrap();
             self.check(id, reply.ino, &reply.attr, &path);
+            self.compare_xattrs(mount, id, node.ino).await;
             match node.kind {
                 FileType::Directory => {
                     let fh = mount.opendir(node.ino);
@@ -578,7 +609,8 @@ impl World {
                         "{path}"
                     );
                 }
-                _ => self.compare_file(mount, id, &path).await,
+                FileType::Regular => self.compare_file(mount, id, &path).await,
+                _ => {}
             }
         }
     }

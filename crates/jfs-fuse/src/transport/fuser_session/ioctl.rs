@@ -15,6 +15,7 @@ pub(super) async fn run(
     let stored = vfs.getattr(ino).await?.attr.flags;
     match asked {
         FlagsIoctl::Get => Ok(ops::shown_flags(stored, out_size)),
+        FlagsIoctl::GetExtended => Ok(ops::shown_extended(stored)),
         FlagsIoctl::Set(wanted) => {
             let flags = ops::with_flags(stored, wanted);
             vfs.set_flags(caller, ino, flags).await?;
