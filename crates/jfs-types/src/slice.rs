@@ -119,7 +119,7 @@ fn right_part(p: Piece, at: u32) -> Piece {
     let off = if p.id == SliceId::ZERO {
         0
     } else {
-        p.off + cut
+        p.off.saturating_add(cut) // more than there is only in a damaged record
     };
     Piece {
         pos: at,
