@@ -32,8 +32,8 @@ pub(crate) async fn run(
             }
             Err(e) => tracing::warn!("{e}"),
         }
+        meta.refresh_usage().await;
         if !meta.config().read_only {
-            meta.refresh_usage().await;
             if let Err(e) = meta.load_quotas().await {
                 tracing::warn!("quotas could not be read: {e}");
             }

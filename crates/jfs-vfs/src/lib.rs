@@ -30,7 +30,7 @@ pub use config::VfsConfig;
 pub use internal::Describe;
 pub use jfs_meta::{NewNode, SetTime, StatFs};
 pub use reader::ReadNow;
-pub use reply::{AttrReply, DirItem, EntryReply, SetAttrRequest};
+pub use reply::{AttrReply, DirItem, DirItems, EntryReply, SetAttrRequest};
 pub use told::KernelCache;
 pub use vfs::Vfs;
 pub use watch::{Began, Op, Shown, VfsStats, changes, mode_text, shown};

@@ -55,6 +55,18 @@ impl Vfs {
         ino: Ino,
         set: &SetAttrRequest,
     ) -> Result<AttrReply, Errno> {
+        self.setattr_open(caller, ino, None, set).await
+    }
+
+    /// As [`Vfs::setattr`] on behalf of a handle: whoever has the file open for writing may change its
+    /// size, whatever its mode says now.
+    pub async fn setattr_open(
+        &self,
+        caller: &Caller,
+        ino: Ino,
+        fh: Option<u64>,
+        set: &SetAttrRequest,
+    ) -> Result<AttrReply, Errno> {
         if let Some(special) = self.special_attr(ino) {
             // Nothing changes and nobody is told, as with the reference: `> .control` has to work.
             return Ok(special);
@@ -63,7 +75,13 @@ impl Vfs {
         let ino = self.real(ino);
         let mut attr = None;
         if let Some(size) = set.size {
-            attr = Some(self.truncate(caller, ino, size).await?);
+            let handle = fh.and_then(|fh| self.inner.handles.get(fh));
+            let allowed = handle.is_some_and(|h| h.ino == ino && h.can_write());
+            let by = Caller {
+                check_permission: caller.check_permission && !allowed,
+                ..caller.clone()
+            };
+            attr = Some(self.truncate(&by, ino, size).await?);
         }
         let rest = SetAttr {
             mode: set.mode,
@@ -193,6 +211,15 @@ impl Vfs {
 
     /// Space and inodes of the volume.
     pub async fn statfs(&self) -> Result<StatFs, Errno> {
-        self.inner.meta.statfs().await
+        match self.try_statfs() {
+            Some(known) => Ok(known),
+            None => self.inner.meta.statfs().await,
+        }
+    }
+
+    /// As [`Vfs::statfs`] from what is known, with [`crate::VfsConfig::fast_statfs`].
+    pub fn try_statfs(&self) -> Option<StatFs> {
+        let fast = self.inner.config.fast_statfs;
+        fast.then(|| self.inner.meta.known_statfs())?
     }
 }

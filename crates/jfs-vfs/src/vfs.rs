@@ -1,6 +1,7 @@
 //! [`Vfs`]: what FUSE and embedding programs call.
 
 use crate::config::VfsConfig;
+use crate::dirs::Dirs;
 use crate::durable::Unsynced;
 use crate::handles::Handles;
 use crate::internal::Internal;
@@ -26,6 +27,7 @@ pub(crate) struct Inner {
     pub(crate) unsynced: Unsynced,
     pub(crate) ticker: Ticker,
     pub(crate) told: Told,
+    pub(crate) dirs: Dirs,
     pub(crate) internal: Internal,
     pub(crate) stats: VfsStats,
     kernel: OnceLock<Box<dyn KernelCache>>,
@@ -43,6 +45,7 @@ impl Vfs {
         let inner = Inner {
             told: Told::new(config.attr_timeout),
             kernel: OnceLock::new(),
+            dirs: Dirs::default(),
             internal: Internal::new(meta.now(), config.prefix_internal, config.hide_internal),
             stats: VfsStats::new(),
             meta,

@@ -122,7 +122,7 @@ async fn late_answers_do_not_take_a_commit_back() {
                     found.unwrap().attr.length
                 }
                 "readdir" => {
-                    let dir = m.opendir(Ino::ROOT);
+                    let dir = m.try_opendir(&root(), Ino::ROOT).unwrap();
                     let listing = m.readdir(&root(), dir, 0).await.unwrap();
                     listing[2].attr.as_ref().unwrap().length
                 }

@@ -321,7 +321,7 @@ impl World {
             Op::Opendir(node) => {
                 let id = self.node(node);
                 if self.model.is_dir(id) {
-                    let fh = self.mounts[c].opendir(self.ino(id));
+                    let fh = self.mounts[c].try_opendir(&root(), self.ino(id)).unwrap();
                     self.dirs.push(DirHandle {
                         client: c,
                         node: id,
@@ -560,7 +560,7 @@ impl World {
             self.check(id, reply.ino, &reply.attr, &path);
             match node.kind {
                 FileType::Directory => {
-                    let fh = mount.opendir(node.ino);
+                    let fh = mount.try_opendir(&root(), node.ino).unwrap();
                     let listing = mount.readdir(&root(), fh, 0).await.unwrap();
                     self.check_listing(id, &listing, &path);
                     mount.releasedir(fh);
