@@ -1,6 +1,7 @@
 //! What `.config` shows: how this mount was started, in the words of the reference.
 
 use crate::plan::Plan;
+use jfs_fuse::Squash;
 use jfs_types::Format;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -16,6 +17,9 @@ pub(crate) fn describe(plan: &Plan, volume: &jfs::Volume, metrics: Option<String
         max_fuse_io: plan.max_fuse_io,
         options: plan.fuse_options.clone(),
         xattr: plan.enable_xattr,
+        root_squash: plan.root_squash,
+        all_squash: plan.all_squash,
+        default_permissions: plan.default_permissions,
         open: plan.open.clone(),
     };
     let meta = volume.meta().clone();
@@ -36,6 +40,9 @@ struct Fixed {
     max_fuse_io: u32,
     options: Vec<String>,
     xattr: bool,
+    root_squash: Option<Squash>,
+    all_squash: Option<Squash>,
+    default_permissions: bool,
     open: jfs::OpenOptions,
 }
 
@@ -44,7 +51,7 @@ impl Fixed {
         let o = &self.open;
         let subdir = o.subdir.clone().unwrap_or_default();
         let pid = std::process::id();
-        json!({
+        let mut all = json!({
             "Meta": {
                 "Retries": 10,
                 "MaxDeletes": o.max_deletes,
@@ -96,7 +103,20 @@ impl Fixed {
             },
             "Mountpoint": self.mountpoint,
             "Subdir": subdir,
-        })
+        });
+        // The reference leaves these out where they are not in use.
+        for (name, squash) in [
+            ("RootSquash", self.root_squash),
+            ("AllSquash", self.all_squash),
+        ] {
+            if let Some(Squash { uid, gid }) = squash {
+                all[name] = json!({ "Uid": uid, "Gid": gid });
+            }
+        }
+        if !self.default_permissions {
+            all["NonDefaultPermission"] = json!(true);
+        }
+        all
     }
 
     fn chunk(&self, format: &Format) -> Value {

@@ -336,6 +336,13 @@ mod tests {
                         o.free_space_ratio
                     ),
                     (&o.bucket, o.attr_cache, o.entry_cache, o.dir_entry_cache),
+                    (
+                        o.negative_entry_cache,
+                        o.readdir_cache,
+                        o.sort_dir,
+                        o.fast_statfs
+                    ),
+                    (o.open_cache_limit, o.max_readahead),
                 )
             )
         };
@@ -349,7 +356,9 @@ mod tests {
              --open-cache 3s --buffer-size 64 --prefetch 3 --max-uploads 4 --max-downloads 5 \
              --max-deletes 0 --io-retries 7 --cache-dir c1:/c2 --cache-size 1G --free-space-ratio 0.2 \
              --bucket b --attr-cache 2 --entry-cache 3 --dir-entry-cache 4 --max-fuse-io 1M \
-             --umask 027 -o noatime,allow_root",
+             --umask 027 -o noatime,allow_root --negative-entry-cache 5 --readdir-cache --sort-dir \
+             --fast-statfs --open-cache-limit 7 --max-readahead 9 --root-squash 1:2 --all-squash 3 \
+             --non-default-permission",
         )
         .unwrap();
         let secs = Duration::from_secs;
@@ -381,6 +390,13 @@ mod tests {
         );
         assert_eq!((plan.max_fuse_io, plan.umask), (1 << 20, Some(0o27)));
         assert_eq!(plan.fuse_options, ["noatime", "allow_root"]);
+        assert_eq!(o.negative_entry_cache, secs(5));
+        assert!(o.readdir_cache && o.sort_dir && o.fast_statfs);
+        assert_eq!((o.open_cache_limit, o.max_readahead), (7, 9 << 20));
+        assert_eq!(plan.root_squash, Some(Squash { uid: 1, gid: 2 }));
+        let nobody = Squash { uid: 3, gid: 65534 };
+        assert_eq!(plan.all_squash, Some(nobody));
+        assert!(!plan.default_permissions);
     }
 
     #[test]
@@ -403,6 +419,14 @@ mod tests {
         );
         assert_eq!(plan("a /m --max-fuse-io 100").unwrap().max_fuse_io, 4096);
         for (line, want) in [
+            (
+                "a /m --root-squash x:1",
+                "invalid --root-squash \"x:1\": <uid>:<gid> in numbers is needed, like 1000:1000",
+            ),
+            (
+                "a /m --all-squash 1:4294967295",
+                "invalid --all-squash \"1:4294967295\": <uid>:<gid> in numbers is needed, like 1000:1000",
+            ),
             (
                 "a /m --umask 9",
                 "invalid umask \"9\": not an octal number up to 777",

@@ -26,7 +26,7 @@ pub struct Squash {
 pub(crate) struct Who {
     /// Requests of the super-user.
     pub(crate) root: Option<Squash>,
-    /// Requests of everybody.
+    /// Requests of everybody; counts more than the one above.
     pub(crate) all: Option<Squash>,
     /// The kernel checks nothing.
     pub(crate) unchecked: bool,
@@ -51,11 +51,8 @@ impl Who {
 
     /// Credentials of a request. Somebody who is mapped has no supplementary groups.
     pub(crate) fn caller(&self, uid: u32, gid: u32, pid: u32) -> Caller {
-        let squash = match uid {
-            0 => self.root.or(self.all),
-            _ => self.all,
-        };
-        if let Some(Squash { uid, gid }) = squash {
+        let root = self.root.filter(|_| uid == 0);
+        if let Some(Squash { uid, gid }) = self.all.or(root) {
             return Caller {
                 uid,
                 gid,
@@ -150,6 +147,8 @@ mod tests {
         let all = Who::new(None, Some(NOBODY), false);
         assert!(!all.kernel_checks());
         assert_eq!((ids(&all, 0), ids(&all, 5)), ((7, 8, true), (7, 8, true)));
+        let both = Who::new(Some(Squash { uid: 1, gid: 1 }), Some(NOBODY), false);
+        assert_eq!(ids(&both, 0), (7, 8, true));
         let unchecked = Who::new(None, None, true);
         assert!(!unchecked.kernel_checks());
         assert_eq!(

@@ -83,9 +83,9 @@ impl Vfs {
         };
         *handle.listing.lock() = Some(listing.clone());
         // A position of a listing that nobody knows any more is taken for one of this listing.
-        let position = listing.position(offset).unwrap_or(offset & POSITION_MASK);
+        let mut position = listing.position(offset).unwrap_or(offset & POSITION_MASK);
         loop {
-            match listing.at(position) {
+            match listing.at(&mut position) {
                 Ok(items) => return Ok(items),
                 Err(fetch) => self.fetch_page(&listing, fetch).await?,
             }
@@ -95,7 +95,7 @@ impl Vfs {
     /// As [`Vfs::readdir`] when the items are in memory.
     pub fn try_readdir(&self, fh: u64, offset: u64) -> Option<DirItems> {
         let listing = self.inner.handles.get(fh)?.listing.lock().clone()?;
-        listing.at(listing.position(offset)?).ok()
+        listing.at(&mut listing.position(offset)?).ok()
     }
 
     /// Closes a directory handle.

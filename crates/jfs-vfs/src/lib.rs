@@ -28,7 +28,8 @@ mod xattr;
 
 pub use config::VfsConfig;
 pub use internal::Describe;
-pub use jfs_meta::{NewNode, SetTime, StatFs};
+pub use jfs_meta::wire::{LockRecord, LockType};
+pub use jfs_meta::{LockRange, NewNode, SetTime, StatFs};
 pub use reader::ReadNow;
 pub use reply::{AttrReply, DirItem, DirItems, EntryReply, SetAttrRequest};
 pub use told::KernelCache;

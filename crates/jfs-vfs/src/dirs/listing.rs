@@ -132,14 +132,12 @@ impl Listing {
         self.state.lock().hashes.len()
     }
 
-    /// The items from `position` on, or what has to be read first. At the end the answer is empty,
-    /// and the page in memory is dropped.
-    pub(super) fn at(&self, position: u64) -> Result<DirItems, Fetch> {
+    /// The items from `place` on, or what has to be read first. `place` moves over what is known to
+    /// be gone. At the end the answer is empty, and the page in memory is dropped.
+    pub(super) fn at(&self, place: &mut u64) -> Result<DirItems, Fetch> {
+        let position = *place;
         let mut state = self.state.lock();
         let head = state.head.len() as u64;
-        if position < head {
-            return Ok(DirItems::new(state.head.clone(), position as usize));
-        }
         if let Some((items, first, end)) = &state.window
             && (*first..*end).contains(&position)
         {
@@ -148,9 +146,12 @@ impl Listing {
             if from < items.len() {
                 return Ok(DirItems::new(items.clone(), from));
             }
-            let end = *end;
+            *place = *end;
             drop(state);
-            return self.at(end);
+            return self.at(place);
+        }
+        if position < head {
+            return Ok(DirItems::new(state.head.clone(), position as usize));
         }
         if let Some(sorted) = &state.sorted {
             if position < head + sorted.len() {
@@ -207,7 +208,7 @@ impl Listing {
         let head = state.head.len() as u64;
         let first = state.len;
         let mut kept = Vec::with_capacity(items.len());
-        for mut item in items {
+        for item in items {
             let hash = self.hasher.hash_one(item.name.as_bytes());
             let exact = state.hashes.len() as u64 + head == state.len
                 && state.hashes.len() < REMEMBERED_MAX;
@@ -217,16 +218,15 @@ impl Listing {
             if exact {
                 state.hashes.push(hash);
             }
+            kept.push((state.len, item));
             state.len += 1;
-            item.next = self.base + state.len;
-            kept.push(item);
         }
         if state.len > first {
             state.pages.push(Checkpoint { first, cursor });
         }
         state.next = next;
         let end = state.len;
-        state.window = Some((Arc::new(kept), first, end));
+        self.show(&mut state, kept, first, end);
     }
 
     /// Where the names of a dropped page were: a hash of each and its position.
@@ -245,7 +245,7 @@ impl Listing {
 
     /// Puts back what a dropped page still holds: items with their positions.
     pub(super) fn put_back(&self, page: &Dropped, items: Vec<(u64, DirItem)>) {
-        self.show(items, page.first, page.end);
+        self.show(&mut self.state.lock(), items, page.first, page.end);
     }
 
     /// Takes all names of the directory, to be shown in order.
@@ -264,19 +264,26 @@ impl Listing {
 
     /// Shows a part of the sorted names; `first` is the number of the first one among them.
     pub(super) fn show_sorted(&self, first: u64, items: Vec<DirItem>) {
-        let first = first + self.state.lock().head.len() as u64;
+        let mut state = self.state.lock();
+        let first = first + state.head.len() as u64;
         let end = first + items.len() as u64;
-        self.show((first..).zip(items).collect(), first, end);
+        self.show(&mut state, (first..).zip(items).collect(), first, end);
     }
 
-    fn show(&self, mut items: Vec<(u64, DirItem)>, first: u64, end: u64) {
+    /// Makes a page the one in memory. What the listing begins with belongs to its first page.
+    fn show(&self, state: &mut State, mut items: Vec<(u64, DirItem)>, first: u64, end: u64) {
         items.sort_unstable_by_key(|(position, _)| *position);
         items.dedup_by_key(|(position, _)| *position);
         let placed = items.into_iter().map(|(position, mut item)| {
             item.next = self.base + position + 1;
             item
         });
-        let window = (Arc::new(placed.collect()), first, end);
-        self.state.lock().window = Some(window);
+        let is_first = first == state.head.len() as u64;
+        let (head, first) = match is_first {
+            true => (&state.head[..], 0),
+            false => (&[][..], first),
+        };
+        let page = head.iter().cloned().chain(placed).collect();
+        state.window = Some((Arc::new(page), first, end));
     }
 }

@@ -6,10 +6,9 @@ use crate::common::{eventually, root};
 use crate::ops::{At, Op, Pick, Place, Scenario, Step};
 use crate::reference::{Handle, Id, Outcome, ROOT, Reference};
 use jfs_types::{Attr, Errno, FileType, Ino};
-use jfs_vfs::{DirItem, SetAttrRequest};
+use jfs_vfs::{DirItem, DirItems, SetAttrRequest};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
-use std::sync::Arc;
 
 /// The last one is as long as a name may be.
 fn name_of(n: u8) -> Vec<u8> {
@@ -24,7 +23,7 @@ struct DirHandle {
     client: usize,
     node: Id,
     fh: u64,
-    listing: Option<Arc<Vec<DirItem>>>,
+    listing: Option<DirItems>,
 }
 
 pub(crate) struct World {
@@ -451,13 +450,21 @@ impl World {
         self.flush_others(c).await;
         let dir = &self.dirs[index];
         let (id, before) = (dir.node, dir.listing.clone());
+        // A listing begins at its beginning.
+        let offset = before.as_ref().map_or(0, |_| offset);
         let got = self.mounts[c]
             .readdir(&root(), dir.fh, u64::from(offset))
             .await;
         let got = got.unwrap();
         match before {
             Some(before) if offset > 0 => {
-                assert!(Arc::ptr_eq(&before, &got), "{step:?}: positions move");
+                let place = |item: &DirItem| (item.next, item.name.clone());
+                let before: Vec<_> = before.iter().map(place).collect();
+                for item in got.iter() {
+                    let moved = format!("{step:?}: {} moved", item.name);
+                    assert!(before.contains(&place(item)), "{moved}");
+                    assert!(item.next > u64::from(offset), "{moved}");
+                }
                 return;
             }
             _ => self.dirs[index].listing = Some(got.clone()),
