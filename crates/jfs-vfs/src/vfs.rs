@@ -34,6 +34,8 @@ pub(crate) struct Inner {
 }
 
 /// A mounted volume. Cheap to clone; all clones are one mount.
+///
+/// Errors, concurrency and what becomes of futures that are dropped: see the crate's documentation.
 #[derive(Clone)]
 pub struct Vfs {
     pub(crate) inner: Arc<Inner>,
@@ -154,7 +156,8 @@ impl Vfs {
         }
     }
 
-    /// Commits everything that was written. The first failure is returned; the rest is still tried.
+    /// Commits everything that was written, through all handles. The first failure is returned; the rest
+    /// is still tried. As close, not as fsync: a `file` store need not have reached its disk.
     pub async fn flush_all(&self) -> Result<(), Errno> {
         let mut result = Ok(());
         for writer in self.inner.writers.all() {

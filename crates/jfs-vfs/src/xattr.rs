@@ -58,6 +58,10 @@ impl Vfs {
     }
 
     /// Sets an extended attribute; `flags` as for setxattr(2): `XATTR_CREATE`, `XATTR_REPLACE` or 0.
+    /// Names up to 255 bytes, values up to 65536.
+    ///
+    /// EEXIST and ENODATA by the flags, ERANGE beyond the sizes, ENOTSUP for names that cannot be set, EACCES and
+    /// EPERM where permissions are checked here.
     pub async fn set_xattr(
         &self,
         caller: &Caller,
@@ -87,7 +91,7 @@ impl Vfs {
         }
     }
 
-    /// Value of an extended attribute.
+    /// Value of an extended attribute. ENODATA when there is none.
     pub async fn get_xattr(&self, caller: &Caller, ino: Ino, name: &[u8]) -> Result<Bytes, Errno> {
         self.refuse_virtual(ino, Errno::ENODATA)?;
         let ino = self.real(ino);
@@ -108,7 +112,7 @@ impl Vfs {
         self.inner.meta.list_xattrs(self.real(ino)).await
     }
 
-    /// Removes an extended attribute.
+    /// Removes an extended attribute. ENODATA when there is none.
     pub async fn remove_xattr(&self, caller: &Caller, ino: Ino, name: &[u8]) -> Result<(), Errno> {
         self.writable()?;
         self.refuse_virtual(ino, Errno::EPERM)?;
