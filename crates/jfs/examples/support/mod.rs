@@ -6,7 +6,7 @@ use jfs::types::Format;
 use std::path::Path;
 
 /// Formats the volume and returns the URL that opens it.
-pub async fn new_volume(dir: &Path) -> Result<String, Error> {
+pub(crate) async fn new_volume(dir: &Path) -> Result<String, Error> {
     let url = format!("sqlite3://{}/volume.db", dir.display());
     let format = Format {
         name: "example".into(),
