@@ -6,12 +6,14 @@ mod interop {
     mod access_log;
     mod caches;
     mod control;
+    mod edges;
     mod fixtures;
     mod internal;
     mod killed;
     mod kinds;
     mod metrics;
     mod mounts;
+    mod options;
     mod place;
     mod tools;
     mod turns;

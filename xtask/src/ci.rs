@@ -6,6 +6,9 @@ use crate::step::{cargo, timed};
 use crate::{deny, test, tidy};
 use anyhow::Result;
 
+/// Programs that embed the library; each checks what it did.
+const EXAMPLES: [&str; 3] = ["embed", "copy_tree", "shared_counter"];
+
 pub(crate) fn run() -> Result<()> {
     timed("total", || {
         timed("fmt", || cargo(&["fmt", "--all", "--check"]))?;
@@ -23,8 +26,10 @@ pub(crate) fn run() -> Result<()> {
         })?;
         timed("build", test::build)?;
         timed("test", || cargo(&["test", "--workspace", "--locked"]))?;
-        timed("example", || {
-            cargo(&["run", "--locked", "-p", "jfs", "--example", "embed"])
+        timed("examples", || {
+            EXAMPLES.iter().try_for_each(|example| {
+                cargo(&["run", "--locked", "-p", "jfs", "--example", example])
+            })
         })?;
         timed("deny", deny::run)
     })

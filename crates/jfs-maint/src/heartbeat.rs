@@ -43,8 +43,8 @@ async fn beat(meta: &Meta, session: &SessionInfo, clean: bool) -> Option<String>
         Err(ReloadError::Lost(why)) => return Some(why),
         Err(e) => tracing::warn!("{e}"),
     }
+    meta.refresh_usage().await;
     if !meta.config().read_only {
-        meta.refresh_usage().await;
         if let Err(e) = meta.load_quotas().await {
             tracing::warn!("quotas could not be read: {e}");
         }

@@ -39,6 +39,7 @@ pub async fn open_engine(engine: Arc<dyn Engine>, options: OpenOptions) -> Resul
         read_only,
         skip_dir_mtime: options.skip_dir_mtime,
         open_cache: options.open_cache,
+        open_cache_limit: options.open_cache_limit,
         attr_cache: options.attr_cache,
         heartbeat: options.heartbeat,
     };
@@ -59,13 +60,17 @@ pub async fn open_engine(engine: Arc<dyn Engine>, options: OpenOptions) -> Resul
         attr_timeout: options.attr_cache,
         entry_timeout: options.entry_cache,
         dir_entry_timeout: options.dir_entry_cache,
+        negative_timeout: options.negative_entry_cache,
+        readdir_cache: options.readdir_cache,
+        sort_dir: options.sort_dir,
+        fast_statfs: options.fast_statfs,
         buffer_size: options.buffer_size,
+        max_readahead: options.max_readahead,
         prefetch: options.prefetch,
         read_only,
         root,
         prefix_internal: options.prefix_internal,
         hide_internal: options.hide_internal,
-        ..VfsConfig::default()
     };
     let vfs = Vfs::new(
         meta.clone(),
