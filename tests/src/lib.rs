@@ -8,6 +8,8 @@ pub mod census;
 pub mod compare;
 pub mod db;
 pub mod faulty;
+pub mod fsck;
+pub mod place;
 pub mod problems;
 pub mod proxy;
 pub mod rng;

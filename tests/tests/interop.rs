@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod interop {
+    use jfs_tests::place;
+
     mod access_log;
     mod caches;
     mod control;
@@ -12,7 +14,6 @@ mod interop {
     mod kinds;
     mod metrics;
     mod mounts;
-    mod place;
     mod tools;
     mod turns;
     mod volumes;

@@ -3,7 +3,7 @@
 //! One profile and one feature set throughout: each dependency is compiled once and checked once.
 
 use crate::step::{cargo, timed};
-use crate::{deny, test, tidy};
+use crate::{deny, posix, test, tidy};
 use anyhow::Result;
 
 pub(crate) fn run() -> Result<()> {
@@ -26,6 +26,13 @@ pub(crate) fn run() -> Result<()> {
         timed("example", || {
             cargo(&["run", "--locked", "-p", "jfs", "--example", "embed"])
         })?;
-        timed("deny", deny::run)
+        timed("deny", deny::run)?;
+        timed("pjdfstest", || posix::pjdfstest(&posix::EVERY_META))?;
+        timed("fsx", || posix::fsx(&fsx()))
     })
+}
+
+/// A short round of every profile; `cargo xtask posix fsx` is the long one.
+fn fsx() -> posix::Runs {
+    posix::Runs::new(&posix::EVERY_META, &[0, 1], &[1], 2000)
 }
