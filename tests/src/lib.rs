@@ -9,6 +9,8 @@ pub mod compare;
 pub mod db;
 pub mod faulty;
 pub mod fuzz;
+pub mod fsck;
+pub mod place;
 pub mod problems;
 pub mod proxy;
 pub mod rng;

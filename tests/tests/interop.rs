@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod interop {
+    use jfs_tests::place;
+
     mod access_log;
     mod caches;
     mod control;
@@ -14,7 +16,6 @@ mod interop {
     mod metrics;
     mod mounts;
     mod options;
-    mod place;
     mod tools;
     mod turns;
     mod volumes;

@@ -3,7 +3,7 @@
 //! One profile and one feature set throughout: each dependency is compiled once and checked once.
 
 use crate::step::{cargo, timed};
-use crate::{deny, test, tidy};
+use crate::{deny, posix, test, tidy};
 use anyhow::Result;
 
 /// Programs that embed the library; each checks what it did.
@@ -31,6 +31,13 @@ pub(crate) fn run() -> Result<()> {
                 cargo(&["run", "--locked", "-p", "jfs", "--example", example])
             })
         })?;
-        timed("deny", deny::run)
+        timed("deny", deny::run)?;
+        timed("pjdfstest", || posix::pjdfstest(&posix::EVERY_META))?;
+        timed("fsx", || posix::fsx(&fsx()))
     })
+}
+
+/// A short round of every profile; `cargo xtask posix fsx` is the long one.
+fn fsx() -> posix::Runs {
+    posix::Runs::new(&posix::EVERY_META, &[0, 1], &[1], 2000)
 }
