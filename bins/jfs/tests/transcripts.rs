@@ -146,7 +146,6 @@ fn unknown_commands_exit_with_3_and_later_ones_are_refused_by_name() {
         );
     }
     for name in [
-        "config",
         "quota",
         "destroy",
         "gc",

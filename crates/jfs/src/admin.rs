@@ -2,6 +2,7 @@
 
 use crate::Error;
 use crate::engines::connect;
+use crate::reconfigure::MARK;
 use crate::secrets::seal;
 use crate::store::open_store;
 use crate::support::check_readable;
@@ -13,10 +14,11 @@ use jfs_types::{Attr, Clock, FileType, Format, Ino, SystemClock, SystemRand};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+pub use crate::reconfigure::{change_setting, quota_paths};
 pub use crate::secrets::{NewSecrets, with_secrets};
 
 /// Repetitions of a request to a bucket that somebody waits for.
-const IO_RETRIES: u32 = 3;
+pub(crate) const IO_RETRIES: u32 = 3;
 
 /// How to format.
 #[derive(Clone, Copy, Debug, Default)]
@@ -153,7 +155,7 @@ async fn write_format(
 }
 
 /// Makes the trash directory of a volume that was formatted without one.
-async fn make_trash(engine: &dyn Engine) -> Result<(), Error> {
+pub(crate) async fn make_trash(engine: &dyn Engine) -> Result<(), Error> {
     let mut attempt = engine.begin().await?;
     let answers = attempt.read(&[own(Key::Attr(Ino::TRASH))]).await?;
     let missing = answers
@@ -193,12 +195,12 @@ async fn claim_storage(
         )));
     }
     store
-        .put("juicefs_uuid", Bytes::from(format.uuid.clone()))
+        .put(MARK, Bytes::from(format.uuid.clone()))
         .await
         .map_err(storage)
 }
 
-fn check_immutable(old: &Format, new: &Format) -> Result<(), Error> {
+pub(crate) fn check_immutable(old: &Format, new: &Format) -> Result<(), Error> {
     let fixed = [
         ("name", old.name.clone(), new.name.clone()),
         (

@@ -18,7 +18,7 @@ pub(crate) fn open_store(format: &Format, options: &StoreOptions) -> Result<Obje
         storage: format.storage.to_lowercase(),
         envelope: envelope(&format)?,
         shards: u32::try_from(format.shards).unwrap_or(0),
-        storage_class: storage_class(&format),
+        storage_class: format.class_of_new_objects().to_string(),
         bucket: format.bucket,
         volume_name: format.name,
         access_key: format.access_key,
@@ -26,16 +26,6 @@ pub(crate) fn open_store(format: &Format, options: &StoreOptions) -> Result<Obje
         session_token: format.session_token,
     };
     ObjectStore::open_at(&location, options).map_err(|e| Error::Storage(e.to_string()))
-}
-
-/// The storage class of new objects: that of tier 0 where there are tiers.
-fn storage_class(format: &Format) -> String {
-    let Some(tiers) = &format.tiers else {
-        return format.storage_class.clone();
-    };
-    let class = tiers.get("0").map(|tier| &tier["StorageClass"]);
-    let class = class.and_then(|class| class.as_str());
-    class.unwrap_or_default().to_string()
 }
 
 fn envelope(format: &Format) -> Result<Option<Arc<Envelope>>, Error> {
