@@ -9,6 +9,7 @@ mod commands;
 mod control;
 mod logging;
 mod mounts;
+mod patience;
 mod table;
 mod volume;
 
