@@ -1,7 +1,7 @@
 //! Signs of life, the setting, and stale sessions.
 
 use crate::jitter::jitter;
-use crate::sleep_or_stop;
+use crate::{Follower, sleep_or_stop};
 use jfs_meta::ops::ReloadError;
 use jfs_meta::{Meta, SessionInfo};
 use std::sync::Arc;
@@ -12,6 +12,7 @@ pub(crate) async fn run(
     meta: Arc<Meta>,
     session: SessionInfo,
     clean: bool,
+    follower: Follower,
     lost: watch::Sender<Option<String>>,
     mut stopped: watch::Receiver<bool>,
 ) {
@@ -24,7 +25,7 @@ pub(crate) async fn run(
             tracing::warn!("heartbeat failed: {e}");
         }
         match meta.reload_format().await {
-            Ok(()) => {}
+            Ok(()) => follower(&meta.format()),
             Err(ReloadError::Lost(why)) => {
                 tracing::error!("{why}: this client stops");
                 let _ = lost.send(Some(why));
