@@ -11,4 +11,4 @@ mod options;
 mod transport;
 
 pub use mount::{MountError, MountHandle, MountOptions, mount};
-pub use mountpoint::{is_dead, is_mounted, umount};
+pub use mountpoint::{Mounted, is_dead, is_mounted, mounted, umount};

@@ -55,7 +55,14 @@ pub async fn open_engine(engine: Arc<dyn Engine>, options: OpenOptions) -> Resul
         no_cleanup: options.no_bgjob,
         max_deletes: options.max_deletes,
     };
-    let maint = Maint::start(meta.clone(), chunks.clone(), work, info, maint_config, Box::new(follower));
+    let maint = Maint::start(
+        meta.clone(),
+        chunks.clone(),
+        work,
+        info,
+        maint_config,
+        Box::new(follower),
+    );
     let vfs_config = VfsConfig {
         attr_timeout: options.attr_cache,
         entry_timeout: options.entry_cache,
