@@ -145,7 +145,7 @@ fn find(given: &str) -> anyhow::Result<Option<Mounted>> {
         let parent = path.parent().unwrap_or(&path);
         let parent = match std::fs::canonicalize(parent) {
             Ok(parent) => parent,
-            Err(error) => bail!("umount {given}: {}", crate::control::plain(&error)),
+            Err(error) => bail!("umount {given}: {}", text(&error)),
         };
         let resolved = match path.file_name() {
             Some(name) => parent.join(name),
@@ -157,12 +157,20 @@ fn find(given: &str) -> anyhow::Result<Option<Mounted>> {
         match std::fs::read_link(&resolved) {
             Ok(target) => path = join(&parent, &target),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                bail!("umount {given}: {}", crate::control::plain(&error))
+                bail!("umount {given}: {}", text(&error))
             }
             Err(_) => return Ok(None),
         }
     }
     bail!("umount {given}: too many links")
+}
+
+/// The words of the C library, without the number.
+fn text(error: &std::io::Error) -> String {
+    match error.raw_os_error() {
+        Some(number) => Errno::from_raw(number).desc().to_string(),
+        None => error.to_string(),
+    }
 }
 
 fn join(dir: &Path, target: &Path) -> PathBuf {
