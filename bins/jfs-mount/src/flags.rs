@@ -33,16 +33,18 @@ pub(crate) const SPEC: CommandSpec = CommandSpec {
     flags: &[
         FlagSpec::switch(&["d", "background"], "run in background"),
         FlagSpec::switch(&["f", "foreground"], "run in foreground, whatever -d says").hidden(),
-        FlagSpec::new(&["no-syslog"], Kind::Bool, "true", "disable syslog").off_only(&["true"]),
+        FlagSpec::switch(&["no-syslog"], "do not log to syslog besides the log file"),
         FlagSpec::new(&["log"], Kind::Text, "", "path of log file when running in background")
             .default_path("/var/log/juicefs.log", ".juicefs/juicefs.log"),
         FlagSpec::switch(
             &["force"],
             "force to mount even if the mount point is already mounted by the same filesystem",
-        )
-        .off_only(OFF),
+        ),
         FlagSpec::switch(&["hide-internal"], "hide all internal files"),
-        FlagSpec::switch(&["update-fstab"], "add / update entry in /etc/fstab").off_only(OFF),
+        FlagSpec::switch(
+            &["update-fstab"],
+            "add / update entry in /etc/fstab, will create a symlink from /sbin/mount.juicefs to this program if not existing",
+        ),
         FlagSpec::switch(&["disable-transparent-hugepage"], "disable transparent huge page")
             .off_only(OFF),
         FlagSpec::switch(&["enable-xattr"], "enable extended attributes (xattr)").group(FUSE),

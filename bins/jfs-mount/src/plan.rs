@@ -1,6 +1,6 @@
 //! What to mount where and how: the command line, checked and with nothing relative left.
 
-use crate::{cache_flags, metrics};
+use crate::{cache_flags, fstab, metrics};
 use anyhow::bail;
 use jfs::OpenOptions;
 use jfs_args::address::{absolute, meta_url};
@@ -47,6 +47,10 @@ pub(crate) struct Plan {
     pub(crate) fuse_options: Vec<String>,
     /// Host and port to show metrics at; empty = nowhere.
     pub(crate) metrics: String,
+    /// Mount on top of a volume that is mounted there.
+    pub(crate) force: bool,
+    /// The line for /etc/fstab, when it is to be kept there.
+    pub(crate) fstab: Option<fstab::Line>,
     /// Labels of all metrics besides those that every mount has.
     pub(crate) labels: Vec<(String, String)>,
 }
@@ -110,7 +114,7 @@ impl Plan {
             get_timeout: timeout(args, "get-timeout")?,
             put_timeout: timeout(args, "put-timeout")?,
             check_storage: args.bool("check-storage"),
-            mountpoint: Some(mountpoint_text),
+            mountpoint: Some(mountpoint_text.clone()),
             attr_cache: args.duration("attr-cache"),
             entry_cache: args.duration("entry-cache"),
             dir_entry_cache: args.duration("dir-entry-cache"),
@@ -140,9 +144,21 @@ impl Plan {
                 .filter(|o| !o.is_empty())
                 .map(str::to_string)
                 .collect(),
+            force: args.bool("force"),
+            fstab: args
+                .bool("update-fstab")
+                .then(|| fstab::Line::of(args, cwd, mountpoint_text)),
             metrics: metrics::address(&args.text("metrics"))?,
             labels: metrics::labels(&args.text("custom-labels"))?,
         })
+    }
+
+    /// Keeps the entry of /etc/fstab, when that was asked for. The mount is there: what goes wrong is
+    /// warned about and no failure.
+    pub(crate) fn update_fstab(&self) {
+        if let Some(line) = &self.fstab {
+            fstab::update(line);
+        }
     }
 
     /// The command line for the daemon: the same, with the address and the mount point absolute,

@@ -45,10 +45,3 @@ impl From<Errno> for Error {
         Error::Errno(e)
     }
 }
-
-/// Not as a source: its text is part of this one already, and is not to be shown twice.
-impl From<EngineError> for Error {
-    fn from(e: EngineError) -> Error {
-        Error::Engine(e)
-    }
-}

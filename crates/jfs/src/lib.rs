@@ -31,6 +31,7 @@ pub mod admin;
 mod engines;
 mod error;
 mod options;
+mod reconfigure;
 mod secrets;
 mod session;
 mod store;

@@ -2,7 +2,6 @@
 
 use jfs_cache::{Checksum, Eviction};
 use jfs_types::Format;
-use serde_json::json;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -156,11 +155,7 @@ impl OpenOptions {
             };
         }
         if let Some(class) = &self.storage_class {
-            let tiers = format.tiers.get_or_insert_default();
-            let tier = tiers.entry("0").or_insert(json!({ "ID": 0, "Tag": "" }));
-            if let Some(tier) = tier.as_object_mut() {
-                tier.insert("StorageClass".to_string(), json!(class));
-            }
+            format.set_class_of_new_objects(class);
         }
         format
     }

@@ -2,7 +2,7 @@
 
 use crate::admin::read_format;
 use crate::engines::connect;
-use crate::store::open_chunks;
+use crate::store::{follower, open_chunks};
 use crate::support::{check_readable, read_only_reason};
 use crate::{Error, OpenOptions, session};
 use jfs_maint::{Lost, Maint, MaintConfig};
@@ -45,6 +45,7 @@ pub async fn open_engine(engine: Arc<dyn Engine>, options: OpenOptions) -> Resul
     };
     // The metadata client keeps the setting as it is stored; only the store sees the overrides.
     let chunks = open_chunks(&options.apply(format.clone()), &options).await?;
+    let follower = follower(chunks.objects().clone(), options.clone(), &format);
     let (meta, work) = Meta::new(engine, format, config, clock, rand);
     let root = find_root(&meta, options.subdir.as_deref(), read_only).await?;
     let info = session::describe(options.mountpoint.as_deref().unwrap_or("sdk"));
@@ -55,7 +56,14 @@ pub async fn open_engine(engine: Arc<dyn Engine>, options: OpenOptions) -> Resul
         no_cleanup: options.no_bgjob,
         max_deletes: options.max_deletes,
     };
-    let maint = Maint::start(meta.clone(), chunks.clone(), work, info, maint_config);
+    let maint = Maint::start(
+        meta.clone(),
+        chunks.clone(),
+        work,
+        info,
+        maint_config,
+        Box::new(follower),
+    );
     let vfs_config = VfsConfig {
         attr_timeout: options.attr_cache,
         entry_timeout: options.entry_cache,
