@@ -222,11 +222,14 @@ fn one(place: &Place, mount: &Mount, profile: &Profile, seed: u64, operations: u
     Ok(())
 }
 
-/// Every weight is written, so that nothing depends on the defaults of the program.
+/// Every weight is written, so that nothing depends on the defaults of the program. No operation is shorter
+/// than one unit: fallocate of nothing is EINVAL everywhere, which fsx takes for a lack of support.
 fn configured(profile: &Profile) -> String {
     let mut text = format!(
-        "flen = {}\n[opsize]\nmax = {}\nalign = {}\n[weights]\n",
-        profile.length_bytes, profile.operation_bytes, profile.align_bytes
+        "flen = {}\n[opsize]\nmin = {align}\nmax = {}\nalign = {align}\n[weights]\n",
+        profile.length_bytes,
+        profile.operation_bytes,
+        align = profile.align_bytes
     );
     for operation in EVERY_OPERATION {
         let weights = profile.weights.iter().chain(&COMMON);
@@ -257,6 +260,6 @@ mod tests {
         let text = configured(&PROFILES[5]);
         assert!(text.contains("\ncopy_file_range = 5.0\n"), "{text}");
         assert!(text.contains("\nmapread = 0.0\n"), "{text}");
-        assert_eq!(text.matches(" = ").count(), 3 + EVERY_OPERATION.len());
+        assert_eq!(text.matches(" = ").count(), 4 + EVERY_OPERATION.len());
     }
 }
