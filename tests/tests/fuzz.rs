@@ -54,7 +54,7 @@ fn the_runner_notices() {
         drop(std::hint::black_box(Vec::<u8>::with_capacity(length)));
     }
     fn overflows(data: &[u8]) {
-        let sum = data.iter().fold(0u8, |sum, b| sum + b);
+        let sum = data.iter().sum::<u8>();
         std::hint::black_box(sum);
     }
     for (run, wanted) in [
