@@ -8,6 +8,7 @@ use jfs_meta::trips::TripLog;
 use jfs_meta::{Attempt, Engine, EngineError};
 use jfs_types::{AclRule, Attr, Entry, Ino, Name, Time};
 use parking_lot::Mutex;
+use std::hash::{DefaultHasher, Hasher};
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -112,10 +113,9 @@ impl TestEngine {
             _ => 0,
         };
         let bucket = |name: &Name| {
-            let hash = name.as_bytes().iter().fold(7u64, |h, b| {
-                (h ^ u64::from(*b)).wrapping_mul(0x0100_0000_01b3)
-            });
-            (hash >> 20) % BUCKETS
+            let mut hasher = DefaultHasher::new();
+            hasher.write(name.as_bytes());
+            hasher.finish() % BUCKETS
         };
         let (mut page, mut at) = (DirPage::default(), DirCursor::Start);
         loop {
