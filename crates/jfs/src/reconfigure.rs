@@ -65,7 +65,10 @@ async fn check_storage(format: &Format) -> Result<(), Error> {
     };
     let store = open_store(format, &options)?;
     let tested = store.test().await;
-    tested.map_err(|e| Error::Storage(e.to_string()))?;
+    tested.map_err(|e| {
+        let bucket = jfs_telemetry::mask_url(&format.bucket);
+        Error::Storage(format!("{}://{bucket}: {e}", format.storage))
+    })?;
     check_mark(&store, format).await
 }
 
