@@ -35,7 +35,12 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
         match OpenOptions::new().read(true).write(true).open(&place) {
             Ok(file) => return Ok(file),
             Err(e) => {
-                let text = format!("open {}: {}", place.display(), plain(&e));
+                // A directory of a mount has the file, whatever else it holds.
+                let hint = match e.kind() {
+                    io::ErrorKind::NotFound => "; is this a path of a mounted volume?",
+                    _ => "",
+                };
+                let text = format!("open {}: {}{hint}", place.display(), plain(&e));
                 last = Some(io::Error::new(e.kind(), text));
             }
         }

@@ -8,6 +8,8 @@ mod checksum;
 mod disk;
 mod disks;
 mod fds;
+#[doc(hidden)]
+pub mod fuzzing;
 mod index;
 mod key;
 mod memory;

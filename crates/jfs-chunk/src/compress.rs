@@ -32,8 +32,9 @@ impl Compression {
         }
     }
 
-    /// The block from its stored form; an error unless it has exactly `size` bytes. Never panics.
-    pub(crate) fn decode(self, stored: Bytes, size: usize) -> Result<Bytes, String> {
+    /// The block from its stored form; an error unless it has exactly `size` bytes. Never panics, and
+    /// needs memory for `size` bytes, whatever the stored form announces.
+    pub fn decode(self, stored: Bytes, size: usize) -> Result<Bytes, String> {
         let data = match self {
             Compression::None => stored,
             Compression::Lz4 => {

@@ -19,6 +19,9 @@ const INTERVAL_SEC: i64 = 54 * 60;
 const DELETED_AGE_SEC: i64 = 3600;
 /// Records taken up per run of a job.
 const BATCH: usize = 10_000;
+/// Failures in a row after which a job gives up: then it is not a record that is damaged, the engine or
+/// the store is away.
+const FAILURES_MAX: usize = 20;
 
 /// Tries every job once an hour.
 pub(crate) async fn run(
@@ -32,11 +35,13 @@ pub(crate) async fn run(
             if max_deletes == 0 && job != JobSlot::Trash {
                 continue;
             }
-            if let Err(e) = run_job(&meta, &chunks, job).await {
+            // Every step may be repeated, so a job ends where it is when the client does.
+            let done = tokio::select! {
+                done = run_job(&meta, &chunks, job) => done,
+                _ = stopped.wait_for(|stop| *stop) => return,
+            };
+            if let Err(e) = done {
                 tracing::warn!("clean-up {job:?} failed: {e}");
-            }
-            if *stopped.borrow() {
-                return;
             }
         }
     }
@@ -58,7 +63,13 @@ async fn run_job(meta: &Meta, chunks: &ChunkStore, job: JobSlot) -> Result<(), E
     let n = match job {
         JobSlot::DeletedFiles => clean_deleted_files(meta, chunks, DELETED_AGE_SEC).await?,
         JobSlot::Slices => clean_unused_slices(meta, chunks).await?,
-        JobSlot::Trash => clean_trash(meta).await? + clean_delayed_slices(meta, chunks).await?,
+        JobSlot::Trash => {
+            let (trash, delayed) = (
+                clean_trash(meta).await,
+                clean_delayed_slices(meta, chunks).await,
+            );
+            trash? + delayed?
+        }
         JobSlot::StaleSessions => 0,
     };
     if n > 0 {
@@ -67,19 +78,51 @@ async fn run_job(meta: &Meta, chunks: &ChunkStore, job: JobSlot) -> Result<(), E
     Ok(())
 }
 
-/// Removes the data of files deleted more than `age_sec` seconds ago. Returns how many.
+/// Removes the data of files deleted more than `age_sec` seconds ago. Returns how many. One that fails
+/// does not keep the others; the first failure is returned.
 pub async fn clean_deleted_files(
     meta: &Meta,
     chunks: &ChunkStore,
     age_sec: i64,
 ) -> Result<usize, Errno> {
     let files = meta.deleted_files(age_sec, BATCH).await?;
-    let mut done = 0;
+    let mut all = Tally::default();
     for file in files {
-        delete_file(meta, chunks, file.ino, file.length).await?;
-        done += 1;
+        let deleted = delete_file(meta, chunks, file.ino, file.length).await;
+        if !all.add(deleted.map(|()| 1)) {
+            break;
+        }
     }
-    Ok(done)
+    all.result()
+}
+
+/// What a job has done so far, and the first thing that went wrong.
+#[derive(Default)]
+struct Tally {
+    done: usize,
+    failed: Option<Errno>,
+    in_a_row: usize,
+}
+
+impl Tally {
+    /// Counts one; false when it is time to give up.
+    fn add(&mut self, one: Result<usize, Errno>) -> bool {
+        match one {
+            Ok(n) => {
+                self.done += n;
+                self.in_a_row = 0;
+            }
+            Err(e) => {
+                self.failed = self.failed.or(Some(e));
+                self.in_a_row += 1;
+            }
+        }
+        self.in_a_row < FAILURES_MAX
+    }
+
+    fn result(self) -> Result<usize, Errno> {
+        self.failed.map_or(Ok(self.done), Err)
+    }
 }
 
 /// Deletes the objects of slices that have no user left. Returns how many.
@@ -90,21 +133,30 @@ pub async fn clean_unused_slices(meta: &Meta, chunks: &ChunkStore) -> Result<usi
 }
 
 /// Releases slices that compactions replaced before the trash period began. Returns how many
-/// records.
+/// records. One that fails does not keep the others; the first failure is returned.
 pub async fn clean_delayed_slices(meta: &Meta, chunks: &ChunkStore) -> Result<usize, Errno> {
     let delayed = meta.expired_delayed(BATCH).await?;
+    let mut all = Tally::default();
     for record in &delayed {
-        let unused = meta.release_delayed(record).await?;
-        delete_slices(meta, chunks, &unused).await?;
+        let released = async {
+            let unused = meta.release_delayed(record).await?;
+            delete_slices(meta, chunks, &unused).await
+        };
+        if !all.add(released.await.map(|()| 1)) {
+            break;
+        }
     }
-    Ok(delayed.len())
+    all.result()
 }
 
-/// Empties the hour directories of the trash whose time is over. Returns the number of entries.
+/// Empties the hour directories of the trash whose time is over. Returns the number of entries. One
+/// that fails does not keep the others; the first failure is returned.
 pub async fn clean_trash(meta: &Meta) -> Result<usize, Errno> {
-    let mut removed = 0;
+    let mut all = Tally::default();
     for hour in meta.expired_trash_hours().await? {
-        removed += meta.empty_trash_hour(&hour).await?;
+        if !all.add(meta.empty_trash_hour(&hour).await) {
+            break;
+        }
     }
-    Ok(removed)
+    all.result()
 }

@@ -43,11 +43,13 @@ async fn find_or_add(pool: &Arc<Connections>, rule: &AclRule) -> Result<Option<u
     let (wanted, mut taken) = (rule.sorted(), last);
     while let (Some(id), Some(stored)) = (fields.next(), fields.next()) {
         let (id, stored) = (number(id)?, bytes(stored)?.unwrap_or_default());
-        let known = decode_acl(&stored).map_err(|e| EngineError::corrupt(keys::ACL, e.0))?;
-        if known.sorted() == wanted {
-            return Ok(Some(id as u32));
-        }
         taken = taken.max(id);
+        match decode_acl(&stored) {
+            Ok(known) if known.sorted() == wanted => return Ok(Some(id as u32)),
+            Ok(_) => {}
+            // It stays as it is; files that use it get the error.
+            Err(e) => tracing::warn!("ACL rule {id} cannot be read: {e}"),
+        }
     }
     let id = taken + 1;
     let mut p = Pipeline::new();

@@ -21,7 +21,7 @@ const POOL_MAX: usize = 64;
 const BESIDE_MAX: usize = 8;
 /// Idle connections kept.
 const IDLE_MAX: usize = 16;
-/// How long a connection may take to be made.
+/// How long a connection may take to be made, if no round trip may take less.
 const CONNECT: Duration = Duration::from_secs(10);
 
 /// Access to one server.
@@ -80,7 +80,7 @@ impl Connections {
         // No timer per command: deadlines are set around round trips.
         let config = AsyncConnectionConfig::new()
             .set_response_timeout(None)
-            .set_connection_timeout(Some(CONNECT));
+            .set_connection_timeout(Some(CONNECT.min(self.deadlines.limit())));
         self.client
             .get_multiplexed_async_connection_with_config(&config)
             .await
@@ -131,11 +131,15 @@ impl Connections {
     }
 
     async fn take_of(self: &Arc<Self>, slots: &Arc<Semaphore>) -> Result<Loan, EngineError> {
-        let slot = slots
-            .clone()
-            .acquire_owned()
-            .await
-            .map_err(|e| EngineError::Fatal(e.to_string()))?;
+        let waiting = slots.clone().acquire_owned();
+        let slot = match slots.clone().try_acquire_owned() {
+            Ok(slot) => slot,
+            // Those before may all wait for a server that does not answer.
+            Err(_) => tokio::time::timeout(self.deadlines.limit(), waiting)
+                .await
+                .map_err(|_| EngineError::Transient("all connections to Redis are busy".into()))?
+                .map_err(|e| EngineError::Fatal(e.to_string()))?,
+        };
         let idle = self.idle.lock().pop();
         let inner = match idle {
             Some(connection) => connection,

@@ -20,6 +20,10 @@ pub(crate) fn classify(e: &RedisError) -> EngineError {
                     .into(),
             )
         }
+        // The library reports this one by its text, out of the first command of a connection.
+        _ if text.contains("Authentication required") => EngineError::Fatal(
+            "Redis wants a password: put it into the URL, REDIS_PASSWORD or META_PASSWORD".into(),
+        ),
         (_, Some("NOPERM")) => EngineError::Fatal(format!(
             "the Redis user lacks a permission: {text}; grant it, or use another user in the URL"
         )),

@@ -12,6 +12,8 @@ mod connections;
 mod deadlines;
 mod engine;
 mod errors;
+#[doc(hidden)]
+pub mod fuzzing;
 mod keys;
 mod listing;
 mod lua;

@@ -56,12 +56,17 @@ pub(crate) async fn page(
             bytes(name)?.unwrap_or_default(),
             bytes(value)?.unwrap_or_default(),
         );
-        let entry =
-            decode_entry(&value).map_err(|e| EngineError::corrupt(keys::entries(dir), e.0))?;
-        page.entries.push(DirEntry {
-            name: Name::stored(&name),
-            entry,
-            attr: None,
+        let name = Name::stored(&name);
+        page.entries.push(match decode_entry(&value) {
+            Ok(entry) => DirEntry {
+                name,
+                entry,
+                attr: None,
+            },
+            Err(e) => {
+                tracing::warn!("entry {name:?} of {}: {e}", keys::entries(dir));
+                DirEntry::unreadable(name)
+            }
         });
     }
     if with_attrs {
@@ -79,9 +84,11 @@ async fn fill_attrs(pool: &Connections, entries: &mut [DirEntry]) -> Result<(), 
     p.cmd("MGET").arg(&wanted);
     for (entry, value) in entries.iter_mut().zip(list(one(pool, &p).await?)?) {
         if let Some(b) = bytes(value)? {
-            let attr = decode_attr(&b)
-                .map_err(|e| EngineError::corrupt(keys::attr(entry.entry.ino), e.0))?;
-            entry.attr = Some(attr);
+            match decode_attr(&b) {
+                Ok(attr) => entry.attr = Some(attr),
+                // Whoever looks at this one gets the error; the others are listed.
+                Err(e) => tracing::warn!("{}: {e}", keys::attr(entry.entry.ino)),
+            }
         }
     }
     Ok(())

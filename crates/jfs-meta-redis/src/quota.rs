@@ -25,9 +25,15 @@ pub(crate) async fn all(pool: &Connections) -> Result<Vec<(Ino, DirQuota)>, Engi
     let mut fields = list(hashes.next().unwrap_or(Value::Nil))?.into_iter();
     while let (Some(dir), Some(limits)) = (fields.next(), fields.next()) {
         let (dir, limits) = (Ino(number(dir)? as u64), bytes(limits)?.unwrap_or_default());
-        let limits: [u8; 16] = limits.as_ref().try_into().map_err(|_| {
-            EngineError::corrupt(keys::DIR_QUOTA, format!("{} bytes of limits", limits.len()))
-        })?;
+        let Ok(limits) = <[u8; 16]>::try_from(limits.as_ref()) else {
+            // The others are kept all the same.
+            let key = keys::DIR_QUOTA;
+            tracing::warn!(
+                "{key}: directory {dir} has {} bytes of limits",
+                limits.len()
+            );
+            continue;
+        };
         let both = u128::from_be_bytes(limits);
         let quota = DirQuota {
             max_space: (both >> 64) as i64,

@@ -4,7 +4,7 @@ use crate::keys;
 use bytes::Bytes;
 use jfs_meta::EngineError;
 use jfs_meta::engine::{Answer, DirStat, Key, LockRow};
-use jfs_meta::wire::{decode_acl, decode_attr, decode_entry};
+use jfs_meta::wire::{RECORD_BYTES, decode_acl, decode_attr, decode_entry};
 use jfs_types::Ino;
 use redis::{Pipeline, Value};
 
@@ -99,9 +99,14 @@ pub(crate) fn understand(
         }
         Key::Chunk(..) => {
             let records = list(next())?;
-            let mut joined = Vec::with_capacity(records.len() * 24);
+            let mut joined = Vec::with_capacity(records.len() * RECORD_BYTES);
             for record in records {
-                joined.extend_from_slice(&bytes(record)?.unwrap_or_default());
+                let record = bytes(record)?.unwrap_or_default();
+                // Two torn elements must not make a whole record when they are joined.
+                if record.len() != RECORD_BYTES {
+                    return Err(corrupt(format!("an element of {} bytes", record.len())));
+                }
+                joined.extend_from_slice(&record);
             }
             Answer::Bytes((!joined.is_empty()).then(|| joined.into()))
         }

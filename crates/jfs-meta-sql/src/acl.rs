@@ -31,11 +31,16 @@ pub(crate) fn from_row(row: &Row<'_>) -> Result<AclRule, EngineError> {
 pub(crate) fn id(db: Db<'_>, rule: &AclRule) -> Result<u32, EngineError> {
     let numbers = [rule.owner, rule.group, rule.mask, rule.other];
     let candidates = db.all(sql::ACL_CANDIDATES, numbers, |row| {
-        Ok((from_row(row)?, get::<u32>(row, 6)?))
+        Ok((from_row(row), get::<u32>(row, 6)?))
     })?;
     let wanted = rule.sorted();
-    if let Some((_, id)) = candidates.iter().find(|(r, _)| r.sorted() == wanted) {
-        return Ok(*id);
+    for (known, id) in candidates {
+        match known {
+            Ok(known) if known.sorted() == wanted => return Ok(id),
+            Ok(_) => {}
+            // It stays as it is; files that use it get the error.
+            Err(e) => tracing::warn!("ACL rule {id} cannot be read: {e}"),
+        }
     }
     let [owner, group, mask, other] = numbers;
     let (users, groups) = (

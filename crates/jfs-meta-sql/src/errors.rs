@@ -68,6 +68,14 @@ pub(crate) fn cannot_open(path: &Path, e: &Error) -> EngineError {
     }
 }
 
+/// `e` with the name of the database file in front.
+pub(crate) fn name_file(path: &Path, e: EngineError) -> EngineError {
+    match e {
+        EngineError::Fatal(text) => EngineError::Fatal(format!("{}: {text}", path.display())),
+        e => e,
+    }
+}
+
 /// `e` again, for another one who waits for the same thing.
 pub(crate) fn again(e: &EngineError) -> EngineError {
     match e {

@@ -56,12 +56,20 @@ pub(crate) fn page(
         sql::EDGE_LIST
     };
     let read = |row: &Row<'_>| {
-        let (entry, attr) = entry_and_attr(row, 4)?;
-        Ok(DirEntry {
-            name: Name::stored(bytes(row, 3)?),
-            entry,
-            attr,
-        })
+        let name = Name::stored(bytes(row, 3)?);
+        let said = |e: EngineError| tracing::warn!("edge {name:?} in {dir}: {e}");
+        // Whoever looks at a damaged one gets the error; the others are listed.
+        let (entry, attr) = match entry_and_attr(row, 4) {
+            Ok(both) => both,
+            Err(e) => {
+                said(e);
+                match entry_at(row) {
+                    Ok(entry) => (entry, None),
+                    Err(_) => return Ok(DirEntry::unreadable(name)),
+                }
+            }
+        };
+        Ok(DirEntry { name, entry, attr })
     };
     let entries = db
         .all(sql, params![int(dir), after, PAGE as i64], read)

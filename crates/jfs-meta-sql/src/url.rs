@@ -1,6 +1,6 @@
 //! `sqlite3://PATH?options`: what the URL says, and connections set up accordingly.
 
-use crate::errors::{cannot_open, classify};
+use crate::errors::{cannot_open, classify, name_file};
 use crate::older;
 use jfs_meta::EngineError;
 use rusqlite::config::DbConfig;
@@ -142,6 +142,9 @@ impl Database {
         c.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
             .map_err(classify)?;
         c.busy_timeout(self.busy).map_err(classify)?;
+        // Reads the head of the file: what is no database is noticed here, where its name is known.
+        let head = c.query_row("PRAGMA schema_version", [], |_| Ok(()));
+        head.map_err(|e| name_file(&self.path, classify(e)))?;
         c.set_prepared_statement_cache_capacity(STATEMENTS);
         c.pragma_update(None, "cache_size", -cache_kib)
             .map_err(classify)?;

@@ -27,12 +27,32 @@ pub(crate) struct NewVolume {
     pub(crate) overwrite: bool,
 }
 
+/// Tables that every volume of every client has had. Without one of them a database is damaged; the others
+/// are made by the first client that wants them.
+const CORE: [&str; 6] = [
+    "jfs_counter",
+    "jfs_node",
+    "jfs_edge",
+    "jfs_symlink",
+    "jfs_chunk",
+    "jfs_chunk_ref",
+];
+
 /// The setting document, `None` without a volume.
 pub(crate) fn setting(db: Db<'_>) -> Result<Option<Vec<u8>>, EngineError> {
-    if !db.any(sql::SCHEMA_HAS, ["jfs_setting"])? {
+    let existing = names(db)?;
+    if !existing.contains("jfs_setting") {
         return Ok(None);
     }
-    db.one(sql::SETTING, [], |row| bytes(row, 0).map(<[u8]>::to_vec))
+    let found = db.one(sql::SETTING, [], |row| bytes(row, 0).map(<[u8]>::to_vec))?;
+    if found.is_some()
+        && let Some(missing) = CORE.iter().find(|table| !existing.contains(**table))
+    {
+        return Err(EngineError::Fatal(format!(
+            "the database is damaged, table {missing} is missing: restore it from a backup"
+        )));
+    }
+    Ok(found)
 }
 
 /// Replaces the setting document if it is `expect`.

@@ -205,7 +205,15 @@ impl Target<'_> {
         let bytes = self
             .db
             .one(sql::CHUNK_APPEND, params![int(ino), index, record], length)?;
-        receipt.records_in_chunk = bytes.unwrap_or(0) as u64 / RECORD_BYTES as u64;
+        let bytes = bytes.unwrap_or(0) as u64;
+        if !bytes.is_multiple_of(RECORD_BYTES as u64) {
+            // Behind a torn record nothing could be read again: refused, and undone.
+            return Err(EngineError::corrupt(
+                format!("chunk {index} of {ino}"),
+                format!("{bytes} bytes after adding a record, not a multiple of {RECORD_BYTES}"),
+            ));
+        }
+        receipt.records_in_chunk = bytes / RECORD_BYTES as u64;
         Ok(())
     }
 

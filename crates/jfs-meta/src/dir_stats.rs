@@ -5,7 +5,10 @@ use jfs_types::Ino;
 use parking_lot::Mutex;
 use std::collections::{HashMap, HashSet};
 
-/// Deltas not yet flushed. Bounded by the number of directories changed within a second.
+/// Most directories with deltas: those changed within a second, or since flushing began to fail.
+const DIRS_MAX: usize = 65_536;
+
+/// Deltas not yet flushed.
 #[derive(Default)]
 pub(crate) struct DirStats {
     pending: Mutex<HashMap<Ino, DirStat>>,
@@ -13,7 +16,12 @@ pub(crate) struct DirStats {
 
 impl DirStats {
     pub(crate) fn add(&self, dir: Ino, delta: DirStat) {
-        *self.pending.lock().entry(dir).or_default() += delta;
+        let mut pending = self.pending.lock();
+        if pending.len() >= DIRS_MAX && !pending.contains_key(&dir) {
+            tracing::debug!("the statistics of {dir:?} miss a change: too many wait");
+            return;
+        }
+        *pending.entry(dir).or_default() += delta;
     }
 
     /// Drops the deltas of a directory that was removed.
@@ -106,5 +114,26 @@ async fn count(engine: &dyn Engine, dir: Ino) -> Result<Option<DirStat>, EngineE
             Some(next) => cursor = next,
             None => return Ok(Some(stat)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waits_is_bounded() {
+        let stats = DirStats::default();
+        let one = DirStat {
+            inodes: 1,
+            ..DirStat::default()
+        };
+        for n in 0..DIRS_MAX as u64 + 10 {
+            stats.add(Ino(n), one);
+        }
+        stats.add(Ino(0), one);
+        let pending = stats.pending.lock();
+        assert_eq!(pending.len(), DIRS_MAX);
+        assert_eq!(pending.get(&Ino(0)).map(|d| d.inodes), Some(2));
     }
 }

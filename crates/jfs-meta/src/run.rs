@@ -80,7 +80,10 @@ impl Meta {
             return Err(Errno::EROFS);
         }
         self.within(O::NAME, async {
-            let _held = self.locks.lock(&op.locks()).await;
+            let Some(_held) = self.locks.lock(&op.locks()).await else {
+                tracing::warn!(op = O::NAME, "too many wait for the metadata engine");
+                return Err(Errno::EIO);
+            };
             let since = Instant::now();
             let ended = self.attempts(op).await;
             self.stats.transaction(since.elapsed());

@@ -15,6 +15,8 @@
 pub mod backend;
 pub mod buffers;
 pub mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod store;
 
 mod check;

@@ -14,12 +14,16 @@ use crate::vfs::Vfs;
 use crate::watch::{AccessLog, LogReader};
 use bytes::Bytes;
 use control::Control;
+pub(crate) use control::control_request;
 use jfs_telemetry::metrics::stats_text;
 use jfs_types::{Attr, Errno, FileType, Ino, Name, Time};
 use std::os::unix::fs::MetadataExt;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+/// The number that a listing shows for a name whose record does not decode: libraries take 0 for a hole.
+/// Nothing is found behind it.
+pub(crate) const UNREADABLE: Ino = Ino(Ino::VIRTUAL_BASE.0 + 255);
 /// Put before every name with `--prefix-internal`.
 const PREFIX: &[u8] = b".jfs";
 
@@ -237,6 +241,7 @@ impl Vfs {
                 kind: attr.kind,
                 name: Name::stored(&[prefix, special.name()].concat()),
                 attr: Some(attr),
+                next: 0,
             });
         }
         items

@@ -2,21 +2,28 @@
 
 use crate::Error;
 use crate::engines::connect;
+use crate::reconfigure::MARK;
 use crate::secrets::seal;
 use crate::store::open_store;
-use crate::support::check_readable;
+use crate::support::{check_readable, check_version};
 use bytes::Bytes;
 use jfs_meta::engine::{Counter, Key, Write, own};
 use jfs_meta::{Engine, InodeLocks, Meta, MetaConfig, More, SessionInfo, StatFs};
 use jfs_object::StoreOptions;
+use jfs_telemetry::mask_url;
 use jfs_types::{Attr, Clock, FileType, Format, Ino, SystemClock, SystemRand};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
+pub use crate::reconfigure::{change_setting, quota_paths};
 pub use crate::secrets::{NewSecrets, with_secrets};
 
 /// Repetitions of a request to a bucket that somebody waits for.
 const IO_RETRIES: u32 = 3;
+/// How long such a request may take: the objects are small. A bucket that never answers is given up within
+/// a minute.
+const IO_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How to format.
 #[derive(Clone, Copy, Debug, Default)]
@@ -76,8 +83,15 @@ pub async fn load_format(url: &str) -> Result<Option<Format>, Error> {
 pub async fn read_format(engine: &dyn Engine) -> Result<Option<Format>, Error> {
     match engine.load_setting().await? {
         None => Ok(None),
-        Some(json) => Format::from_json(&json).map(Some).map_err(Error::Setting),
+        Some(json) => Format::from_json(&json).map(Some).map_err(damaged),
     }
+}
+
+/// A setting that does not decode.
+fn damaged(why: String) -> Error {
+    Error::Setting(format!(
+        "the volume's setting in the database is damaged ({why}): restore the database from a backup"
+    ))
 }
 
 /// Creates a volume, or with an existing one replaces its changeable settings. Returns what is
@@ -112,20 +126,13 @@ async fn write_format(
                 }
                 format.uuid = old.uuid;
             }
-            Err(e) if !options.force => return Err(Error::Setting(e)),
+            Err(e) if !options.force => return Err(damaged(e)),
             Err(_) => {}
         }
     }
-    let store_options = StoreOptions {
-        io_retries: IO_RETRIES,
-        ..StoreOptions::default()
-    };
-    let store = open_store(&format, &store_options)?;
+    let store = open_store(&format, &store_options())?;
     if options.check_storage {
-        store
-            .test()
-            .await
-            .map_err(|e| Error::Storage(e.to_string()))?;
+        store.test().await.map_err(|e| unreachable(&format, &e))?;
         if stored.is_none() {
             claim_storage(&store, &format, options.force).await?;
         }
@@ -153,7 +160,7 @@ async fn write_format(
 }
 
 /// Makes the trash directory of a volume that was formatted without one.
-async fn make_trash(engine: &dyn Engine) -> Result<(), Error> {
+pub(crate) async fn make_trash(engine: &dyn Engine) -> Result<(), Error> {
     let mut attempt = engine.begin().await?;
     let answers = attempt.read(&[own(Key::Attr(Ino::TRASH))]).await?;
     let missing = answers
@@ -179,7 +186,7 @@ async fn claim_storage(
     format: &Format,
     force: bool,
 ) -> Result<(), Error> {
-    let storage = |e: jfs_object::ObjectError| Error::Storage(e.to_string());
+    let storage = |e: jfs_object::ObjectError| unreachable(format, &e);
     let objects = store.list("", "", 100).await.map_err(storage)?;
     let foreign = objects
         .iter()
@@ -193,12 +200,30 @@ async fn claim_storage(
         )));
     }
     store
-        .put("juicefs_uuid", Bytes::from(format.uuid.clone()))
+        .put(MARK, Bytes::from(format.uuid.clone()))
         .await
         .map_err(storage)
 }
 
-fn check_immutable(old: &Format, new: &Format) -> Result<(), Error> {
+/// For requests that somebody waits for.
+pub(crate) fn store_options() -> StoreOptions {
+    StoreOptions {
+        io_retries: IO_RETRIES,
+        get_timeout: IO_TIMEOUT,
+        put_timeout: IO_TIMEOUT,
+        ..StoreOptions::default()
+    }
+}
+
+/// A bucket that cannot be worked with, by its address.
+pub(crate) fn unreachable(format: &Format, e: &jfs_object::ObjectError) -> Error {
+    let (storage, bucket) = (&format.storage, mask_url(&format.bucket));
+    Error::Storage(format!(
+        "{storage} bucket {bucket}: {e}; check --bucket and the keys"
+    ))
+}
+
+pub(crate) fn check_immutable(old: &Format, new: &Format) -> Result<(), Error> {
     let fixed = [
         ("name", old.name.clone(), new.name.clone()),
         (
@@ -276,7 +301,7 @@ pub async fn session(url: &str, sid: u64) -> Result<SessionDetails, Error> {
 }
 
 async fn session_of(engine: &dyn Engine, sid: u64) -> Result<SessionDetails, Error> {
-    read_format(engine).await?.ok_or(Error::NotFormatted)?;
+    check_version(&read_format(engine).await?.ok_or(Error::NotFormatted)?)?;
     let mut all = sessions(engine).await?.into_iter();
     let session = all.find(|s| s.sid == sid);
     let session = session.ok_or_else(|| Error::Setting(format!("session not found: {sid}")))?;
@@ -304,6 +329,7 @@ pub async fn status_and_more(url: &str) -> Result<Status, Error> {
 async fn read_status(url: &str, more: bool) -> Result<Status, Error> {
     let engine = connect(url).await?;
     let format = read_format(&*engine).await?.ok_or(Error::NotFormatted)?;
+    check_version(&format)?;
     let sessions = sessions(&*engine).await?;
     let used = engine.fetch(&[Key::Counter(Counter::UsedSpace)]).await?;
     let used_space = used

@@ -30,12 +30,18 @@ pub enum Error {
     Cache(String),
     /// A file system operation failed.
     #[error("{0}")]
-    Errno(#[from] Errno),
+    Errno(Errno),
 }
 
-/// Not as a source: its text is part of this one already, and is not to be shown twice.
+// No sources: the texts above hold them, and who prints the chain would print them twice.
 impl From<EngineError> for Error {
     fn from(e: EngineError) -> Error {
         Error::Engine(e)
+    }
+}
+
+impl From<Errno> for Error {
+    fn from(e: Errno) -> Error {
+        Error::Errno(e)
     }
 }

@@ -18,10 +18,11 @@ pub(super) struct Dependency {
     inherits: bool,
 }
 
-/// All members, which are the manifests below the top one.
+/// All members, which are the manifests below the top one; `fuzz` is a workspace of its own.
 pub(super) fn read_all(tree: &Tree) -> Result<Vec<Manifest>> {
     let manifests = tree.with_extension("toml").filter(|(path, _)| {
-        path.file_name().is_some_and(|n| n == "Cargo.toml") && path.components().count() > 1
+        let member = path.components().count() > 1 && !path.starts_with("fuzz");
+        member && path.file_name().is_some_and(|n| n == "Cargo.toml")
     });
     manifests
         .map(|(path, text)| {

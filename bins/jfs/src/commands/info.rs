@@ -121,6 +121,7 @@ pub(crate) fn run(args: &Parsed) -> anyhow::Result<()> {
         args.bool("raw"),
         args.bool("strict"),
     ];
+    let mut shown = 0;
     for given in args.args() {
         // What cannot be found is said; the others are still shown.
         let (ino, place) = match find(given, args.bool("inode")) {
@@ -145,6 +146,11 @@ pub(crate) fn run(args: &Parsed) -> anyhow::Result<()> {
             bail!("info: {}", info.reason);
         }
         print!("{given} :\n{}", text(&info));
+        shown += 1;
+    }
+    // Partial results count as success, as with the reference; none do not.
+    if shown == 0 {
+        bail!("info: nothing was found in a mounted volume");
     }
     Ok(())
 }

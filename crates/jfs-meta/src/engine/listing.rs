@@ -1,7 +1,7 @@
 //! What listings and scans return.
 
 use bytes::Bytes;
-use jfs_types::{Attr, Entry, Ino, Name};
+use jfs_types::{Attr, Entry, FileType, Ino, Name};
 
 /// Where a directory listing goes on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -9,9 +9,10 @@ pub enum DirCursor {
     /// From the beginning.
     #[default]
     Start,
-    /// After this name (engines with an order).
+    /// After this name. An engine that gives such cursors lists by the bytes of names, and each once.
     After(Name),
-    /// At this server cursor (Redis HSCAN).
+    /// At this server cursor (Redis HSCAN, which counts up from the highest bit). The order is the
+    /// engine's, and a name may come twice.
     Token(u64),
 }
 
@@ -20,10 +21,26 @@ pub enum DirCursor {
 pub struct DirEntry {
     /// The name.
     pub name: Name,
-    /// What it points to.
+    /// What it points to; inode 0 when the record does not decode.
     pub entry: Entry,
-    /// Attributes, when they were asked for and the inode exists.
+    /// Attributes, when they were asked for, the inode exists and its record decodes.
     pub attr: Option<Attr>,
+}
+
+impl DirEntry {
+    /// A name whose record does not decode. It is listed, so that nobody takes the directory for
+    /// complete without it; whoever looks it up gets the error.
+    pub fn unreadable(name: Name) -> DirEntry {
+        let entry = Entry {
+            kind: FileType::Regular,
+            ino: Ino(0),
+        };
+        DirEntry {
+            name,
+            entry,
+            attr: None,
+        }
+    }
 }
 
 /// A part of a directory listing.

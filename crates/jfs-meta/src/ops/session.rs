@@ -12,6 +12,8 @@ const HEARTBEATS: i64 = 5;
 const NO_HEARTBEAT_SEC: i64 = 365 * 24 * 3600;
 /// Stale sessions cleaned in one go.
 const STALE_MAX: usize = 1000;
+/// Sessions that fail before the rest is left for the next time: then the engine is away.
+const FAILURES_MAX: usize = 20;
 
 /// Why a client has to stop.
 #[derive(Debug, thiserror::Error)]
@@ -75,7 +77,9 @@ impl Meta {
             .load_setting()
             .await?
             .ok_or_else(|| lost("the volume's setting is gone"))?;
-        let format = Format::from_json(&json).map_err(ReloadError::Lost)?;
+        // Half a document says nothing about the volume: what was read before stays in use.
+        let format = Format::from_json(&json)
+            .map_err(|why| EngineError::corrupt("the volume's setting", why))?;
         if format.uuid != self.format().uuid {
             return Err(lost("another volume has taken the place of this one"));
         }
@@ -111,8 +115,15 @@ impl Meta {
             .list_sustained(sid)
             .await
             .map_err(|e| self.to_errno(op, &e))?;
+        let mut failed = None;
         for ino in inodes {
-            self.delete_sustained_of(sid, ino).await?;
+            if let Err(e) = self.delete_sustained_of(sid, ino).await {
+                failed = failed.or(Some(e));
+            }
+        }
+        // The record is the only trace of what could not be deleted.
+        if let Some(e) = failed {
+            return Err(e);
         }
         self.engine()
             .drop_session(sid)
@@ -141,13 +152,22 @@ impl Meta {
         let stale = sessions
             .into_iter()
             .filter(|s| s.expire < now && Some(s.sid) != own);
-        let mut cleaned = 0;
+        let (mut cleaned, mut failed, mut left) = (0, None, FAILURES_MAX);
         for session in stale.take(STALE_MAX) {
             tracing::info!("cleaning up stale session {}", session.sid);
-            self.drop_session(session.sid).await?;
-            cleaned += 1;
+            match self.drop_session(session.sid).await {
+                Ok(()) => cleaned += 1,
+                // What it sustains cannot be read: it stays, the others go.
+                Err(e) => {
+                    failed = failed.or(Some(e));
+                    left -= 1;
+                }
+            }
+            if left == 0 {
+                break;
+            }
         }
-        Ok(cleaned)
+        failed.map_or(Ok(cleaned), Err)
     }
 }
 

@@ -7,6 +7,9 @@ use crate::run::{Operation, Proof, patiently};
 use crate::txn::{Stop, Txn};
 use jfs_types::{Attr, Entry, Errno, FileType, Ino, Name};
 
+/// Entries that fail one after the other before the rest is left for later: then the engine is away.
+const FAILURES_MAX: usize = 20;
+
 /// An hour directory of the trash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TrashHour {
@@ -91,7 +94,9 @@ impl Meta {
             let page = patiently(|| self.engine().list_dir(Ino::TRASH, &cursor, false)).await;
             let page = page.map_err(|e| self.to_errno("trash", &e))?;
             for e in page.entries {
-                if let Some(hour) = parse_hour(e.name.as_bytes()) {
+                if let Some(hour) = parse_hour(e.name.as_bytes())
+                    && e.entry.ino.is_trash()
+                {
                     hours.push(TrashHour {
                         name: e.name,
                         ino: e.entry.ino,
@@ -110,7 +115,8 @@ impl Meta {
     }
 
     /// Removes what an hour directory holds, oldest inode first, then the directory. Returns the
-    /// number of entries removed. Safe to repeat.
+    /// number of entries removed. Safe to repeat. An entry that fails does not keep the others; the first
+    /// failure is returned when all were tried.
     pub async fn empty_trash_hour(&self, hour: &TrashHour) -> Result<usize, Errno> {
         let mut removed = 0;
         loop {
@@ -121,12 +127,28 @@ impl Meta {
                 break;
             }
             entries.sort_by_key(|e| e.entry.ino);
+            let (before, mut failed, mut in_a_row) = (removed, None, 0);
             for e in entries {
-                match self.remove_for_good(hour.ino, &e.name, e.entry.kind).await {
-                    Ok(()) => removed += 1,
-                    Err(Errno::ENOENT) => {}
-                    Err(e) => return Err(e),
+                if in_a_row == FAILURES_MAX {
+                    break;
                 }
+                match self.remove_for_good(hour.ino, &e.name, e.entry.kind).await {
+                    Ok(()) => {
+                        removed += 1;
+                        in_a_row = 0;
+                    }
+                    Err(Errno::ENOENT) => {}
+                    Err(why) => {
+                        tracing::warn!("{:?} stays in the trash: {why}", e.name);
+                        failed = failed.or(Some(why));
+                        in_a_row += 1;
+                    }
+                }
+            }
+            if let Some(why) = failed
+                && (removed == before || in_a_row == FAILURES_MAX)
+            {
+                return Err(why);
             }
         }
         match self

@@ -22,8 +22,8 @@ pub fn encode_attr(a: &Attr) -> Vec<u8> {
     b.extend_from_slice(&a.length.to_be_bytes());
     b.extend_from_slice(&a.rdev.to_be_bytes());
     b.extend_from_slice(&a.parent.0.to_be_bytes());
-    // Eight or more unknown bytes would be taken for ACL ids by a reader that finds none before them.
-    if a.access_acl != 0 || a.default_acl != 0 || a.unknown.len() > 7 {
+    // The tier and seven unknown bytes would be taken for ACL ids by a reader that finds none before them.
+    if a.access_acl != 0 || a.default_acl != 0 || a.unknown.len() >= 7 {
         b.extend_from_slice(&a.access_acl.to_be_bytes());
         b.extend_from_slice(&a.default_acl.to_be_bytes());
     }
@@ -187,6 +187,16 @@ mod tests {
             assert_eq!(again.len(), stored.len());
             assert_eq!(again[stored.len() - 5..], [1, 2, 3, 4, 5]);
             assert_eq!(decode_attr(&again).unwrap(), read);
+        }
+    }
+
+    /// Found by fuzzing: zero ACL ids in front of what is not known.
+    #[test]
+    fn a_tail_of_any_length_survives() {
+        for length in 0..20 {
+            let mut a = sample();
+            a.unknown = vec![7; length];
+            assert_eq!(decode_attr(&encode_attr(&a)).unwrap(), a, "{length}");
         }
     }
 

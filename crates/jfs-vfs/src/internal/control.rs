@@ -275,6 +275,17 @@ async fn answer(vfs: &Vfs, request: Request, walked: &Walked) -> Vec<u8> {
     out
 }
 
+/// See [`crate::fuzzing`].
+pub(crate) fn control_request(bytes: &[u8], piece: usize) -> (Vec<u8>, usize) {
+    let mut state = State::default();
+    for part in bytes.chunks(piece.max(1)) {
+        if state.take(part).is_some() || state.phase != Phase::Asking {
+            break;
+        }
+    }
+    (std::mem::take(&mut state.answer), state.request.len())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

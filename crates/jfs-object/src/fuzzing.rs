@@ -1,0 +1,11 @@
+//! What the fuzz targets call: addresses of buckets that people write, and keys. Not for users.
+
+/// Reads the address of a bucket as S3 and as MinIO; whether one of them fits.
+pub fn check_address(text: &str) -> bool {
+    crate::s3::check_address(text)
+}
+
+/// Whether a text may be a key.
+pub fn check_key(text: &str) -> bool {
+    crate::key::check_key(text).is_ok()
+}

@@ -1,0 +1,4 @@
+//! See `jfs_tests::fuzz`.
+#![no_main]
+
+jfs_fuzz::target!("names");

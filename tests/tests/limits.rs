@@ -1,0 +1,22 @@
+//! Limits and bad input: what is damaged, missing, hanging or nonsense gives one clear error and an exit code
+//! other than 0, or EIO on the file concerned while the others are served; nothing is lost and nothing hangs.
+//!
+//! Through the real programs, as a user meets it.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+#[path = "limits/away.rs"]
+mod away;
+#[path = "limits/bed.rs"]
+mod bed;
+#[path = "limits/blocks.rs"]
+mod blocks;
+#[path = "limits/bucket.rs"]
+mod bucket;
+#[path = "limits/cache.rs"]
+mod cache;
+#[path = "limits/database.rs"]
+mod database;
+#[path = "limits/records.rs"]
+mod records;
+#[path = "limits/words.rs"]
+mod words;

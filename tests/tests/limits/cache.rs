@@ -1,0 +1,126 @@
+//! Cache directories that are full, read-only, none at all or gone: at most slower, never wrong.
+
+use super::bed::{Bed, refused_with};
+use jfs_testkit::{MountArgs, content};
+use jfs_tests::Kind;
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const LENGTH: usize = 3 << 20;
+
+/// A small file system in memory; gone with the value.
+struct Small(PathBuf);
+
+impl Small {
+    /// `None` without the right to mount one.
+    fn new(at: &Path) -> Option<Small> {
+        fs::create_dir(at).unwrap();
+        let options = Some("size=1m,mode=700");
+        let made = mount(Some("tmpfs"), at, Some("tmpfs"), MsFlags::empty(), options);
+        made.ok().map(|()| Small(at.to_owned()))
+    }
+
+    fn make_read_only(&self) {
+        let flags = MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY;
+        mount(None::<&str>, &self.0, None::<&str>, flags, None::<&str>).unwrap();
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        let _ = umount2(&self.0, MntFlags::MNT_DETACH);
+    }
+}
+
+/// Writes and reads several blocks twice through a mount with this cache.
+fn works(bed: &Bed, cache: &Path, meanwhile: impl FnOnce()) -> String {
+    let args = MountArgs::new(bed.url()).cache_dir(cache);
+    let mount = bed.mount_with(args.flags(["--free-space-ratio", "0.001", "--cache-size", "100M"]));
+    let data = content(5, LENGTH);
+    fs::write(mount.at("before"), &data).unwrap();
+    assert!(fs::read(mount.at("before")).unwrap() == data);
+    meanwhile();
+    fs::write(mount.at("after"), &data).unwrap();
+    for name in ["before", "after", "before"] {
+        assert!(fs::read(mount.at(name)).unwrap() == data, "{name}");
+        // What the kernel has cached is asked for once more.
+        let file = fs::File::open(mount.at(name)).unwrap();
+        nix::fcntl::posix_fadvise(
+            &file,
+            0,
+            0,
+            nix::fcntl::PosixFadviseAdvice::POSIX_FADV_DONTNEED,
+        )
+        .unwrap();
+    }
+    let log = mount.unmount().unwrap();
+    assert!(!log.contains("panicked"), "{log}");
+    log
+}
+
+#[test]
+fn full() {
+    let bed = Bed::formatted(Kind::Sqlite, &["--block-size", "256K"]);
+    let place = bed.path("small");
+    let small = Small::new(&place);
+    if small.is_some() {
+        fs::write(place.join("ballast"), vec![1; 900 << 10]).unwrap();
+        works(&bed, &place, || ());
+    } else {
+        // Without the right to mount: a share that is never free.
+        let mount = bed.mount(&["--free-space-ratio", "0.9999"]);
+        fs::write(mount.at("a"), content(1, LENGTH)).unwrap();
+        assert!(fs::read(mount.at("a")).unwrap() == content(1, LENGTH));
+        mount.unmount().unwrap();
+    }
+}
+
+#[test]
+fn gone_while_mounted() {
+    let bed = Bed::formatted(Kind::Sqlite, &["--block-size", "256K"]);
+    let cache = bed.path("cache");
+    works(&bed, &cache, || fs::remove_dir_all(&cache).unwrap());
+    works(&bed, &cache, || {
+        fs::remove_dir_all(&cache).unwrap();
+        fs::write(&cache, b"no directory").unwrap();
+    });
+}
+
+#[test]
+fn read_only() {
+    let bed = Bed::formatted(Kind::Sqlite, &["--block-size", "256K"]);
+    let Some(small) = Small::new(&bed.path("small")) else {
+        // Without the right to mount: a directory without the right to write.
+        let place = bed.path("small");
+        fs::set_permissions(&place, std::os::unix::fs::PermissionsExt::from_mode(0o500)).unwrap();
+        return cannot_be_used(&bed, &place);
+    };
+    let log = works(&bed, &small.0, || small.make_read_only());
+    assert!(log.contains("cache"), "it is said: {log}");
+    // From the start on, it is an error that names it.
+    fs::create_dir(bed.path("point")).unwrap();
+    let missing = small.0.join("below");
+    cannot_be_used(&bed, &missing);
+}
+
+#[test]
+fn no_directory() {
+    let bed = Bed::formatted(Kind::Sqlite, &[]);
+    let file = bed.path("file");
+    fs::write(&file, b"no directory").unwrap();
+    cannot_be_used(&bed, &file);
+    assert_eq!(fs::read(&file).unwrap(), b"no directory");
+    // Of several directories the others are used.
+    let both = format!("{}:{}", file.display(), bed.path("cache").display());
+    let log = works(&bed, Path::new(&both), || ());
+    assert!(log.contains("is left out"), "{log}");
+}
+
+fn cannot_be_used(bed: &Bed, cache: &Path) {
+    let (cache, point) = (cache.display().to_string(), bed.path("point"));
+    fs::create_dir_all(&point).unwrap();
+    let point = point.display().to_string();
+    let args = ["mount", "--cache-dir", &cache, &bed.url(), &point];
+    refused_with(&args, &[&cache, "--cache-dir"]);
+}
