@@ -1,5 +1,6 @@
 //! Comparing two trees side by side, contents byte by byte: faster than hashing gigabytes of holes.
 
+use jfs_testkit::xattrs;
 use std::collections::BTreeSet;
 use std::fs::{File, Metadata};
 use std::io;
@@ -19,10 +20,14 @@ pub struct Facts {
     pub links: bool,
     /// Inode numbers.
     pub inodes: bool,
-    /// Times: modification and change; access for what is no directory.
+    /// Modification times.
+    pub modified: bool,
+    /// Change times, and access times for what is no directory.
     pub times: bool,
     /// Space, and the sizes of directories, which are the file system's own.
     pub space: bool,
+    /// Extended attributes with their values, ACLs among them.
+    pub xattrs: bool,
 }
 
 impl Facts {
@@ -30,22 +35,28 @@ impl Facts {
     pub const PORTABLE: Facts = Facts {
         links: true,
         inodes: false,
+        modified: false,
         times: false,
         space: false,
+        xattrs: true,
     };
     /// What two volumes have in common that got the same steps.
     pub const VOLUMES: Facts = Facts {
         links: true,
         inodes: false,
+        modified: false,
         times: false,
         space: true,
+        xattrs: true,
     };
     /// What two mounts of one volume show.
     pub const MOUNTS: Facts = Facts {
         links: true,
         inodes: true,
+        modified: true,
         times: true,
         space: true,
+        xattrs: true,
     };
 }
 
@@ -73,6 +84,14 @@ fn compare(a: &Path, b: &Path, below: &Path, facts: Facts, found: &mut Vec<Strin
     }
     if one.file_type() != two.file_type() {
         return;
+    }
+    if facts.xattrs {
+        match (xattrs(&x), xattrs(&y)) {
+            (Ok(one), Ok(two)) if one == two => {}
+            (one, two) => found.push(format!(
+                "{below:?}: extended attributes {one:?} and {two:?}"
+            )),
+        }
     }
     if one.is_dir() {
         let names: BTreeSet<_> = names(&x, below)
@@ -123,8 +142,10 @@ fn facts_of(m: &Metadata, facts: Facts) -> Vec<(&'static str, String)> {
     if facts.inodes {
         list.push(("inode", m.ino().to_string()));
     }
-    if facts.times {
+    if facts.modified {
         list.push(("mtime", format!("{}.{:09}", m.mtime(), m.mtime_nsec())));
+    }
+    if facts.times {
         list.push(("ctime", format!("{}.{:09}", m.ctime(), m.ctime_nsec())));
         if !m.is_dir() {
             list.push(("atime", format!("{}.{:09}", m.atime(), m.atime_nsec())));

@@ -4,6 +4,10 @@
 //! Sizes lie around the edges of a block and of a chunk; files are written in pieces, rewritten, grown,
 //! cut, punched with holes by seeking, linked, renamed over one another and deleted.
 
+mod marks;
+
+pub use marks::marks;
+
 use crate::Rng;
 use jfs_testkit::{content, fill};
 use std::ffi::OsStr;
@@ -62,6 +66,14 @@ pub enum Step {
     Chown { path: Vec<u8>, uid: u32, gid: u32 },
     /// Sets the times, nanoseconds included.
     Times { path: Vec<u8>, sec: u64, nsec: u32 },
+    /// Sets an extended attribute or an ACL, of a link itself.
+    Xattr {
+        path: Vec<u8>,
+        name: Vec<u8>,
+        value: Vec<u8>,
+    },
+    /// Removes an extended attribute.
+    NoXattr { path: Vec<u8>, name: Vec<u8> },
 }
 
 impl Step {
@@ -131,6 +143,11 @@ impl Step {
                     .set_modified(time);
                 File::open(at(path))?.set_times(times)
             }
+            Step::Xattr { path, name, value } => {
+                let any = rustix::fs::XattrFlags::empty();
+                Ok(rustix::fs::lsetxattr(at(path), &name[..], value, any)?)
+            }
+            Step::NoXattr { path, name } => Ok(rustix::fs::lremovexattr(at(path), &name[..])?),
         }
     }
 }

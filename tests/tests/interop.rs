@@ -3,16 +3,19 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod interop {
+    use jfs_tests::place;
+
     mod access_log;
     mod caches;
     mod control;
+    mod edges;
     mod fixtures;
     mod internal;
     mod killed;
     mod kinds;
     mod metrics;
     mod mounts;
-    mod place;
+    mod options;
     mod tools;
     mod turns;
     mod volumes;

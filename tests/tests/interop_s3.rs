@@ -3,11 +3,13 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use jfs_testkit::{
-    Client, Jfs, MINIO_ACCESS_KEY, MINIO_SECRET_KEY, MinioServer, Mount, MountArgs, Reference,
-    content, scratch_dir,
+    Client, Jfs, MINIO_ACCESS_KEY, MINIO_SECRET_KEY, MinioServer, Mount, MountArgs, RedisServer,
+    Reference, content, scratch_dir,
 };
 use jfs_tests::compare::{Facts, differences};
-use jfs_tests::steps::{on_plain_directory, perform, small_steps};
+use jfs_tests::fsck;
+use jfs_tests::place::Meta;
+use jfs_tests::steps::{marks, on_plain_directory, perform, small_steps};
 use std::path::Path;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -33,16 +35,23 @@ fn minio() -> &'static MinioServer {
     &SERVER
 }
 
-/// A volume with its metadata in SQLite.
+/// One server for all tests of this process, a database for each volume.
+fn redis() -> &'static RedisServer {
+    static SERVER: LazyLock<RedisServer> = LazyLock::new(|| RedisServer::start().unwrap());
+    &SERVER
+}
+
 struct Volume {
     dir: TempDir,
+    /// Number of the database in the server; `None`: SQLite.
+    database: Option<u32>,
     /// Name of the bucket in the server; `None`: local files.
     bucket: Option<String>,
 }
 
 impl Volume {
     /// Formats one. `%d` is added to the bucket when `flags` ask for several.
-    fn format(by: &Client, storage: &str, flags: &str) -> Volume {
+    fn format(by: &Client, (meta, storage): (Meta, &str), flags: &str) -> Volume {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let dir = scratch_dir().unwrap();
@@ -59,7 +68,11 @@ impl Volume {
                 (Some(name), address)
             }
         };
-        let volume = Volume { dir, bucket };
+        let volume = Volume {
+            dir,
+            database: (meta == Meta::Redis).then_some(number),
+            bucket,
+        };
         let url = volume.url();
         let mut arguments = vec!["format", "--storage", storage, "--bucket", &address];
         if volume.bucket.is_some() {
@@ -78,7 +91,17 @@ impl Volume {
     }
 
     fn url(&self) -> String {
-        format!("sqlite3://{}", self.dir.path().join("meta.db").display())
+        match self.database {
+            Some(number) => redis().url(number),
+            None => format!("sqlite3://{}", self.dir.path().join("meta.db").display()),
+        }
+    }
+
+    fn usage(&self) -> [i64; 2] {
+        match self.database {
+            Some(number) => fsck::usage_in_redis(redis(), number),
+            None => fsck::usage_in_sqlite(&self.dir.path().join("meta.db")),
+        }
     }
 
     fn mount(&self, by: &Client, flags: &[&str]) -> Mount {
@@ -108,16 +131,10 @@ impl Volume {
         }
     }
 
-    /// The reference finds every object, and nothing else is there.
+    /// The reference finds nothing wrong, and no object that belongs to nobody.
     fn fsck(&self) {
         let url = self.url();
-        let text = reference()
-            .run(&["fsck", &url])
-            .unwrap()
-            .ok()
-            .unwrap()
-            .text();
-        assert!(text.contains("blocks ("), "{text}");
+        fsck::everything(&reference(), &url, || self.usage());
         let text = reference().run(&["gc", &url]).unwrap().ok().unwrap().text();
         assert!(text.contains(" 0 leaked"), "{text}");
         for bad in ["<ERROR>", "<FATAL>"] {
@@ -134,17 +151,17 @@ fn key(name: &str) -> String {
 
 /// `writer` formats and does the steps; then `fsck`, and both clients show the same in every fact,
 /// equal to a plain directory that got the same steps.
-fn there_and_back(writer: &Client, storage: &str, flags: &str) -> Volume {
-    let flags = format!("{flags} --block-size 64K --trash-days 0");
-    let volume = Volume::format(writer, storage, &flags);
-    let list = small_steps("t", 1 << 16, 5);
-    let mount = volume.mount(writer, &[]);
+fn there_and_back(writer: &Client, place: (Meta, &str), flags: &str) -> Volume {
+    let flags = format!("{flags} --block-size 64K --trash-days 0 --enable-acl");
+    let volume = Volume::format(writer, place, &flags);
+    let list = [small_steps("t", 1 << 16, 5), marks("t")].concat();
+    let mount = volume.mount(writer, &["--enable-xattr"]);
     perform(&list, mount.path()).unwrap();
     mount.unmount().unwrap();
     volume.fsck();
     let (_keep, plain) = on_plain_directory(&list).unwrap();
-    let we = volume.mount(&ours(), &["--read-only"]);
-    let they = volume.mount(&reference(), &["--read-only"]);
+    let we = volume.mount(&ours(), &["--read-only", "--enable-xattr"]);
+    let they = volume.mount(&reference(), &["--read-only", "--enable-xattr"]);
     let none = Vec::<String>::new();
     assert_eq!(differences(we.path(), they.path(), Facts::MOUNTS), none);
     assert_eq!(
@@ -162,7 +179,7 @@ fn encrypted(algorithm: &str, pem: &str) -> String {
 
 #[test]
 fn ours_on_minio() {
-    let volume = there_and_back(&ours(), "minio", "");
+    let volume = there_and_back(&ours(), (Meta::Sqlite, "minio"), "");
     let objects = volume.objects(0);
     assert!(
         objects.contains(&"vol/juicefs_uuid".to_string()),
@@ -177,7 +194,11 @@ fn ours_on_minio() {
 
 #[test]
 fn ours_on_s3_lz4_hash_prefix() {
-    let volume = there_and_back(&ours(), "s3", "--compress lz4 --hash-prefix");
+    let volume = there_and_back(
+        &ours(),
+        (Meta::Sqlite, "s3"),
+        "--compress lz4 --hash-prefix",
+    );
     let objects = volume.objects(0);
     assert!(
         objects
@@ -193,54 +214,126 @@ fn ours_on_minio_zstd_encrypted() {
         "--compress zstd {}",
         encrypted("aes256gcm-rsa", "rsa-aes256")
     );
-    there_and_back(&ours(), "minio", &flags);
+    there_and_back(&ours(), (Meta::Sqlite, "minio"), &flags);
 }
 
 #[test]
 fn ours_on_minio_shards() {
-    let volume = there_and_back(&ours(), "minio", "--shards 3");
+    let volume = there_and_back(&ours(), (Meta::Sqlite, "minio"), "--shards 3");
     assert!((0..3).all(|shard| !volume.objects(shard).is_empty()));
 }
 
 #[test]
 fn ours_on_files_chacha20() {
-    there_and_back(&ours(), "file", &encrypted("chacha20-rsa", "pkcs8-aes256"));
+    there_and_back(
+        &ours(),
+        (Meta::Sqlite, "file"),
+        &encrypted("chacha20-rsa", "pkcs8-aes256"),
+    );
 }
 
 #[test]
 fn ours_on_files_sm4_shards_hash_prefix() {
     let flags = format!("--shards 4 --hash-prefix {}", encrypted("sm4gcm", "rsa"));
-    there_and_back(&ours(), "file", &flags);
+    there_and_back(&ours(), (Meta::Sqlite, "file"), &flags);
 }
 
 #[test]
 fn theirs_on_minio_lz4_encrypted_hash_prefix() {
     let flags = encrypted("aes256gcm-rsa", "pkcs8-aes256");
     let flags = format!("--compress lz4 --hash-prefix {flags}");
-    there_and_back(&reference(), "minio", &flags);
+    there_and_back(&reference(), (Meta::Sqlite, "minio"), &flags);
 }
 
 #[test]
 fn theirs_on_s3_shards_zstd() {
-    there_and_back(&reference(), "s3", "--shards 3 --compress zstd");
+    there_and_back(
+        &reference(),
+        (Meta::Sqlite, "s3"),
+        "--shards 3 --compress zstd",
+    );
 }
 
 #[test]
 fn theirs_on_files_sm4() {
-    there_and_back(&reference(), "file", &encrypted("sm4gcm", "rsa-aes256"));
+    there_and_back(
+        &reference(),
+        (Meta::Sqlite, "file"),
+        &encrypted("sm4gcm", "rsa-aes256"),
+    );
 }
 
 #[test]
 fn theirs_on_files_chacha20_shards() {
     let flags = format!("--shards 2 {}", encrypted("chacha20-rsa", "pkcs8"));
-    there_and_back(&reference(), "file", &flags);
+    there_and_back(&reference(), (Meta::Sqlite, "file"), &flags);
+}
+
+// With the tests above and those of `interop`: every compression and encryption, on both engines, on disk
+// and in buckets, made by us.
+
+#[test]
+fn ours_on_files_lz4() {
+    there_and_back(&ours(), (Meta::Sqlite, "file"), "--compress lz4");
+}
+
+#[test]
+fn ours_on_minio_zstd() {
+    there_and_back(&ours(), (Meta::Sqlite, "minio"), "--compress zstd");
+}
+
+#[test]
+fn ours_on_redis_and_files() {
+    there_and_back(&ours(), (Meta::Redis, "file"), "--hash-prefix");
+}
+
+#[test]
+fn ours_on_redis_and_files_zstd() {
+    there_and_back(&ours(), (Meta::Redis, "file"), "--compress zstd");
+}
+
+#[test]
+fn ours_on_redis_and_files_encrypted() {
+    let flags = encrypted("aes256gcm-rsa", "rsa-aes256");
+    there_and_back(&ours(), (Meta::Redis, "file"), &flags);
+}
+
+#[test]
+fn ours_on_redis_and_minio() {
+    there_and_back(&ours(), (Meta::Redis, "minio"), "");
+}
+
+#[test]
+fn ours_on_redis_and_minio_lz4_hash_prefix() {
+    let flags = "--compress lz4 --hash-prefix";
+    there_and_back(&ours(), (Meta::Redis, "minio"), flags);
+}
+
+#[test]
+fn ours_on_redis_and_minio_zstd_encrypted() {
+    let flags = format!("--compress zstd {}", encrypted("chacha20-rsa", "rsa"));
+    there_and_back(&ours(), (Meta::Redis, "minio"), &flags);
+}
+
+#[test]
+fn theirs_on_redis_and_minio_zstd_encrypted() {
+    let flags = encrypted("aes256gcm-rsa", "rsa-aes256");
+    let flags = format!("--compress zstd {flags}");
+    there_and_back(&reference(), (Meta::Redis, "minio"), &flags);
+}
+
+#[test]
+fn theirs_on_redis_and_files_lz4_encrypted_hash_prefix() {
+    let flags = encrypted("chacha20-rsa", "pkcs8");
+    let flags = format!("--compress lz4 --hash-prefix {flags}");
+    there_and_back(&reference(), (Meta::Redis, "file"), &flags);
 }
 
 /// Both clients work on one encrypted volume in buckets at the same time.
 #[test]
 fn taking_turns() {
     let flags = format!("--shards 2 {}", encrypted("aes256gcm-rsa", "rsa-aes256"));
-    let volume = Volume::format(&ours(), "minio", &flags);
+    let volume = Volume::format(&ours(), (Meta::Sqlite, "minio"), &flags);
     let fresh = [
         "--attr-cache",
         "0",
@@ -281,7 +374,7 @@ fn smallest_and_largest_blocks() {
         (reference(), ours(), "file", 16 << 20),
     ] {
         let flags = format!("--block-size {}K --trash-days 0", size >> 10);
-        let volume = Volume::format(&writer, storage, &flags);
+        let volume = Volume::format(&writer, (Meta::Sqlite, storage), &flags);
         let lengths = [1, size - 1, size, size + 1, 2 * size + 17];
         let mount = volume.mount(&writer, &[]);
         for (seed, length) in lengths.into_iter().enumerate() {
@@ -313,7 +406,7 @@ fn smallest_and_largest_blocks() {
 /// deadlines, a class; and a test of the storage before anything else.
 #[test]
 fn flags_of_a_mount() {
-    let volume = Volume::format(&ours(), "minio", "--trash-days 0");
+    let volume = Volume::format(&ours(), (Meta::Sqlite, "minio"), "--trash-days 0");
     let bucket = minio().bucket(volume.bucket.as_deref().unwrap());
     let place = ["--storage", "s3", "--bucket", &bucket, "--check-storage"];
     let patience = ["--get-timeout", "20s", "--put-timeout", "20"];
@@ -340,7 +433,7 @@ fn flags_of_a_mount() {
 /// Keys in the setting: sealed in the database, not shown, usable by both, replaceable.
 #[test]
 fn keys_in_the_setting() {
-    let volume = Volume::format(&ours(), "s3", "");
+    let volume = Volume::format(&ours(), (Meta::Sqlite, "s3"), "");
     let db = std::fs::read(volume.dir.path().join("meta.db")).unwrap();
     let holds = |text: &str| db.windows(text.len()).any(|w| w == text.as_bytes());
     assert!(holds(MINIO_ACCESS_KEY) && !holds(MINIO_SECRET_KEY));

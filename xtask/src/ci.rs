@@ -3,8 +3,11 @@
 //! One profile and one feature set throughout: each dependency is compiled once and checked once.
 
 use crate::step::{cargo, timed};
-use crate::{deny, test, tidy};
+use crate::{deny, posix, test, tidy};
 use anyhow::Result;
+
+/// Programs that embed the library; each checks what it did.
+const EXAMPLES: [&str; 3] = ["embed", "copy_tree", "shared_counter"];
 
 pub(crate) fn run() -> Result<()> {
     timed("total", || {
@@ -23,9 +26,18 @@ pub(crate) fn run() -> Result<()> {
         })?;
         timed("build", test::build)?;
         timed("test", || cargo(&["test", "--workspace", "--locked"]))?;
-        timed("example", || {
-            cargo(&["run", "--locked", "-p", "jfs", "--example", "embed"])
+        timed("examples", || {
+            EXAMPLES.iter().try_for_each(|example| {
+                cargo(&["run", "--locked", "-p", "jfs", "--example", example])
+            })
         })?;
-        timed("deny", deny::run)
+        timed("deny", deny::run)?;
+        timed("pjdfstest", || posix::pjdfstest(&posix::EVERY_META))?;
+        timed("fsx", || posix::fsx(&fsx()))
     })
+}
+
+/// A short round of every profile; `cargo xtask posix fsx` is the long one.
+fn fsx() -> posix::Runs {
+    posix::Runs::new(&posix::EVERY_META, &[0, 1], &[1], 2000)
 }

@@ -7,6 +7,7 @@ mod ci;
 mod deny;
 mod fuzz;
 mod house;
+mod posix;
 mod services;
 mod step;
 mod test;
@@ -18,7 +19,7 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
-  ci                    everything CI runs: fmt, tidy, clippy, build, test, example, deny
+  ci                    everything CI runs: fmt, tidy, clippy, build, test, example, deny, posix
   test [ARGS]           build the binaries, then cargo test --workspace ARGS
   tidy                  the rules of this repository that a machine can check
   deny                  licences, bans and sources of all dependencies
@@ -26,6 +27,9 @@ usage: cargo xtask COMMAND
                         the side-by-side benchmark; see bench/README.md
   fuzz [TARGET|all] [--seconds N] [INPUT...]
                         decoders of foreign bytes under libFuzzer; see fuzz/README.md
+  posix pjdfstest [--meta sqlite,redis]
+  posix fsx [--meta LIST] [--trash-days 0,1] [--seeds 1,2,3] [--operations 20000] [--profiles LIST]
+                        outside suites on our mounts; without options everything, which takes hours for fsx
   services up|down      a private Redis and MinIO that outlive the command; state in .services/
 ";
 
@@ -49,6 +53,7 @@ fn command() -> Result<()> {
         ["deny"] => deny::run(),
         ["bench", rest @ ..] => bench::run(rest),
         ["fuzz", rest @ ..] => fuzz::run(rest),
+        ["posix", rest @ ..] => posix::run(rest),
         ["services", "up"] => services::up(),
         ["services", "down"] => services::down(),
         [] | ["help" | "--help" | "-h"] => {

@@ -1,6 +1,7 @@
 //! What `.config` shows: how this mount was started, in the words of the reference.
 
 use crate::plan::Plan;
+use jfs_fuse::Squash;
 use jfs_types::Format;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -16,6 +17,9 @@ pub(crate) fn describe(plan: &Plan, volume: &jfs::Volume, metrics: Option<String
         max_fuse_io: plan.max_fuse_io,
         options: plan.fuse_options.clone(),
         xattr: plan.enable_xattr,
+        root_squash: plan.root_squash,
+        all_squash: plan.all_squash,
+        default_permissions: plan.default_permissions,
         open: plan.open.clone(),
     };
     let meta = volume.meta().clone();
@@ -36,6 +40,9 @@ struct Fixed {
     max_fuse_io: u32,
     options: Vec<String>,
     xattr: bool,
+    root_squash: Option<Squash>,
+    all_squash: Option<Squash>,
+    default_permissions: bool,
     open: jfs::OpenOptions,
 }
 
@@ -44,7 +51,7 @@ impl Fixed {
         let o = &self.open;
         let subdir = o.subdir.clone().unwrap_or_default();
         let pid = std::process::id();
-        json!({
+        let mut all = json!({
             "Meta": {
                 "Retries": 10,
                 "MaxDeletes": o.max_deletes,
@@ -53,7 +60,7 @@ impl Fixed {
                 "ReadOnly": self.read_only,
                 "NoBGJob": o.no_bgjob,
                 "OpenCache": nanos(o.open_cache),
-                "OpenCacheLimit": 0,
+                "OpenCacheLimit": o.open_cache_limit,
                 "Heartbeat": nanos(o.heartbeat),
                 "MountPoint": self.mountpoint,
                 "Subdir": subdir,
@@ -61,8 +68,8 @@ impl Fixed {
                 "DirStatFlushPeriod": nanos(Duration::from_secs(1)),
                 "SkipDirMtime": nanos(o.skip_dir_mtime),
                 "Sid": self.sid,
-                "SortDir": false,
-                "FastStatfs": false,
+                "SortDir": o.sort_dir,
+                "FastStatfs": o.fast_statfs,
                 "NetworkInterfaces": null,
             },
             "Format": format,
@@ -72,9 +79,9 @@ impl Fixed {
             "Version": jfs_types::version::session_version(),
             "AttrTimeout": nanos(o.attr_cache),
             "DirEntryTimeout": nanos(o.dir_entry_cache),
-            "NegEntryTimeout": 0,
+            "NegEntryTimeout": nanos(o.negative_entry_cache),
             "EntryTimeout": nanos(o.entry_cache),
-            "ReaddirCache": false,
+            "ReaddirCache": o.readdir_cache,
             "BackupMeta": 0,
             "BackupSkipTrash": false,
             "PrefixInternal": o.prefix_internal,
@@ -96,7 +103,20 @@ impl Fixed {
             },
             "Mountpoint": self.mountpoint,
             "Subdir": subdir,
-        })
+        });
+        // The reference leaves these out where they are not in use.
+        for (name, squash) in [
+            ("RootSquash", self.root_squash),
+            ("AllSquash", self.all_squash),
+        ] {
+            if let Some(Squash { uid, gid }) = squash {
+                all[name] = json!({ "Uid": uid, "Gid": gid });
+            }
+        }
+        if !self.default_permissions {
+            all["NonDefaultPermission"] = json!(true);
+        }
+        all
     }
 
     fn chunk(&self, format: &Format) -> Value {

@@ -6,7 +6,7 @@
 
 use crate::mountpoint::wait_for_answer;
 use crate::plan::Plan;
-use crate::volume;
+use crate::{via_mount, volume};
 use anyhow::{Context, bail};
 use jfs_telemetry::Logs;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
@@ -54,6 +54,7 @@ pub(crate) fn start(plan: &Plan, args: &[String], logs: &Logs) -> anyhow::Result
         }
     }
     log_ready(&name, plan, logs);
+    plan.update_fstab();
     Ok(())
 }
 
@@ -75,6 +76,8 @@ fn spawn(plan: &Plan, args: &[String], ready_fd: RawFd) -> anyhow::Result<Child>
     command
         .args(args)
         .env(READY_FD, ready_fd.to_string())
+        // The arguments are those of `mount` already.
+        .env_remove(via_mount::MARK)
         .stdin(Stdio::null())
         .stdout(log.try_clone().context("cannot share the log file")?)
         .stderr(log);

@@ -33,16 +33,18 @@ pub(crate) const SPEC: CommandSpec = CommandSpec {
     flags: &[
         FlagSpec::switch(&["d", "background"], "run in background"),
         FlagSpec::switch(&["f", "foreground"], "run in foreground, whatever -d says").hidden(),
-        FlagSpec::new(&["no-syslog"], Kind::Bool, "true", "disable syslog").off_only(&["true"]),
+        FlagSpec::switch(&["no-syslog"], "do not log to syslog besides the log file"),
         FlagSpec::new(&["log"], Kind::Text, "", "path of log file when running in background")
             .default_path("/var/log/juicefs.log", ".juicefs/juicefs.log"),
         FlagSpec::switch(
             &["force"],
             "force to mount even if the mount point is already mounted by the same filesystem",
-        )
-        .off_only(OFF),
+        ),
         FlagSpec::switch(&["hide-internal"], "hide all internal files"),
-        FlagSpec::switch(&["update-fstab"], "add / update entry in /etc/fstab").off_only(OFF),
+        FlagSpec::switch(
+            &["update-fstab"],
+            "add / update entry in /etc/fstab, will create a symlink from /sbin/mount.juicefs to this program if not existing",
+        ),
         FlagSpec::switch(&["disable-transparent-hugepage"], "disable transparent huge page")
             .off_only(OFF),
         FlagSpec::switch(&["enable-xattr"], "enable extended attributes (xattr)").group(FUSE),
@@ -58,22 +60,19 @@ pub(crate) const SPEC: CommandSpec = CommandSpec {
             &["root-squash"],
             Kind::Text,
             "",
-            "mapping local root user (uid = 0) to another one specified as <uid>:<gid>",
+            "mapping local root user (uid = 0) to another one specified as <uid>:<gid> (65534 for what is left out)",
         )
-        .off_only(EMPTY)
         .group(FUSE),
         FlagSpec::new(
             &["all-squash"],
             Kind::Text,
             "",
-            "mapping all users to another one specified as <uid>:<gid>",
+            "mapping all users to another one specified as <uid>:<gid> (65534 for what is left out)",
         )
-        .off_only(EMPTY)
         .group(FUSE),
         FlagSpec::switch(&["prefix-internal"], "add '.jfs' prefix to all internal files")
             .group(FUSE),
         FlagSpec::switch(&["non-default-permission"], "check permissions in this program")
-            .off_only(OFF)
             .group(FUSE)
             .hidden(),
         FlagSpec::new(
@@ -131,14 +130,12 @@ pub(crate) const SPEC: CommandSpec = CommandSpec {
             "skip updating attribute of a directory if the mtime difference is smaller than this value",
         )
         .group(META),
-        FlagSpec::switch(&["sort-dir"], "sort entries within a directory by name")
-            .off_only(OFF)
+        FlagSpec::switch(&["sort-dir"], "sort entries within a directory by name (up to 64 MiB of names where the metadata engine does not)")
             .group(META),
         FlagSpec::switch(
             &["fast-statfs"],
             "use local counters for statfs instead of querying metadata service",
         )
-        .off_only(OFF)
         .group(META),
         FlagSpec::new(
             &["network-interfaces"],
@@ -158,12 +155,10 @@ pub(crate) const SPEC: CommandSpec = CommandSpec {
             &["negative-entry-cache"],
             Kind::Duration,
             "0",
-            "cache timeout for negative entry lookups",
+            "cache timeout for negative entry lookups (0: none)",
         )
-        .off_only(ZERO)
         .group(META_CACHE),
         FlagSpec::switch(&["readdir-cache"], "enable kernel caching of readdir entries")
-            .off_only(OFF)
             .group(META_CACHE),
         FlagSpec::new(
             &["open-cache"],
@@ -175,10 +170,9 @@ pub(crate) const SPEC: CommandSpec = CommandSpec {
         FlagSpec::new(
             &["open-cache-limit"],
             Kind::Int,
-            "0",
-            "max number of open files to cache; only 0 (unlimited) yet",
+            "10000",
+            "max number of open files to cache (soft limit; 0: no limit of yours, 65536 at most)",
         )
-        .off_only(ZERO)
         .group(META_CACHE),
         FlagSpec::new(&["storage"], Kind::Text, "", "customized storage type to access object store")
             .group(STORAGE),
@@ -232,9 +226,8 @@ pub(crate) const SPEC: CommandSpec = CommandSpec {
             &["max-readahead"],
             Kind::Size('M'),
             "0",
-            "max buffering for read ahead in MiB per read session; chosen by itself",
+            "max buffering for read ahead in MiB per read session (0: 16 MiB)",
         )
-        .off_only(&["", "0"])
         .group(CACHE),
         FlagSpec::new(&["prefetch"], Kind::Int, "1", "prefetch N blocks in parallel").group(CACHE),
         FlagSpec::switch(&["writeback"], "upload blocks in background").off_only(OFF).group(CACHE),

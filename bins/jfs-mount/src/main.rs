@@ -8,12 +8,14 @@ mod config_file;
 mod daemon;
 mod disk;
 mod flags;
+mod fstab;
 mod logging;
 mod metrics;
 mod mountpoint;
 mod plan;
 mod process;
 mod serve;
+mod via_mount;
 mod volume;
 
 use anyhow::Context;
@@ -46,6 +48,15 @@ fn run(ready: Option<&daemon::Ready>) -> anyhow::Result<ExitCode> {
                 .map_err(|bad| anyhow::anyhow!("argument {bad:?} is not UTF-8"))
         })
         .collect::<anyhow::Result<_>>()?;
+    let argv = if via_mount::is_called() {
+        match via_mount::translate(&argv) {
+            Some(argv) => argv,
+            // A dry run of mount(8): everything but the mount.
+            None => return Ok(ExitCode::SUCCESS),
+        }
+    } else {
+        argv
+    };
     let parsed = match parse_command(&flags::SPEC, &argv) {
         Ok(Invocation::Help) => {
             print!("{}", help::command_help(&flags::SPEC));

@@ -12,10 +12,26 @@ const ANSWER_WAIT: Duration = Duration::from_secs(10);
 /// Inode of a volume's root as seen through a mount.
 const ROOT_INODE: u64 = 1;
 
+/// Type of a mounted volume, ours or the reference's.
+const VOLUME_TYPE: &str = "fuse.juicefs";
+
 /// Makes sure there is a directory to mount on. A missing one is made; what a killed mount left
-/// is cleared; a living mount is left alone and refused.
-pub(crate) fn prepare(path: &Path) -> anyhow::Result<()> {
-    match look(path) {
+/// is cleared; a volume that is mounted there is left alone and refused, unless `force`: then the new
+/// one lies on top of it. Other file systems may lie below.
+pub(crate) fn prepare(path: &Path, force: bool) -> anyhow::Result<()> {
+    let place = path.to_path_buf();
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        let _ = sender.send(look(&place));
+    });
+    let Ok(found) = receiver.recv_timeout(ANSWER_WAIT) else {
+        bail!(
+            "mount point {0} does not answer in {ANSWER_WAIT:?}: what is mounted there hangs; take it \
+             away by `juicefs umount --force {0}` first",
+            path.display()
+        );
+    };
+    match found {
         Ok(found) if !found.is_dir() => bail!("mount point {} is not a directory", path.display()),
         Ok(_) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -31,10 +47,14 @@ pub(crate) fn prepare(path: &Path) -> anyhow::Result<()> {
             return Err(error).with_context(|| format!("mount point {}", path.display()));
         }
     }
-    if jfs_fuse::is_mounted(path) {
-        bail!("{} is mounted already, unmount it first", path.display());
+    match jfs_fuse::mounted(path) {
+        Some(there) if there.kind == VOLUME_TYPE && !force => bail!(
+            "{} is mounted already ({}): unmount it first, or mount on top of it with --force",
+            path.display(),
+            there.source
+        ),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// Metadata of the directory. Where something is mounted it is opened too: the kernel answers a

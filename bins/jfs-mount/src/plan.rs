@@ -1,10 +1,11 @@
 //! What to mount where and how: the command line, checked and with nothing relative left.
 
-use crate::{cache_flags, metrics};
+use crate::{cache_flags, fstab, metrics};
 use anyhow::bail;
 use jfs::OpenOptions;
 use jfs_args::address::{absolute, meta_url};
 use jfs_args::{ArgError, Parsed};
+use jfs_fuse::Squash;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -16,6 +17,9 @@ const BUFFER_MIN: u64 = 32 << 20;
 /// Shortest and longest time between heartbeats; 0 is none at all.
 const HEARTBEAT_MIN: Duration = Duration::from_secs(1);
 const HEARTBEAT_MAX: Duration = Duration::from_secs(600);
+
+/// User and group of what `--root-squash` and `--all-squash` leave out.
+const NOBODY: u32 = 65534;
 
 /// A mount to be made.
 pub(crate) struct Plan {
@@ -34,10 +38,19 @@ pub(crate) struct Plan {
     pub(crate) umask: Option<u16>,
     pub(crate) enable_xattr: bool,
     pub(crate) enable_ioctl: bool,
+    /// Whose requests count for whom.
+    pub(crate) root_squash: Option<Squash>,
+    pub(crate) all_squash: Option<Squash>,
+    /// Whether the kernel is to check permissions.
+    pub(crate) default_permissions: bool,
     /// The items of `-o`.
     pub(crate) fuse_options: Vec<String>,
     /// Host and port to show metrics at; empty = nowhere.
     pub(crate) metrics: String,
+    /// Mount on top of a volume that is mounted there.
+    pub(crate) force: bool,
+    /// The line for /etc/fstab, when it is to be kept there.
+    pub(crate) fstab: Option<fstab::Line>,
     /// Labels of all metrics besides those that every mount has.
     pub(crate) labels: Vec<(String, String)>,
 }
@@ -72,7 +85,9 @@ impl Plan {
             no_bgjob: args.bool("no-bgjob"),
             skip_dir_mtime: args.duration("skip-dir-mtime"),
             open_cache: args.duration("open-cache"),
+            open_cache_limit: count(args, "open-cache-limit", 0, 0)? as usize,
             buffer_size: buffer_size(args.bytes("buffer-size")),
+            max_readahead: read_ahead(args.bytes("max-readahead")),
             prefetch: if cache_size == 0 {
                 0
             } else {
@@ -99,10 +114,14 @@ impl Plan {
             get_timeout: timeout(args, "get-timeout")?,
             put_timeout: timeout(args, "put-timeout")?,
             check_storage: args.bool("check-storage"),
-            mountpoint: Some(mountpoint_text),
+            mountpoint: Some(mountpoint_text.clone()),
             attr_cache: args.duration("attr-cache"),
             entry_cache: args.duration("entry-cache"),
             dir_entry_cache: args.duration("dir-entry-cache"),
+            negative_entry_cache: args.duration("negative-entry-cache"),
+            readdir_cache: args.bool("readdir-cache"),
+            sort_dir: args.bool("sort-dir"),
+            fast_statfs: args.bool("fast-statfs"),
             prefix_internal: args.bool("prefix-internal"),
             hide_internal: args.bool("hide-internal"),
         };
@@ -117,14 +136,29 @@ impl Plan {
             umask: umask(&args.text("umask"))?,
             enable_xattr: args.bool("enable-xattr"),
             enable_ioctl: args.bool("enable-ioctl"),
+            root_squash: squash(args, "root-squash")?,
+            all_squash: squash(args, "all-squash")?,
+            default_permissions: !args.bool("non-default-permission"),
             fuse_options: items
                 .split(',')
                 .filter(|o| !o.is_empty())
                 .map(str::to_string)
                 .collect(),
+            force: args.bool("force"),
+            fstab: args
+                .bool("update-fstab")
+                .then(|| fstab::Line::of(args, cwd, mountpoint_text)),
             metrics: metrics::address(&args.text("metrics"))?,
             labels: metrics::labels(&args.text("custom-labels"))?,
         })
+    }
+
+    /// Keeps the entry of /etc/fstab, when that was asked for. The mount is there: what goes wrong is
+    /// warned about and no failure.
+    pub(crate) fn update_fstab(&self) {
+        if let Some(line) = &self.fstab {
+            fstab::update(line);
+        }
     }
 
     /// The command line for the daemon: the same, with the address and the mount point absolute,
@@ -195,6 +229,34 @@ fn buffer_size(given: u64) -> u64 {
         );
     }
     given.max(BUFFER_MIN)
+}
+
+fn read_ahead(given: u64) -> u64 {
+    match given {
+        0 => OpenOptions::default().max_readahead,
+        given => given,
+    }
+}
+
+/// `<uid>:<gid>`; what is left out is nobody's, as with the reference.
+fn squash(args: &Parsed, flag: &str) -> anyhow::Result<Option<Squash>> {
+    let text = args.text(flag);
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let (uid, gid) = text.split_once(':').unwrap_or((&text, ""));
+    let id = |text: &str| match text {
+        "" => Some(NOBODY),
+        text if text.bytes().all(|b| b.is_ascii_digit()) => text.parse().ok(),
+        _ => None,
+    };
+    match (id(uid), id(gid)) {
+        // The largest number stands for nobody at all.
+        (Some(uid), Some(gid)) if uid != u32::MAX && gid != u32::MAX => {
+            Ok(Some(Squash { uid, gid }))
+        }
+        _ => bail!("invalid --{flag} \"{text}\": <uid>:<gid> in numbers is needed, like 1000:1000"),
+    }
 }
 
 fn fuse_io(given: u64) -> u32 {
@@ -290,6 +352,13 @@ mod tests {
                         o.free_space_ratio
                     ),
                     (&o.bucket, o.attr_cache, o.entry_cache, o.dir_entry_cache),
+                    (
+                        o.negative_entry_cache,
+                        o.readdir_cache,
+                        o.sort_dir,
+                        o.fast_statfs
+                    ),
+                    (o.open_cache_limit, o.max_readahead),
                 )
             )
         };
@@ -303,7 +372,9 @@ mod tests {
              --open-cache 3s --buffer-size 64 --prefetch 3 --max-uploads 4 --max-downloads 5 \
              --max-deletes 0 --io-retries 7 --cache-dir c1:/c2 --cache-size 1G --free-space-ratio 0.2 \
              --bucket b --attr-cache 2 --entry-cache 3 --dir-entry-cache 4 --max-fuse-io 1M \
-             --umask 027 -o noatime,allow_root",
+             --umask 027 -o noatime,allow_root --negative-entry-cache 5 --readdir-cache --sort-dir \
+             --fast-statfs --open-cache-limit 7 --max-readahead 9 --root-squash 1:2 --all-squash 3 \
+             --non-default-permission",
         )
         .unwrap();
         let secs = Duration::from_secs;
@@ -335,6 +406,13 @@ mod tests {
         );
         assert_eq!((plan.max_fuse_io, plan.umask), (1 << 20, Some(0o27)));
         assert_eq!(plan.fuse_options, ["noatime", "allow_root"]);
+        assert_eq!(o.negative_entry_cache, secs(5));
+        assert!(o.readdir_cache && o.sort_dir && o.fast_statfs);
+        assert_eq!((o.open_cache_limit, o.max_readahead), (7, 9 << 20));
+        assert_eq!(plan.root_squash, Some(Squash { uid: 1, gid: 2 }));
+        let nobody = Squash { uid: 3, gid: 65534 };
+        assert_eq!(plan.all_squash, Some(nobody));
+        assert!(!plan.default_permissions);
     }
 
     #[test]
@@ -357,6 +435,14 @@ mod tests {
         );
         assert_eq!(plan("a /m --max-fuse-io 100").unwrap().max_fuse_io, 4096);
         for (line, want) in [
+            (
+                "a /m --root-squash x:1",
+                "invalid --root-squash \"x:1\": <uid>:<gid> in numbers is needed, like 1000:1000",
+            ),
+            (
+                "a /m --all-squash 1:4294967295",
+                "invalid --all-squash \"1:4294967295\": <uid>:<gid> in numbers is needed, like 1000:1000",
+            ),
             (
                 "a /m --umask 9",
                 "invalid umask \"9\": not an octal number up to 777",

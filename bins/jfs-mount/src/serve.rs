@@ -36,7 +36,7 @@ pub(crate) fn serve(plan: Plan, logs: &Logs, ready: Option<&Ready>) -> anyhow::R
     // Modes of files in the bucket and the cache are what this program says.
     umask(Mode::empty());
     process::raise_file_limit();
-    mountpoint::prepare(&plan.mountpoint)?;
+    mountpoint::prepare(&plan.mountpoint, plan.force)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(WORKERS)
         .thread_name("jfs-worker")
@@ -72,8 +72,9 @@ async fn run(plan: &Plan, logs: &Logs, ready: Option<&Ready>) -> anyhow::Result<
     let end = match answered.context("looking at the mount point")? {
         Ok(()) => {
             log_ready(&name, plan, logs);
-            if let Some(ready) = ready {
-                ready.done();
+            match ready {
+                Some(ready) => ready.done(),
+                None => plan.update_fstab(),
             }
             wait(&mut ended, &mut signals, &volume, logs, ready.is_some()).await
         }

@@ -57,7 +57,6 @@ fn refused_command_lines() {
             r#"metrics format error "9567": address 9567: missing port in address"#,
         ),
         ("a b --custom-labels k", r#"invalid label format: "k""#),
-        ("a b --no-syslog=false", "--no-syslog is not supported yet"),
         (
             "a b --no-usage-report=false",
             "--no-usage-report is not supported yet",

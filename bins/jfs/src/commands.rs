@@ -1,5 +1,6 @@
 //! All sub-commands of the contract, one file for each that works.
 
+pub(crate) mod config;
 pub(crate) mod format;
 pub(crate) mod handover;
 pub(crate) mod info;
@@ -44,7 +45,7 @@ impl Command {
 /// Every sub-command, in help order.
 pub(crate) const COMMANDS: &[Command] = &[
     Command::Here(&format::SPEC, format::run),
-    Command::Missing("config"),
+    Command::Here(&config::SPEC, config::run),
     Command::Missing("quota"),
     Command::Missing("destroy"),
     Command::Missing("gc"),

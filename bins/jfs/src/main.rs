@@ -9,6 +9,7 @@ mod commands;
 mod control;
 mod logging;
 mod mounts;
+mod patience;
 mod table;
 mod volume;
 
@@ -30,7 +31,11 @@ fn main() -> ExitCode {
             return ExitCode::from(1);
         }
     };
-    match dispatch(&argv) {
+    let outcome = match commands::handover::is_mount_helper() {
+        true => commands::handover::exec_mount_helper(&argv),
+        false => dispatch(&argv),
+    };
+    match outcome {
         Ok(code) => code,
         Err(error) => {
             // Whatever was set up already stays in use.

@@ -7,19 +7,47 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// File system type of what is mounted at exactly this path; `None` when nothing is.
-pub(crate) fn mounted(point: &Path) -> io::Result<Option<String>> {
+/// A line of the kernel's table of mounts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Mounted {
+    pub(crate) point: PathBuf,
+    /// File system type.
+    pub(crate) kind: String,
+    /// Device number as `/sys/fs/fuse/connections` names it.
+    pub(crate) device: String,
+}
+
+/// What is mounted at exactly this path; `None` when nothing is.
+pub(crate) fn mounted(point: &Path) -> io::Result<Option<Mounted>> {
     Ok(find(&std::fs::read("/proc/self/mountinfo")?, point))
 }
 
 /// The last mount at `point` hides earlier ones.
-fn find(mountinfo: &[u8], point: &Path) -> Option<String> {
-    mountinfo.rsplit(|b| *b == b'\n').find_map(|line| {
-        let mut fields = line.split(|b| *b == b' ');
-        let place = unescape(fields.nth(4)?);
-        let kind = fields.skip_while(|f| *f != b"-").nth(1)?;
-        (place == point).then(|| String::from_utf8_lossy(kind).into_owned())
+fn find(mountinfo: &[u8], point: &Path) -> Option<Mounted> {
+    let mut lines = mountinfo.rsplit(|b| *b == b'\n').filter_map(read_line);
+    lines.find(|mounted| mounted.point == point)
+}
+
+fn read_line(line: &[u8]) -> Option<Mounted> {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let mut fields = line.split(|b| *b == b' ');
+    // FUSE mounts have major number 0, so the minor one is the whole.
+    let device = text(fields.nth(2)?.split(|b| *b == b':').nth(1)?);
+    let point = unescape(fields.nth(1)?);
+    let kind = text(fields.skip_while(|f| *f != b"-").nth(1)?);
+    Some(Mounted {
+        point,
+        kind,
+        device,
     })
+}
+
+/// Mount points below `point`, which keep it from being unmounted.
+pub(crate) fn mounted_below(point: &Path) -> Vec<PathBuf> {
+    let table = std::fs::read("/proc/self/mountinfo").unwrap_or_default();
+    let lines = table.split(|b| *b == b'\n').filter_map(read_line);
+    let below = lines.filter(|m| m.point != point && m.point.starts_with(point));
+    below.map(|mounted| mounted.point).collect()
 }
 
 /// The kernel writes blanks and backslashes as `\` and three octal digits.
@@ -89,14 +117,13 @@ pub(crate) fn wait_for_exit(pids: &[u32], limit: Duration) -> Vec<u32> {
 
 /// Whether the process is there and not just waiting for its parent to notice its end.
 fn runs(pid: u32) -> bool {
-    let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else {
-        return false;
-    };
-    let state = stat
-        .rsplit(") ")
-        .next()
-        .and_then(|rest| rest.chars().next());
-    !matches!(state, None | Some('Z' | 'X'))
+    !matches!(state(pid), None | Some('Z' | 'X'))
+}
+
+/// The letter that `ps` shows: R, S, D, T, ...
+pub(crate) fn state(pid: u32) -> Option<char> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit(") ").next()?.chars().next()
 }
 
 #[cfg(test)]
@@ -110,7 +137,7 @@ mod tests {
 
     #[test]
     fn the_table_is_read_with_escapes_and_optional_fields() {
-        let kind = |p: &str| find(TABLE, Path::new(p));
+        let kind = |p: &str| find(TABLE, Path::new(p)).map(|m| m.kind);
         assert_eq!(kind("/mnt/a b").as_deref(), Some("fuse.juicefs"));
         assert_eq!(
             kind("/mnt/x").as_deref(),
@@ -119,6 +146,8 @@ mod tests {
         );
         assert_eq!(kind("/").as_deref(), Some("ext4"));
         assert_eq!(kind("/mnt"), None);
+        let device = find(TABLE, Path::new("/mnt/x")).map(|m| m.device);
+        assert_eq!(device.as_deref(), Some("37"));
     }
 
     #[test]

@@ -30,6 +30,22 @@ pub(crate) fn format(url: &str, format: Format, options: FormatOptions) -> anyho
     Ok(block_on(jfs::admin::format(url, format, options))??)
 }
 
+/// Replaces the setting `before` by `after`.
+pub(crate) fn change_setting(
+    url: &str,
+    before: &Format,
+    after: &Format,
+    test_storage: bool,
+) -> anyhow::Result<()> {
+    let changed = jfs::admin::change_setting(url, before, after, test_storage);
+    Ok(block_on(changed)??)
+}
+
+/// Paths of the directories that have a quota.
+pub(crate) fn quota_paths(url: &str) -> anyhow::Result<Vec<String>> {
+    Ok(block_on(jfs::admin::quota_paths(url))??)
+}
+
 /// The setting with other secrets.
 pub(crate) fn with_secrets(format: &Format, new: NewSecrets) -> anyhow::Result<Format> {
     Ok(jfs::admin::with_secrets(format, new)?)

@@ -75,7 +75,16 @@ fn refused_command_lines() {
             "status a --session x",
             r#"invalid value "x" for flag -session: parse error"#,
         ),
-        ("umount /x --flush", "--flush is not supported yet"),
+        (
+            "config a --tag k=v",
+            r#"--tag is not supported yet (given "k=v")"#,
+        ),
+        ("config a --changelog", "--changelog is not supported yet"),
+        ("config a --tier 1", "--tier is not supported yet"),
+        (
+            "config a --trash-days x",
+            r#"invalid value "x" for flag -trash-days: parse error"#,
+        ),
         (
             "status a --pyroscope http://p",
             r#"--pyroscope is not supported yet (given "http://p")"#,
@@ -146,7 +155,6 @@ fn unknown_commands_exit_with_3_and_later_ones_are_refused_by_name() {
         );
     }
     for name in [
-        "config",
         "quota",
         "destroy",
         "gc",

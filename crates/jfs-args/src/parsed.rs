@@ -24,6 +24,7 @@ pub(crate) enum Value {
 pub struct Parsed {
     tables: [&'static [FlagSpec]; 2],
     values: HashMap<&'static str, Value>,
+    typed: HashMap<&'static str, String>,
     args: Vec<String>,
     positions: Vec<usize>,
 }
@@ -33,6 +34,7 @@ impl Parsed {
         Parsed {
             tables,
             values: HashMap::new(),
+            typed: HashMap::new(),
             args: Vec::new(),
             positions: Vec::new(),
         }
@@ -47,6 +49,7 @@ impl Parsed {
     ) -> Result<(), ArgError> {
         let value = read_value(spec, typed, text)?;
         self.values.insert(spec.name(), value);
+        self.typed.insert(spec.name(), text.to_string());
         Ok(())
     }
 
@@ -99,6 +102,11 @@ impl Parsed {
     /// Whether the flag was given, whatever its value.
     pub fn given(&self, name: &str) -> bool {
         self.values.contains_key(self.spec(name).name())
+    }
+
+    /// The flag's value as it was typed; `None` when it was not given.
+    pub fn typed(&self, name: &str) -> Option<String> {
+        self.typed.get(self.spec(name).name()).cloned()
     }
 
     /// A switch.

@@ -242,15 +242,19 @@ impl DiskCache {
                 .map(|n| n.to_string_lossy().into_owned())
                 .unwrap_or_default()
         ));
-        if let Some(dir) = path.parent() {
-            make_dir(dir, self.config.dir_mode())?;
-        }
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(self.config.mode)
-            .open(&tmp)?;
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true);
+        options.mode(self.config.mode);
+        let mut file = match options.open(&tmp) {
+            // A new directory is rare, so it is not looked for each time.
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                if let Some(dir) = path.parent() {
+                    make_dir(dir, self.config.dir_mode())?;
+                }
+                options.open(&tmp)?
+            }
+            opened => opened?,
+        };
         let written = file
             .write_all(data)
             .and_then(|()| {

@@ -45,6 +45,8 @@ pub struct SliceWriter {
     /// Blocks handed to upload so far; always the first ones.
     sent: usize,
     uploads: Vec<JoinHandle<Result<(), ChunkError>>>,
+    /// The only block, left for [`Uploads::wait`] to upload.
+    only: Option<BlockUpload>,
 }
 
 impl SliceWriter {
@@ -56,6 +58,7 @@ impl SliceWriter {
             blocks: Vec::new(),
             sent: 0,
             uploads: Vec::new(),
+            only: None,
         }
     }
 
@@ -152,38 +155,57 @@ impl SliceWriter {
         self.upload_to(self.blocks.len());
     }
 
+    /// As [`SliceWriter::upload_rest`], for a caller who does nothing but wait: a slice of one block
+    /// is uploaded by [`Uploads::wait`] itself, which saves a task. True when that block will also be
+    /// safe from a power cut, as asked for by `durable`; otherwise that is left to
+    /// [`ChunkStore::sync`].
+    pub fn upload_rest_here(&mut self, durable: bool) -> bool {
+        if self.sent > 0 || self.blocks.len() != 1 {
+            self.upload_rest();
+            return false;
+        }
+        self.only = self.take_block(durable);
+        durable && self.only.is_some()
+    }
+
     fn upload_to(&mut self, end: usize) {
-        let Some(id) = self.id else { return };
         while self.sent < end {
-            let index = self.sent;
-            let Some(block) = self.blocks.get_mut(index) else {
+            let Some(upload) = self.take_block(false) else {
                 return;
             };
-            if let Block::Open(buffer, lease) = block {
-                let data = std::mem::take(buffer).freeze();
-                let lease = std::mem::replace(lease, self.store.budget().lease());
-                let key = BlockKey {
-                    slice_id: id,
-                    index: index as u32,
-                    size: data.len() as u32,
-                };
-                *block = Block::Sent;
-                let inner = self.store.inner.clone();
-                self.uploads.push(
-                    self.store
-                        .inner
-                        .config
-                        .runtime
-                        .spawn(upload(inner, key, data, lease)),
-                );
-            }
-            self.sent += 1;
+            let task = self.store.inner.config.runtime.spawn(upload.run());
+            self.uploads.push(task);
         }
+    }
+
+    /// Takes the next block out, to be uploaded. None when there is no id or no block.
+    fn take_block(&mut self, durable: bool) -> Option<BlockUpload> {
+        let (slice_id, index) = (self.id?, self.sent);
+        let block = self.blocks.get_mut(index)?;
+        let Block::Open(buffer, lease) = std::mem::replace(block, Block::Sent) else {
+            return None;
+        };
+        self.sent += 1;
+        let data = buffer.freeze();
+        Some(BlockUpload {
+            inner: self.store.inner.clone(),
+            key: BlockKey {
+                slice_id,
+                index: index as u32,
+                size: data.len() as u32,
+            },
+            data,
+            durable,
+            _lease: lease,
+        })
     }
 
     /// What is still to be awaited. The caller awaits it without holding a lock on the writer.
     pub fn take_uploads(&mut self) -> Uploads {
-        Uploads(std::mem::take(&mut self.uploads))
+        Uploads {
+            tasks: std::mem::take(&mut self.uploads),
+            only: self.only.take(),
+        }
     }
 
     /// Uploads the rest and waits for all blocks.
@@ -202,13 +224,19 @@ impl SliceWriter {
 }
 
 /// Uploads under way.
-pub struct Uploads(Vec<JoinHandle<Result<(), ChunkError>>>);
+pub struct Uploads {
+    tasks: Vec<JoinHandle<Result<(), ChunkError>>>,
+    only: Option<BlockUpload>,
+}
 
 impl Uploads {
     /// Waits for all of them; the first failure is returned.
     pub async fn wait(self) -> Result<(), ChunkError> {
-        let mut result = Ok(());
-        for upload in self.0 {
+        let mut result = match self.only {
+            Some(upload) => upload.run().await,
+            None => Ok(()),
+        };
+        for upload in self.tasks {
             let outcome = match upload.await {
                 Ok(outcome) => outcome,
                 Err(e) => Err(ChunkError::Misuse(format!("an upload was cut off: {e}"))),
@@ -245,36 +273,52 @@ fn fill(
     buffer.extend_from_slice(&data[overlap..]);
 }
 
-/// Compresses and puts one block, then caches it where that pays.
-async fn upload(
+/// One block on its way to the bucket.
+struct BlockUpload {
     inner: Arc<Inner>,
     key: BlockKey,
     data: Bytes,
-    lease: Lease,
-) -> Result<(), ChunkError> {
-    let _lease = lease;
-    let _slot = inner.uploads.acquire().await;
-    let path = key.path(inner.config.hash_prefix);
-    let compression = inner.config.compression;
-    let stored = match compression {
-        crate::Compression::None => Ok(data.clone()),
-        _ => {
-            let raw = data.clone();
-            match tokio::task::spawn_blocking(move || compression.encode(&raw)).await {
-                Ok(result) => result,
-                Err(e) => Err(e.to_string()),
+    durable: bool,
+    /// Counts the data until it is uploaded.
+    _lease: Lease,
+}
+
+impl BlockUpload {
+    /// Compresses and puts the block, then caches it where that pays.
+    async fn run(self) -> Result<(), ChunkError> {
+        let BlockUpload {
+            inner,
+            key,
+            data,
+            durable,
+            ..
+        } = &self;
+        let _slot = inner.uploads.acquire().await;
+        let path = key.path(inner.config.hash_prefix);
+        let compression = inner.config.compression;
+        let stored = match compression {
+            crate::Compression::None => Ok(data.clone()),
+            _ => {
+                let raw = data.clone();
+                match tokio::task::spawn_blocking(move || compression.encode(&raw)).await {
+                    Ok(result) => result,
+                    Err(e) => Err(e.to_string()),
+                }
             }
+        };
+        let stored = stored.map_err(|reason| ChunkError::Damaged {
+            key: path.clone(),
+            reason,
+        })?;
+        match durable {
+            true => inner.objects.put_durable(&path, stored).await?,
+            false => inner.objects.put(&path, stored).await?,
         }
-    };
-    let stored = stored.map_err(|reason| ChunkError::Damaged {
-        key: path.clone(),
-        reason,
-    })?;
-    inner.objects.put(&path, stored).await?;
-    if (key.size as usize) < inner.config.block_size || inner.config.cache_large_write {
-        inner.cache.put(key, data);
+        if (key.size as usize) < inner.config.block_size || inner.config.cache_large_write {
+            inner.cache.put(*key, data.clone());
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -9,6 +9,8 @@ mod mountpoint;
 mod ops;
 mod options;
 mod transport;
+mod who;
 
 pub use mount::{MountError, MountHandle, MountOptions, mount};
-pub use mountpoint::{is_dead, is_mounted, umount};
+pub use mountpoint::{Mounted, is_dead, is_mounted, mounted, umount};
+pub use who::Squash;

@@ -3,6 +3,7 @@
 use crate::mountpoint::umount;
 use crate::options::{self, Parsed};
 use crate::transport::fuser_session::{Features, FuserFs, Notices};
+use crate::who::{Squash, Who};
 use fuser::{Config, Session, SessionACL};
 use jfs_vfs::Vfs;
 use nix::mount::MsFlags;
@@ -43,6 +44,14 @@ pub struct MountOptions {
     pub ioctl: bool,
     /// `-o` options.
     pub options: Vec<String>,
+    /// Count requests of the super-user for somebody else (root_squash of NFS). What that one may do
+    /// is checked here too.
+    pub root_squash: Option<Squash>,
+    /// Count everybody's requests for one user. Permissions are checked here, not by the kernel.
+    pub all_squash: Option<Squash>,
+    /// Have the kernel check permissions. Without, they are checked here, with the groups of the process
+    /// (up to a second old), and the kernel lets pass what it has cached.
+    pub default_permissions: bool,
     /// Mount read-only.
     pub read_only: bool,
     /// Whether other users than the one who mounts may use it.
@@ -92,8 +101,10 @@ pub fn mount(vfs: Vfs, o: MountOptions) -> Result<MountHandle, MountError> {
     let allow_other = parsed.allow_other.unwrap_or(o.allow_other);
     let max_read = parsed.max_read.unwrap_or(o.max_fuse_io).min(o.max_fuse_io);
     let fsname = parsed.fsname.clone().unwrap_or_else(|| o.fsname.clone());
+    let who = Who::new(o.root_squash, o.all_squash, !o.default_permissions);
     let plan = Plan {
         parsed: &parsed,
+        kernel_checks: who.kernel_checks(),
         allow_other,
         max_read,
         fsname: &fsname,
@@ -110,6 +121,7 @@ pub fn mount(vfs: Vfs, o: MountOptions) -> Result<MountHandle, MountError> {
         runtime: o.runtime,
         max_io: o.max_fuse_io,
         umask: o.umask,
+        who,
         features: Features {
             xattr: o.xattr || o.acl,
             acl: o.acl,
@@ -178,6 +190,7 @@ impl MountHandle {
 
 struct Plan<'a> {
     parsed: &'a Parsed,
+    kernel_checks: bool,
     allow_other: bool,
     max_read: u32,
     fsname: &'a str,
@@ -201,12 +214,15 @@ impl Plan<'_> {
             .open("/dev/fuse")
             .map_err(MountError::Device)?;
         let mut data = format!(
-            "fd={},rootmode=40000,user_id={},group_id={},default_permissions,max_read={}",
+            "fd={},rootmode=40000,user_id={},group_id={},max_read={}",
             device.as_raw_fd(),
             nix::unistd::getuid(),
             nix::unistd::getgid(),
             self.max_read
         );
+        if self.kernel_checks {
+            data.push_str(",default_permissions");
+        }
         if self.allow_other {
             data.push_str(",allow_other");
         }
@@ -236,9 +252,12 @@ impl Plan<'_> {
         )
         .map_err(|e| self.failed(e.desc()))?;
         let mut options = format!(
-            "fsname={},subtype=juicefs,default_permissions,max_read={}",
+            "fsname={},subtype=juicefs,max_read={}",
             self.fsname, self.max_read
         );
+        if self.kernel_checks {
+            options.push_str(",default_permissions");
+        }
         for (flag, on, off) in [
             (MsFlags::MS_RDONLY, "ro", "rw"),
             (MsFlags::MS_NOEXEC, "noexec", "exec"),

@@ -8,11 +8,20 @@ use std::process::Command;
 
 /// Whether something is mounted exactly at `path`, by the kernel's list: works for dead mounts too.
 pub fn is_mounted(path: &Path) -> bool {
-    mounted_type(path).is_some()
+    mounted(path).is_some()
 }
 
-/// Type of the topmost mount at `path`.
-fn mounted_type(path: &Path) -> Option<String> {
+/// What is mounted somewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mounted {
+    /// What `df` shows: `JuiceFS:NAME` for a volume.
+    pub source: String,
+    /// File system type, `fuse.juicefs` for a volume.
+    pub kind: String,
+}
+
+/// The topmost mount at exactly `path`, by the kernel's list: works for dead mounts too.
+pub fn mounted(path: &Path) -> Option<Mounted> {
     let wanted = std::path::absolute(path).ok()?;
     let mounts = std::fs::read("/proc/self/mounts").ok()?;
     let fields = |line: &[u8]| {
@@ -24,7 +33,11 @@ fn mounted_type(path: &Path) -> Option<String> {
     for line in mounts.split(|b| *b == b'\n') {
         let f = fields(line);
         if f.len() > 2 && unescape(&f[1]) == wanted.as_os_str().as_bytes() {
-            found = Some(String::from_utf8_lossy(&f[2]).into_owned());
+            let text = |field: &[u8]| String::from_utf8_lossy(&unescape(field)).into_owned();
+            found = Some(Mounted {
+                source: text(&f[0]),
+                kind: text(&f[2]),
+            });
         }
     }
     found

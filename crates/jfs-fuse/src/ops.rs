@@ -1,24 +1,13 @@
-//! What requests mean, without any transport: credentials, masks, and what the kernel shows of an
+//! What requests mean, without any transport: masks, and what the kernel shows of an
 //! inode.
 
 use bytes::Bytes;
 use jfs_types::attr::flags;
-use jfs_types::{Attr, Caller, Errno, FileType, Ino, Time};
+use jfs_types::{Attr, Errno, FileType, Ino, Time};
 use jfs_vfs::SetTime;
 
 /// Block size that stat shows.
 const BLOCK_SIZE: u32 = 65536;
-
-/// Credentials of a request. The kernel checks permissions itself (`default_permissions`).
-pub(crate) fn caller(uid: u32, gid: u32, pid: u32) -> Caller {
-    Caller {
-        uid,
-        gid,
-        groups: Vec::new(),
-        pid,
-        check_permission: false,
-    }
-}
 
 /// What stat shows of an inode.
 pub(crate) struct Stat {

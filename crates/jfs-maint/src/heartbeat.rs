@@ -1,7 +1,7 @@
 //! Signs of life, the setting, and stale sessions.
 
 use crate::jitter::jitter;
-use crate::sleep_or_stop;
+use crate::{Follower, sleep_or_stop};
 use jfs_meta::ops::ReloadError;
 use jfs_meta::{Meta, SessionInfo};
 use std::sync::Arc;
@@ -12,6 +12,7 @@ pub(crate) async fn run(
     meta: Arc<Meta>,
     session: SessionInfo,
     clean: bool,
+    follower: Follower,
     lost: watch::Sender<Option<String>>,
     mut stopped: watch::Receiver<bool>,
 ) {
@@ -22,7 +23,7 @@ pub(crate) async fn run(
     while !sleep_or_stop(jitter(every, meta.rand()), &mut stopped).await {
         // With the engine away one round takes minutes; unmounting does not wait for it.
         let told = tokio::select! {
-            told = beat(&meta, &session, clean) => told,
+            told = beat(&meta, &session, clean, &follower) => told,
             _ = stopped.wait_for(|stop| *stop) => return,
         };
         if let Some(why) = told {
@@ -34,17 +35,22 @@ pub(crate) async fn run(
 }
 
 /// One round; why the client has to stop, if it has to.
-async fn beat(meta: &Meta, session: &SessionInfo, clean: bool) -> Option<String> {
+async fn beat(
+    meta: &Meta,
+    session: &SessionInfo,
+    clean: bool,
+    follower: &Follower,
+) -> Option<String> {
     if let Err(e) = meta.heartbeat(session).await {
         tracing::warn!("heartbeat failed: {e}");
     }
     match meta.reload_format().await {
-        Ok(()) => {}
+        Ok(()) => follower(&meta.format()),
         Err(ReloadError::Lost(why)) => return Some(why),
         Err(e) => tracing::warn!("{e}"),
     }
+    meta.refresh_usage().await;
     if !meta.config().read_only {
-        meta.refresh_usage().await;
         if let Err(e) = meta.load_quotas().await {
             tracing::warn!("quotas could not be read: {e}");
         }

@@ -19,6 +19,7 @@ pub use delete::{delete_file, delete_slices};
 
 use jfs_chunk::ChunkStore;
 use jfs_meta::{Meta, SessionInfo, Work};
+use jfs_types::Format;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,6 +43,9 @@ pub struct MaintConfig {
 /// The volume was lost (removed, replaced, or needs a newer client): the owner has to stop.
 pub type Lost = watch::Receiver<Option<String>>;
 
+/// Called with the volume's setting after every heartbeat.
+pub type Follower = Box<dyn Fn(&Format) + Send + Sync>;
+
 /// The running jobs of one client.
 pub struct Maint {
     meta: Arc<Meta>,
@@ -52,13 +56,14 @@ pub struct Maint {
 
 impl Maint {
     /// Starts the jobs on the current tokio runtime. `session` is what heartbeats say about this
-    /// client; read-only clients without a session only follow the setting.
+    /// client; read-only clients without a session only follow the setting, as `follower` does.
     pub fn start(
         meta: Arc<Meta>,
         chunks: ChunkStore,
         work: mpsc::Receiver<Work>,
         session: SessionInfo,
         config: MaintConfig,
+        follower: Follower,
     ) -> Maint {
         let (stop, stopped) = watch::channel(false);
         let (lost_sender, lost) = watch::channel(None);
@@ -67,6 +72,7 @@ impl Maint {
             meta.clone(),
             session,
             !config.no_cleanup,
+            follower,
             lost_sender,
             stopped.clone(),
         )));

@@ -26,11 +26,13 @@ pub(crate) fn classify(e: Error) -> EngineError {
         Some(ErrorCode::DiskFull) => {
             EngineError::Fatal(format!("the disk of the database is full: {e}"))
         }
-        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
-            EngineError::Fatal(format!(
-                "the database file cannot be opened for writing: {e}"
-            ))
-        }
+        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => EngineError::Fatal(format!(
+            "the database file cannot be opened for writing: {e}"
+        )),
+        Some(ErrorCode::CannotOpen) => EngineError::Fatal(format!(
+            "the database cannot be opened: {e}; its directory must be writable even for reading, \
+             for the files -wal and -shm beside it"
+        )),
         _ if e.to_string().contains("no such table") => EngineError::Fatal(format!(
             "the database holds no volume, jfs format makes one: {e}"
         )),

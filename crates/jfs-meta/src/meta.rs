@@ -33,6 +33,9 @@ pub struct MetaConfig {
     pub skip_dir_mtime: Duration,
     /// How long attributes of open files are reused without a check (default 0 = never).
     pub open_cache: Duration,
+    /// Files remembered after they were closed, for the kernel's page cache; 0 = the most that are
+    /// ever remembered, 65,536. Files that are open count too and are remembered always (default 10,000).
+    pub open_cache_limit: usize,
     /// How long the kernel keeps attributes; own changes to directories are remembered as long
     /// (default 1 s).
     pub attr_cache: Duration,
@@ -46,6 +49,7 @@ impl Default for MetaConfig {
             read_only: false,
             skip_dir_mtime: Duration::from_millis(100),
             open_cache: Duration::ZERO,
+            open_cache_limit: 10_000,
             attr_cache: Duration::from_secs(1),
             heartbeat: Duration::from_secs(12),
         }
@@ -107,7 +111,7 @@ impl Meta {
             engine,
             format: RwLock::new(Arc::new(format)),
             locks: Locks::new(crate::locks::WAIT_MAX),
-            open_files: OpenFiles::new(config.open_cache),
+            open_files: OpenFiles::new(config.open_cache, config.open_cache_limit),
             recent: Recent::new(config.attr_cache),
             usage: Usage::default(),
             dir_stats: DirStats::default(),
@@ -234,11 +238,21 @@ impl Meta {
         let mut numbers = answers.into_iter().map(|a| a.into_number());
         let mut next = || numbers.next().and_then(Result::ok).unwrap_or(0);
         let (space, inodes) = (next(), next());
-        self.usage.learn(space, inodes);
         let (pending_space, pending_inodes) = self.usage.pending();
-        let space = (space + pending_space).max(0) as u64;
-        let inodes = (inodes + pending_inodes).max(0) as u64;
+        let (space, inodes) = (space + pending_space, inodes + pending_inodes);
+        self.usage.learn(space, inodes);
+        let (space, inodes) = (space.max(0) as u64, inodes.max(0) as u64);
         Ok(stat_fs(&self.format(), space, inodes))
+    }
+
+    /// As [`Meta::statfs`] without asking: usage as it was read at the last heartbeat, and what this
+    /// client has added since. `None` before it was read for the first time.
+    pub fn known_statfs(&self) -> Option<StatFs> {
+        if !self.usage.is_known() {
+            return None;
+        }
+        let (space, inodes) = self.known_usage();
+        Some(stat_fs(&self.format(), space, inodes))
     }
 
     /// Reads records outside a transaction, with retries while the engine is busy.

@@ -18,8 +18,8 @@ use std::time::{Duration, Instant};
 const SHARDS: usize = 16;
 /// Chunk views kept per open file: 64 of them cover 4 GiB.
 const VIEWS_MAX: usize = 64;
-/// Closed files whose last mtime is remembered, per shard, for the kernel's page cache.
-const CLOSED_MAX: usize = 4096;
+/// Closed files whose last mtime is remembered at most, for the kernel's page cache.
+pub(crate) const CLOSED_MAX: usize = 65_536;
 
 /// What a reader sees of one chunk.
 #[derive(Debug, PartialEq, Eq)]
@@ -51,6 +51,8 @@ struct Closed {
 struct Shard {
     open: HashMap<Ino, OpenFile>,
     closed: HashMap<Ino, Closed>,
+    /// When the file that changed last of those that were closed and forgotten did.
+    forgot: u64,
 }
 
 /// All open files of a client.
@@ -60,11 +62,18 @@ pub(crate) struct OpenFiles {
     moments: AtomicU64,
     /// `--open-cache`: how long attributes of an open file count as fresh.
     life: Duration,
+    /// `--open-cache-limit`: files remembered per shard, those that are open among them.
+    limit: usize,
 }
 
 impl OpenFiles {
-    pub(crate) fn new(life: Duration) -> OpenFiles {
+    pub(crate) fn new(life: Duration, limit: usize) -> OpenFiles {
+        let limit = match limit {
+            0 => CLOSED_MAX,
+            limit => limit.min(CLOSED_MAX),
+        };
         OpenFiles {
+            limit: limit.div_ceil(SHARDS),
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             moments: AtomicU64::new(0),
             life,
@@ -105,7 +114,8 @@ impl OpenFiles {
             file.attr = Some((attr.clone(), Instant::now()));
             return Some(same);
         }
-        if shard.closed.get(&ino).is_some_and(|c| c.changed > moment) {
+        let changed = shard.closed.get(&ino).map_or(shard.forgot, |c| c.changed);
+        if changed > moment {
             return None;
         }
         let closed = shard.closed.remove(&ino);
@@ -149,14 +159,12 @@ impl OpenFiles {
             return false;
         };
         if let Some((attr, _)) = file.attr {
-            if shard.closed.len() >= CLOSED_MAX {
-                shard.closed.clear();
-            }
             let closed = Closed {
                 fingerprint: (attr.mtime, attr.length),
                 changed: file.changed,
             };
             shard.closed.insert(ino, closed);
+            shard.forget_beyond(self.limit);
         }
         file.sustained
     }
@@ -287,6 +295,20 @@ impl OpenFiles {
     }
 }
 
+impl Shard {
+    /// Forgets closed files, whichever, until no more than `limit` files are remembered.
+    fn forget_beyond(&mut self, limit: usize) {
+        while self.open.len() + self.closed.len() > limit {
+            let Some(ino) = self.closed.keys().next().copied() else {
+                return;
+            };
+            if let Some(closed) = self.closed.remove(&ino) {
+                self.forgot = self.forgot.max(closed.changed);
+            }
+        }
+    }
+}
+
 impl OpenFile {
     fn invalidate(&mut self, moment: u64) {
         self.changed = moment;
@@ -321,7 +343,7 @@ mod tests {
 
     #[test]
     fn a_view_fetched_across_a_change_is_not_kept() {
-        let files = OpenFiles::new(Duration::ZERO);
+        let files = OpenFiles::new(Duration::ZERO, 0);
         let ino = Ino(5);
         open(&files, ino, attr(1, 10));
         let before = files.moment();
@@ -334,7 +356,7 @@ mod tests {
 
     #[test]
     fn foreign_changes_drop_every_view() {
-        let files = OpenFiles::new(Duration::ZERO);
+        let files = OpenFiles::new(Duration::ZERO, 0);
         let ino = Ino(5);
         open(&files, ino, attr(1, 10));
         for index in 0..3 {
@@ -352,7 +374,7 @@ mod tests {
 
     #[test]
     fn pages_are_kept_only_for_the_same_content() {
-        let files = OpenFiles::new(Duration::ZERO);
+        let files = OpenFiles::new(Duration::ZERO, 0);
         let ino = Ino(5);
         assert!(!open(&files, ino, attr(1, 10)));
         assert!(open(&files, ino, attr(1, 10)));
@@ -364,8 +386,27 @@ mod tests {
     }
 
     #[test]
+    fn only_so_many_closed_files_are_remembered() {
+        let files = OpenFiles::new(Duration::ZERO, 4 * SHARDS);
+        let inos: Vec<Ino> = (0..9).map(|n| Ino(5 + n * SHARDS as u64)).collect();
+        for ino in &inos {
+            open(&files, *ino, attr(1, 10));
+        }
+        let before = files.moment();
+        files.changed(inos[0], &attr(1, 10), &attr(2, 20), Some(0));
+        for ino in &inos {
+            files.close(*ino);
+        }
+        assert_eq!(files.shard(inos[0]).lock().closed.len(), 4);
+        let stale = |ino: &Ino| files.open(*ino, &attr(1, 10), before).is_none();
+        assert!(stale(&inos[0]), "it may have changed since");
+        let same = inos.iter().filter(|ino| open(&files, **ino, attr(1, 10)));
+        assert!(same.count() >= 3);
+    }
+
+    #[test]
     fn the_last_close_of_a_nameless_file_says_so() {
-        let files = OpenFiles::new(Duration::ZERO);
+        let files = OpenFiles::new(Duration::ZERO, 0);
         let ino = Ino(5);
         assert!(!files.sustain(ino));
         open(&files, ino, attr(1, 10));
@@ -378,7 +419,7 @@ mod tests {
 
     #[test]
     fn answers_that_were_on_their_way_during_a_change_are_not_learned() {
-        let files = OpenFiles::new(Duration::ZERO);
+        let files = OpenFiles::new(Duration::ZERO, 0);
         let ino = Ino(5);
         open(&files, ino, attr(1, 10));
         let before = files.moment();
@@ -404,7 +445,7 @@ mod tests {
 
     #[test]
     fn own_changes_may_be_learned_in_another_order() {
-        let files = OpenFiles::new(Duration::ZERO);
+        let files = OpenFiles::new(Duration::ZERO, 0);
         let ino = Ino(5);
         open(&files, ino, attr(1, 10));
         files.changed(ino, &attr(2, 20), &attr(3, 5), None);

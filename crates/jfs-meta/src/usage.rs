@@ -1,6 +1,6 @@
 //! Usage of the volume: deltas to flush, and limits to hold.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 /// Usage as this client knows it.
 #[derive(Default)]
@@ -11,6 +11,8 @@ pub(crate) struct Usage {
     /// The counters when last read, plus what this client added since.
     known_space: AtomicI64,
     known_inodes: AtomicI64,
+    /// Whether the counters were read.
+    is_known: AtomicBool,
 }
 
 impl Usage {
@@ -41,6 +43,11 @@ impl Usage {
     pub(crate) fn learn(&self, space: i64, inodes: i64) {
         self.known_space.store(space, Ordering::Relaxed);
         self.known_inodes.store(inodes, Ordering::Relaxed);
+        self.is_known.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_known(&self) -> bool {
+        self.is_known.load(Ordering::Relaxed)
     }
 
     pub(crate) fn known(&self) -> (i64, i64) {

@@ -47,6 +47,12 @@ pub trait Backend: Send + Sync + Debug {
     /// durable when they answer a put.
     async fn sync(&self, keys: &[String]) -> Result<(), ObjectError>;
 
+    /// [`Backend::put`] and [`Backend::sync`] of one object, for a caller who waits for both.
+    async fn put_durable(&self, key: &str, data: Bytes) -> Result<(), ObjectError> {
+        self.put(key, data).await?;
+        self.sync(&[key.to_string()]).await
+    }
+
     /// Makes the place that holds the objects, if it is missing and this kind of storage has one.
     async fn create(&self) -> Result<(), ObjectError> {
         Ok(())

@@ -49,6 +49,11 @@ impl Backend for Encrypted {
         self.inner.put(key, sealed).await
     }
 
+    async fn put_durable(&self, key: &str, data: Bytes) -> Result<(), ObjectError> {
+        let sealed = self.crypt(key, data, |e, data| e.seal(&data)).await?;
+        self.inner.put_durable(key, sealed).await
+    }
+
     async fn get(&self, key: &str, range: Option<Range<u64>>) -> Result<Bytes, ObjectError> {
         let stored = self.inner.get(key, None).await?;
         let data = self.crypt(key, stored, |e, stored| e.open(stored)).await?;

@@ -165,6 +165,17 @@ impl Backend for OperatorBackend {
         }
     }
 
+    async fn put_durable(&self, key: &str, data: Bytes) -> Result<(), ObjectError> {
+        let Some(local) = self.local.clone() else {
+            return self.put(key, data).await;
+        };
+        let name = key.to_string();
+        match tokio::task::spawn_blocking(move || local.put_durable(&name, &data)).await {
+            Ok(done) => done,
+            Err(e) => Err(ObjectError::new(ErrorKind::Transient, key, e.to_string())),
+        }
+    }
+
     async fn create(&self) -> Result<(), ObjectError> {
         let Some(bucket) = &self.bucket else {
             return Ok(());

@@ -45,6 +45,10 @@ impl Backend for Shards {
         self.store(key).put(key, data).await
     }
 
+    async fn put_durable(&self, key: &str, data: Bytes) -> Result<(), ObjectError> {
+        self.store(key).put_durable(key, data).await
+    }
+
     async fn get(&self, key: &str, range: Option<Range<u64>>) -> Result<Bytes, ObjectError> {
         self.store(key).get(key, range).await
     }

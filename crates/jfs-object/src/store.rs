@@ -6,6 +6,7 @@ use crate::retry::RetryPolicy;
 use crate::stats::{Method, ObjectStats, Uploading};
 use crate::{ErrorKind, Location, ObjectError, check, open};
 use bytes::Bytes;
+use parking_lot::RwLock;
 use std::future::Future;
 use std::ops::Range;
 use std::sync::Arc;
@@ -46,7 +47,8 @@ pub struct ObjectStore(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    backend: Arc<dyn Backend>,
+    /// Replaced when the volume's setting names another place or other keys.
+    backend: RwLock<Arc<dyn Backend>>,
     policy: RetryPolicy,
     get_timeout: Duration,
     put_timeout: Duration,
@@ -83,6 +85,18 @@ impl ObjectStore {
         Ok(ObjectStore::with_backend_and(backend, options))
     }
 
+    /// Goes to another place from now on, or there with other keys, for every clone of this value.
+    /// Requests under way end where they began; their repetitions go to the new place.
+    pub fn move_to(&self, location: &Location) -> Result<(), ObjectError> {
+        let backend = open::open_backend(location)?;
+        *self.0.backend.write() = backend;
+        Ok(())
+    }
+
+    fn backend(&self) -> Arc<dyn Backend> {
+        self.0.backend.read().clone()
+    }
+
     /// A store over a backend of the caller's, default options.
     pub fn with_backend(backend: Arc<dyn Backend>) -> ObjectStore {
         ObjectStore::with_backend_and(backend, &StoreOptions::default())
@@ -91,7 +105,7 @@ impl ObjectStore {
     /// A store over a backend of the caller's.
     pub fn with_backend_and(backend: Arc<dyn Backend>, options: &StoreOptions) -> ObjectStore {
         ObjectStore(Arc::new(Inner {
-            backend,
+            backend: RwLock::new(backend),
             policy: RetryPolicy {
                 retries: options.io_retries,
                 pause: options.retry_pause,
@@ -105,10 +119,28 @@ impl ObjectStore {
 
     /// Stores an object whole. Not yet safe from a power cut: see [`ObjectStore::sync`].
     pub async fn put(&self, key: &str, data: Bytes) -> Result<(), ObjectError> {
+        self.put_as(key, data, false).await
+    }
+
+    /// [`ObjectStore::put`] and [`ObjectStore::sync`] in one, which costs less than one after the
+    /// other.
+    pub async fn put_durable(&self, key: &str, data: Bytes) -> Result<(), ObjectError> {
+        self.put_as(key, data, true).await
+    }
+
+    async fn put_as(&self, key: &str, data: Bytes, durable: bool) -> Result<(), ObjectError> {
         check_key(key)?;
         let (timeout, bytes) = (self.0.put_timeout, data.len());
         let _uploading = Uploading::new(&self.0.stats.uploading);
-        let put = self.run(key, timeout, || self.0.backend.put(key, data.clone()));
+        let put = self.run(key, timeout, || {
+            let (backend, data) = (self.backend(), data.clone());
+            async move {
+                match durable {
+                    true => backend.put_durable(key, data).await,
+                    false => backend.put(key, data).await,
+                }
+            }
+        });
         self.counted(Method::Put, put).await?;
         self.0.stats.moved(Method::Put, bytes);
         Ok(())
@@ -131,7 +163,10 @@ impl ObjectStore {
             None => None,
         };
         let timeout = self.0.get_timeout;
-        let get = self.run(key, timeout, || self.0.backend.get(key, range.clone()));
+        let get = self.run(key, timeout, || {
+            let (backend, range) = (self.backend(), range.clone());
+            async move { backend.get(key, range).await }
+        });
         let data = self.counted(Method::Get, get).await?;
         self.0.stats.moved(Method::Get, data.len());
         match wanted {
@@ -147,14 +182,20 @@ impl ObjectStore {
     /// Length and time of an object.
     pub async fn head(&self, key: &str) -> Result<ObjectInfo, ObjectError> {
         check_key(key)?;
-        let head = self.run(key, self.0.get_timeout, || self.0.backend.head(key));
+        let head = self.run(key, self.0.get_timeout, || {
+            let backend = self.backend();
+            async move { backend.head(key).await }
+        });
         self.counted(Method::Head, head).await
     }
 
     /// Deletes an object; a missing one counts as deleted.
     pub async fn delete(&self, key: &str) -> Result<(), ObjectError> {
         check_key(key)?;
-        let delete = self.run(key, self.0.get_timeout, || self.0.backend.delete(key));
+        let delete = self.run(key, self.0.get_timeout, || {
+            let backend = self.backend();
+            async move { backend.delete(key).await }
+        });
         match self.counted(Method::Delete, delete).await {
             Err(e) if e.is_not_found() => Ok(()),
             done => done,
@@ -172,7 +213,8 @@ impl ObjectStore {
         check_prefix(prefix)?;
         let timeout = self.0.get_timeout;
         let list = self.run(prefix, timeout, || {
-            self.0.backend.list(prefix, start_after, limit)
+            let backend = self.backend();
+            async move { backend.list(prefix, start_after, limit).await }
         });
         self.counted(Method::List, list).await
     }
@@ -184,15 +226,21 @@ impl ObjectStore {
             return Ok(());
         };
         keys.iter().try_for_each(|key| check_key(key))?;
-        self.run(first, self.0.put_timeout, || self.0.backend.sync(keys))
-            .await
+        self.run(first, self.0.put_timeout, || {
+            let backend = self.backend();
+            async move { backend.sync(keys).await }
+        })
+        .await
     }
 
     /// Makes the bucket, or buckets, that the objects go to, where they are missing.
     pub async fn create(&self) -> Result<(), ObjectError> {
         let timeout = self.0.put_timeout;
-        self.run("the bucket", timeout, || self.0.backend.create())
-            .await
+        self.run("the bucket", timeout, || {
+            let backend = self.backend();
+            async move { backend.create().await }
+        })
+        .await
     }
 
     /// Writes, reads, compares and deletes an object below `testing/`: what `format` does before it
@@ -204,7 +252,7 @@ impl ObjectStore {
     /// Whether reading a range costs less than reading the whole object. It does not when objects
     /// are encrypted.
     pub fn reads_ranges(&self) -> bool {
-        self.0.backend.reads_ranges()
+        self.backend().reads_ranges()
     }
 
     /// Whether `a` and `b` are the same store.

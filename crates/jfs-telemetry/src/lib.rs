@@ -6,7 +6,7 @@
 //!
 //! Everything in the project logs through `tracing`; libraries that log through `log` arrive here
 //! as well. [`init`] installs the one subscriber of the process. [`metrics`] counts.
-//! What this crate does not do: spans, syslog.
+//! What this crate does not do: spans.
 
 pub mod level;
 pub mod line;
@@ -14,12 +14,14 @@ pub mod mask;
 pub mod metrics;
 pub mod sink;
 pub mod subscriber;
+pub mod syslog;
 
 pub use level::Level;
 pub use line::local_stamp;
 pub use mask::mask_url;
 pub use sink::Output;
 pub use subscriber::{InitError, LogOptions, Logs, init};
+pub use syslog::SYSLOG_SOCKET;
 
 #[doc(hidden)]
 pub use tracing as __tracing;

@@ -47,6 +47,18 @@ impl Parts {
         parts
     }
 
+    /// What the event says, with the place it comes from.
+    pub(crate) fn text(&self) -> String {
+        let style = Style {
+            log_id: None,
+            colours: false,
+            pid: 0,
+        };
+        let line = self.render(&style, UNIX_EPOCH);
+        let text = line.split_once(">: ").map_or("", |(_, text)| text);
+        text.trim_end().to_string()
+    }
+
     /// The line with its newline. Line breaks inside a message stay: settings span lines.
     pub(crate) fn render(&self, style: &Style, now: SystemTime) -> String {
         let mut out = String::with_capacity(128 + self.message.len());
@@ -138,6 +150,20 @@ pub fn local_stamp(now: SystemTime) -> String {
 }
 
 /// `YYYY/MM/DD hh:mm:ss.micros` in local time.
+/// Local time as the log daemon takes it: `Jan  2 03:04:05`.
+pub(crate) fn syslog_stamp(now: SystemTime) -> String {
+    const MONTHS: [&str; 12] = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ];
+    let t = local_time(now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs());
+    let month = usize::try_from(t.tm_mon).ok().and_then(|m| MONTHS.get(m));
+    let month = month.copied().unwrap_or("Jan");
+    format!(
+        "{month} {:2} {:02}:{:02}:{:02}",
+        t.tm_mday, t.tm_hour, t.tm_min, t.tm_sec
+    )
+}
+
 fn push_time(out: &mut String, now: SystemTime) {
     push_stamp(out, now, '/');
 }

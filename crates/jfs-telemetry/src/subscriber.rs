@@ -3,6 +3,7 @@
 use crate::level::Level;
 use crate::line::{Parts, Style};
 use crate::sink::{Output, Sink};
+use crate::syslog::Syslog;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -29,6 +30,8 @@ pub struct LogOptions {
     pub no_color: bool,
     /// Where lines go.
     pub output: Output,
+    /// The log daemon's socket, when lines go there as well. Default none.
+    pub syslog: Option<PathBuf>,
 }
 
 impl Default for LogOptions {
@@ -38,6 +41,7 @@ impl Default for LogOptions {
             log_id: None,
             no_color: false,
             output: Output::Stderr,
+            syslog: None,
         }
     }
 }
@@ -80,6 +84,7 @@ struct Shared {
     style: Style,
     level: Level,
     sink: Sink,
+    syslog: Option<Syslog>,
 }
 
 /// Installs the subscriber; once per process. Lines of threads that are running go out at once,
@@ -109,6 +114,9 @@ pub fn init(options: LogOptions) -> Result<Logs, InitError> {
         style,
         level: options.level,
         sink,
+        syslog: options
+            .syslog
+            .map(|path| Syslog::open(&path, std::process::id())),
     });
     let mut targets = Targets::new().with_default(options.level.filter());
     for name in NOISY {
@@ -129,8 +137,12 @@ impl<S: Subscriber> Layer<S> for Lines {
         let parts = Parts::of(event);
         // FATAL lines are error events to the filter above, so the last step is taken here.
         if parts.level >= self.0.level {
-            let line = parts.render(&self.0.style, SystemTime::now());
+            let now = SystemTime::now();
+            let line = parts.render(&self.0.style, now);
             self.0.sink.write(line.as_bytes());
+            if let Some(syslog) = &self.0.syslog {
+                syslog.send(parts.level, &parts.text(), now);
+            }
         }
     }
 }

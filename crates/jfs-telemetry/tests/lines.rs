@@ -20,6 +20,7 @@ fn events_become_lines_of_a_file() {
         log_id: Some("random".to_string()),
         no_color: false,
         output: Output::File(path.clone()),
+        syslog: None,
     };
     let logs = init(options.clone()).unwrap();
     assert!(init(options).is_err(), "a second subscriber is refused");

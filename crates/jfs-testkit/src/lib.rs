@@ -32,5 +32,5 @@ pub use process::{pids_with_env, process_alive};
 pub use reference::Reference;
 pub use scratch::scratch_dir;
 pub use servers::{DetachedRedis, RedisOptions, RedisServer};
-pub use tree::{Field, Kind, Node, Tree, content, diff, fill, walk};
+pub use tree::{Field, Kind, Node, Tree, content, diff, fill, walk, xattrs};
 pub use wait::wait_until;

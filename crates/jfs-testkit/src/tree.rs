@@ -7,7 +7,7 @@ mod walker;
 
 pub use compare::{Field, diff};
 pub use contents::{content, fill};
-pub use walker::walk;
+pub use walker::{walk, xattrs};
 
 use std::collections::BTreeMap;
 

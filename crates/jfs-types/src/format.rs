@@ -2,7 +2,7 @@
 
 use crate::version::Version;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 /// The largest `MetaVersion` this client opens.
 pub const META_VERSION: i64 = 1;
@@ -132,6 +132,26 @@ impl Format {
         !self.encrypt_key.is_empty()
     }
 
+    /// The storage class of new objects: that of tier 0 where there are tiers.
+    pub fn class_of_new_objects(&self) -> &str {
+        match &self.tiers {
+            None => &self.storage_class,
+            Some(tiers) => tiers
+                .get("0")
+                .and_then(|tier| tier["StorageClass"].as_str())
+                .unwrap_or_default(),
+        }
+    }
+
+    /// Changes it, as the reference client does: `StorageClass` itself stays what it was at first.
+    pub fn set_class_of_new_objects(&mut self, class: &str) {
+        let tiers = self.tiers.get_or_insert_default();
+        let tier = tiers.entry("0").or_insert(json!({ "ID": 0, "Tag": "" }));
+        if let Some(tier) = tier.as_object_mut() {
+            tier.insert("StorageClass".to_string(), json!(class));
+        }
+    }
+
     /// The same setting with secrets replaced by `removed`, for people's eyes.
     pub fn without_secrets(&self) -> Format {
         let mut f = self.clone();
@@ -192,6 +212,22 @@ mod tests {
         let again = Format::from_json(f.to_json().as_bytes()).expect("a setting");
         assert_eq!(f, again);
         assert!(again.to_json().contains("\"Later\": {\n\"a\": [\n1\n]\n}"));
+    }
+
+    #[test]
+    fn new_objects_get_the_class_of_tier_0() {
+        let mut f = Format {
+            storage_class: "OLD".to_string(),
+            ..Format::default()
+        };
+        assert_eq!(f.class_of_new_objects(), "OLD");
+        f.set_class_of_new_objects("NEW");
+        assert_eq!(f.class_of_new_objects(), "NEW");
+        assert_eq!(f.storage_class, "OLD");
+        let tier = json!({ "0": { "ID": 0, "StorageClass": "NEW", "Tag": "" } });
+        assert_eq!(f.tiers, tier.as_object().cloned());
+        f.tiers = Some(Map::new());
+        assert_eq!(f.class_of_new_objects(), "");
     }
 
     #[test]

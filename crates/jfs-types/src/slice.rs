@@ -6,8 +6,8 @@ pub const CHUNK_SIZE: u64 = 1 << 26;
 /// Index of a chunk in its file: offset / 64 MiB.
 pub type ChunkIndex = u32;
 
-/// Largest file length: 2^31 chunks (docs/FORMAT.md, limits).
-pub const MAX_FILE_LENGTH: u64 = 1 << 57;
+/// Largest file length: below 2^31 chunks (docs/FORMAT.md, limits).
+pub const MAX_FILE_LENGTH: u64 = (1 << 57) - 1;
 
 /// Volume-wide number of a slice. 0 means zeros (a hole).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -119,7 +119,7 @@ fn right_part(p: Piece, at: u32) -> Piece {
     let off = if p.id == SliceId::ZERO {
         0
     } else {
-        p.off + cut
+        p.off.saturating_add(cut) // more than there is only in a damaged record
     };
     Piece {
         pos: at,

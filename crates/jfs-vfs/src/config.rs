@@ -18,6 +18,14 @@ pub struct VfsConfig {
     pub max_readahead: u64,
     /// Blocks fetched whole on a random read. Default 1.
     pub prefetch: usize,
+    /// How long the kernel may keep that a name does not exist. Default 0: not at all.
+    pub negative_timeout: Duration,
+    /// Let the kernel keep listings of directories. Default false.
+    pub readdir_cache: bool,
+    /// List directories in the order of the bytes of names. Default false: in the engine's order.
+    pub sort_dir: bool,
+    /// Answer statfs from what is known of the volume's usage, up to a heartbeat old. Default false.
+    pub fast_statfs: bool,
     /// Refuse every change.
     pub read_only: bool,
     /// The directory shown as the root. Default: the volume's root.
@@ -39,6 +47,10 @@ impl Default for VfsConfig {
             buffer_size: 300 << 20,
             max_readahead: 16 << 20,
             prefetch: 1,
+            negative_timeout: Duration::ZERO,
+            readdir_cache: false,
+            sort_dir: false,
+            fast_statfs: false,
             read_only: false,
             root: Ino::ROOT,
             prefix_internal: false,

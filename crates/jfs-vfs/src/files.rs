@@ -8,7 +8,10 @@ use jfs_types::{Attr, Caller, Errno, Ino};
 
 impl Vfs {
     /// Opens a file: what other clients closed before is seen from now on. Returns the handle and
-    /// whether cached pages of the file are still good.
+    /// whether cached pages of the file are still good. `flags` as for open(2): the access mode, `O_APPEND` and
+    /// `O_TRUNC` count. One round trip.
+    ///
+    /// EACCES where permissions are checked here, EISDIR, EPERM.
     pub async fn open(&self, caller: &Caller, ino: Ino, flags: i32) -> Result<(u64, bool), Errno> {
         if ino.is_virtual() {
             return Ok((self.open_special(ino, flags)?, false));
@@ -45,7 +48,8 @@ impl Vfs {
         self.truncate(&caller, ino, 0).await.map(|_| ())
     }
 
-    /// Creates a file and opens it. Without `O_EXCL` one that exists is opened.
+    /// Creates a file and opens it. Without `O_EXCL` one that exists is opened. Returns what was found or
+    /// made, the handle, and whether cached pages are still good. Errors as of [`Vfs::mkdir`] and [`Vfs::open`].
     pub async fn create(
         &self,
         caller: &Caller,
@@ -123,7 +127,10 @@ impl Vfs {
         Ok(data.len() as u32)
     }
 
-    /// Writes; waits while too much is buffered.
+    /// Writes all of `data`; waits while too much is buffered. With `O_APPEND` the offset does not count.
+    /// Returns the number of bytes.
+    ///
+    /// EBADF for a handle that cannot write, EFBIG from 2^57 bytes on; and what went wrong before.
     pub async fn write(&self, fh: u64, ino: Ino, off: u64, data: Bytes) -> Result<u32, Errno> {
         if ino.is_virtual() {
             let handle = self.inner.handles.get(fh).ok_or(Errno::EBADF)?;

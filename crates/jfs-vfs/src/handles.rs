@@ -1,8 +1,8 @@
 //! Open handles: numbers the kernel gives back with every request.
 
+use crate::dirs::Listing;
 use crate::internal::Open;
 use crate::reader::ReadState;
-use crate::reply::DirItem;
 use jfs_types::Ino;
 use parking_lot::{Mutex, RwLock};
 use std::collections::HashMap;
@@ -18,8 +18,8 @@ pub(crate) struct Handle {
     /// open(2) flags.
     pub(crate) flags: i32,
     pub(crate) read: Mutex<ReadState>,
-    /// The listing taken at offset 0.
-    pub(crate) listing: Mutex<Option<Arc<Vec<DirItem>>>>,
+    /// The listing of a directory, begun at position 0.
+    pub(crate) listing: Mutex<Option<Arc<Listing>>>,
     /// Of a file that no volume holds.
     pub(crate) special: Option<Open>,
 }
@@ -53,11 +53,15 @@ impl Handles {
     }
 
     pub(crate) fn open(&self, ino: Ino, flags: i32) -> u64 {
-        self.add(ino, flags, None)
+        self.add(ino, flags, None, None)
+    }
+
+    pub(crate) fn open_dir(&self, ino: Ino, listing: Option<Arc<Listing>>) -> u64 {
+        self.add(ino, libc::O_RDONLY, listing, None)
     }
 
     pub(crate) fn open_special(&self, ino: Ino, flags: i32, open: Open) -> u64 {
-        self.add(ino, flags, Some(open))
+        self.add(ino, flags, None, Some(open))
     }
 
     /// Number of open handles.
@@ -66,13 +70,19 @@ impl Handles {
         each.sum()
     }
 
-    fn add(&self, ino: Ino, flags: i32, special: Option<Open>) -> u64 {
+    fn add(
+        &self,
+        ino: Ino,
+        flags: i32,
+        listing: Option<Arc<Listing>>,
+        special: Option<Open>,
+    ) -> u64 {
         let fh = self.next.fetch_add(1, Ordering::Relaxed);
         let handle = Handle {
             ino,
             flags,
             read: Mutex::default(),
-            listing: Mutex::default(),
+            listing: Mutex::new(listing),
             special,
         };
         self.shard(fh).write().insert(fh, Arc::new(handle));

@@ -241,6 +241,7 @@ impl Vfs {
                 kind: attr.kind,
                 name: Name::stored(&[prefix, special.name()].concat()),
                 attr: Some(attr),
+                next: 0,
             });
         }
         items

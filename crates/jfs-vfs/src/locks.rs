@@ -7,7 +7,11 @@ use jfs_meta::wire::{LockRecord, LockType};
 use jfs_types::{Errno, Ino};
 
 impl Vfs {
-    /// flock(2) for an owner of the caller's choice.
+    /// flock(2) for an owner of the caller's choice, a number unique within this client's session.
+    /// [`LockType::Unlock`] gives it back.
+    ///
+    /// EAGAIN when it is held and `wait` is not asked for. Waiting asks the engine again and again, with growing
+    /// pauses; nothing is queued, so nobody is first. The lock ends with the session.
     pub async fn flock(
         &self,
         ino: Ino,
@@ -19,12 +23,12 @@ impl Vfs {
         self.inner.meta.flock(ino, owner, kind, wait).await
     }
 
-    /// fcntl(2) `F_SETLK` and `F_SETLKW`.
+    /// fcntl(2) `F_SETLK` and `F_SETLKW`: locks, or unlocks, a range of bytes. Errors as of [`Vfs::flock`].
     pub async fn setlk(&self, ino: Ino, range: LockRange, wait: bool) -> Result<(), Errno> {
         self.inner.meta.setlk(self.real(ino), range, wait).await
     }
 
-    /// fcntl(2) `F_GETLK`.
+    /// fcntl(2) `F_GETLK`: a lock that would be in the way of `range`, if any.
     pub async fn getlk(&self, ino: Ino, range: LockRange) -> Result<Option<LockRecord>, Errno> {
         self.inner.meta.getlk(self.real(ino), range).await
     }

@@ -8,7 +8,10 @@ use jfs_types::{Caller, Errno, Ino};
 use std::time::Duration;
 
 impl Vfs {
-    /// Finds a name. `..` of the root is the root.
+    /// Finds a name. `.` and `..` work; `..` of the root is the root. One round trip.
+    ///
+    /// ENOENT when there is none, ENOTDIR and EACCES where permissions are checked here, ENAMETOOLONG above
+    /// 255 bytes, EINVAL with `/` or NUL inside.
     pub async fn lookup(
         &self,
         caller: &Caller,
@@ -28,7 +31,7 @@ impl Vfs {
         Ok(self.entry_reply(ino, attr))
     }
 
-    /// Attributes.
+    /// Attributes; of a file that is written here with its length so far. One round trip.
     pub async fn getattr(&self, ino: Ino) -> Result<AttrReply, Errno> {
         if let Some(special) = self.special_attr(ino) {
             return Ok(special);
@@ -49,10 +52,24 @@ impl Vfs {
     }
 
     /// Changes attributes. A new size first commits what was written before.
+    ///
+    /// EPERM and EACCES as for chmod(2), chown(2), truncate(2) and utimensat(2), EFBIG from 2^57 bytes on.
     pub async fn setattr(
         &self,
         caller: &Caller,
         ino: Ino,
+        set: &SetAttrRequest,
+    ) -> Result<AttrReply, Errno> {
+        self.setattr_open(caller, ino, None, set).await
+    }
+
+    /// As [`Vfs::setattr`] on behalf of a handle: whoever has the file open for writing may change its
+    /// size, whatever its mode says now.
+    pub async fn setattr_open(
+        &self,
+        caller: &Caller,
+        ino: Ino,
+        fh: Option<u64>,
         set: &SetAttrRequest,
     ) -> Result<AttrReply, Errno> {
         if let Some(special) = self.special_attr(ino) {
@@ -63,7 +80,13 @@ impl Vfs {
         let ino = self.real(ino);
         let mut attr = None;
         if let Some(size) = set.size {
-            attr = Some(self.truncate(caller, ino, size).await?);
+            let handle = fh.and_then(|fh| self.inner.handles.get(fh));
+            let allowed = handle.is_some_and(|h| h.ino == ino && h.can_write());
+            let by = Caller {
+                check_permission: caller.check_permission && !allowed,
+                ..caller.clone()
+            };
+            attr = Some(self.truncate(&by, ino, size).await?);
         }
         let rest = SetAttr {
             mode: set.mode,
@@ -86,7 +109,7 @@ impl Vfs {
         Ok(self.attr_reply(ino, attr, Duration::ZERO))
     }
 
-    /// Whether the caller has the permissions in `mask` (4 read, 2 write, 1 execute).
+    /// Whether the caller has the permissions in `mask` (4 read, 2 write, 1 execute): EACCES if not.
     pub async fn access(&self, caller: &Caller, ino: Ino, mask: u8) -> Result<(), Errno> {
         if ino.is_virtual() {
             return Ok(());
@@ -94,7 +117,7 @@ impl Vfs {
         self.inner.meta.access(caller, self.real(ino), mask).await
     }
 
-    /// Makes a directory.
+    /// Makes a directory. EEXIST when the name is taken, EACCES, ENOTDIR, EDQUOT, ENOSPC.
     pub async fn mkdir(
         &self,
         caller: &Caller,
@@ -113,7 +136,7 @@ impl Vfs {
         Ok(self.entry_reply(ino, attr))
     }
 
-    /// Makes a symbolic link.
+    /// Makes a symbolic link. The target is any text of 1 to 4095 bytes. Errors as of [`Vfs::mkdir`].
     pub async fn symlink(
         &self,
         caller: &Caller,
@@ -155,7 +178,9 @@ impl Vfs {
         Ok(self.entry_reply(ino, attr))
     }
 
-    /// Removes a name of a file.
+    /// Removes a name of a file. Handles stay good; the data goes after the last one, or to the trash.
+    ///
+    /// ENOENT, EPERM for a directory, EACCES also by the sticky bit.
     pub async fn unlink(&self, caller: &Caller, parent: Ino, name: &[u8]) -> Result<(), Errno> {
         self.writable()?;
         self.refuse_special(parent, name, Errno::EPERM)?;
@@ -165,14 +190,15 @@ impl Vfs {
             .await
     }
 
-    /// Removes an empty directory.
+    /// Removes an empty directory. ENOTEMPTY, ENOENT, ENOTDIR, EACCES.
     pub async fn rmdir(&self, caller: &Caller, parent: Ino, name: &[u8]) -> Result<(), Errno> {
         self.writable()?;
         self.refuse_special(parent, name, Errno::EPERM)?;
         self.inner.meta.rmdir(caller, self.real(parent), name).await
     }
 
-    /// Moves a name; `flags` as for renameat2(2).
+    /// Moves a name; `flags` as for renameat2(2): 0 replaces what is there in one step, RENAME_NOREPLACE (1) and
+    /// RENAME_EXCHANGE (2). ENOTSUP for RENAME_WHITEOUT, ENOTEMPTY, EISDIR, ENOTDIR, EINVAL for a circle.
     pub async fn rename(
         &self,
         caller: &Caller,
@@ -191,8 +217,17 @@ impl Vfs {
             .map(|_| ())
     }
 
-    /// Space and inodes of the volume.
+    /// Space and inodes of the volume. One round trip; none with [`crate::VfsConfig::fast_statfs`].
     pub async fn statfs(&self) -> Result<StatFs, Errno> {
-        self.inner.meta.statfs().await
+        match self.try_statfs() {
+            Some(known) => Ok(known),
+            None => self.inner.meta.statfs().await,
+        }
+    }
+
+    /// As [`Vfs::statfs`] from what is known, with [`crate::VfsConfig::fast_statfs`].
+    pub fn try_statfs(&self) -> Option<StatFs> {
+        let fast = self.inner.config.fast_statfs;
+        fast.then(|| self.inner.meta.known_statfs())?
     }
 }

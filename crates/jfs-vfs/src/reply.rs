@@ -2,6 +2,8 @@
 
 use jfs_meta::SetTime;
 use jfs_types::{Attr, FileType, Ino, Name};
+use std::ops::Deref;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Attributes, and how long they may be kept.
@@ -56,4 +58,27 @@ pub struct DirItem {
     pub name: Name,
     /// Attributes, when the listing brought them.
     pub attr: Option<Attr>,
+    /// Position at which the listing goes on after this item.
+    pub next: u64,
+}
+
+/// Items of a listing, in its order. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct DirItems {
+    page: Arc<Vec<DirItem>>,
+    from: usize,
+}
+
+impl DirItems {
+    /// The items of a page from one on.
+    pub(crate) fn new(page: Arc<Vec<DirItem>>, from: usize) -> DirItems {
+        DirItems { page, from }
+    }
+}
+
+impl Deref for DirItems {
+    type Target = [DirItem];
+    fn deref(&self) -> &[DirItem] {
+        self.page.get(self.from..).unwrap_or_default()
+    }
 }

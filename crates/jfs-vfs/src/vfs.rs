@@ -1,6 +1,7 @@
 //! [`Vfs`]: what FUSE and embedding programs call.
 
 use crate::config::VfsConfig;
+use crate::dirs::Dirs;
 use crate::durable::Unsynced;
 use crate::handles::Handles;
 use crate::internal::Internal;
@@ -26,12 +27,15 @@ pub(crate) struct Inner {
     pub(crate) unsynced: Unsynced,
     pub(crate) ticker: Ticker,
     pub(crate) told: Told,
+    pub(crate) dirs: Dirs,
     pub(crate) internal: Internal,
     pub(crate) stats: VfsStats,
     kernel: OnceLock<Box<dyn KernelCache>>,
 }
 
 /// A mounted volume. Cheap to clone; all clones are one mount.
+///
+/// Errors, concurrency and what becomes of futures that are dropped: see the crate's documentation.
 #[derive(Clone)]
 pub struct Vfs {
     pub(crate) inner: Arc<Inner>,
@@ -43,6 +47,7 @@ impl Vfs {
         let inner = Inner {
             told: Told::new(config.attr_timeout),
             kernel: OnceLock::new(),
+            dirs: Dirs::default(),
             internal: Internal::new(meta.now(), config.prefix_internal, config.hide_internal),
             stats: VfsStats::new(),
             meta,
@@ -151,7 +156,8 @@ impl Vfs {
         }
     }
 
-    /// Commits everything that was written. The first failure is returned; the rest is still tried.
+    /// Commits everything that was written, through all handles. The first failure is returned; the rest
+    /// is still tried. As close, not as fsync: a `file` store need not have reached its disk.
     pub async fn flush_all(&self) -> Result<(), Errno> {
         let mut result = Ok(());
         for writer in self.inner.writers.all() {

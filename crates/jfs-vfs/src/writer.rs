@@ -331,8 +331,13 @@ impl Vfs {
             state.committing = span(&slices);
             slices
         };
+        let mut flush = Flush {
+            writer,
+            ended: false,
+        };
         let result = self.upload_and_commit(writer.ino, &mut slices, sync).await;
-        writer.state.lock().committing = None;
+        flush.ended = true;
+        drop(flush);
         if result.is_err() {
             // What is left will never be committed: its blocks are of no use to anybody.
             for slice in slices {
@@ -357,6 +362,9 @@ impl Vfs {
     ) -> Result<(), Errno> {
         let Inner { meta, .. } = &*self.inner;
         let mut uploads = Vec::with_capacity(slices.len());
+        // A single small slice needs no task: the one who flushes waits for it anyway.
+        let alone = slices.len() == 1;
+        let mut durable = false;
         for slice in slices.iter_mut() {
             slice.frozen = true;
             if slice.writer.id().is_none() {
@@ -366,7 +374,11 @@ impl Vfs {
                 };
                 slice.writer.set_id(id);
             }
-            slice.writer.upload_rest();
+            if alone {
+                durable = slice.writer.upload_rest_here(sync);
+            } else {
+                slice.writer.upload_rest();
+            }
             uploads.push(slice.writer.take_uploads());
         }
         let mut uploaded = Ok(());
@@ -376,11 +388,13 @@ impl Vfs {
         uploaded.map_err(|e| data_error(ino, &e))?;
         if sync {
             self.sync_committed(ino).await?;
-            let new = slices.iter().map(Slice::record);
-            let new: Vec<(u64, u32)> = new.map(|s| (s.record.id.0, s.record.size)).collect();
-            self.sync_slices(&new)
-                .await
-                .map_err(|e| data_error(ino, &e))?;
+            if !durable {
+                let new = slices.iter().map(Slice::record);
+                let new: Vec<(u64, u32)> = new.map(|s| (s.record.id.0, s.record.size)).collect();
+                self.sync_slices(&new)
+                    .await
+                    .map_err(|e| data_error(ino, &e))?;
+            }
         }
         while !slices.is_empty() {
             let batch: Vec<NewSlice> = slices
@@ -458,6 +472,24 @@ impl Vfs {
             }
             unsynced.end_of_sync_all();
         });
+    }
+}
+
+/// A flush under way. One that its caller drops takes its slices along, and what they held is lost:
+/// the writers hear of it.
+struct Flush<'a> {
+    writer: &'a FileWriter,
+    ended: bool,
+}
+
+impl Drop for Flush<'_> {
+    fn drop(&mut self) {
+        let mut state = self.writer.state.lock();
+        state.committing = None;
+        if !self.ended {
+            tracing::error!("a flush of {:?} was abandoned", self.writer.ino);
+            state.error.get_or_insert(Errno::EIO);
+        }
     }
 }
 

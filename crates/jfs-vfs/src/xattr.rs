@@ -2,8 +2,8 @@
 
 use crate::vfs::Vfs;
 use bytes::Bytes;
-use jfs_meta::SetXattr;
 use jfs_meta::wire::{decode_acl_xattr, encode_acl_xattr};
+use jfs_meta::{SetXattr, perm};
 use jfs_types::{AclKind, AclRule, Caller, Errno, Ino};
 
 /// What a name means.
@@ -29,7 +29,39 @@ impl Vfs {
         }
     }
 
+    /// The rules of Linux, where permissions are checked here: `user.` follows the mode of the file,
+    /// `trusted.` is the super-user's, others may be read by everybody and changed by the owner.
+    async fn may_xattr(
+        &self,
+        caller: &Caller,
+        ino: Ino,
+        name: &[u8],
+        mask: u8,
+    ) -> Result<(), Errno> {
+        if !caller.check_permission || caller.uid == 0 {
+            return Ok(());
+        }
+        if name.starts_with(b"user.") {
+            return self.inner.meta.access(caller, ino, mask).await;
+        }
+        let refusal = match mask {
+            perm::READ => Errno::ENODATA,
+            _ => Errno::EPERM,
+        };
+        if name.starts_with(b"trusted.") {
+            return Err(refusal);
+        }
+        if mask == perm::WRITE && self.inner.meta.getattr(ino).await?.uid != caller.uid {
+            return Err(refusal);
+        }
+        Ok(())
+    }
+
     /// Sets an extended attribute; `flags` as for setxattr(2): `XATTR_CREATE`, `XATTR_REPLACE` or 0.
+    /// Names up to 255 bytes, values up to 65536.
+    ///
+    /// EEXIST and ENODATA by the flags, ERANGE beyond the sizes, ENOTSUP for names that cannot be set, EACCES and
+    /// EPERM where permissions are checked here.
     pub async fn set_xattr(
         &self,
         caller: &Caller,
@@ -41,6 +73,7 @@ impl Vfs {
         self.writable()?;
         self.refuse_virtual(ino, Errno::EPERM)?;
         let ino = self.real(ino);
+        self.may_xattr(caller, ino, name, perm::WRITE).await?;
         let how = match flags {
             0 => SetXattr::Any,
             libc::XATTR_CREATE => SetXattr::Create,
@@ -58,10 +91,11 @@ impl Vfs {
         }
     }
 
-    /// Value of an extended attribute.
-    pub async fn get_xattr(&self, ino: Ino, name: &[u8]) -> Result<Bytes, Errno> {
+    /// Value of an extended attribute. ENODATA when there is none.
+    pub async fn get_xattr(&self, caller: &Caller, ino: Ino, name: &[u8]) -> Result<Bytes, Errno> {
         self.refuse_virtual(ino, Errno::ENODATA)?;
         let ino = self.real(ino);
+        self.may_xattr(caller, ino, name, perm::READ).await?;
         match self.xattr_name(name) {
             Name::Plain => self.inner.meta.get_xattr(ino, name).await,
             Name::Acl(kind) => {
@@ -78,11 +112,12 @@ impl Vfs {
         self.inner.meta.list_xattrs(self.real(ino)).await
     }
 
-    /// Removes an extended attribute.
+    /// Removes an extended attribute. ENODATA when there is none.
     pub async fn remove_xattr(&self, caller: &Caller, ino: Ino, name: &[u8]) -> Result<(), Errno> {
         self.writable()?;
         self.refuse_virtual(ino, Errno::EPERM)?;
         let ino = self.real(ino);
+        self.may_xattr(caller, ino, name, perm::WRITE).await?;
         match self.xattr_name(name) {
             Name::Plain => self.inner.meta.remove_xattr(ino, name).await,
             Name::Acl(kind) => {

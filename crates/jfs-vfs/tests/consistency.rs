@@ -8,7 +8,7 @@ use common::pattern::{assert_same, pattern};
 use common::root;
 use common::volume::{BLOCK, Mount, Options, Volume};
 use jfs_types::{CHUNK_SIZE, Ino};
-use jfs_vfs::SetAttrRequest;
+use jfs_vfs::{SetAttrRequest, VfsConfig};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -16,6 +16,37 @@ async fn start() -> (Volume, Mount) {
     let volume = Volume::new(Options::default()).await;
     let mount = volume.mount().await;
     (volume, mount)
+}
+
+/// `--fast-statfs`: nobody is asked, own changes show, and those of others after a heartbeat.
+#[tokio::test]
+async fn statfs_from_what_is_known() {
+    let (volume, other) = start().await;
+    let config = VfsConfig {
+        fast_statfs: true,
+        ..VfsConfig::default()
+    };
+    let mount = volume.mount_with(config).await;
+    let before = mount.statfs().await.unwrap();
+    let (_, fh) = other.create_file("theirs").await;
+    other.close(fh).await.unwrap();
+    let asked = other.statfs().await.unwrap();
+    assert_eq!(asked.used_inodes, before.used_inodes + 1);
+    volume.engine.fail_looks(true);
+    assert!(other.statfs().await.is_err() && other.try_statfs().is_none());
+    assert_eq!(mount.statfs().await.unwrap(), before);
+    assert_eq!(mount.try_statfs(), Some(before));
+    volume.engine.fail_looks(false);
+    let (_, fh) = mount.create_file("own").await;
+    mount.put(fh, 0, &[1; 5000]).await.unwrap();
+    mount.close(fh).await.unwrap();
+    let own = mount.try_statfs().unwrap();
+    assert_eq!(own.used_inodes, before.used_inodes + 1);
+    assert_eq!(own.avail_space, before.avail_space - 8192);
+    mount.meta().refresh_usage().await;
+    let all = mount.try_statfs().unwrap();
+    assert_eq!(all.used_inodes, before.used_inodes + 2);
+    assert_eq!(all, other.statfs().await.unwrap());
 }
 
 #[tokio::test]
@@ -122,7 +153,7 @@ async fn late_answers_do_not_take_a_commit_back() {
                     found.unwrap().attr.length
                 }
                 "readdir" => {
-                    let dir = m.opendir(Ino::ROOT);
+                    let dir = m.try_opendir(&root(), Ino::ROOT).unwrap();
                     let listing = m.readdir(&root(), dir, 0).await.unwrap();
                     listing[2].attr.as_ref().unwrap().length
                 }

@@ -272,6 +272,26 @@ async fn a_failed_sync_is_reported_and_nothing_is_committed() {
     assert_synced_first(&volume, &mount, ino).await;
 }
 
+/// A program that gives up waiting for an fsync is not told later that all is well.
+#[tokio::test]
+async fn an_abandoned_fsync_is_reported_by_the_next() {
+    let (volume, mount) = start().await;
+    let (ino, fh) = mount.create_file("f").await;
+    mount.put(fh, 0, &pattern(1, 100)).await.unwrap();
+    volume.store.puts.shut();
+    tokio::select! {
+        done = mount.sync(fh) => panic!("the store has not answered: {done:?}"),
+        () = volume.store.puts.holds(1) => {}
+    }
+    volume.store.puts.open();
+    assert_eq!(mount.getattr(ino).await.unwrap().attr.length, 0);
+    assert_eq!(mount.sync(fh).await, Err(Errno::EIO));
+    mount.put(fh, 0, &pattern(2, 100)).await.unwrap();
+    mount.sync(fh).await.unwrap();
+    assert_synced_first(&volume, &mount, ino).await;
+    assert_eq!(volume.records(ino).await.len(), 1);
+}
+
 /// What close has committed stays; the next fsync tries again.
 #[tokio::test]
 async fn a_failed_sync_of_committed_data_is_tried_again() {

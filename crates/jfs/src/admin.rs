@@ -2,6 +2,7 @@
 
 use crate::Error;
 use crate::engines::connect;
+use crate::reconfigure::MARK;
 use crate::secrets::seal;
 use crate::store::open_store;
 use crate::support::{check_readable, check_version};
@@ -15,6 +16,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use crate::reconfigure::{change_setting, quota_paths};
 pub use crate::secrets::{NewSecrets, with_secrets};
 
 /// Repetitions of a request to a bucket that somebody waits for.
@@ -128,13 +130,7 @@ async fn write_format(
             Err(_) => {}
         }
     }
-    let store_options = StoreOptions {
-        io_retries: IO_RETRIES,
-        get_timeout: IO_TIMEOUT,
-        put_timeout: IO_TIMEOUT,
-        ..StoreOptions::default()
-    };
-    let store = open_store(&format, &store_options)?;
+    let store = open_store(&format, &store_options())?;
     if options.check_storage {
         store.test().await.map_err(|e| unreachable(&format, &e))?;
         if stored.is_none() {
@@ -164,7 +160,7 @@ async fn write_format(
 }
 
 /// Makes the trash directory of a volume that was formatted without one.
-async fn make_trash(engine: &dyn Engine) -> Result<(), Error> {
+pub(crate) async fn make_trash(engine: &dyn Engine) -> Result<(), Error> {
     let mut attempt = engine.begin().await?;
     let answers = attempt.read(&[own(Key::Attr(Ino::TRASH))]).await?;
     let missing = answers
@@ -204,20 +200,30 @@ async fn claim_storage(
         )));
     }
     store
-        .put("juicefs_uuid", Bytes::from(format.uuid.clone()))
+        .put(MARK, Bytes::from(format.uuid.clone()))
         .await
         .map_err(storage)
 }
 
+/// For requests that somebody waits for.
+pub(crate) fn store_options() -> StoreOptions {
+    StoreOptions {
+        io_retries: IO_RETRIES,
+        get_timeout: IO_TIMEOUT,
+        put_timeout: IO_TIMEOUT,
+        ..StoreOptions::default()
+    }
+}
+
 /// A bucket that cannot be worked with, by its address.
-fn unreachable(format: &Format, e: &jfs_object::ObjectError) -> Error {
+pub(crate) fn unreachable(format: &Format, e: &jfs_object::ObjectError) -> Error {
     let (storage, bucket) = (&format.storage, mask_url(&format.bucket));
     Error::Storage(format!(
         "{storage} bucket {bucket}: {e}; check --bucket and the keys"
     ))
 }
 
-fn check_immutable(old: &Format, new: &Format) -> Result<(), Error> {
+pub(crate) fn check_immutable(old: &Format, new: &Format) -> Result<(), Error> {
     let fixed = [
         ("name", old.name.clone(), new.name.clone()),
         (

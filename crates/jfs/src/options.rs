@@ -2,7 +2,6 @@
 
 use jfs_cache::{Checksum, Eviction};
 use jfs_types::Format;
-use serde_json::json;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -21,8 +20,13 @@ pub struct OpenOptions {
     pub skip_dir_mtime: Duration,
     /// How long the attributes of an open file count as fresh. Default 0.
     pub open_cache: Duration,
+    /// Files remembered for `open_cache` and the kernel's page cache after they were closed, those that
+    /// are open among them; 0 = the most that are ever remembered, 65,536. Default 10,000.
+    pub open_cache_limit: usize,
     /// Bytes of read and write buffers in total. Default 300 MiB.
     pub buffer_size: u64,
+    /// Bytes read ahead of a sequential reader at most, per handle. Default 16 MiB.
+    pub max_readahead: u64,
     /// Blocks fetched ahead on random reads. Default 1.
     pub prefetch: usize,
     /// Uploads at the same time. Default 20.
@@ -76,6 +80,14 @@ pub struct OpenOptions {
     pub entry_cache: Duration,
     /// How long the kernel may keep entries of directories. Default 1 s.
     pub dir_entry_cache: Duration,
+    /// How long the kernel may keep that a name does not exist. Default 0: not at all.
+    pub negative_entry_cache: Duration,
+    /// Let the kernel keep listings of directories. Default false.
+    pub readdir_cache: bool,
+    /// List directories in the order of the bytes of names. Default false: in the engine's order.
+    pub sort_dir: bool,
+    /// Answer statfs from what is known of the volume's usage, up to a heartbeat old. Default false.
+    pub fast_statfs: bool,
     /// Put `.jfs` before the names of `.accesslog`, `.trash` and the like. Default false.
     pub prefix_internal: bool,
     /// List none of them. Default true; the mount program has its own.
@@ -91,7 +103,9 @@ impl Default for OpenOptions {
             no_bgjob: false,
             skip_dir_mtime: Duration::from_millis(100),
             open_cache: Duration::ZERO,
+            open_cache_limit: 10_000,
             buffer_size: 300 << 20,
+            max_readahead: 16 << 20,
             prefetch: 1,
             max_uploads: 20,
             max_downloads: 200,
@@ -118,6 +132,10 @@ impl Default for OpenOptions {
             attr_cache: Duration::from_secs(1),
             entry_cache: Duration::from_secs(1),
             dir_entry_cache: Duration::from_secs(1),
+            negative_entry_cache: Duration::ZERO,
+            readdir_cache: false,
+            sort_dir: false,
+            fast_statfs: false,
             prefix_internal: false,
             hide_internal: true,
         }
@@ -137,11 +155,7 @@ impl OpenOptions {
             };
         }
         if let Some(class) = &self.storage_class {
-            let tiers = format.tiers.get_or_insert_default();
-            let tier = tiers.entry("0").or_insert(json!({ "ID": 0, "Tag": "" }));
-            if let Some(tier) = tier.as_object_mut() {
-                tier.insert("StorageClass".to_string(), json!(class));
-            }
+            format.set_class_of_new_objects(class);
         }
         format
     }

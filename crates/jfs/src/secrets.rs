@@ -18,9 +18,10 @@ pub struct NewSecrets {
 pub fn with_secrets(format: &Format, new: NewSecrets) -> Result<Format, Error> {
     let mut changed = format.clone();
     let algorithm = algorithm(format)?;
+    let sealed = format.key_encrypted && has_secrets(format);
     let replace = |field: &mut String, secret: Option<String>| -> Result<(), Error> {
         if let Some(secret) = secret {
-            *field = match format.key_encrypted {
+            *field = match sealed {
                 true => seal_secret(&secret, &format.uuid, algorithm).map_err(unusable)?,
                 false => secret,
             };
@@ -32,11 +33,19 @@ pub fn with_secrets(format: &Format, new: NewSecrets) -> Result<Format, Error> {
     sealed_if_new(format, changed)
 }
 
-/// A volume that had no secret so far has its first one sealed.
+/// A volume that had no secret so far has its first one sealed; one that has none any more has
+/// nothing that is sealed.
 fn sealed_if_new(old: &Format, changed: Format) -> Result<Format, Error> {
-    match has_secrets(old) {
-        true => Ok(changed),
-        false => seal(changed),
+    match (has_secrets(old), has_secrets(&changed)) {
+        (true, true) => Ok(changed),
+        (_, false) => Ok(Format {
+            key_encrypted: false,
+            ..changed
+        }),
+        (false, true) => seal(Format {
+            key_encrypted: false,
+            ..changed
+        }),
     }
 }
 

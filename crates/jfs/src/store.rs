@@ -6,36 +6,81 @@ use jfs_chunk::{ChunkConfig, ChunkStore, Compression};
 use jfs_crypt::{Algorithm, CryptError, Envelope, PrivateKey};
 use jfs_object::{Location, ObjectStore, StoreOptions};
 use jfs_types::Format;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Where the passphrase of a protected private key is.
 const PASSPHRASE: &str = "JFS_RSA_PASSPHRASE";
 
 /// The object store of a volume, below its name. Opens secrets; sends nothing.
 pub(crate) fn open_store(format: &Format, options: &StoreOptions) -> Result<ObjectStore, Error> {
+    let location = location(format)?;
+    ObjectStore::open_at(&location, options).map_err(|e| Error::Storage(e.to_string()))
+}
+
+fn location(format: &Format) -> Result<Location, Error> {
     let format = secrets::open(format)?;
-    let location = Location {
+    Ok(Location {
         storage: format.storage.to_lowercase(),
         envelope: envelope(&format)?,
         shards: u32::try_from(format.shards).unwrap_or(0),
-        storage_class: storage_class(&format),
+        storage_class: format.class_of_new_objects().to_string(),
         bucket: format.bucket,
         volume_name: format.name,
         access_key: format.access_key,
         secret_key: format.secret_key,
         session_token: format.session_token,
-    };
-    ObjectStore::open_at(&location, options).map_err(|e| Error::Storage(e.to_string()))
+    })
 }
 
-/// The storage class of new objects: that of tier 0 where there are tiers.
-fn storage_class(format: &Format) -> String {
-    let Some(tiers) = &format.tiers else {
-        return format.storage_class.clone();
-    };
-    let class = tiers.get("0").map(|tier| &tier["StorageClass"]);
-    let class = class.and_then(|class| class.as_str());
-    class.unwrap_or_default().to_string()
+/// Makes `objects` follow the setting: what it answers is to be called with every setting that was
+/// read, and moves the store when the place, the keys or the class differ from the last ones. A place
+/// that cannot be opened is warned about, and the old one stays in use.
+pub(crate) fn follower(
+    objects: ObjectStore,
+    options: OpenOptions,
+    first: &Format,
+) -> impl Fn(&Format) + Send + Sync + 'static {
+    let last = Mutex::new(Place::of(&options.apply(first.clone())));
+    move |format| {
+        let format = options.apply(format.clone());
+        let place = Place::of(&format);
+        let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+        if *last == place {
+            return;
+        }
+        tracing::info!(
+            "found new configuration: storage={:?} bucket={:?} ak={:?} storageClass={:?}",
+            format.storage,
+            jfs_telemetry::mask_url(&format.bucket),
+            format.access_key,
+            format.class_of_new_objects()
+        );
+        let moved = location(&format).and_then(|location| {
+            let moved = objects.move_to(&location);
+            moved.map_err(|e| Error::Storage(e.to_string()))
+        });
+        if let Err(e) = moved {
+            tracing::warn!("the volume's new setting cannot be used yet: {e}");
+        }
+        *last = place;
+    }
+}
+
+/// What of a setting says where objects are and how to reach them; secrets as they are stored.
+#[derive(PartialEq)]
+struct Place([String; 6]);
+
+impl Place {
+    fn of(format: &Format) -> Place {
+        Place([
+            format.storage.clone(),
+            format.bucket.clone(),
+            format.access_key.clone(),
+            format.secret_key.clone(),
+            format.session_token.clone(),
+            format.class_of_new_objects().to_string(),
+        ])
+    }
 }
 
 fn envelope(format: &Format) -> Result<Option<Arc<Envelope>>, Error> {

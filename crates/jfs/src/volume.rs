@@ -2,7 +2,7 @@
 
 use crate::admin::read_format;
 use crate::engines::connect;
-use crate::store::open_chunks;
+use crate::store::{follower, open_chunks};
 use crate::support::{check_readable, read_only_reason};
 use crate::{Error, OpenOptions, session};
 use jfs_maint::{Lost, Maint, MaintConfig};
@@ -39,11 +39,13 @@ pub async fn open_engine(engine: Arc<dyn Engine>, options: OpenOptions) -> Resul
         read_only,
         skip_dir_mtime: options.skip_dir_mtime,
         open_cache: options.open_cache,
+        open_cache_limit: options.open_cache_limit,
         attr_cache: options.attr_cache,
         heartbeat: options.heartbeat,
     };
     // The metadata client keeps the setting as it is stored; only the store sees the overrides.
     let chunks = open_chunks(&options.apply(format.clone()), &options).await?;
+    let follower = follower(chunks.objects().clone(), options.clone(), &format);
     let (meta, work) = Meta::new(engine, format, config, clock, rand);
     let root = find_root(&meta, options.subdir.as_deref(), read_only).await?;
     let info = session::describe(options.mountpoint.as_deref().unwrap_or("sdk"));
@@ -54,18 +56,29 @@ pub async fn open_engine(engine: Arc<dyn Engine>, options: OpenOptions) -> Resul
         no_cleanup: options.no_bgjob,
         max_deletes: options.max_deletes,
     };
-    let maint = Maint::start(meta.clone(), chunks.clone(), work, info, maint_config);
+    let maint = Maint::start(
+        meta.clone(),
+        chunks.clone(),
+        work,
+        info,
+        maint_config,
+        Box::new(follower),
+    );
     let vfs_config = VfsConfig {
         attr_timeout: options.attr_cache,
         entry_timeout: options.entry_cache,
         dir_entry_timeout: options.dir_entry_cache,
+        negative_timeout: options.negative_entry_cache,
+        readdir_cache: options.readdir_cache,
+        sort_dir: options.sort_dir,
+        fast_statfs: options.fast_statfs,
         buffer_size: options.buffer_size,
+        max_readahead: options.max_readahead,
         prefetch: options.prefetch,
         read_only,
         root,
         prefix_internal: options.prefix_internal,
         hide_internal: options.hide_internal,
-        ..VfsConfig::default()
     };
     let vfs = Vfs::new(
         meta.clone(),

@@ -1,7 +1,7 @@
 //! kill -9 of the mount while four writers fsync: every acknowledged byte is there afterwards.
 
 use super::place::{Meta, Place, ours};
-use jfs_testkit::{fill, wait_until};
+use jfs_testkit::{Mount, fill, scratch_dir, wait_until};
 use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -17,20 +17,50 @@ const SIZES: [u64; 4] = [700, 4096, 70_000, 300_000];
 
 #[test]
 fn on_sqlite() {
-    killed_while_writing(Meta::Sqlite);
+    killed_while_writing(Meta::Sqlite, Cache::Disk);
 }
 
 #[test]
 fn on_redis() {
-    killed_while_writing(Meta::Redis);
+    killed_while_writing(Meta::Redis, Cache::Disk);
 }
 
-fn killed_while_writing(meta: Meta) {
+#[test]
+fn without_a_disk_cache_on_sqlite() {
+    killed_while_writing(Meta::Sqlite, Cache::None);
+}
+
+#[test]
+fn without_a_disk_cache_on_redis() {
+    killed_while_writing(Meta::Redis, Cache::Memory);
+}
+
+/// Where a mount keeps blocks besides the store.
+#[derive(Clone, Copy, Debug)]
+enum Cache {
+    /// In one directory for all mounts of the test, so that the next one finds what the killed one left.
+    Disk,
+    Memory,
+    None,
+}
+
+impl Cache {
+    fn mount(self, place: &Place, dir: &Path) -> Mount {
+        match self {
+            Cache::Disk => place.mount_cached(&ours(), &dir.to_string_lossy()),
+            Cache::Memory => place.mount_cached(&ours(), "memory"),
+            Cache::None => place.mount(&ours(), &["--cache-size", "0"]),
+        }
+    }
+}
+
+fn killed_while_writing(meta: Meta, cache: Cache) {
+    let blocks = scratch_dir().unwrap();
     let place = Place::new(meta);
     place.format(&ours(), &["--block-size", "64K", "--trash-days", "0"]);
     // Twice: the second mount finds what the killed one left.
     for round in 0..2u64 {
-        let mount = place.mount(&ours(), &[]);
+        let mount = cache.mount(&place, blocks.path());
         let top = mount.path().to_owned();
         let acknowledged: [AtomicU64; 4] = Default::default();
         let deadline = Instant::now() + WRITE_TIME;
@@ -51,8 +81,8 @@ fn killed_while_writing(meta: Meta) {
             written.unwrap();
         });
         let counts = acknowledged.map(|n| n.into_inner());
-        println!("{meta:?}, round {round}: acknowledged writes {counts:?}");
-        let mount = place.mount(&ours(), &[]);
+        println!("{meta:?}, {cache:?}, round {round}: acknowledged writes {counts:?}");
+        let mount = cache.mount(&place, blocks.path());
         for (writer, count) in counts.into_iter().enumerate() {
             check(
                 &mount.at(format!("round-{round}-writer-{writer}")),

@@ -2,17 +2,18 @@
 //! has closed.
 
 use super::place::{Meta, Place, ours, reference};
-use jfs_testkit::content;
+use jfs_testkit::{content, xattrs};
 use jfs_tests::Rng;
 use jfs_tests::compare::{Facts, differences};
-use jfs_tests::steps::{perform, small_steps};
-use std::fs::{File, OpenOptions};
+use jfs_tests::steps::{marks, perform, small_steps};
+use std::fs::{File, OpenOptions, Permissions};
 use std::io::Write;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 
 /// No caching of attributes and entries: a look is a question.
-const FRESH: [&str; 6] = [
+const FRESH: [&str; 7] = [
+    "--enable-xattr",
     "--attr-cache",
     "0",
     "--entry-cache",
@@ -24,13 +25,14 @@ const FRESH: [&str; 6] = [
 #[test]
 fn taking_turns_on_redis() {
     let place = Place::new(Meta::Redis);
-    place.format(&reference(), &["--block-size", "64K", "--trash-days", "0"]);
+    let flags = ["--block-size", "64K", "--trash-days", "0", "--enable-acl"];
+    place.format(&reference(), &flags);
     let (we, they) = (
         place.mount(&ours(), &FRESH),
         place.mount(&reference(), &FRESH),
     );
     let mut rng = Rng::new(3);
-    for round in 0..40u64 {
+    for round in 0..48u64 {
         let (doer, other) = if round % 2 == 0 {
             (we.path(), they.path())
         } else {
@@ -39,8 +41,10 @@ fn taking_turns_on_redis() {
         turn(round, doer, other, &mut rng);
     }
     // Each a whole tree, then everything side by side.
-    perform(&small_steps("ours", 1 << 16, 11), we.path()).unwrap();
-    perform(&small_steps("theirs", 1 << 16, 12), they.path()).unwrap();
+    for (top, seed, mount) in [("ours", 11, &we), ("theirs", 12, &they)] {
+        perform(&small_steps(top, 1 << 16, seed), mount.path()).unwrap();
+        perform(&marks(top), mount.path()).unwrap();
+    }
     assert_eq!(
         differences(we.path(), they.path(), Facts::MOUNTS),
         Vec::<String>::new()
@@ -54,7 +58,7 @@ fn taking_turns_on_redis() {
 fn turn(round: u64, doer: &Path, other: &Path, rng: &mut Rng) {
     let shared = "shared";
     let whole = |path: &Path| std::fs::read(path).unwrap();
-    match round % 10 {
+    match round % 12 {
         0 | 1 => {
             let data = content(round, 1 + rng.below(300_000) as usize);
             std::fs::write(doer.join(shared), &data).unwrap();
@@ -109,6 +113,7 @@ fn turn(round: u64, doer: &Path, other: &Path, rng: &mut Rng) {
                 "round {round}: written in place"
             );
         }
+        8 | 9 => attributes(round, &doer.join(shared), &other.join(shared)),
         _ => {
             let dir = format!("dir-{round}");
             std::fs::create_dir(doer.join(&dir)).unwrap();
@@ -132,6 +137,28 @@ fn turn(round: u64, doer: &Path, other: &Path, rng: &mut Rng) {
         }
     }
 }
+
+/// One client sets attributes, an ACL and a mode, the other sees them and takes them away.
+fn attributes(round: u64, doer: &Path, other: &Path) {
+    let any = rustix::fs::XattrFlags::empty();
+    let value = content(round, 1 + round as usize * 7);
+    rustix::fs::setxattr(doer, "user.turn", &value, any).unwrap();
+    assert_eq!(xattrs(other).unwrap()[&b"user.turn"[..]], value);
+    rustix::fs::setxattr(doer, "system.posix_acl_access", &RULE, any).unwrap();
+    let masked = Permissions::from_mode(0o640);
+    std::fs::set_permissions(doer, masked).unwrap();
+    assert_eq!(other.metadata().unwrap().mode() & 0o777, 0o640);
+    assert_eq!(xattrs(doer).unwrap(), xattrs(other).unwrap());
+    rustix::fs::removexattr(other, "user.turn").unwrap();
+    rustix::fs::removexattr(other, "system.posix_acl_access").unwrap();
+    assert_eq!(xattrs(doer).unwrap().len(), 0);
+}
+
+/// The xattr form of: owner rw-, user 1000 r-x, group r--, mask rwx, other nothing.
+const RULE: [u8; 44] = [
+    2, 0, 0, 0, 1, 0, 6, 0, 255, 255, 255, 255, 2, 0, 5, 0, 0xe8, 3, 0, 0, 4, 0, 4, 0, 255, 255,
+    255, 255, 16, 0, 7, 0, 255, 255, 255, 255, 32, 0, 0, 0, 255, 255, 255, 255,
+];
 
 fn libc_enotempty() -> i32 {
     39

@@ -3,7 +3,7 @@
 use super::place::{Meta, Place, ours, reference};
 use jfs_testkit::Client;
 use jfs_tests::compare::{Facts, differences};
-use jfs_tests::steps::{on_plain_directory, perform, steps};
+use jfs_tests::steps::{marks, on_plain_directory, perform, steps};
 
 /// Nothing the kernel remembers, no background job that would do work behind our back.
 const FRESH: [&str; 6] = [
@@ -98,17 +98,17 @@ fn the_references_on_redis_read_by_us() {
 /// steps.
 fn there_and_back(meta: Meta, writer: &Client, format: &[&str], block: u64) {
     let place = Place::new(meta);
-    place.format(writer, format);
-    let list = steps("t", block, 7);
+    place.format(writer, &[format, &["--enable-acl"]].concat());
+    let list = [steps("t", block, 7), marks("t")].concat();
     let (first, second) = list.split_at(list.len() / 2);
     for half in [first, second] {
-        let mount = place.mount(writer, &[]);
+        let mount = place.mount(writer, &["--enable-xattr"]);
         perform(half, mount.path()).unwrap();
         mount.unmount().unwrap();
     }
     place.fsck();
     let (_keep, plain) = on_plain_directory(&list).unwrap();
-    let read_only = [&FRESH[..], &["--read-only"]].concat();
+    let read_only = [&FRESH[..], &["--read-only", "--enable-xattr"]].concat();
     let we = place.mount(&ours(), &read_only);
     let they = place.mount(&reference(), &read_only);
     assert_eq!(

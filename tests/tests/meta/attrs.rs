@@ -69,6 +69,10 @@ async fn modes_and_owners(kind: Kind) {
             .map(|_| ()),
         Err(Errno::ENOENT)
     );
+    // The mode that it has already: a change all the same.
+    v.tick();
+    let attr = c.setattr(&root(), f, &chmod(attr.mode)).await.unwrap();
+    assert_eq!(attr.ctime, c.now());
     // Nothing to set changes nothing.
     v.tick();
     assert_eq!(

@@ -55,6 +55,10 @@ async fn pages(kind: Kind) {
     let mut cursor = DirCursor::Start;
     loop {
         let page = c.readdir(&root(), d, &cursor, true).await.unwrap();
+        if let Some(DirCursor::After(last)) = &page.next {
+            assert!(page.entries.is_sorted_by(|a, b| a.name < b.name));
+            assert_eq!(page.entries.last().map(|e| &e.name), Some(last));
+        }
         for e in page.entries {
             let attr = e.attr.unwrap();
             assert_eq!(
@@ -73,6 +77,11 @@ async fn pages(kind: Kind) {
         let name = format!("name-{n:06}").into_bytes();
         assert_eq!(c.lookup(&root(), d, &name).await.unwrap().0, seen[&name]);
     }
+    let (some, none) = (seen.values().next().copied().unwrap(), Ino(999_999));
+    let attrs = c.getattrs(&[none, some, d]).await.unwrap();
+    let kinds: Vec<_> = attrs.iter().map(|a| a.as_ref().map(|a| a.kind)).collect();
+    let (file, dir) = (FileType::Regular, FileType::Directory);
+    assert_eq!(kinds, [None, Some(file), Some(dir)]);
     v.verify().await;
 }
 

@@ -1,18 +1,31 @@
 //! The same operations leave the same records on every engine, times and numbers included.
 
 use super::ops::rule_for;
+use jfs_meta::engine::DirQuota;
+use jfs_meta::ops::NewSlice;
 use jfs_meta::wire::{LockRecord, LockType};
-use jfs_meta::{CopyRange, LockRange, NewNode, SetAttr, SetXattr};
-use jfs_tests::volume::root;
+use jfs_meta::{CopyRange, LockRange, NewNode, SetAttr, SetTime, SetXattr};
+use jfs_tests::volume::{root, slice};
 use jfs_tests::{Client, Kind, Rng, Volume};
+use jfs_types::attr::flags;
 use jfs_types::*;
+use std::time::Duration;
 
 #[test]
 fn one_script_one_state() {
+    compare(1);
+}
+
+#[test]
+fn one_script_one_state_without_a_trash() {
+    compare(0);
+}
+
+fn compare(trash_days: i64) {
     let mut states: Vec<(Kind, String)> = Vec::new();
     for kind in Kind::ALL {
         jfs_tests::run(kind, async |kind| {
-            let text = script(kind).await;
+            let text = script(kind, trash_days).await;
             assert!(
                 text.lines().count() > 300,
                 "the script leaves something to compare"
@@ -25,10 +38,11 @@ fn one_script_one_state() {
     }
 }
 
-/// 900 random operations of one client, with the trash, then what is left of it without the work
-/// that a background would do.
-async fn script(kind: Kind) -> String {
-    let v = Volume::new(kind, 1).await;
+/// 1200 random operations of one client that dies, and what is left of it without the work that a
+/// background would do; then that work, done by another client: its session is cleaned, removed files
+/// lose their data, the trash and delayed slices expire.
+async fn script(kind: Kind, trash_days: i64) -> String {
+    let v = Volume::new(kind, trash_days).await;
     let c = v.client().await;
     let mut rng = Rng::new(0x5eed);
     let mut dirs = vec![Ino::ROOT];
@@ -43,9 +57,19 @@ async fn script(kind: Kind) -> String {
         b"z'\"\\",
     ];
     let mut answers = String::new();
-    for n in 0..900 {
+    for n in 0..1200 {
         if rng.below(3) == 0 {
             v.tick();
+        }
+        if n == 100 {
+            let (max_space, max_inodes) = (40 << 20, 60);
+            let quota = DirQuota {
+                max_space,
+                max_inodes,
+                ..DirQuota::default()
+            };
+            v.engine.put_quota(dirs[1], quota).await.unwrap();
+            c.load_quotas().await.unwrap();
         }
         let dir = *rng.pick(&dirs);
         let name = *rng.pick(&names);
@@ -53,7 +77,45 @@ async fn script(kind: Kind) -> String {
         answers += &format!("{n} {answer}\n");
     }
     let census = v.verify().await;
-    answers + &census.text()
+    answers += &census.text();
+    answers += &format!("{:?}\n", v.engine.list_quotas().await.unwrap());
+
+    let heir = v.client().await;
+    v.clock.advance(Duration::from_secs(5 * 24 * 3600));
+    answers += &format!("stale {:?}\n", heir.clean_stale_sessions().await);
+    for hour in heir.expired_trash_hours().await.unwrap() {
+        answers += &format!("emptied {:?}\n", heir.empty_trash_hour(&hour).await);
+    }
+    v.tick(); // what has just been removed counts as old
+    for deleted in heir.deleted_files(0, 10_000).await.unwrap() {
+        let (ino, length) = (deleted.ino, deleted.length);
+        // Lists beyond the length, which a shrunk file leaves, are left to gc on Redis.
+        for index in 0..=8 {
+            heir.delete_chunk(ino, index).await.unwrap();
+        }
+        heir.finish_deleted(ino, length).await.unwrap();
+    }
+    for delayed in heir.expired_delayed(10_000).await.unwrap() {
+        heir.release_delayed(&delayed).await.unwrap();
+    }
+    for (id, size) in heir.unused_slices(10_000).await.unwrap() {
+        heir.forget_slice(id, size).await.unwrap();
+    }
+    let census = v.verify().await;
+    assert!(census.deleted.is_empty() && census.delayed.is_empty() && census.unused.is_empty());
+    assert!(census.sustained.is_empty() && census.locks.is_empty());
+    answers + &census.text() + &format!("{:?}\n", v.engine.list_quotas().await.unwrap())
+}
+
+/// Gives all ranges back.
+fn everything(owner: u64) -> LockRange {
+    let record = LockRecord {
+        kind: LockType::Unlock,
+        pid: 1,
+        start: 0,
+        end: u64::MAX,
+    };
+    LockRange { owner, record }
 }
 
 async fn step(
@@ -71,7 +133,75 @@ async fn step(
     } else {
         *rng.pick(files)
     };
-    match rng.below(24) {
+    match rng.below(33) {
+        24 => {
+            // A frozen directory would leave little to do.
+            let (ino, flags) = match rng.below(3) {
+                0 => (dir, *rng.pick(&[0, flags::SKIP_TRASH])),
+                _ => (file, *rng.pick(&[0, flags::IMMUTABLE, flags::APPEND])),
+            };
+            let set = SetAttr {
+                flags: Some(flags),
+                ..SetAttr::default()
+            };
+            format!("flags {:?}", c.setattr(&me, ino, &set).await)
+        }
+        25 | 26 => {
+            // Opened and, most likely, never closed: its last name sustains it.
+            let opened = c.open(&me, file, libc::O_RDWR).await;
+            format!("open {:?}", opened.map(|o| o.attr))
+        }
+        27 => match c.close(file) {
+            Some(ino) => format!("close {:?}", c.delete_sustained(ino).await),
+            None => "close".into(),
+        },
+        28 => {
+            let mut slices = Vec::new();
+            for n in 0..1 + rng.below(5) {
+                let id = c.new_slice_id().await.unwrap();
+                let record = slice(id, rng.below(1 << 20) as u32, 1 + rng.below(9000) as u32);
+                slices.push(NewSlice {
+                    index: (n % 2) as u32,
+                    record,
+                    mtime: c.now(),
+                });
+            }
+            format!("writes {:?}", c.write_slices(file, &slices).await)
+        }
+        29 => {
+            let at = Time {
+                sec: rng.below(1 << 31) as i64 - (1 << 30),
+                nsec: rng.below(1_000_000_000) as u32,
+            };
+            let set = SetAttr {
+                atime: Some(SetTime::At(at)),
+                mtime: Some(*rng.pick(&[SetTime::Now, SetTime::At(at)])),
+                ..SetAttr::default()
+            };
+            format!("utimes {:?}", c.setattr(&me, file, &set).await)
+        }
+        30 => {
+            // Back from the trash, under another name.
+            let Some(hour) = c.trash_hours().await.unwrap().into_iter().next() else {
+                return "no trash".into();
+            };
+            let inside = c.names(hour.ino).await;
+            if inside.is_empty() {
+                return "nothing in the trash".into();
+            }
+            let from = (hour.ino, &rng.pick(&inside)[..]);
+            let done = c.rename(&me, from, (dir, name), 1).await;
+            format!("restore {from:?} {done:?}")
+        }
+        31 => {
+            let id = c.setlk(file, everything(rng.below(3)), false).await;
+            format!("unlocked {id:?}")
+        }
+        32 => format!(
+            "lookup {:?} {:?}",
+            c.lookup(&me, dir, name).await,
+            c.readlink(file).await
+        ),
         0..=2 => {
             let made = c.touch(dir, name).await;
             files.extend(made);

@@ -231,16 +231,20 @@ fn check_values(args: &Parsed) -> anyhow::Result<()> {
     if compression(&compress).is_none() {
         bail!("Unsupported compress algorithm: \"{compress}\"");
     }
-    let days = args.int("trash-days");
-    if days < 0 {
-        bail!("Invalid trash days: {days}");
-    }
+    check_trash_days(args.int("trash-days"))?;
     let shards = args.int("shards");
     if shards > SHARDS_MAX {
         bail!("too many shards: {shards}");
     }
     if shards < 0 {
         bail!("Invalid shards: {shards}");
+    }
+    Ok(())
+}
+
+pub(super) fn check_trash_days(days: i64) -> anyhow::Result<()> {
+    if days < 0 {
+        bail!("Invalid trash days: {days}");
     }
     Ok(())
 }
@@ -272,7 +276,7 @@ fn block_size_kib(bytes: u64) -> u32 {
 }
 
 /// The bucket as the setting holds it.
-fn bucket(args: &Parsed, storage: &str) -> anyhow::Result<String> {
+pub(super) fn bucket(args: &Parsed, storage: &str) -> anyhow::Result<String> {
     let given = args.text("bucket");
     if storage != "file" {
         return Ok(given);

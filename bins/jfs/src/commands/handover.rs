@@ -3,7 +3,8 @@
 use anyhow::Context;
 use jfs_args::CommandSpec;
 use std::os::unix::process::CommandExt;
-use std::process::ExitCode;
+use std::path::Path;
+use std::process::{Command, ExitCode};
 
 /// For the list of commands only; `jfs-mount` has the flags.
 pub(crate) const MOUNT: CommandSpec = CommandSpec {
@@ -17,12 +18,42 @@ pub(crate) const MOUNT: CommandSpec = CommandSpec {
     flags: &[],
 };
 
+/// Tells `jfs-mount` that the arguments are those of mount(8).
+const VIA_MOUNT: &str = "CALL_VIA_MOUNT";
+
+/// Whether this program was called as the helper of mount(8), through a link of that name.
+pub(crate) fn is_mount_helper() -> bool {
+    let name = std::env::args_os().next().unwrap_or_default();
+    Path::new(&name)
+        .file_name()
+        .is_some_and(|name| name == "mount.juicefs")
+        || std::env::var_os(VIA_MOUNT).is_some_and(|mark| !mark.is_empty())
+}
+
+/// Becomes the mount program, which reads the arguments of mount(8).
+pub(crate) fn exec_mount_helper(args: &[String]) -> anyhow::Result<ExitCode> {
+    run("jfs-mount", args, |command| {
+        command.env(VIA_MOUNT, "1");
+    })
+}
+
 /// Becomes `program`, found beside this executable (links resolved), with the arguments as typed.
 /// Returns only when that fails.
 pub(crate) fn exec(program: &str, args: &[String]) -> anyhow::Result<ExitCode> {
+    run(program, args, |_| {})
+}
+
+fn run(
+    program: &str,
+    args: &[String],
+    prepare: impl FnOnce(&mut Command),
+) -> anyhow::Result<ExitCode> {
     // The kernel answers the file itself, whatever links led to it.
     let here = std::env::current_exe().context("cannot find this program's own file")?;
     let path = here.with_file_name(program);
-    let error = std::process::Command::new(&path).args(args).exec();
+    let mut command = Command::new(&path);
+    command.args(args);
+    prepare(&mut command);
+    let error = command.exec();
     Err(error).with_context(|| format!("cannot run {}, which belongs beside jfs", path.display()))
 }

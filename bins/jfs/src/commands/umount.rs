@@ -1,11 +1,16 @@
 //! `umount`: takes a mount away and waits until its process has written everything and ended.
 
-use crate::mounts;
+mod users;
+
+use crate::mounts::{self, Mounted};
+use crate::patience::{Waiting, within};
 use anyhow::bail;
 use jfs_args::address::absolute;
 use jfs_args::{CommandSpec, FlagSpec, Parsed};
 use nix::errno::Errno;
 use nix::mount::{MntFlags, umount2};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -17,71 +22,210 @@ pub(crate) const SPEC: CommandSpec = CommandSpec {
     arguments: "MOUNTPOINT",
     min_args: 1,
     max_args: Some(1),
-    description: "Examples:\n$ juicefs umount /mnt/jfs",
+    description: "Waits until the mount process has written everything out and ended its session.\n\n\
+        Examples:\n$ juicefs umount /mnt/jfs\n\n\
+        # Take a busy or hanging mount point away; programs with open files keep them until they close\n\
+        $ juicefs umount /mnt/jfs --force",
     flags: &[
-        FlagSpec::switch(&["force", "f"], "unmount a busy mount point by force"),
-        FlagSpec::switch(&["flush"], "wait for all staging chunks to be flushed")
-            .off_only(&["false"]),
+        FlagSpec::switch(
+            &["force", "f"],
+            "unmount a busy mount point by force, one that does not answer too",
+        ),
+        FlagSpec::switch(
+            &["flush"],
+            "wait for all staging chunks to be flushed: up to 10 minutes instead of 25 seconds",
+        ),
     ],
 };
 
 /// How long the mount process may take to write out what it holds and to end its session.
 const EXIT_WAIT: Duration = Duration::from_secs(25);
+/// The same with `--flush`, where not ending is a failure.
+const FLUSH_WAIT: Duration = Duration::from_secs(600);
 /// The same after `--force`: programs that keep files open keep the process as well.
 const FORCED_EXIT_WAIT: Duration = Duration::from_secs(1);
+/// How long one look at a path, or one system call that should not block, may take.
+const CALL_WAIT: Duration = Duration::from_secs(5);
+/// Links that lead to a mount point, one after the other.
+const LINKS_MAX: usize = 40;
 
 pub(crate) fn run(args: &Parsed) -> anyhow::Result<()> {
-    let given = args.arg(0);
-    let force = args.bool("force");
-    let Some(point) = find(given)? else {
+    let given = args.arg(0).to_string();
+    let (force, flush) = (args.bool("force"), args.bool("flush"));
+    let Some(mounted) = look_for(&given)? else {
         bail!("umount {given}: not mounted")
     };
+    let point = mounted.point.clone();
     let workers = mounts::mount_processes(&point);
-    if let Err(error) = detach(&point, force) {
-        bail!("umount {}: {error}", point.display());
+    match force {
+        true => detach_by_force(&mounted, &workers)?,
+        false => {
+            if let Err(error) = detach(&point, false) {
+                bail!("umount {}: {}", point.display(), why(&point, &error));
+            }
+        }
     }
-    let wait = if force { FORCED_EXIT_WAIT } else { EXIT_WAIT };
+    let wait = match (flush, force) {
+        (true, _) => FLUSH_WAIT,
+        (false, true) => FORCED_EXIT_WAIT,
+        (false, false) => EXIT_WAIT,
+    };
+    let waiting = Waiting::shown(&format!(
+        "waiting for the process of {} to write out and end",
+        point.display()
+    ));
     let left = mounts::wait_for_exit(&workers, wait);
-    if !left.is_empty() && !force {
-        tracing::warn!(
-            "{} is unmounted, but its process {left:?} has not ended yet",
-            point.display()
-        );
+    drop(waiting);
+    if left.is_empty() {
+        return Ok(());
     }
+    let state = format!(
+        "{} is unmounted, but {}",
+        point.display(),
+        unfinished(&left)
+    );
+    if flush {
+        bail!("{state}: it may not have written out everything");
+    }
+    tracing::warn!("{state}");
     Ok(())
 }
 
-/// The mount point that is meant, as the kernel names it. Asks the kernel's table first: a dead or
-/// hanging mount cannot be looked at.
-fn find(given: &str) -> anyhow::Result<Option<PathBuf>> {
-    let path = absolute(given, &std::env::current_dir()?);
-    let parent_resolved = path
-        .parent()
-        .and_then(|parent| std::fs::canonicalize(parent).ok())
-        .and_then(|parent| path.file_name().map(|name| parent.join(name)));
-    for candidate in [Some(path.clone()), parent_resolved].into_iter().flatten() {
-        if let Some(kind) = mounts::mounted(&candidate)? {
-            return known(candidate, &kind);
+/// What is known about processes that do not end.
+fn unfinished(pids: &[u32]) -> String {
+    let list: Vec<String> = pids.iter().map(u32::to_string).collect();
+    let list = list.join(", ");
+    match pids.iter().any(|pid| mounts::state(*pid) == Some('T')) {
+        true => {
+            format!("its process {list} is stopped: kill -CONT {list} lets it write out and end")
         }
-    }
-    match std::fs::canonicalize(&path) {
-        Ok(resolved) => match mounts::mounted(&resolved)? {
-            Some(kind) => known(resolved, &kind),
-            None => Ok(None),
-        },
-        Err(error) => bail!("umount {given}: {error}"),
+        false => format!("its process {list} has not ended yet: it writes out, or files are open"),
     }
 }
 
-fn known(point: PathBuf, kind: &str) -> anyhow::Result<Option<PathBuf>> {
+/// Why a mount point could not be taken away, and what helps.
+fn why(point: &Path, error: &str) -> String {
+    if error != BUSY {
+        return error.to_string();
+    }
+    let below = mounts::mounted_below(point);
+    let users = users::of(point);
+    let by = match (below.first(), users.is_empty()) {
+        (Some(other), _) => format!("{} is mounted below it", other.display()),
+        (None, false) => format!("used by {}", users.join(", ")),
+        (None, true) => "in use, by whom cannot be seen".to_string(),
+    };
+    format!(
+        "Device or resource busy: {by}; end that (fuser -vm {0} shows all users), or detach it with \
+         `juicefs umount --force {0}`",
+        point.display()
+    )
+}
+
+/// As [`find`], but not for ever: a mount above the path may hang.
+fn look_for(given: &str) -> anyhow::Result<Option<Mounted>> {
+    let path = given.to_string();
+    match within(CALL_WAIT, move || find(&path)) {
+        Some(found) => found,
+        None => bail!(
+            "umount {given}: the way to it does not answer in {CALL_WAIT:?}; a mount point above it \
+             hangs, unmount that one first by --force"
+        ),
+    }
+}
+
+/// The mount point that is meant, as the kernel names it. Asks the kernel's table first, and follows
+/// links by their text: a dead or hanging mount cannot be looked at.
+fn find(given: &str) -> anyhow::Result<Option<Mounted>> {
+    let mut path = absolute(given, &std::env::current_dir()?);
+    for _ in 0..LINKS_MAX {
+        if let Some(mounted) = mounts::mounted(&path)? {
+            return known(mounted);
+        }
+        let parent = path.parent().unwrap_or(&path);
+        let parent = match std::fs::canonicalize(parent) {
+            Ok(parent) => parent,
+            Err(error) => bail!("umount {given}: {}", text(&error)),
+        };
+        let resolved = match path.file_name() {
+            Some(name) => parent.join(name),
+            None => parent.clone(),
+        };
+        if let Some(mounted) = mounts::mounted(&resolved)? {
+            return known(mounted);
+        }
+        match std::fs::read_link(&resolved) {
+            Ok(target) => path = join(&parent, &target),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                bail!("umount {given}: {}", text(&error))
+            }
+            Err(_) => return Ok(None),
+        }
+    }
+    bail!("umount {given}: too many links")
+}
+
+/// The words of the C library, without the number.
+fn text(error: &std::io::Error) -> String {
+    match error.raw_os_error() {
+        Some(number) => Errno::from_raw(number).desc().to_string(),
+        None => error.to_string(),
+    }
+}
+
+fn join(dir: &Path, target: &Path) -> PathBuf {
+    match target.to_str() {
+        Some(text) => absolute(text, dir),
+        None => dir.join(target),
+    }
+}
+
+fn known(mounted: Mounted) -> anyhow::Result<Option<Mounted>> {
+    let kind = &mounted.kind;
     if kind != "fuse" && !kind.starts_with("fuse.") {
         bail!(
             "umount {}: a mount of type {kind}, not a volume",
-            point.display()
+            mounted.point.display()
         );
     }
-    Ok(Some(point))
+    Ok(Some(mounted))
 }
+
+/// Takes the mount away whatever its process does. The call itself can hang when the kernel still has
+/// pages to write; then the connection is cut.
+fn detach_by_force(mounted: &Mounted, workers: &[u32]) -> anyhow::Result<()> {
+    let point = mounted.point.clone();
+    let shown = point.display().to_string();
+    let (sender, done) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let _ = sender.send(detach(&point, true));
+    });
+    let mut outcome = done.recv_timeout(CALL_WAIT).ok();
+    if outcome.is_none() {
+        tracing::warn!("{shown} does not answer, cutting it off; what it holds is lost");
+        cut_off(mounted, workers);
+        outcome = done.recv_timeout(CALL_WAIT).ok();
+    }
+    match outcome {
+        Some(Ok(())) => Ok(()),
+        Some(Err(error)) => bail!("umount {shown}: {error}"),
+        None => bail!("umount {shown}: the kernel does not answer in {CALL_WAIT:?}"),
+    }
+}
+
+/// Ends the connection between the kernel and the process: by the kernel's own switch, else by
+/// ending the process.
+fn cut_off(mounted: &Mounted, workers: &[u32]) {
+    let switch = format!("/sys/fs/fuse/connections/{}/abort", mounted.device);
+    if std::fs::write(switch, "1").is_ok() {
+        return;
+    }
+    for pid in workers {
+        let _ = kill(Pid::from_raw(pid.cast_signed()), Signal::SIGKILL);
+    }
+}
+
+const BUSY: &str = "device or resource busy";
 
 fn detach(point: &Path, force: bool) -> Result<(), String> {
     let flags = if force {
@@ -92,6 +236,7 @@ fn detach(point: &Path, force: bool) -> Result<(), String> {
     match umount2(point, flags) {
         Ok(()) => Ok(()),
         Err(Errno::EPERM) => fusermount(point, force),
+        Err(Errno::EBUSY) => Err(BUSY.to_string()),
         Err(errno) => Err(errno.desc().to_lowercase()),
     }
 }
@@ -104,9 +249,11 @@ fn fusermount(point: &Path, force: bool) -> Result<(), String> {
         .arg(point)
         .output()
         .map_err(|error| format!("cannot run fusermount3 (package fuse3): {error}"))?;
+    let said = String::from_utf8_lossy(&output.stderr);
     match output.status.success() {
         true => Ok(()),
-        false => Err(String::from_utf8_lossy(&output.stderr).trim().to_string()),
+        false if said.contains("busy") => Err(BUSY.to_string()),
+        false => Err(said.trim().to_string()),
     }
 }
 
@@ -116,12 +263,17 @@ mod tests {
 
     #[test]
     fn only_fuse_mounts_are_taken_away() {
-        let point = || PathBuf::from("/mnt/x");
+        let mounted = |kind: &str| Mounted {
+            point: PathBuf::from("/mnt/x"),
+            kind: kind.to_string(),
+            device: "40".to_string(),
+        };
         for kind in ["fuse.juicefs", "fuse"] {
-            assert_eq!(known(point(), kind).ok().flatten(), Some(point()), "{kind}");
+            let found = known(mounted(kind)).ok().flatten();
+            assert_eq!(found, Some(mounted(kind)), "{kind}");
         }
         for kind in ["proc", "ext4", "tmpfs", "fuseblk"] {
-            let message = known(point(), kind).map_err(|error| error.to_string());
+            let message = known(mounted(kind)).map_err(|error| error.to_string());
             let want = format!("umount /mnt/x: a mount of type {kind}, not a volume");
             assert_eq!(message, Err(want), "{kind}");
         }

@@ -9,9 +9,10 @@ pub enum DirCursor {
     /// From the beginning.
     #[default]
     Start,
-    /// After this name (engines with an order).
+    /// After this name. An engine that gives such cursors lists by the bytes of names, and each once.
     After(Name),
-    /// At this server cursor (Redis HSCAN).
+    /// At this server cursor (Redis HSCAN, which counts up from the highest bit). The order is the
+    /// engine's, and a name may come twice.
     Token(u64),
 }
 

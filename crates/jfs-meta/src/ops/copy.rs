@@ -37,10 +37,10 @@ pub struct CopyRange {
 impl Meta {
     /// copy_file_range(2): returns the number of bytes copied, less than asked for at the end of the
     /// source and for more than 4 GiB, and the target's attributes. EINVAL for what is no file and for
-    /// overlapping ranges of one file, EFBIG above 2^57, EPERM for an immutable or append-only target.
+    /// overlapping ranges of one file, EFBIG from 2^57 on, EPERM for an immutable or append-only target.
     pub async fn copy_file_range(&self, range: CopyRange) -> Result<(u64, Attr), Errno> {
         let ends = [range.from_off, range.to_off].map(|off| off.saturating_add(range.size));
-        if ends.iter().any(|end| *end >= MAX_FILE_LENGTH) {
+        if ends.iter().any(|end| *end > MAX_FILE_LENGTH) {
             return Err(Errno::EFBIG);
         }
         let apart = ends[0] <= range.to_off || ends[1] <= range.from_off;

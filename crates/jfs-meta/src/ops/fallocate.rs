@@ -35,7 +35,7 @@ struct Fallocate<'a> {
 impl Meta {
     /// fallocate(2). Space is not reserved: without a flag the file only grows, as with the reference
     /// client. EINVAL for an empty range or flags that do not go together, ENOTSUP for those that are
-    /// not supported, EFBIG above 2^57, EPIPE for a FIFO, EPERM for what else is no file.
+    /// not supported, EFBIG from 2^57 on, EPIPE for a FIFO, EPERM for what else is no file.
     pub async fn fallocate(
         &self,
         caller: &Caller,
@@ -48,7 +48,7 @@ impl Meta {
         if size == 0 {
             return Err(Errno::EINVAL);
         }
-        if off.saturating_add(size) >= MAX_FILE_LENGTH {
+        if off.saturating_add(size) > MAX_FILE_LENGTH {
             return Err(Errno::EFBIG);
         }
         let op = Fallocate {

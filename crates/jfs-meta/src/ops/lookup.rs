@@ -93,6 +93,26 @@ impl Meta {
         .await
     }
 
+    /// Attributes of several inodes, in order; `None` for one that does not exist. One round trip.
+    pub async fn getattrs(&self, inos: &[Ino]) -> Result<Vec<Option<Attr>>, Errno> {
+        self.within("getattrs", async {
+            let asked = self.open_files.moment();
+            let keys: Vec<Key> = inos.iter().map(|ino| Key::Attr(*ino)).collect();
+            let answers = self.fetch(&keys).await?;
+            let learned = answers.into_iter().zip(inos).map(|(answer, ino)| {
+                let attr = answer
+                    .into_attr()
+                    .map_err(|e| self.to_errno("getattrs", &e))?;
+                let newer = attr
+                    .as_ref()
+                    .and_then(|a| self.open_files.learn(*ino, a, asked));
+                Ok(newer.or(attr))
+            });
+            learned.collect()
+        })
+        .await
+    }
+
     /// Attributes that memory may answer, with their age: a directory this client changed within
     /// `attr_cache`, or an open file within `open_cache`.
     pub fn try_getattr(&self, ino: Ino) -> Option<(Attr, Duration)> {

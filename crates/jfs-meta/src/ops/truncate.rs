@@ -16,8 +16,8 @@ struct Truncate<'a> {
 }
 
 impl Meta {
-    /// Sets the length of a regular file. Equal length changes nothing, not even times. EFBIG above
-    /// 2^57, EPERM for what is no file.
+    /// Sets the length of a regular file. Equal length changes nothing, not even times. EFBIG from
+    /// 2^57 on, EPERM for what is no file.
     pub async fn truncate(&self, caller: &Caller, ino: Ino, length: u64) -> Result<Attr, Errno> {
         if length > MAX_FILE_LENGTH {
             return Err(Errno::EFBIG);

@@ -58,11 +58,13 @@ impl FileRoot {
         self.0.dir.join(key)
     }
 
-    /// Writes `parts` one after the other as the object `key`.
+    /// Writes `parts` one after the other as the object `key`. With `flush` the contents are on the
+    /// disk before the name is; the name itself may not be.
     pub(super) fn put<'a>(
         &self,
         key: &str,
         parts: impl Iterator<Item = &'a [u8]>,
+        flush: bool,
     ) -> io::Result<()> {
         let target = self.path(key);
         let temp = temp_path(&target);
@@ -70,6 +72,9 @@ impl FileRoot {
         let write = || -> io::Result<()> {
             for part in parts {
                 file.write_all(part)?;
+            }
+            if flush {
+                file.sync_all()?;
             }
             std::fs::rename(&temp, &target)
         };
@@ -210,7 +215,7 @@ mod tests {
         let root = FileRoot::new(dir.path(), "v");
         std::fs::create_dir_all(dir.path().join("v/a")).unwrap();
         // The target is a directory: the rename fails after the data was written.
-        assert!(root.put("a", [&b"x"[..]].into_iter()).is_err());
+        assert!(root.put("a", [&b"x"[..]].into_iter(), false).is_err());
         assert_eq!(std::fs::read_dir(dir.path().join("v")).unwrap().count(), 1);
     }
 
@@ -218,7 +223,7 @@ mod tests {
     fn get_stops_at_the_end() {
         let dir = tempfile::tempdir().unwrap();
         let root = FileRoot::new(dir.path(), "v");
-        root.put("d/k", [&b"01234"[..], b"56789"].into_iter())
+        root.put("d/k", [&b"01234"[..], b"56789"].into_iter(), false)
             .unwrap();
         assert_eq!(root.get("d/k", None).unwrap()[..], *b"0123456789");
         assert_eq!(root.get("d/k", Some(8..20)).unwrap()[..], *b"89");

@@ -201,7 +201,7 @@ impl oio::OneShotWrite for FileWriter {
         let length = data.len() as u64;
         blocking(move || {
             let parts = data.to_io_slice();
-            root.put(&key, parts.iter().map(|part| &**part))
+            root.put(&key, parts.iter().map(|part| &**part), false)
         })
         .await?;
         Ok(MetadataBuilder::file(length).build())

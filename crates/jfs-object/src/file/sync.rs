@@ -52,6 +52,18 @@ impl FileRoot {
         Ok(())
     }
 
+    /// Writes the object `key` and flushes it as [`FileRoot::sync`] does. Blocks.
+    pub(crate) fn put_durable(&self, key: &str, data: &[u8]) -> Result<(), ObjectError> {
+        let put = || {
+            self.put(key, std::iter::once(data), true)?;
+            match self.path(key).parent() {
+                Some(dir) => self.sync_dir(dir),
+                None => Ok(()),
+            }
+        };
+        put().map_err(|e| ObjectError::from_io(key, &e))
+    }
+
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         flush(dir)?;
         let mut child = dir;
@@ -79,10 +91,24 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_durable_put_anchors_its_directories_too() {
+        let tmp = tempfile::tempdir().unwrap();
+        let root = FileRoot::new(tmp.path(), "v");
+        root.put_durable("a/b/k", b"xy").unwrap();
+        assert_eq!(&root.get("a/b/k", None).unwrap()[..], b"xy");
+        for dir in ["v", "v/a", "v/a/b"] {
+            assert!(root.anchored().contains(&tmp.path().join(dir)), "{dir}");
+        }
+        root.put_durable("a/b/k", b"z").unwrap();
+        assert_eq!(&root.get("a/b/k", None).unwrap()[..], b"z");
+        assert!(root.put_durable("a/b/k/below", b"z").is_err());
+    }
+
+    #[test]
     fn new_directories_are_anchored_up_to_the_bucket() {
         let tmp = tempfile::tempdir().unwrap();
         let root = FileRoot::new(tmp.path(), "v");
-        root.put("a/b/k", [&b"x"[..]].into_iter()).unwrap();
+        root.put("a/b/k", [&b"x"[..]].into_iter(), false).unwrap();
         root.sync(&["a/b/k".to_string()]).unwrap();
         for dir in ["v", "v/a", "v/a/b"] {
             assert!(root.anchored().contains(&tmp.path().join(dir)), "{dir}");

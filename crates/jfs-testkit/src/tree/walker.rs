@@ -116,8 +116,9 @@ fn describe(path: &Path) -> Result<Node> {
     })
 }
 
-/// All extended attributes of a path; none where the mount does not have them.
-fn xattrs(path: &Path) -> std::io::Result<BTreeMap<Vec<u8>, Vec<u8>>> {
+/// All extended attributes of a path with their values, ACLs among them, links not followed; none where
+/// the mount does not have them.
+pub fn xattrs(path: &Path) -> std::io::Result<BTreeMap<Vec<u8>, Vec<u8>>> {
     let mut names = vec![0; XATTR_MAX];
     let count = match rustix::fs::llistxattr(path, &mut names[..]) {
         // The trash says that there is no data.

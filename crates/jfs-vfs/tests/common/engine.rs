@@ -8,6 +8,7 @@ use jfs_meta::trips::TripLog;
 use jfs_meta::{Attempt, Engine, EngineError};
 use jfs_types::{AclRule, Attr, Entry, Ino, Name, Time};
 use parking_lot::Mutex;
+use std::hash::{DefaultHasher, Hasher};
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -36,6 +37,7 @@ struct Shared {
     /// So many commits that add slices go well, the next one meets the fault.
     fault: Mutex<Option<(usize, Fault)>>,
     looks_fail: AtomicBool,
+    scans: AtomicBool,
     answers: Gate,
     commits: Gate,
 }
@@ -90,6 +92,46 @@ impl TestEngine {
     /// Where commits of slices are held before they are sent.
     pub(crate) fn commits(&self) -> &Gate {
         &self.shared.commits
+    }
+
+    /// Directories are listed as Redis does from now on: by hash, and the last of a page once more at
+    /// the beginning of the next one.
+    pub(crate) fn scan_by_hash(&self) {
+        self.shared.scans.store(true, Ordering::SeqCst);
+    }
+
+    async fn scan(
+        &self,
+        dir: Ino,
+        cursor: &DirCursor,
+        attrs: bool,
+    ) -> Result<DirPage, EngineError> {
+        const BUCKETS: u64 = 256;
+        const PER_PAGE: u64 = 48;
+        let from = match cursor {
+            DirCursor::Token(token) => token.reverse_bits(),
+            _ => 0,
+        };
+        let bucket = |name: &Name| {
+            let mut hasher = DefaultHasher::new();
+            hasher.write(name.as_bytes());
+            hasher.finish() % BUCKETS
+        };
+        let (mut page, mut at) = (DirPage::default(), DirCursor::Start);
+        loop {
+            let part = self.inner.list_dir(dir, &at, attrs).await?;
+            page.entries.extend(part.entries);
+            match part.next {
+                Some(next) => at = next,
+                None => break,
+            }
+        }
+        let range = from.saturating_sub(2)..from + PER_PAGE;
+        page.entries.retain(|e| range.contains(&bucket(&e.name)));
+        page.entries.sort_by_key(|e| bucket(&e.name));
+        let next = from + PER_PAGE;
+        page.next = (next < BUCKETS).then(|| DirCursor::Token(next.reverse_bits()));
+        Ok(page)
     }
 
     fn look(&self) -> Result<(), EngineError> {
@@ -178,7 +220,10 @@ impl Engine for TestEngine {
         cursor: &DirCursor,
         with_attrs: bool,
     ) -> Result<DirPage, EngineError> {
-        let page = self.inner.list_dir(dir, cursor, with_attrs).await;
+        let page = match self.shared.scans.load(Ordering::SeqCst) {
+            true => self.scan(dir, cursor, with_attrs).await,
+            false => self.inner.list_dir(dir, cursor, with_attrs).await,
+        };
         self.shared.answers.pass().await;
         page
     }

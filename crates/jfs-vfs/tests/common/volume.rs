@@ -107,6 +107,16 @@ impl Volume {
 
     /// Another client, with caches and a session of its own.
     pub(crate) async fn mount(&self) -> Mount {
+        self.mount_with(VfsConfig::default()).await
+    }
+
+    /// As [`Volume::mount`] with other settings; buffers are as the volume's options say.
+    pub(crate) async fn mount_with(&self, config: VfsConfig) -> Mount {
+        let vfs_config = VfsConfig {
+            buffer_size: self.options.buffer,
+            prefetch: self.options.prefetch,
+            ..config
+        };
         let options = StoreOptions {
             io_retries: 0,
             ..StoreOptions::default()
@@ -138,13 +148,8 @@ impl Volume {
         };
         let (meta, work) = Meta::new(engine, self.format.clone(), config, clock, rand);
         meta.new_session(&SessionInfo::default()).await.unwrap();
-        let config = VfsConfig {
-            buffer_size: self.options.buffer,
-            prefetch: self.options.prefetch,
-            ..VfsConfig::default()
-        };
         Mount {
-            vfs: Vfs::new(meta, chunks, config, Handle::current()),
+            vfs: Vfs::new(meta, chunks, vfs_config, Handle::current()),
             work: Mutex::new(work),
         }
     }

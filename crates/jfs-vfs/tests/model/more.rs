@@ -236,7 +236,7 @@ impl World {
         let expected = &self.model.nodes[id].xattrs;
         assert!(names.iter().eq(expected.keys()), "{step:?}: {names:?}");
         for (name, value) in expected {
-            let got = mount.get_xattr(ino, name).await.unwrap();
+            let got = mount.get_xattr(&root(), ino, name).await.unwrap();
             assert_eq!(&got[..], &value[..], "{step:?}");
         }
     }

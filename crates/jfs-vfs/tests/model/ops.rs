@@ -163,7 +163,7 @@ fn new_length() -> impl Strategy<Value = Place> {
         3 => Just(Place::Offset(0)),
         1 => Just(Place::Offset(CHUNK_SIZE)),
         1 => Just(Place::Offset(1 << 57)),
-        1 => Just(Place::Offset((1 << 57) + 1)),
+        1 => Just(Place::Offset((1 << 57) - 1)),
     ]
 }
 

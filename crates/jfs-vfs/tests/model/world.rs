@@ -6,10 +6,9 @@ use crate::common::{eventually, root};
 use crate::ops::{At, Op, Pick, Place, Scenario, Step};
 use crate::reference::{Handle, Id, Outcome, ROOT, Reference};
 use jfs_types::{Attr, Errno, FileType, Ino};
-use jfs_vfs::{DirItem, SetAttrRequest};
+use jfs_vfs::{DirItem, DirItems, SetAttrRequest};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
-use std::sync::Arc;
 
 /// The last one is as long as a name may be.
 fn name_of(n: u8) -> Vec<u8> {
@@ -24,7 +23,7 @@ struct DirHandle {
     client: usize,
     node: Id,
     fh: u64,
-    listing: Option<Arc<Vec<DirItem>>>,
+    listing: Option<DirItems>,
 }
 
 pub(crate) struct World {
@@ -348,7 +347,7 @@ impl World {
             Op::Opendir(node) => {
                 let id = self.node(node);
                 if self.model.is_dir(id) {
-                    let fh = self.mounts[c].opendir(self.ino(id));
+                    let fh = self.mounts[c].try_opendir(&root(), self.ino(id)).unwrap();
                     self.dirs.push(DirHandle {
                         client: c,
                         node: id,
@@ -478,13 +477,21 @@ impl World {
         self.flush_others(c).await;
         let dir = &self.dirs[index];
         let (id, before) = (dir.node, dir.listing.clone());
+        // A listing begins at its beginning.
+        let offset = before.as_ref().map_or(0, |_| offset);
         let got = self.mounts[c]
             .readdir(&root(), dir.fh, u64::from(offset))
             .await;
         let got = got.unwrap();
         match before {
             Some(before) if offset > 0 => {
-                assert!(Arc::ptr_eq(&before, &got), "{step:?}: positions move");
+                let place = |item: &DirItem| (item.next, item.name.clone());
+                let before: Vec<_> = before.iter().map(place).collect();
+                for item in got.iter() {
+                    let moved = format!("{step:?}: {} moved", item.name);
+                    assert!(before.contains(&place(item)), "{moved}");
+                    assert!(item.next > u64::from(offset), "{moved}");
+                }
                 return;
             }
             _ => self.dirs[index].listing = Some(got.clone()),
@@ -591,7 +598,7 @@ impl World {
             self.compare_xattrs(mount, id, node.ino).await;
             match node.kind {
                 FileType::Directory => {
-                    let fh = mount.opendir(node.ino);
+                    let fh = mount.try_opendir(&root(), node.ino).unwrap();
                     let listing = mount.readdir(&root(), fh, 0).await.unwrap();
                     self.check_listing(id, &listing, &path);
                     mount.releasedir(fh);

@@ -6,15 +6,11 @@ use fuser::{
     Errno as FuseErrno, FileAttr, FileType as FuseType, FopenFlags, INodeNo, ReplyDirectory,
     ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyStatfs, ReplyXattr, Request,
 };
-use jfs_types::{Attr, Caller, Errno, FileType, Ino};
-use jfs_vfs::{AttrReply, DirItem, EntryReply, StatFs};
+use jfs_types::{Attr, Errno, FileType, Ino};
+use jfs_vfs::{AttrReply, DirItems, EntryReply, StatFs};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::time::{Duration, SystemTime};
-
-pub(super) fn caller(req: &Request) -> Caller {
-    ops::caller(req.uid(), req.gid(), req.pid())
-}
 
 /// Who asks, for the access log.
 pub(super) fn ids(req: &Request) -> (u32, u32, u32) {
@@ -114,6 +110,15 @@ pub(super) fn send_entry(reply: ReplyEntry, result: Result<EntryReply, Errno>) {
     }
 }
 
+/// A name that does not exist. The kernel remembers it for `life`: an answer without an inode.
+pub(super) fn send_missing(reply: ReplyEntry, life: Duration) {
+    if life.is_zero() {
+        return reply.error(errno(Errno::ENOENT));
+    }
+    let nothing = file_attr(Ino(0), Attr::new(FileType::Regular));
+    reply.entry_with_ttls(&Duration::ZERO, &life, &nothing, GENERATION);
+}
+
 pub(super) fn send_statfs(reply: ReplyStatfs, result: Result<StatFs, Errno>) {
     const BLOCK: u64 = 4096;
     match result {
@@ -155,22 +160,11 @@ pub(super) fn open_flags(ino: Ino, keep_cache: bool) -> FopenFlags {
     }
 }
 
-/// The items from `offset` on, with the offset that continues after each.
-fn from(listing: &[DirItem], offset: u64) -> impl Iterator<Item = (u64, &DirItem)> {
-    let start = usize::try_from(offset)
-        .unwrap_or(usize::MAX)
-        .min(listing.len());
-    listing[start..]
-        .iter()
-        .enumerate()
-        .map(move |(i, item)| ((start + i + 1) as u64, item))
-}
-
-pub(super) fn send_names(mut reply: ReplyDirectory, listing: &[DirItem], offset: u64) {
-    for (next, item) in from(listing, offset) {
+pub(super) fn send_names(mut reply: ReplyDirectory, listing: &DirItems) {
+    for item in listing.iter() {
         if reply.add(
             INodeNo(item.ino.0),
-            next,
+            item.next,
             kind(item.kind),
             OsStr::from_bytes(item.name.as_bytes()),
         ) {
@@ -180,13 +174,8 @@ pub(super) fn send_names(mut reply: ReplyDirectory, listing: &[DirItem], offset:
     reply.ok();
 }
 
-pub(super) fn send_entries(
-    mut reply: ReplyDirectoryPlus,
-    listing: &[DirItem],
-    offset: u64,
-    ttl: Duration,
-) {
-    for (next, item) in from(listing, offset) {
+pub(super) fn send_entries(mut reply: ReplyDirectoryPlus, listing: &DirItems, ttl: Duration) {
+    for item in listing.iter() {
         let name = OsStr::from_bytes(item.name.as_bytes());
         let dots = item.name.as_bytes() == b"." || item.name.as_bytes() == b"..";
         let (ttl, attr) = match &item.attr {
@@ -196,7 +185,7 @@ pub(super) fn send_entries(
         };
         if reply.add(
             INodeNo(item.ino.0),
-            next,
+            item.next,
             name,
             &ttl,
             &file_attr(item.ino, attr),

@@ -1,0 +1,248 @@
+//! The entry of /etc/fstab that mounts a volume when the machine starts.
+
+use crate::flags::SPEC;
+use anyhow::Context;
+use jfs_args::address::{absolute, meta_url};
+use jfs_args::globals::GLOBALS;
+use jfs_args::{Kind, Parsed};
+use std::io::Write;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
+use std::path::Path;
+
+const FSTAB: &str = "/etc/fstab";
+/// The helper that mount(8) calls for the type `juicefs`.
+const HELPER: &str = "/sbin/mount.juicefs";
+/// Flags that are about this call and not about the mount.
+const LEFT_OUT: &[&str] = &["d", "f", "update-fstab", "force", "help", "version"];
+/// Flags whose value is a path, relative to where this call was made.
+const PATHS: &[&str] = &["log", "cache-dir"];
+
+/// One entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Line {
+    address: String,
+    point: String,
+    options: String,
+}
+
+impl Line {
+    /// The entry that repeats this call.
+    pub(crate) fn of(args: &Parsed, cwd: &Path, point: String) -> Line {
+        Line {
+            address: meta_url(args.arg(0), cwd),
+            point,
+            options: options(args, cwd),
+        }
+    }
+
+    fn text(&self) -> String {
+        let [address, point, options] =
+            [&self.address, &self.point, &self.options].map(|field| escaped(field));
+        format!("{address}  {point}  juicefs  {options}  0 0")
+    }
+
+    /// Whether a line of the table mounts the same volume at the same place.
+    fn replaces(&self, line: &str) -> bool {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let [address, point, kind, ..] = fields[..] else {
+            return false;
+        };
+        kind == "juicefs" && address == escaped(&self.address) && point == escaped(&self.point)
+    }
+}
+
+/// What was given, in the form of mount options: `_netdev,nofail` and then by name.
+fn options(args: &Parsed, cwd: &Path) -> String {
+    let mut items = Vec::new();
+    for flag in SPEC.flags.iter().chain(GLOBALS) {
+        let name = flag.name();
+        if !args.given(name) || LEFT_OUT.contains(&name) {
+            continue;
+        }
+        let text = args.typed(name).unwrap_or_default();
+        match (name, flag.kind) {
+            ("o", _) => items.push(text),
+            (_, Kind::Bool) if args.bool(name) => items.push(name.to_string()),
+            (_, Kind::Bool) => {}
+            (name, _) if PATHS.contains(&name) && text != "memory" => {
+                let paths = text
+                    .split(':')
+                    .map(|p| absolute(p, cwd).display().to_string());
+                items.push(format!("{name}={}", paths.collect::<Vec<_>>().join(":")));
+            }
+            (name, _) => items.push(format!("{name}={text}")),
+        }
+    }
+    items.retain(|item| !item.is_empty());
+    items.sort();
+    let fixed = ["_netdev", "nofail"].map(str::to_string);
+    fixed.into_iter().chain(items).collect::<Vec<_>>().join(",")
+}
+
+/// Blanks end a field of the table.
+fn escaped(field: &str) -> String {
+    field
+        .replace('\\', "\\134")
+        .replace(' ', "\\040")
+        .replace('\t', "\\011")
+        .replace('\n', "\\012")
+}
+
+/// Adds or replaces the entry, and makes the helper. Warns about what cannot be done.
+pub(crate) fn update(line: &Line) {
+    if !nix::unistd::geteuid().is_root() {
+        tracing::warn!("--update-fstab should be used with root");
+        return;
+    }
+    if jfs_telemetry::mask_url(&line.address) != line.address {
+        tracing::warn!("{FSTAB} now holds the password of the metadata engine");
+    }
+    let helper = make_helper(Path::new(HELPER));
+    let written = write(Path::new(FSTAB), line);
+    match (&helper, &written) {
+        (Ok(()), Ok(())) => tracing::info!(
+            "Successfully updated fstab, now you can mount with `mount {}`",
+            line.point
+        ),
+        _ => {
+            for (what, result) in [
+                ("create /sbin/mount.juicefs", helper),
+                ("update fstab", written),
+            ] {
+                if let Err(error) = result {
+                    tracing::warn!("failed to {what}: {error:#}");
+                }
+            }
+        }
+    }
+}
+
+/// A link to the front door beside this program, or to this program. What is there stays.
+fn make_helper(helper: &Path) -> anyhow::Result<()> {
+    if helper.symlink_metadata().is_ok() {
+        return Ok(());
+    }
+    let here = std::env::current_exe().context("cannot find this program's own file")?;
+    let front = here.with_file_name("jfs");
+    let target = if front.is_file() { front } else { here };
+    symlink(target, helper).context("symlink")
+}
+
+/// Replaces the table as a whole, so that a machine that loses its power keeps the old or the new one.
+fn write(table: &Path, line: &Line) -> anyhow::Result<()> {
+    let before = match std::fs::read_to_string(table) {
+        Ok(text) => text,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(e) => return Err(e).context("read"),
+    };
+    let after = replaced(&before, line);
+    if after == before {
+        return Ok(());
+    }
+    let mode = table
+        .metadata()
+        .map_or(0o644, |meta| meta.permissions().mode());
+    let fresh = table.with_extension("jfs-tmp");
+    let written = (|| {
+        let mut file = std::fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(mode & 0o777)
+            .open(&fresh)?;
+        file.set_permissions(std::fs::Permissions::from_mode(mode & 0o777))?;
+        file.write_all(after.as_bytes())?;
+        file.sync_all()?;
+        std::fs::rename(&fresh, table)
+    })();
+    if written.is_err() {
+        let _ = std::fs::remove_file(&fresh);
+    }
+    written.with_context(|| format!("write {}", table.display()))
+}
+
+fn replaced(before: &str, line: &Line) -> String {
+    let mut done = false;
+    let mut out = String::new();
+    for old in before.lines() {
+        match line.replaces(old) {
+            true if done => continue,
+            true => out.push_str(&line.text()),
+            false => out.push_str(old),
+        }
+        done |= line.replaces(old);
+        out.push('\n');
+    }
+    if !done {
+        out.push_str(&line.text());
+        out.push('\n');
+    }
+    out
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use jfs_args::{Invocation, parse_command};
+
+    fn line(words: &str) -> Line {
+        let argv: Vec<String> = words.split(' ').map(str::to_string).collect();
+        match parse_command(&SPEC, &argv) {
+            Ok(Invocation::Run(args)) => {
+                let point = absolute(args.arg(1), Path::new("/home/u"));
+                Line::of(&args, Path::new("/home/u"), point.display().to_string())
+            }
+            other => panic!("{words}: {other:?}"),
+        }
+    }
+
+    /// As the reference writes it, but with absolute paths and with names that it reads again.
+    #[test]
+    fn the_entry_repeats_the_call() {
+        for (words, want) in [
+            (
+                "-d sqlite3://v.db ./m --cache-dir memory --no-usage-report --update-fstab --attr-cache 2 \
+                 -o noatime,debug --read-only --log x.log -v",
+                "sqlite3:///home/u/v.db  /home/u/m  juicefs  _netdev,nofail,attr-cache=2,cache-dir=memory,\
+                 log=/home/u/x.log,no-usage-report,noatime,debug,read-only,verbose  0 0",
+            ),
+            (
+                "redis://h/1 /m --cache-dir=c:/d --update-fstab -q --umask 022 --read-only=false",
+                "redis://h/1  /m  juicefs  _netdev,nofail,cache-dir=/home/u/c:/d,quiet,umask=022  0 0",
+            ),
+        ] {
+            assert_eq!(line(words).text(), want, "{words}");
+        }
+    }
+
+    #[test]
+    fn only_the_own_entry_is_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let table = dir.path().join("fstab");
+        let old = "# comment\nredis://h/1 /m juicefs foo 0 0\nredis://h/1 /m ext4 x 0 0\n\nb /m juicefs x 0 0";
+        std::fs::write(&table, old).unwrap();
+        std::fs::set_permissions(&table, PermissionsExt::from_mode(0o600)).unwrap();
+        let entry = line("redis://h/1 /m --update-fstab");
+        write(&table, &entry).unwrap();
+        let want = "# comment\nredis://h/1  /m  juicefs  _netdev,nofail  0 0\nredis://h/1 /m ext4 x 0 0\n\n\
+            b /m juicefs x 0 0\n";
+        assert_eq!(std::fs::read_to_string(&table).unwrap(), want);
+        assert_eq!(
+            table.metadata().unwrap().permissions().mode() & 0o777,
+            0o600
+        );
+        // Twice is once; another place is another entry.
+        write(&table, &entry).unwrap();
+        assert_eq!(std::fs::read_to_string(&table).unwrap(), want);
+        let mut other = entry;
+        other.point = "/m m".to_string();
+        write(&table, &other).unwrap();
+        let text = std::fs::read_to_string(&table).unwrap();
+        assert_eq!(
+            text,
+            format!("{want}redis://h/1  /m\\040m  juicefs  _netdev,nofail  0 0\n")
+        );
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+}

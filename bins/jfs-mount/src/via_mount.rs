@@ -1,0 +1,141 @@
+//! Being `/sbin/mount.juicefs`: the arguments that mount(8) gives to its helpers.
+
+use crate::flags::SPEC;
+use jfs_args::globals::GLOBALS;
+use jfs_args::{FlagSpec, Kind};
+use std::path::Path;
+
+/// Set when the caller was called as the helper.
+pub(crate) const MARK: &str = "CALL_VIA_MOUNT";
+/// The name mount(8) calls.
+const HELPER: &str = "mount.juicefs";
+/// Options for mount(8) and for whoever reads fstab.
+const DROPPED: &[&str] = &[
+    "_netdev",
+    "nofail",
+    "rw",
+    "defaults",
+    "remount",
+    "background",
+    "auto",
+    "noauto",
+    "user",
+    "nouser",
+    "users",
+    "owner",
+    "group",
+];
+/// The names of older clients.
+const RENAMED: &[(&str, &str)] = &[
+    ("attrcacheto", "attr-cache"),
+    ("entrycacheto", "entry-cache"),
+    ("direntrycacheto", "dir-entry-cache"),
+];
+
+/// Whether this process was started as the helper of mount(8).
+pub(crate) fn is_called() -> bool {
+    let name = std::env::args_os().next().unwrap_or_default();
+    let by_name = Path::new(&name).file_name().is_some_and(|n| n == HELPER);
+    by_name || std::env::var_os(MARK).is_some_and(|mark| !mark.is_empty())
+}
+
+/// The command line of `mount` that `META-URL MOUNTPOINT [-fnsv] [-N NS] [-t TYPE] [-o OPTIONS]` means;
+/// `None` for a dry run (`-f`). Fewer than two words ask for help.
+pub(crate) fn translate(argv: &[String]) -> Option<Vec<String>> {
+    let [url, point, rest @ ..] = argv else {
+        return Some(vec!["--help".to_string()]);
+    };
+    let mut out = vec!["-d".to_string()];
+    let mut fuse = Vec::new();
+    let mut words = rest.iter();
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "-o" => {
+                let items = words.next().map_or("", String::as_str);
+                items
+                    .split(',')
+                    .for_each(|item| read(item.trim(), &mut out, &mut fuse));
+            }
+            "-N" | "-t" => {
+                words.next();
+            }
+            letters if letters.starts_with('-') && letters.contains('f') => return None,
+            // -n, -s and -v are about mount(8) itself.
+            _ => {}
+        }
+    }
+    if !fuse.is_empty() {
+        out.extend(["-o".to_string(), fuse.join(",")]);
+    }
+    out.extend([url.clone(), point.clone()]);
+    Some(out)
+}
+
+/// One item of `-o`: a flag, something for others, or an option for FUSE.
+fn read(item: &str, flags: &mut Vec<String>, fuse: &mut Vec<String>) {
+    let (name, value) = match item.split_once('=') {
+        Some((name, value)) => (name, Some(value)),
+        None => (item, None),
+    };
+    if item.is_empty() || DROPPED.contains(&item) || name == "comment" || name.starts_with("x-") {
+        return;
+    }
+    let renamed = RENAMED.iter().find(|(old, _)| *old == name);
+    let name = renamed.map_or(name, |(_, new)| new);
+    match (known(name), value) {
+        // A switch that is given a value, or the other way round, is no flag of ours.
+        (Some(flag), None) if flag.kind == Kind::Bool => flags.push(format!("--{name}")),
+        (Some(flag), Some(value)) if flag.kind != Kind::Bool => {
+            flags.push(format!("--{name}={value}"));
+        }
+        _ => fuse.push(item.to_string()),
+    }
+}
+
+fn known(name: &str) -> Option<&'static FlagSpec> {
+    let mut all = SPEC.flags.iter().chain(GLOBALS);
+    all.find(|flag| name.len() > 1 && flag.names.contains(&name))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    fn translated(line: &str) -> Option<String> {
+        let argv: Vec<String> = line.split(' ').map(str::to_string).collect();
+        translate(&argv).map(|out| out.join(" "))
+    }
+
+    #[test]
+    fn items_become_flags_or_go_to_fuse() {
+        for (line, want) in [
+            ("redis://h/1 /mnt", "-d redis://h/1 /mnt"),
+            (
+                "redis://h/1 /mnt -n -o rw,noatime,cache-size=0,read-only,attrcacheto=3,_netdev,nofail",
+                "-d --cache-size=0 --read-only --attr-cache=3 -o noatime redis://h/1 /mnt",
+            ),
+            (
+                "a /m -v -o verbose,x-systemd.automount,noauto,ro,max_read=4096 -t juicefs",
+                "-d --verbose -o ro,max_read=4096 a /m",
+            ),
+            (
+                "a /m -o writeback,no-color,background",
+                "-d --writeback --no-color a /m",
+            ),
+            // As FUSE options they are refused by name later on.
+            (
+                "a /m -o v,cache-size,read-only=true",
+                "-d -o v,cache-size,read-only=true a /m",
+            ),
+            ("a", "--help"),
+        ] {
+            assert_eq!(translated(line).unwrap(), want, "{line}");
+        }
+        assert_eq!(
+            translated("a /m -sf -o rw"),
+            None,
+            "a dry run mounts nothing"
+        );
+    }
+}
