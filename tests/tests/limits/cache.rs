@@ -1,13 +1,14 @@
 //! Cache directories that are full, read-only, none at all or gone: at most slower, never wrong.
 
 use super::bed::{Bed, refused_with};
-use jfs_testkit::{MountArgs, content};
+use jfs_testkit::{MountArgs, content, wait_until};
 use jfs_tests::Kind;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 const LENGTH: usize = 3 << 20;
+const LIMIT: std::time::Duration = std::time::Duration::from_secs(20);
 
 /// A small file system in memory; gone with the value.
 struct Small(PathBuf);
@@ -80,10 +81,20 @@ fn full() {
 fn gone_while_mounted() {
     let bed = Bed::formatted(Kind::Sqlite, &["--block-size", "256K"]);
     let cache = bed.path("cache");
-    works(&bed, &cache, || fs::remove_dir_all(&cache).unwrap());
+    // The cache may be writing there: moved, for it cannot be emptied in one step.
     works(&bed, &cache, || {
-        fs::remove_dir_all(&cache).unwrap();
-        fs::write(&cache, b"no directory").unwrap();
+        fs::rename(&cache, bed.path("moved")).unwrap()
+    });
+    works(&bed, &cache, || {
+        wait_until("a file in the place of the cache", LIMIT, || {
+            let moved = bed.path(&format!(
+                "moved-{}",
+                fs::read_dir(bed.dir.path()).unwrap().count()
+            ));
+            let _ = fs::rename(&cache, moved);
+            Ok(fs::write(&cache, b"no directory").ok())
+        })
+        .unwrap();
     });
 }
 
