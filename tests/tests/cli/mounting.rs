@@ -1,10 +1,11 @@
 //! Mount points that are taken, busy, or hang; and mount(8) with its table.
 
-use jfs_testkit::{Jfs, Mount, MountArgs, scratch_dir};
+use jfs_testkit::{Jfs, Mount, MountArgs, scratch_dir, wait_until};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 use tempfile::TempDir;
 
 fn volume() -> (TempDir, String) {
@@ -54,9 +55,10 @@ fn a_second_mount_is_refused_by_name_and_lies_on_top_by_force() {
     let second: Mount = jfs
         .mount(MountArgs::new(&url).on(first.path()).flags(["--force"]))
         .unwrap();
-    while mounts_at(first.path()) < 2 {
-        std::thread::yield_now();
-    }
+    wait_until("the second mount", Duration::from_secs(30), || {
+        Ok((mounts_at(first.path()) == 2).then_some(()))
+    })
+    .unwrap();
     std::fs::write(second.at("x"), "above").unwrap();
     umount(&[], first.path()).ok().unwrap();
     assert_eq!(mounts_at(first.path()), 1);
