@@ -261,11 +261,18 @@ fn umount_of_what_is_not_mounted_fails() {
 
 #[test]
 fn mount_is_handed_to_the_program_beside_this_one() {
-    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::os::unix::fs::symlink;
     let dir = tempfile::tempdir().unwrap();
     let place = dir.path().join("bin");
     std::fs::create_dir(&place).unwrap();
-    std::fs::copy(env!("CARGO_BIN_EXE_jfs"), place.join("jfs")).unwrap();
+    // A process of its own writes the programs: one that this process has open for writing, or another
+    // test has inherited at that moment, cannot be started.
+    let make = |script: &str| {
+        let mut sh = Command::new("sh");
+        let done = sh.args(["-ec", script]).current_dir(&place).status();
+        assert!(done.unwrap().success(), "{script}");
+    };
+    make(concat!("cp '", env!("CARGO_BIN_EXE_jfs"), "' jfs"));
     // Called through a link named juicefs, as scripts do.
     let link = dir.path().join("juicefs");
     symlink(place.join("jfs"), &link).unwrap();
@@ -277,9 +284,7 @@ fn mount_is_handed_to_the_program_beside_this_one() {
         fatal(&missing)
     );
 
-    let helper = place.join("jfs-mount");
-    std::fs::write(&helper, "#!/bin/sh\necho \"$@\"\nexit 7\n").unwrap();
-    std::fs::set_permissions(&helper, PermissionsExt::from_mode(0o755)).unwrap();
+    make("printf '#!/bin/sh\\necho \"$@\"\\nexit 7\\n' > jfs-mount; chmod 755 jfs-mount");
     let output = run(&link, "--log-id x mount -d a b --writeback");
     assert_eq!(output.status.code(), Some(7));
     assert_eq!(text(&output.stdout), "--log-id x -d a b --writeback\n");
