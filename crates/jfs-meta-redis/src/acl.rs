@@ -2,7 +2,7 @@
 
 use crate::connections::{Connections, Sent};
 use crate::keys;
-use crate::read::{bytes, executed, list, number};
+use crate::read::{bytes, list, number};
 use jfs_meta::EngineError;
 use jfs_meta::wire::{decode_acl, encode_acl};
 use jfs_types::AclRule;
@@ -32,7 +32,7 @@ async fn find_or_add(pool: &Arc<Connections>, rule: &AclRule) -> Result<Option<u
     p.cmd("GET").arg(keys::ACL_MAX_ID);
     let mut values = match loan.send(&p).await {
         Sent::Answers(values) => values,
-        Sent::Refused(e) | Sent::Broken(e, _) => return Err(crate::errors::classify(&e)),
+        Sent::Broken(e, _) => return Err(crate::errors::classify(&e)),
     };
     // Whatever happens before EXEC, the next user of the connection has to unwatch.
     if let Some(c) = loan.inner.as_mut() {
@@ -62,9 +62,9 @@ async fn find_or_add(pool: &Arc<Connections>, rule: &AclRule) -> Result<Option<u
             if let Some(c) = loan.inner.as_mut() {
                 c.watching = false;
             }
-            Ok(executed(values)?.map(|_| id as u32))
+            Ok(loan.executed(values)?.map(|_| id as u32))
         }
         // Adding is repeatable: a rule that was stored is found the next time.
-        Sent::Refused(e) | Sent::Broken(e, _) => Err(crate::errors::classify(&e)),
+        Sent::Broken(e, _) => Err(crate::errors::classify(&e)),
     }
 }

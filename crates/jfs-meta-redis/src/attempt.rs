@@ -2,7 +2,7 @@
 
 use crate::connections::{Connections, Loan, Sent};
 use crate::errors::classify;
-use crate::read::{ask, commands, executed, understand, unexpected, watched};
+use crate::read::{ask, commands, understand, unexpected, watched};
 use crate::write::{CHUNKS_ONE_BY_ONE, Commit};
 use async_trait::async_trait;
 use jfs_meta::engine::{Answer, Key, Read, Receipt, Strength, Write};
@@ -77,7 +77,7 @@ impl Attempt for RedisAttempt {
         self.trips.record(|| names(&p));
         let values = match self.loan().await?.send(&p).await {
             Sent::Answers(values) => values,
-            Sent::Refused(e) | Sent::Broken(e, _) => return Err(classify(&e)),
+            Sent::Broken(e, _) => return Err(classify(&e)),
         };
         let expected = skip + reads.iter().map(|r| commands(&r.key)).sum::<usize>();
         if values.len() != expected {
@@ -128,9 +128,10 @@ impl Attempt for RedisAttempt {
         p.cmd("EXEC");
         self.trips.record(|| names(&p));
         debug_assert!(!unwatch || !p.is_empty());
-        match self.loan().await?.send(&p).await {
-            // EXEC has ended the WATCH. Where it was refused, dropping the loan sees to that.
-            Sent::Answers(values) => match executed(values)? {
+        let loan = self.loan().await?;
+        match loan.send(&p).await {
+            // EXEC has ended the WATCH.
+            Sent::Answers(values) => match loan.executed(values)? {
                 None => {
                     drop(self.loan.take());
                     Err(EngineError::Conflict)
@@ -140,7 +141,6 @@ impl Attempt for RedisAttempt {
                     commit.receipt(answers)
                 }
             },
-            Sent::Refused(e) => Err(classify(&e)),
             Sent::Broken(e, id) => {
                 self.pool.fence(id).await;
                 Err(EngineError::MaybeCommitted(e.to_string()))

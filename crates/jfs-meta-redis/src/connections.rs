@@ -1,123 +1,154 @@
-//! Connections: one shared for plain reads, a pool of unshared ones for transactions.
+//! Connections, each with one user at a time: a round trip of a plain read, or a whole transaction.
 //!
 //! WATCH belongs to a connection, so a transaction has one to itself. A connection whose transaction
-//! was given up is marked; its next pipeline starts with UNWATCH, which costs no round trip.
+//! was given up is marked; its next transaction starts with UNWATCH, which costs no round trip.
 
 use crate::deadlines::Deadlines;
-use crate::errors::classify;
+use crate::errors::{classify, is_demoted};
+use crate::read::executed;
 use crate::url::Address;
+use crate::wire::Wire;
 use jfs_meta::EngineError;
 use parking_lot::Mutex;
-use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, Pipeline, RedisError, RedisResult, Value};
+use redis::{ConnectionInfo, Pipeline, RedisError, RedisResult, Value};
+use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use std::task::Poll;
+use std::time::{Duration, Instant};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 
 /// Transactions at the same time.
 const POOL_MAX: usize = 64;
+/// Plain reads at the same time. They wait for nothing while they have a connection.
+const READS_MAX: usize = 32;
 /// Transactions that attempts wait for while they have a connection themselves, at the same time. They
 /// take no slot of the others: were all slots with attempts that wait for one more, all would wait for ever.
 const BESIDE_MAX: usize = 8;
 /// Idle connections kept.
-const IDLE_MAX: usize = 16;
+const IDLE_MAX: usize = 32;
+/// How long one may have been idle: firewalls forget connections that are silent for minutes.
+const IDLE_AGE: Duration = Duration::from_secs(60);
 /// How long a connection may take to be made, if no round trip may take less.
 const CONNECT: Duration = Duration::from_secs(10);
 
 /// Access to one server.
 pub(crate) struct Connections {
-    client: Client,
+    info: ConnectionInfo,
     deadlines: Deadlines,
     pub(crate) shown: String,
-    shared: Mutex<Option<MultiplexedConnection>>,
-    idle: Mutex<Vec<Unshared>>,
+    idle: Mutex<Vec<Connection>>,
+    reads: Semaphore,
     slots: Arc<Semaphore>,
     beside: Arc<Semaphore>,
 }
 
-/// A connection that nobody else uses.
-pub(crate) struct Unshared {
-    connection: MultiplexedConnection,
-    /// The server's number for it.
-    id: i64,
+/// A connection, and what its last user left behind.
+pub(crate) struct Connection {
+    wire: Wire,
+    used: Instant,
     /// It may still watch something.
     pub(crate) watching: bool,
 }
 
-/// An unshared connection on loan; goes back to the pool unless it was broken.
+/// A connection on loan; goes back to the pool unless it was broken.
 pub(crate) struct Loan {
     pool: Arc<Connections>,
-    pub(crate) inner: Option<Unshared>,
+    pub(crate) inner: Option<Connection>,
     _slot: OwnedSemaphorePermit,
 }
 
 impl Drop for Loan {
     fn drop(&mut self) {
         if let Some(connection) = self.inner.take() {
-            let mut idle = self.pool.idle.lock();
-            if idle.len() < IDLE_MAX {
-                idle.push(connection);
-            }
+            self.pool.give_back(connection);
         }
     }
 }
 
 impl Connections {
-    pub(crate) fn new(address: Address) -> Result<Connections, EngineError> {
-        let client = Client::open(address.info).map_err(|e| classify(&e))?;
-        Ok(Connections {
-            client,
+    pub(crate) fn new(address: Address) -> Connections {
+        Connections {
+            info: address.info,
             deadlines: Deadlines::new(address.timeout),
             shown: address.shown,
-            shared: Mutex::new(None),
             idle: Mutex::default(),
+            reads: Semaphore::new(READS_MAX),
             slots: Arc::new(Semaphore::new(POOL_MAX)),
             beside: Arc::new(Semaphore::new(BESIDE_MAX)),
+        }
+    }
+
+    async fn connect(&self) -> Result<Connection, EngineError> {
+        // No timer per command: deadlines are set around round trips.
+        let limit = CONNECT.min(self.deadlines.limit());
+        let connected = tokio::time::timeout(limit, Wire::connect(&self.info)).await;
+        let error = match connected {
+            Ok(Ok(wire)) => {
+                return Ok(Connection {
+                    wire,
+                    used: Instant::now(),
+                    watching: false,
+                });
+            }
+            Ok(Err(error)) => error,
+            Err(_) => late(limit),
+        };
+        Err(match classify(&error) {
+            EngineError::Transient(_) => EngineError::Transient(format!(
+                "Redis at {} cannot be reached: {error}",
+                self.shown
+            )),
+            other => other,
         })
     }
 
-    async fn connect(&self) -> Result<MultiplexedConnection, EngineError> {
-        // No timer per command: deadlines are set around round trips.
-        let config = AsyncConnectionConfig::new()
-            .set_response_timeout(None)
-            .set_connection_timeout(Some(CONNECT.min(self.deadlines.limit())));
-        self.client
-            .get_multiplexed_async_connection_with_config(&config)
-            .await
-            .map_err(|e| match classify(&e) {
-                EngineError::Transient(_) => EngineError::Transient(format!(
-                    "Redis at {} cannot be reached: {e}",
-                    self.shown
-                )),
-                other => other,
-            })
-    }
-
-    async fn shared(&self) -> Result<MultiplexedConnection, EngineError> {
-        if let Some(connection) = self.shared.lock().clone() {
-            return Ok(connection);
+    /// An idle connection, or a new one.
+    async fn connection(&self) -> Result<Connection, EngineError> {
+        let idle = self.idle.lock().pop();
+        match idle {
+            Some(connection) if connection.used.elapsed() < IDLE_AGE => Ok(connection),
+            Some(_) => {
+                // The others were used before that one.
+                self.forget_idle();
+                self.connect().await
+            }
+            None => self.connect().await,
         }
-        let connection = self.connect().await?;
-        *self.shared.lock() = Some(connection.clone());
-        Ok(connection)
     }
 
-    /// Runs a pipeline on the shared connection: one round trip.
+    fn give_back(&self, mut connection: Connection) {
+        connection.used = Instant::now();
+        let mut idle = self.idle.lock();
+        if idle.len() < IDLE_MAX {
+            idle.push(connection);
+        }
+    }
+
+    /// Runs a pipeline that is no transaction: one round trip.
     pub(crate) async fn query(&self, pipeline: &Pipeline) -> Result<Vec<Value>, EngineError> {
-        let mut connection = self.shared().await?;
-        let count = pipeline.len();
-        match self
-            .within(connection.send_packed_commands(pipeline, 0, count))
-            .await
-        {
-            Ok(values) => Ok(values),
+        let _read = self.permit(self.reads.acquire()).await?;
+        let mut connection = self.connection().await?;
+        match self.within(connection.wire.send(pipeline)).await {
+            Ok(values) if values.iter().any(is_demoted) => {
+                self.forget_idle();
+                Ok(values)
+            }
+            Ok(values) => {
+                self.give_back(connection);
+                Ok(values)
+            }
             Err(e) => {
-                if !crate::errors::is_answer(&e) {
-                    *self.shared.lock() = None;
-                }
+                self.forget_idle();
                 Err(classify(&e))
             }
         }
+    }
+
+    /// Drops idle connections after one broke: the server has most likely gone away, and each of them
+    /// would cost an operation another try.
+    fn forget_idle(&self) {
+        let idle = std::mem::take(&mut *self.idle.lock());
+        drop(idle);
     }
 
     /// A connection of its own for a transaction.
@@ -131,39 +162,28 @@ impl Connections {
     }
 
     async fn take_of(self: &Arc<Self>, slots: &Arc<Semaphore>) -> Result<Loan, EngineError> {
-        let waiting = slots.clone().acquire_owned();
-        let slot = match slots.clone().try_acquire_owned() {
-            Ok(slot) => slot,
-            // Those before may all wait for a server that does not answer.
-            Err(_) => tokio::time::timeout(self.deadlines.limit(), waiting)
-                .await
-                .map_err(|_| EngineError::Transient("all connections to Redis are busy".into()))?
-                .map_err(|e| EngineError::Fatal(e.to_string()))?,
-        };
-        let idle = self.idle.lock().pop();
-        let inner = match idle {
-            Some(connection) => connection,
-            None => {
-                let mut connection = self.connect().await?;
-                let id = self
-                    .within(
-                        redis::cmd("CLIENT")
-                            .arg("ID")
-                            .query_async::<i64>(&mut connection),
-                    )
-                    .await;
-                Unshared {
-                    connection,
-                    id: id.unwrap_or(0),
-                    watching: false,
-                }
-            }
-        };
+        let slot = self.permit(slots.clone().acquire_owned()).await?;
         Ok(Loan {
             pool: self.clone(),
-            inner: Some(inner),
+            inner: Some(self.connection().await?),
             _slot: slot,
         })
+    }
+
+    /// Waits for a permit, but not for ever: those before may all wait for a server that does not answer.
+    async fn permit<P>(
+        &self,
+        waiting: impl Future<Output = Result<P, AcquireError>>,
+    ) -> Result<P, EngineError> {
+        let mut waiting = std::pin::pin!(waiting);
+        // Nearly always there is one, and no timer is needed.
+        let granted = match futures_util::poll!(&mut waiting) {
+            Poll::Ready(granted) => granted,
+            Poll::Pending => tokio::time::timeout(self.deadlines.limit(), waiting)
+                .await
+                .map_err(|_| EngineError::Transient("all connections to Redis are busy".into()))?,
+        };
+        granted.map_err(|e| EngineError::Fatal(e.to_string()))
     }
 
     /// Makes sure the server never executes what was sent on a connection that broke.
@@ -171,35 +191,42 @@ impl Connections {
         if id == 0 {
             return;
         }
-        let mut kill = Pipeline::new();
-        kill.cmd("CLIENT").arg("KILL").arg("ID").arg(id);
-        let _ = self.query(&kill).await;
+        // The idle ones may be as dead as that one.
+        let Ok(mut connection) = self.connect().await else {
+            return;
+        };
+        // A server that was started again counts from the beginning: that number may be somebody else's.
+        if connection.wire.id() > id {
+            let mut kill = Pipeline::new();
+            kill.cmd("CLIENT").arg("KILL").arg("ID").arg(id);
+            let _ = self.within(connection.wire.send(&kill)).await;
+        }
+        self.give_back(connection);
     }
 
     async fn within<T>(&self, call: impl Future<Output = RedisResult<T>>) -> RedisResult<T> {
         match self.deadlines.within(call).await {
             Some(result) => result,
-            None => Err(RedisError::from(std::io::Error::new(
-                std::io::ErrorKind::TimedOut,
-                format!("no answer within {:?}", self.deadlines.limit()),
-            ))),
+            None => Err(late(self.deadlines.limit())),
         }
     }
 
     pub(crate) fn close(&self) {
-        *self.shared.lock() = None;
-        self.idle.lock().clear();
+        self.forget_idle();
     }
 }
 
-use std::future::Future;
+fn late(limit: Duration) -> RedisError {
+    RedisError::from(std::io::Error::new(
+        std::io::ErrorKind::TimedOut,
+        format!("no answer within {limit:?}"),
+    ))
+}
 
-/// What became of a pipeline on an unshared connection.
+/// What became of a pipeline on a connection on loan.
 pub(crate) enum Sent {
-    /// The answers, in order.
+    /// The answers, in order; errors of the server are among them.
     Answers(Vec<Value>),
-    /// The server refused.
-    Refused(RedisError),
     /// Nobody knows: the connection broke. It is gone from the loan; its number for fencing.
     Broken(RedisError, i64),
 }
@@ -219,32 +246,37 @@ impl Loan {
         (p, unwatch)
     }
 
+    /// What EXEC answered, out of the answers to its pipeline; `None` when a watched key had changed. After
+    /// a refusal the connection is not used again: old servers stay inside of the transaction.
+    pub(crate) fn executed(
+        &mut self,
+        values: Vec<Value>,
+    ) -> Result<Option<Vec<Value>>, EngineError> {
+        let done = executed(values);
+        if done.is_err() {
+            self.inner = None;
+        }
+        done
+    }
+
     /// Sends a pipeline: one round trip.
     pub(crate) async fn send(&mut self, pipeline: &Pipeline) -> Sent {
-        let Some(mut unshared) = self.inner.take() else {
+        let Some(mut connection) = self.inner.take() else {
             let e = std::io::Error::other("the connection is gone");
             return Sent::Broken(RedisError::from(e), 0);
         };
-        let count = pipeline.len();
-        match self
-            .pool
-            .within(unshared.connection.send_packed_commands(pipeline, 0, count))
-            .await
-        {
-            Ok(values) => {
-                self.inner = Some(unshared);
+        match self.pool.within(connection.wire.send(pipeline)).await {
+            Ok(values) if values.iter().any(is_demoted) => {
+                self.pool.forget_idle();
                 Sent::Answers(values)
             }
-            Err(e) if crate::errors::is_answer(&e) => {
-                unshared.watching = true;
-                self.inner = Some(unshared);
-                Sent::Refused(e)
+            Ok(values) => {
+                self.inner = Some(connection);
+                Sent::Answers(values)
             }
             Err(e) => {
-                // The server has most likely gone away, and with it the idle connections: each of
-                // them would cost an operation another try.
-                self.pool.idle.lock().clear();
-                Sent::Broken(e, unshared.id)
+                self.pool.forget_idle();
+                Sent::Broken(e, connection.wire.id())
             }
         }
     }

@@ -2,7 +2,8 @@
 
 use crate::attempt::{RedisAttempt, names};
 use crate::connections::Connections;
-use crate::read::{ask, bytes, executed, list, number, understand};
+use crate::errors::is_demoted;
+use crate::read::{ask, bytes, list, number, understand, unexpected};
 use crate::sessions::run;
 use crate::{acl, keys, listing, lua, quota, sessions, url, volume};
 use async_trait::async_trait;
@@ -30,7 +31,7 @@ impl RedisEngine {
     /// Connects to `redis://[user][:password]@host:port/db` or `unix://path?db=N`. Errors name the
     /// server and the fix, never the password.
     pub async fn open(url: &str) -> Result<RedisEngine, EngineError> {
-        let pool = Arc::new(Connections::new(url::parse(url)?)?);
+        let pool = Arc::new(Connections::new(url::parse(url)?));
         volume::greet(&pool).await?;
         Ok(RedisEngine {
             pool,
@@ -80,6 +81,8 @@ impl RedisEngine {
                 Value::ServerError(e) if e.code() == "NOSCRIPT" => {
                     self.script_ready.store(false, Ordering::Relaxed)
                 }
+                // It will be able to later.
+                e if is_demoted(&e) => return Err(unexpected(e)),
                 Value::ServerError(e) => {
                     tracing::debug!("scripts cannot be used: {e:?}");
                     self.script_refused.store(true, Ordering::Relaxed);
@@ -301,7 +304,7 @@ impl Engine for RedisEngine {
         p.cmd("GET").arg(job.counter_name());
         let last = match loan.send(&p).await {
             Sent::Answers(mut values) => number(values.pop().unwrap_or(Value::Nil))?,
-            Sent::Refused(e) | Sent::Broken(e, _) => return Err(crate::errors::classify(&e)),
+            Sent::Broken(e, _) => return Err(crate::errors::classify(&e)),
         };
         if last > now_sec - interval_sec {
             if let Some(c) = loan.inner.as_mut() {
@@ -314,8 +317,8 @@ impl Engine for RedisEngine {
         p.cmd("SET").arg(job.counter_name()).arg(now_sec);
         p.cmd("EXEC");
         match loan.send(&p).await {
-            Sent::Answers(values) => Ok(executed(values)?.is_some()),
-            Sent::Refused(e) | Sent::Broken(e, _) => Err(crate::errors::classify(&e)),
+            Sent::Answers(values) => Ok(loan.executed(values)?.is_some()),
+            Sent::Broken(e, _) => Err(crate::errors::classify(&e)),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Errors of the Redis library as engine errors: the one place that looks at kinds and codes.
 
 use jfs_meta::EngineError;
-use redis::{ErrorKind, RedisError};
+use redis::{ErrorKind, RedisError, Value};
 
 /// Classifies an error of a call that changed nothing.
 pub(crate) fn classify(e: &RedisError) -> EngineError {
@@ -14,14 +14,10 @@ pub(crate) fn classify(e: &RedisError) -> EngineError {
                 | "BUSY" | "MASTERDOWN" | "NOREPLICAS",
             ),
         ) => EngineError::Transient(text),
-        (_, Some("NOAUTH" | "WRONGPASS")) | (ErrorKind::AuthenticationFailed, _) => {
-            EngineError::Fatal(
-                "Redis refuses user or password: check the URL, REDIS_PASSWORD or META_PASSWORD"
-                    .into(),
-            )
-        }
-        // The library reports this one by its text, out of the first command of a connection.
-        _ if text.contains("Authentication required") => EngineError::Fatal(
+        (_, Some("WRONGPASS")) | (ErrorKind::AuthenticationFailed, _) => EngineError::Fatal(
+            "Redis refuses user or password: check the URL, REDIS_PASSWORD or META_PASSWORD".into(),
+        ),
+        (_, Some("NOAUTH")) => EngineError::Fatal(
             "Redis wants a password: put it into the URL, REDIS_PASSWORD or META_PASSWORD".into(),
         ),
         (_, Some("NOPERM")) => EngineError::Fatal(format!(
@@ -48,7 +44,8 @@ pub(crate) fn classify(e: &RedisError) -> EngineError {
     }
 }
 
-/// Whether the connection can be used on.
-pub(crate) fn is_answer(e: &RedisError) -> bool {
-    e.code().is_some() && !e.is_io_error()
+/// Whether the server that answers so is not, or no longer, the one that takes writes: a failover may have
+/// left connections to it.
+pub(crate) fn is_demoted(value: &Value) -> bool {
+    matches!(value, Value::ServerError(e) if matches!(e.code(), "READONLY" | "MASTERDOWN" | "LOADING"))
 }

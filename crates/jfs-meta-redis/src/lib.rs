@@ -1,8 +1,8 @@
 //! Redis engine: typed metadata records as keys and hashes, transactions by WATCH and MULTI/EXEC.
 //!
-//! Plain reads share one multiplexed connection; every attempt that watches something has a
-//! connection of its own from a pool. WATCH and the reads it guards go in one pipeline, MULTI ..
-//! EXEC in a second: two round trips per transaction. Key layout: docs/FORMAT.md, Redis.
+//! A plain read has a connection from the pool for its round trip, an attempt that watches something for
+//! as long as it takes. WATCH and the reads it guards go in one pipeline, MULTI .. EXEC in a second: two
+//! round trips per transaction. Key layout: docs/FORMAT.md, Redis.
 
 #![forbid(unsafe_code)]
 
@@ -22,6 +22,7 @@ mod read;
 mod sessions;
 mod url;
 mod volume;
+mod wire;
 mod write;
 
 pub use engine::RedisEngine;

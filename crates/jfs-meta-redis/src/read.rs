@@ -159,7 +159,8 @@ pub(crate) fn bytes(value: Value) -> Result<Option<Bytes>, EngineError> {
     match value {
         Value::Nil => Ok(None),
         Value::BulkString(b) => Ok(Some(b.into())),
-        Value::SimpleString(s) => Ok(Some(s.into())),
+        // What a connection inside of a transaction answers is no record.
+        Value::SimpleString(s) if s != "QUEUED" => Ok(Some(s.into())),
         other => Err(unexpected(other)),
     }
 }

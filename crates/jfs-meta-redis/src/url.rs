@@ -1,7 +1,6 @@
 //! Metadata URLs of Redis.
 
 use jfs_meta::EngineError;
-use redis::io::tcp::TcpSettings;
 use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisConnectionInfo};
 use std::time::Duration;
 
@@ -62,7 +61,6 @@ pub(crate) fn parse(url: &str) -> Result<Address, EngineError> {
         }
         _ => info,
     };
-    let info = info.set_tcp_settings(TcpSettings::default().set_nodelay(true));
     let shown = info.addr().to_string();
     Ok(Address {
         info,

@@ -2,7 +2,7 @@
 
 use crate::connections::{Connections, Sent};
 use crate::listing::scan_keys;
-use crate::read::{bytes, executed, number};
+use crate::read::{bytes, number};
 use crate::sessions::run;
 use crate::{errors, keys};
 use jfs_meta::EngineError;
@@ -10,7 +10,7 @@ use jfs_meta::wire::encode_attr;
 use jfs_types::{Attr, Ino};
 use redis::{Pipeline, Value};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Patterns of the keys a volume consists of.
 const PATTERNS: [&str; 10] = [
@@ -54,13 +54,20 @@ const SINGLE: [&str; 24] = [
     "lastCleanupTrash",
 ];
 
+/// A round trip that takes longer makes every operation slow.
+const SLOW: Duration = Duration::from_millis(10);
+
 /// Asks the server what it is and warns about settings that lose data.
 pub(crate) async fn greet(pool: &Connections) -> Result<(), EngineError> {
     let start = Instant::now();
     let mut p = Pipeline::new();
     p.cmd("PING");
     run(pool, &p).await?;
-    tracing::info!("Ping redis latency: {:?}", start.elapsed());
+    let latency = start.elapsed();
+    tracing::info!("Ping redis latency: {latency:?}");
+    if latency > SLOW {
+        tracing::warn!("The latency to database is too high: {latency:?}");
+    }
     let mut p = Pipeline::new();
     p.cmd("INFO");
     let info = match run(pool, &p).await {
@@ -112,8 +119,8 @@ pub(crate) async fn check_transactions(pool: &Arc<Connections>) -> Result<(), En
     p.cmd("MULTI");
     p.cmd("EXEC");
     match loan.send(&p).await {
-        Sent::Answers(values) => executed(values).map(|_| ()),
-        Sent::Refused(e) | Sent::Broken(e, _) => Err(errors::classify(&e)),
+        Sent::Answers(values) => loan.executed(values).map(|_| ()),
+        Sent::Broken(e, _) => Err(errors::classify(&e)),
     }
 }
 
@@ -192,7 +199,7 @@ pub(crate) async fn swap_setting(
     p.cmd("GET").arg(keys::SETTING);
     let stored = match loan.send(&p).await {
         Sent::Answers(mut values) => bytes(values.pop().unwrap_or(Value::Nil))?,
-        Sent::Refused(e) | Sent::Broken(e, _) => return Err(errors::classify(&e)),
+        Sent::Broken(e, _) => return Err(errors::classify(&e)),
     };
     let mut p = Pipeline::new();
     if stored.as_deref() != Some(expect) {
@@ -205,11 +212,10 @@ pub(crate) async fn swap_setting(
     p.cmd("SET").arg(keys::SETTING).arg(json);
     p.cmd("EXEC");
     match loan.send(&p).await {
-        Sent::Answers(values) => match executed(values)? {
+        Sent::Answers(values) => match loan.executed(values)? {
             None => Err(EngineError::Conflict),
             Some(_) => Ok(()),
         },
-        Sent::Refused(e) => Err(errors::classify(&e)),
         Sent::Broken(e, id) => {
             pool.fence(id).await;
             Err(EngineError::MaybeCommitted(e.to_string()))
