@@ -1,5 +1,6 @@
 //! File handles: open, create, write, flush, close.
 
+use crate::handles::Handle;
 use crate::reply::EntryReply;
 use crate::vfs::Vfs;
 use crate::writer::WriteTo;
@@ -85,30 +86,38 @@ impl Vfs {
         if !self.inner.chunks.budget().has_room() {
             return None;
         }
-        match self.buffer_write(fh, off, data) {
-            // A handle without a writer: perhaps of a file that no volume holds.
-            Err(Errno::EBADF) => {
-                let handle = self.inner.handles.get(fh)?;
-                let special = self.write_special(&handle, off, data);
-                Some(special.unwrap_or(Err(Errno::EBADF)))
-            }
-            done => Some(done),
-        }
+        let Some(handle) = self.inner.handles.get(fh) else {
+            return Some(Err(Errno::EBADF));
+        };
+        let to = WriteTo::of(&handle, off);
+        // Not before those that wait.
+        let _turn = match to {
+            WriteTo::End => Some(handle.appends.try_lock().ok()?),
+            WriteTo::Offset(_) => None,
+        };
+        Some(match self.write_special(&handle, off, data) {
+            Some(special) => special,
+            None => self.buffer_write(&handle, to, data),
+        })
     }
 
-    fn buffer_write(&self, fh: u64, off: u64, data: &[u8]) -> Result<u32, Errno> {
-        let handle = self
-            .inner
-            .handles
-            .get(fh)
-            .filter(|h| h.can_write())
-            .ok_or(Errno::EBADF)?;
+    /// As [`Vfs::try_write`] for pages that the kernel writes back for mmap(2): the offset counts, also
+    /// when the handle, which the kernel picks among those that can write, was opened with `O_APPEND`.
+    pub fn try_write_pages(&self, fh: u64, off: u64, data: &[u8]) -> Option<Result<u32, Errno>> {
+        if !self.inner.chunks.budget().has_room() {
+            return None;
+        }
+        Some(match self.inner.handles.get(fh) {
+            Some(handle) => self.buffer_write(&handle, WriteTo::Offset(off), data),
+            None => Err(Errno::EBADF),
+        })
+    }
+
+    fn buffer_write(&self, handle: &Handle, to: WriteTo, data: &[u8]) -> Result<u32, Errno> {
+        if !handle.can_write() {
+            return Err(Errno::EBADF);
+        }
         let writer = self.inner.writers.get(handle.ino).ok_or(Errno::EBADF)?;
-        let to = if handle.flags & libc::O_APPEND == 0 {
-            WriteTo::Offset(off)
-        } else {
-            WriteTo::End
-        };
         let after = writer.write(&self.inner.meta, &self.inner.chunks, to, data)?;
         if after.became_dirty {
             self.start_ticker();
@@ -127,16 +136,33 @@ impl Vfs {
         Ok(data.len() as u32)
     }
 
-    /// Writes all of `data`; waits while too much is buffered. With `O_APPEND` the offset does not count.
-    /// Returns the number of bytes.
+    /// Writes all of `data`; waits while too much is buffered. With `O_APPEND` the offset does not count;
+    /// appends through one handle are carried out in the order of the calls. Returns the number of bytes.
     ///
     /// EBADF for a handle that cannot write, EFBIG from 2^57 bytes on; and what went wrong before.
     pub async fn write(&self, fh: u64, ino: Ino, off: u64, data: Bytes) -> Result<u32, Errno> {
+        let handle = self.inner.handles.get(fh).ok_or(Errno::EBADF)?;
         if ino.is_virtual() {
-            let handle = self.inner.handles.get(fh).ok_or(Errno::EBADF)?;
             let special = self.write_special(&handle, off, &data);
             return special.unwrap_or(Err(Errno::EBADF));
         }
+        let to = WriteTo::of(&handle, off);
+        let _turn = match to {
+            WriteTo::End => Some(handle.appends.lock().await),
+            WriteTo::Offset(_) => None,
+        };
+        self.wait_for_room().await;
+        self.buffer_write(&handle, to, &data)
+    }
+
+    /// As [`Vfs::write`] for what [`Vfs::try_write_pages`] describes.
+    pub async fn write_pages(&self, fh: u64, off: u64, data: Bytes) -> Result<u32, Errno> {
+        let handle = self.inner.handles.get(fh).ok_or(Errno::EBADF)?;
+        self.wait_for_room().await;
+        self.buffer_write(&handle, WriteTo::Offset(off), &data)
+    }
+
+    async fn wait_for_room(&self) {
         while !self.inner.chunks.budget().has_room() {
             for writer in self.inner.writers.all() {
                 if writer.is_dirty() {
@@ -145,7 +171,6 @@ impl Vfs {
             }
             self.inner.chunks.budget().wait_for_room().await;
         }
-        self.buffer_write(fh, off, &data)
     }
 
     /// close(2) of one descriptor: everything written is committed, a failure is reported.
@@ -163,6 +188,12 @@ impl Vfs {
             Ok(_) => Some(Ok(())),
             Err(e) => Some(Err(e)),
         }
+    }
+
+    /// Whether nothing that was written to the file through this mount waits to be committed.
+    pub fn is_clean(&self, ino: Ino) -> bool {
+        let writer = self.inner.writers.get(ino);
+        writer.is_none_or(|writer| writer.has_nothing_to_flush())
     }
 
     /// The writer to flush for a handle. Reading handles flush nothing.

@@ -18,6 +18,9 @@ pub(crate) struct Handle {
     /// open(2) flags.
     pub(crate) flags: i32,
     pub(crate) read: Mutex<ReadState>,
+    /// Appends through this handle that wait for room, first come first served: the kernel sends a large
+    /// direct write in pieces, all at once.
+    pub(crate) appends: tokio::sync::Mutex<()>,
     /// The listing of a directory, begun at position 0.
     pub(crate) listing: Mutex<Option<Arc<Listing>>>,
     /// Of a file that no volume holds.
@@ -27,6 +30,11 @@ pub(crate) struct Handle {
 impl Handle {
     pub(crate) fn can_write(&self) -> bool {
         matches!(self.flags & libc::O_ACCMODE, libc::O_WRONLY | libc::O_RDWR)
+    }
+
+    /// Whether writes go to the end of the file.
+    pub(crate) fn appends(&self) -> bool {
+        self.flags & libc::O_APPEND != 0
     }
 
     pub(crate) fn can_read(&self) -> bool {
@@ -82,6 +90,7 @@ impl Handles {
             ino,
             flags,
             read: Mutex::default(),
+            appends: tokio::sync::Mutex::default(),
             listing: Mutex::new(listing),
             special,
         };

@@ -4,6 +4,7 @@
 //! slices, uploads them at the same time and commits them in order, so the length never runs ahead
 //! of the data. What fails sticks to the file until a flush, fsync or write has reported it.
 
+use crate::handles::Handle;
 use crate::vfs::{Inner, Vfs};
 use jfs_chunk::{ChunkError, ChunkStore, SliceWriter};
 use jfs_meta::Meta;
@@ -278,6 +279,16 @@ pub(crate) enum WriteTo {
     Offset(u64),
     /// The end of the file at the moment of the write, with `O_APPEND`.
     End,
+}
+
+impl WriteTo {
+    /// Where a write to `off` through `handle` goes.
+    pub(crate) fn of(handle: &Handle, off: u64) -> WriteTo {
+        match handle.appends() {
+            true => WriteTo::End,
+            false => WriteTo::Offset(off),
+        }
+    }
 }
 
 /// What follows a buffered write.

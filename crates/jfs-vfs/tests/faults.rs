@@ -328,3 +328,48 @@ async fn buffers_stay_within_the_budget() {
     assert!(most >= buffer, "somebody has seen the buffers full: {most}");
     assert_eq!(mount.chunks().budget().used(), 0);
 }
+
+/// The kernel sends one large direct write as many requests at once. Appended through one handle they stay in
+/// order, those among them that have to wait for room too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn appends_that_wait_for_room_stay_in_order() {
+    const PIECE: usize = 5000;
+    let options = Options {
+        buffer: 256 << 10,
+        max_uploads: 2,
+        ..Options::default()
+    };
+    let (volume, mount) = start(options).await;
+    let mount = Arc::new(mount);
+    let (ino, fh) = mount.create_file("log").await;
+    mount.close(fh).await.unwrap();
+    let flags = libc::O_WRONLY | libc::O_APPEND;
+    let (fh, _) = mount.open(&root(), ino, flags).await.unwrap();
+    volume.store.puts.shut();
+    let (mut waiting, mut expected) = (Vec::new(), Vec::new());
+    for n in 0..200 {
+        if n == 150 {
+            volume.store.puts.open();
+        }
+        let data = pattern(n, PIECE);
+        expected.extend_from_slice(&data);
+        if mount.try_write(fh, 0, &data).is_some() {
+            continue;
+        }
+        // As the reader thread begins it, in the order of the requests.
+        let vfs = (*mount).clone();
+        let mut write = Box::pin(async move { vfs.write(fh, ino, 0, data.into()).await });
+        if futures_util::poll!(&mut write).is_pending() {
+            waiting.push(tokio::spawn(write));
+        }
+    }
+    assert!(waiting.len() > 100, "{} had to wait", waiting.len());
+    for write in waiting {
+        assert_eq!(write.await.unwrap(), Ok(PIECE as u32));
+    }
+    mount.close(fh).await.unwrap();
+    let got = fresh_read(&volume, ino, 0, expected.len() + 1)
+        .await
+        .unwrap();
+    assert_same(&got, &expected, "pieces in order");
+}
