@@ -25,6 +25,10 @@ const IO_MAX: u32 = 1 << 20;
 /// Smallest request size that makes sense.
 const IO_MIN: u32 = 4096;
 
+/// Threads that read requests. One keeps them in the order in which the kernel sends them: pieces of one
+/// large read or write make sense in that order only. More are no faster.
+const READERS: usize = 1;
+
 /// How to mount.
 #[derive(Clone, Debug)]
 pub struct MountOptions {
@@ -135,7 +139,7 @@ pub fn mount(vfs: Vfs, o: MountOptions) -> Result<MountHandle, MountError> {
     };
     let mut config = Config::default();
     config.acl = acl;
-    config.n_threads = Some(1);
+    config.n_threads = Some(READERS);
     let mountpoint = o.mountpoint.clone();
     let session = Session::from_fd(fs, fd, acl, config).map_err(|e| {
         let _ = umount(&mountpoint, true);

@@ -282,6 +282,36 @@ fn mapped(dir: &Path, tried: &mut Tried) {
     tried.note("content", content);
 }
 
+/// The kernel writes a mapping back through any handle that can write: pages have their place, also when
+/// that handle appends.
+#[expect(unsafe_code, reason = "a mapping is raw memory")]
+fn mapped_to_append(dir: &Path, tried: &mut Tried) {
+    const LEN: usize = 10_000;
+    let path = dir.join("mapped to append");
+    new_file(&path).write_all_at(&[1; LEN], 0).unwrap();
+    let mut options = OpenOptions::new();
+    let mut file = options.read(true).append(true).open(&path).unwrap();
+    let (protection, kind) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED);
+    // SAFETY: a new mapping of a file that is long enough, used within its length and taken away at the end.
+    unsafe {
+        let at = libc::mmap(ptr::null_mut(), LEN, protection, kind, file.as_raw_fd(), 0);
+        assert_ne!(at, libc::MAP_FAILED);
+        let bytes = std::slice::from_raw_parts_mut(at.cast::<u8>(), LEN);
+        bytes[10..15].copy_from_slice(b"hello");
+        tried.note("msync to append", sys(libc::msync(at, LEN, libc::MS_SYNC)));
+        tried.note("append beside", file.write_all(b"at the end"));
+        bytes[5000..5005].copy_from_slice(b"world");
+        tried.note("munmap to append", sys(libc::munmap(at, LEN)));
+    }
+    drop(file);
+    let place = |c: &[u8], word: &[u8]| c.windows(word.len()).position(|w| w == word);
+    let content = fs::read(&path).map(|c| {
+        let places = ["hello", "world", "at the end"].map(|w| place(&c, w.as_bytes()));
+        (c.len(), places)
+    });
+    tried.note("appended and mapped", content);
+}
+
 /// Sizes that getxattr and listxattr are asked with, names and values at their limits.
 #[expect(
     unsafe_code,
@@ -386,6 +416,7 @@ fn answers(client: &Client) -> Vec<(String, String)> {
         open_modes,
         direct,
         mapped,
+        mapped_to_append,
         attributes,
     ] {
         part(&dir, &mut tried);
@@ -412,6 +443,10 @@ fn edges_are_those_of_the_reference() {
     assert_eq!(
         said(&format!("ftruncate {LIMIT}")),
         format!("errno {}", libc::EFBIG)
+    );
+    assert_eq!(
+        said("appended and mapped"),
+        "(10010, [Some(10), Some(5000), Some(10000)])"
     );
     assert_eq!(said("create 256"), format!("errno {}", libc::ENAMETOOLONG));
 }

@@ -6,6 +6,7 @@
 
 mod answer;
 mod attrs;
+mod begin;
 mod dirs;
 mod files;
 mod ioctl;
@@ -25,7 +26,7 @@ use fuser::{
     ReplyEmpty, ReplyEntry, ReplyIoctl, ReplyLock, ReplyLseek, ReplyOpen, ReplyPoll, ReplyStatfs,
     ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
 };
-use jfs_types::{Caller, Errno};
+use jfs_types::{Caller, Errno, Ino};
 use jfs_vfs::{NewNode, SetAttrRequest, Vfs};
 use std::ffi::OsStr;
 use std::future::Future;
@@ -47,8 +48,22 @@ pub(crate) struct FuserFs {
 }
 
 impl FuserFs {
+    /// Serves a request that waits for data first, or keeps a thread busy with it.
     fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         self.runtime.spawn(work);
+    }
+
+    /// Serves a request that first of all asks the metadata engine.
+    fn begin(&self, work: impl Future<Output = ()> + Send + 'static) {
+        begin::begin(&self.runtime, work);
+    }
+
+    /// Serves a request that asks the engine first, unless data of the file has to be written before.
+    fn begin_on(&self, ino: Ino, work: impl Future<Output = ()> + Send + 'static) {
+        match self.vfs.is_clean(ino) {
+            true => self.begin(work),
+            false => self.spawn(work),
+        }
     }
 
     fn caller(&self, req: &Request) -> Caller {
@@ -203,12 +218,13 @@ impl Filesystem for FuserFs {
         fh: FileHandle,
         offset: u64,
         data: &[u8],
-        _: WriteFlags,
+        flags: WriteFlags,
         _: OpenFlags,
         _: Option<LockOwner>,
         reply: ReplyWrite,
     ) {
-        files::write(self, req, n, fh, offset, data, reply);
+        let pages = flags.contains(WriteFlags::FUSE_WRITE_CACHE);
+        files::write(self, req, (n, fh, offset), data, pages, reply);
     }
 
     fn flush(

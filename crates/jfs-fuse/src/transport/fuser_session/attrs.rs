@@ -19,7 +19,7 @@ pub(super) fn getattr(fs: &FuserFs, req: &Request, n: INodeNo, reply: ReplyAttr)
         return;
     }
     let vfs = fs.vfs.clone();
-    fs.spawn(async move {
+    fs.begin(async move {
         let found = vfs.getattr(ino(n)).await;
         vfs.ended(began, outcome(&found), || {
             format!("({n}):{}", attr_text(&found))
@@ -41,7 +41,7 @@ pub(super) fn setattr(
 ) {
     let (vfs, caller) = (fs.vfs.clone(), fs.caller(req));
     let began = vfs.began(Op::SetAttr, ids(req));
-    fs.spawn(async move {
+    fs.begin_on(ino(n), async move {
         let done = vfs
             .setattr_open(&caller, ino(n), fh.map(|fh| fh.0), &set)
             .await;
@@ -65,7 +65,7 @@ pub(super) fn statfs(fs: &FuserFs, req: &Request, n: INodeNo, reply: ReplyStatfs
         vfs.ended(began, Ok(()), || statfs_text(n, &found));
         return send_statfs(reply, found);
     }
-    fs.spawn(async move {
+    fs.begin(async move {
         let found = vfs.statfs().await;
         vfs.ended(began, outcome(&found), || statfs_text(n, &found));
         send_statfs(reply, found);
@@ -79,7 +79,7 @@ pub(super) fn access(fs: &FuserFs, req: &Request, n: INodeNo, mask: i32, reply: 
         return reply.error(errno(Errno::ENOSYS));
     }
     let (vfs, mask) = (fs.vfs.clone(), (mask & 7) as u8);
-    fs.spawn(async move {
+    fs.begin(async move {
         let done = match caller.check_permission {
             true => vfs.access(&caller, ino(n), mask).await,
             false => Ok(()),

@@ -16,7 +16,7 @@ pub(super) fn opendir(fs: &FuserFs, req: &Request, n: INodeNo, reply: ReplyOpen)
         return reply.opened(FileHandle(fh), caching(&fs.vfs, n));
     }
     let vfs = fs.vfs.clone();
-    fs.spawn(async move {
+    fs.begin(async move {
         let opened = vfs.opendir(&caller, ino(n)).await;
         vfs.ended(began, outcome(&opened), || match opened {
             Ok(fh) => format!("({n}) [fh:{fh}]"),
@@ -47,7 +47,7 @@ pub(super) fn readdir(
         return send_names(reply, &listing);
     }
     let (vfs, caller) = (fs.vfs.clone(), fs.caller(req));
-    fs.spawn(async move {
+    fs.begin(async move {
         let listed = vfs.readdir(&caller, fh.0, offset).await;
         vfs.ended(began, outcome(&listed), || {
             text(listed.as_ref().ok().map(|l| l.len()))
@@ -83,7 +83,7 @@ pub(super) fn readdirplus(
         return send_entries(reply, &listing, ttl);
     }
     let (vfs, caller) = (fs.vfs.clone(), fs.caller(req));
-    fs.spawn(async move {
+    fs.begin(async move {
         let listed = vfs.readdir(&caller, fh.0, offset).await;
         vfs.ended(began, outcome(&listed), || {
             text(listed.as_ref().ok().map(|l| l.len()))

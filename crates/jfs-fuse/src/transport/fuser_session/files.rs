@@ -26,7 +26,7 @@ pub(super) type Place = (INodeNo, FileHandle, u64);
 pub(super) fn open(fs: &FuserFs, req: &Request, n: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
     let (vfs, caller) = (fs.vfs.clone(), fs.caller(req));
     let began = vfs.began(Op::Open, ids(req));
-    fs.spawn(async move {
+    fs.begin_on(ino(n), async move {
         let opened = vfs.open(&caller, ino(n), flags.0).await;
         vfs.ended(began, outcome(&opened), || match &opened {
             Ok((fh, _)) => format!("({n},0x{:X}) [fh:{fh}]", flags.0),
@@ -51,7 +51,7 @@ pub(super) fn create(
     let umask = ops::effective_umask(fs.umask, umask);
     let (vfs, caller, name) = (fs.vfs.clone(), fs.caller(req), name.as_bytes().to_vec());
     let (mode, began) = ((mode & 0o7777) as u16, vfs.began(Op::Create, ids(req)));
-    fs.spawn(async move {
+    fs.begin(async move {
         let made = vfs
             .create(&caller, ino(parent), &name, mode, umask, flags)
             .await;
@@ -128,13 +128,13 @@ pub(super) fn read(
     });
 }
 
+/// `pages`: the kernel writes back what was written through a mapping.
 pub(super) fn write(
     fs: &FuserFs,
     req: &Request,
-    n: INodeNo,
-    fh: FileHandle,
-    offset: u64,
+    (n, fh, offset): Place,
     data: &[u8],
+    pages: bool,
     reply: ReplyWrite,
 ) {
     let (began, size) = (fs.vfs.began(Op::Write, ids(req)), data.len());
@@ -146,7 +146,11 @@ pub(super) fn write(
             format!("({n},{size},{offset},{})", fh.0)
         });
     };
-    if let Some(done) = fs.vfs.try_write(fh.0, offset, data) {
+    let tried = match pages {
+        true => fs.vfs.try_write_pages(fh.0, offset, data),
+        false => fs.vfs.try_write(fh.0, offset, data),
+    };
+    if let Some(done) = tried {
         ended(&fs.vfs, done);
         return match done {
             Ok(n) => reply.written(n),
@@ -154,8 +158,12 @@ pub(super) fn write(
         };
     }
     let (vfs, data) = (fs.vfs.clone(), bytes::Bytes::copy_from_slice(data));
-    fs.spawn(async move {
-        let done = vfs.write(fh.0, ino(n), offset, data).await;
+    // Begun here, so that appends queue in the order in which they came.
+    fs.begin(async move {
+        let done = match pages {
+            true => vfs.write_pages(fh.0, offset, data).await,
+            false => vfs.write(fh.0, ino(n), offset, data).await,
+        };
         ended(&vfs, done);
         match done {
             Ok(n) => reply.written(n),

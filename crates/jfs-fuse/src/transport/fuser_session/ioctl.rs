@@ -22,7 +22,7 @@ pub(super) fn answer(
     let (vfs, caller) = (fs.vfs.clone(), fs.caller(req));
     let (asked, in_size) = (FlagsIoctl::parse(cmd, in_data), in_data.len());
     let began = vfs.began(Op::Ioctl, ids(req));
-    fs.spawn(async move {
+    fs.begin(async move {
         let done = match asked {
             Ok(asked) => run(&vfs, &caller, ino(n), asked, out_size).await,
             Err(e) => Err(e),

@@ -19,7 +19,7 @@ pub(super) fn lookup(
 ) {
     let (vfs, caller, name) = (fs.vfs.clone(), fs.caller(req), name.as_bytes().to_vec());
     let began = vfs.began(Op::Lookup, ids(req));
-    fs.spawn(async move {
+    fs.begin(async move {
         let found = vfs.lookup(&caller, ino(parent), &name).await;
         vfs.ended(began, outcome(&found), || {
             format!("({parent},{}):{}", Shown(&name), entry_text(&found))
@@ -34,7 +34,7 @@ pub(super) fn lookup(
 pub(super) fn readlink(fs: &FuserFs, req: &Request, n: INodeNo, reply: ReplyData) {
     let vfs = fs.vfs.clone();
     let began = vfs.began(Op::Readlink, ids(req));
-    fs.spawn(async move {
+    fs.begin(async move {
         let target = vfs.readlink(ino(n)).await;
         vfs.ended(began, outcome(&target), || {
             let shown = target.as_ref().map_or(&b""[..], |t| t);
@@ -57,7 +57,7 @@ pub(super) fn mknod(
 ) {
     let (vfs, caller, name) = (fs.vfs.clone(), fs.caller(req), name.as_bytes().to_vec());
     let began = vfs.began(Op::Mknod, ids(req));
-    fs.spawn(async move {
+    fs.begin(async move {
         let mode = mode_text(Some(node.kind), node.mode, true);
         let made = vfs.mknod(&caller, ino(parent), &name, node).await;
         vfs.ended(began, outcome(&made), || {
@@ -79,7 +79,7 @@ pub(super) fn mkdir(
     let umask = ops::effective_umask(fs.umask, umask);
     let (vfs, caller, name) = (fs.vfs.clone(), fs.caller(req), name.as_bytes().to_vec());
     let (mode, began) = ((mode & 0o7777) as u16, vfs.began(Op::Mkdir, ids(req)));
-    fs.spawn(async move {
+    fs.begin(async move {
         let made = vfs.mkdir(&caller, ino(parent), &name, mode, umask).await;
         vfs.ended(began, outcome(&made), || {
             let (name, mode) = (Shown(&name), mode_text(None, mode, false));
@@ -100,7 +100,7 @@ pub(super) fn symlink(
     let (vfs, caller, name) = (fs.vfs.clone(), fs.caller(req), name.as_bytes().to_vec());
     let target = target.as_os_str().as_bytes().to_vec();
     let began = vfs.began(Op::Symlink, ids(req));
-    fs.spawn(async move {
+    fs.begin(async move {
         let made = vfs.symlink(&caller, ino(parent), &name, &target).await;
         vfs.ended(began, outcome(&made), || {
             let (name, target) = (Shown(&name), Shown(&target));
@@ -120,7 +120,7 @@ pub(super) fn link(
 ) {
     let (vfs, caller, name) = (fs.vfs.clone(), fs.caller(req), name.as_bytes().to_vec());
     let began = vfs.began(Op::Link, ids(req));
-    fs.spawn(async move {
+    fs.begin(async move {
         let made = vfs.link(&caller, ino(n), ino(parent), &name).await;
         vfs.ended(began, outcome(&made), || {
             format!("({n},{parent},{}):{}", Shown(&name), entry_text(&made))
@@ -138,7 +138,7 @@ pub(super) fn unlink(
 ) {
     let (vfs, caller, name) = (fs.vfs.clone(), fs.caller(req), name.as_bytes().to_vec());
     let began = vfs.began(Op::Unlink, ids(req));
-    fs.spawn(async move {
+    fs.begin(async move {
         let done = vfs.unlink(&caller, ino(parent), &name).await;
         vfs.ended(began, done, || format!("({parent},{})", Shown(&name)));
         send_empty(reply, done);
@@ -148,7 +148,7 @@ pub(super) fn unlink(
 pub(super) fn rmdir(fs: &FuserFs, req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
     let (vfs, caller, name) = (fs.vfs.clone(), fs.caller(req), name.as_bytes().to_vec());
     let began = vfs.began(Op::Rmdir, ids(req));
-    fs.spawn(async move {
+    fs.begin(async move {
         let done = vfs.rmdir(&caller, ino(parent), &name).await;
         vfs.ended(began, done, || format!("({parent},{})", Shown(&name)));
         send_empty(reply, done);
@@ -166,7 +166,7 @@ pub(super) fn rename(
     let (vfs, caller) = (fs.vfs.clone(), fs.caller(req));
     let (name, new_name) = (name.as_bytes().to_vec(), new_name.as_bytes().to_vec());
     let began = vfs.began(Op::Rename, ids(req));
-    fs.spawn(async move {
+    fs.begin(async move {
         let (from, to) = ((ino(parent), &name[..]), (ino(new_parent), &new_name[..]));
         let done = vfs.rename(&caller, from, to, flags.bits()).await;
         vfs.ended(began, done, || {

@@ -24,7 +24,7 @@ pub(super) fn setxattr(
     let (vfs, caller) = (fs.vfs.clone(), fs.caller(req));
     let (name, value) = (name.as_bytes().to_vec(), value.to_vec());
     let began = vfs.began(Op::SetXattr, ids(req));
-    fs.spawn(async move {
+    fs.begin(async move {
         let set = vfs.set_xattr(&caller, ino(n), &name, &value, flags).await;
         vfs.ended(began, set, || {
             format!("({n},{},{},{flags})", Shown(&name), value.len())
@@ -46,7 +46,7 @@ pub(super) fn getxattr(
     }
     let (vfs, caller, name) = (fs.vfs.clone(), fs.caller(req), name.as_bytes().to_vec());
     let began = vfs.began(Op::GetXattr, ids(req));
-    fs.spawn(async move {
+    fs.begin(async move {
         let value = vfs.get_xattr(&caller, ino(n), &name).await;
         vfs.ended(began, outcome(&value), || {
             let len = value.as_ref().map_or(0, |v| v.len());
@@ -62,7 +62,7 @@ pub(super) fn listxattr(fs: &FuserFs, req: &Request, n: INodeNo, size: u32, repl
     }
     let vfs = fs.vfs.clone();
     let began = vfs.began(Op::ListXattr, ids(req));
-    fs.spawn(async move {
+    fs.begin(async move {
         let names = vfs.list_xattrs(ino(n)).await;
         let names = names.map(|n| ops::joined_names(&n));
         vfs.ended(began, outcome(&names), || {
@@ -85,7 +85,7 @@ pub(super) fn removexattr(
     }
     let (vfs, caller, name) = (fs.vfs.clone(), fs.caller(req), name.as_bytes().to_vec());
     let began = vfs.began(Op::RemoveXattr, ids(req));
-    fs.spawn(async move {
+    fs.begin(async move {
         let done = vfs.remove_xattr(&caller, ino(n), &name).await;
         vfs.ended(began, done, || format!("({n},{})", Shown(&name)));
         send_empty(reply, done);
