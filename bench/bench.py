@@ -109,6 +109,9 @@ def cmd_run(a):
         targets.set_nice(os.getpid())
     names = a.targets.split(",")
     groups = a.groups.split(",") if a.groups else list(workloads.GROUPS)
+    for g in groups:
+        if g not in workloads.GROUPS:
+            sys.exit("no group %r: there are %s" % (g, ", ".join(workloads.GROUPS)))
     os.makedirs(targets.SCRATCH, exist_ok=True)
     doc = {"label": a.label, "when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "reps": a.reps,
            "host": {"cpus": os.cpu_count(), "kernel": platform.release().split("-")[0],
