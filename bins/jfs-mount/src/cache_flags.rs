@@ -58,7 +58,7 @@ fn matching(pattern: &str, cwd: &Path) -> anyhow::Result<Vec<PathBuf>> {
 pub(crate) fn items(args: &Parsed) -> anyhow::Result<u64> {
     match u64::try_from(args.int("cache-items")) {
         Ok(items) => Ok(items),
-        Err(_) => Err(bad("cache-items", &args.text("cache-items"))),
+        Err(_) => Err(bad("cache-items", &args.int("cache-items").to_string())),
     }
 }
 

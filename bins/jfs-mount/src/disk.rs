@@ -6,19 +6,19 @@ use std::path::{Path, PathBuf};
 
 /// One line for each directory of the block cache of this volume.
 pub(crate) fn log_caches(options: &OpenOptions, uuid: &str) {
-    for dir in options
-        .cache_dir
-        .iter()
-        .filter(|d| d.as_path() != Path::new("memory"))
-    {
+    let on_disk = |dir: &&PathBuf| dir.as_path() != Path::new("memory");
+    let dirs: Vec<_> = options.cache_dir.iter().filter(on_disk).collect();
+    for dir in &dirs {
         let dir = dir.join(uuid);
-        let capacity = options.cache_size >> 20;
+        // Each has its share.
+        let capacity = (options.cache_size / dirs.len() as u64) >> 20;
         let free = options.free_space_ratio * 100.0;
         match used(&dir) {
             Some((space, inodes)) => tracing::info!(
                 "Disk cache ({}/): used ratio - [space {space:.1}%, inode {inodes:.1}%], \
-                 capacity ({capacity} MB), free ratio ({free:.0}%)",
-                dir.display()
+                 capacity ({capacity} MB), free ratio ({free:.0}%), max pending pages ({})",
+                dir.display(),
+                jfs::cache::QUEUE_MAX
             ),
             None => tracing::warn!("Disk cache ({}/): cannot be looked at", dir.display()),
         }

@@ -59,16 +59,16 @@ fn run(ready: Option<&daemon::Ready>) -> anyhow::Result<ExitCode> {
     };
     let parsed = match parse_command(&flags::SPEC, &argv) {
         Ok(Invocation::Help) => {
-            print!("{}", help::command_help(&flags::SPEC));
+            jfs_telemetry::show!("{}", help::command_help(&flags::SPEC));
             return Ok(ExitCode::SUCCESS);
         }
         Ok(Invocation::Version) => {
-            println!("juicefs version {}", jfs_types::version::session_version());
+            jfs_telemetry::say!("juicefs version {}", jfs_types::version::session_version());
             return Ok(ExitCode::SUCCESS);
         }
         Ok(Invocation::Run(parsed)) => parsed,
         Err(error) if error.is_usage() => {
-            println!("ERROR: {error}\nUSAGE:\n   {}", flags::SPEC.usage());
+            jfs_telemetry::say!("ERROR: {error}\nUSAGE:\n   {}", flags::SPEC.usage());
             return Ok(ExitCode::from(1));
         }
         Err(error) => return Err(error.into()),

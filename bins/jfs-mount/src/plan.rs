@@ -205,7 +205,7 @@ fn given_text(args: &Parsed, flag: &str) -> Option<String> {
 fn timeout(args: &Parsed, flag: &str) -> anyhow::Result<Duration> {
     let given = args.duration(flag);
     if given.is_zero() {
-        return Err(bad(flag, &args.text(flag)));
+        return Err(bad(flag, &args.typed(flag).unwrap_or_default()));
     }
     Ok(given)
 }

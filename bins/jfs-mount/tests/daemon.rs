@@ -161,6 +161,18 @@ fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
 }
 
 #[test]
+fn every_cache_directory_has_its_share() {
+    let place = Place::new();
+    place.mounted_in_background("--cache-dir c1:c2 --cache-size 1G");
+    umount2(&place.point(), MntFlags::empty()).unwrap();
+    wait_until("the end of the process", || place.processes().is_empty());
+    let log = place.log();
+    let words = "capacity (512 MB), free ratio (10%), max pending pages (15)";
+    let lines = log.lines().filter(|l| l.contains("Disk cache (/"));
+    assert_eq!(lines.filter(|l| l.contains(words)).count(), 2, "{log}");
+}
+
+#[test]
 fn a_background_mount_serves_until_it_is_unmounted() {
     let place = Place::new();
     place.mounted_in_background("");

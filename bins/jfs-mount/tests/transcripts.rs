@@ -45,6 +45,18 @@ fn refused_command_lines() {
             "a b -d --umask 9",
             r#"invalid umask "9": not an octal number up to 777"#,
         ),
+        (
+            "a b --get-timeout 0",
+            r#"invalid value "0" for flag -get-timeout: parse error"#,
+        ),
+        (
+            "a b --put-timeout=0ms",
+            r#"invalid value "0ms" for flag -put-timeout: parse error"#,
+        ),
+        (
+            "a b --cache-items -1",
+            r#"invalid value "-1" for flag -cache-items: parse error"#,
+        ),
         ("a b --writeback", "--writeback is not supported yet"),
         ("a b -d --writeback", "--writeback is not supported yet"),
         ("a b --backup-meta 1h", "--backup-meta is not supported yet"),

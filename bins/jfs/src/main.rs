@@ -55,7 +55,7 @@ fn dispatch(argv: &[String]) -> anyhow::Result<ExitCode> {
     let name = match split.command {
         Some(name) if !split.help => name,
         _ => {
-            print!("{}", app_help());
+            jfs_telemetry::show!("{}", app_help());
             return Ok(ExitCode::SUCCESS);
         }
     };
@@ -74,7 +74,7 @@ fn dispatch(argv: &[String]) -> anyhow::Result<ExitCode> {
 fn run_here(spec: &'static CommandSpec, run: &Run, args: &[String]) -> anyhow::Result<ExitCode> {
     let parsed = match parse_command(spec, args) {
         Ok(Invocation::Help) => {
-            print!("{}", help::command_help(spec));
+            jfs_telemetry::show!("{}", help::command_help(spec));
             return Ok(ExitCode::SUCCESS);
         }
         Ok(Invocation::Version) => {
@@ -83,7 +83,7 @@ fn run_here(spec: &'static CommandSpec, run: &Run, args: &[String]) -> anyhow::R
         }
         Ok(Invocation::Run(parsed)) => parsed,
         Err(error) if error.is_usage() => {
-            println!("ERROR: {error}\nUSAGE:\n   {}", spec.usage());
+            jfs_telemetry::say!("ERROR: {error}\nUSAGE:\n   {}", spec.usage());
             return Ok(ExitCode::from(1));
         }
         Err(error) => return Err(error.into()),
@@ -103,7 +103,7 @@ fn app_help() -> String {
 }
 
 fn print_version() {
-    println!("juicefs version {}", jfs_types::version::session_version());
+    jfs_telemetry::say!("juicefs version {}", jfs_types::version::session_version());
 }
 
 /// A value that only this program can judge.

@@ -101,6 +101,30 @@ fn refused_command_lines() {
     }
 }
 
+/// `juicefs ... | head` ends like other programs, without a word.
+#[test]
+fn an_output_that_nobody_reads_ends_the_program() {
+    for line in ["--help", "mount --help", "status", "version"] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = Command::new(env!("CARGO_BIN_EXE_jfs"))
+            .args(line.split_whitespace())
+            .stdout(writer)
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(141), "{line}");
+        assert_eq!(text(&output.stderr), "", "{line}");
+    }
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full");
+    let output = Command::new(env!("CARGO_BIN_EXE_jfs"))
+        .arg("--help")
+        .stdout(full.unwrap())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("No space left"));
+}
+
 #[test]
 fn a_secret_is_never_shown_again() {
     for line in [

@@ -245,7 +245,11 @@ fn block_sizes_are_rounded_with_one_warning() {
         ));
         let err = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(0), "{given}: {err}");
-        assert_eq!(err.matches("<WARNING>").count(), warned, "{given}: {err}");
+        assert_eq!(
+            err.matches("<WARNING>: block size").count(),
+            warned,
+            "{given}: {err}"
+        );
         assert_eq!(place.status()["Setting"]["BlockSize"], want, "{given}");
     }
 }
@@ -461,4 +465,49 @@ fn places_and_keys_that_make_no_sense() {
     }
     let message = place.refusal("status sqlite3://v.db");
     assert!(message.contains("database is not formatted"), "{message}");
+}
+
+/// Scripts format at every start.
+#[test]
+fn enable_acl_again_is_no_error() {
+    let place = Place::new();
+    let line = "format sqlite3://v.db vol --bucket b --enable-acl";
+    let stored = place.format("--bucket b --enable-acl");
+    assert_eq!(stored["EnableACL"], json!(true));
+    assert_eq!(place.jfs(line).status.code(), Some(0));
+    assert!(
+        place
+            .refusal(&format!("{line}=false"))
+            .contains("cannot be undone")
+    );
+    assert_eq!(place.status()["Setting"]["EnableACL"], json!(true));
+    // A volume without stays without, and that is said.
+    let place = Place::new();
+    place.format("--bucket b");
+    let output = place.jfs(line);
+    let err = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{err}");
+    assert!(err.contains("use `juicefs config`"), "{err}");
+    assert_eq!(place.status()["Setting"]["EnableACL"], json!(false));
+}
+
+#[test]
+fn what_files_cannot_do_is_said() {
+    let place = Place::new();
+    let output = place.jfs("format sqlite3://v.db vol --bucket b --encrypt-algo chacha20-rsa");
+    let err = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        err.contains("<WARNING>: Set storage tier: not supported ["),
+        "{err}"
+    );
+    assert!(
+        err.contains("<WARNING>: encrypt-algo without encrypt-rsa-key"),
+        "{err}"
+    );
+    let refusal = place.refusal("format sqlite3://w.db vol --bucket b --encrypt-algo rot13");
+    assert!(
+        refusal.contains("unknown encryption algorithm"),
+        "{refusal}"
+    );
+    assert!(!place.path().join("w.db").exists());
 }

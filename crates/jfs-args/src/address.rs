@@ -48,6 +48,14 @@ pub fn file_bucket(bucket: &str, cwd: &Path) -> String {
     }
 }
 
+/// Warns when the data is where objects have no storage classes, in the words that scripts know from the
+/// reference.
+pub fn warn_without_classes(format: &Format) {
+    if format.storage == "file" {
+        tracing::warn!("Set storage tier: not supported");
+    }
+}
+
 /// Where a volume's data is, as the log shows it.
 pub fn data_address(format: &Format) -> String {
     let sharded = format.shards > 1;

@@ -20,7 +20,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Blocks that may wait for the writer thread: the `max pending pages` of the start-up line.
-const QUEUE_MAX: usize = 15;
+pub const QUEUE_MAX: usize = 15;
 /// Writes that fail one after the other before a directory is left out.
 const FAILURES_MAX: u32 = 3;
 /// Time between two warnings about a full disk.

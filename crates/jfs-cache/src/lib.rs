@@ -18,6 +18,7 @@ mod stats;
 
 pub use cache::{BlockCache, CacheConfig, CacheError};
 pub use checksum::Checksum;
+pub use disk::QUEUE_MAX;
 pub use index::Eviction;
 pub use key::BlockKey;
 pub use stats::CacheStats;

@@ -12,6 +12,7 @@ pub mod level;
 pub mod line;
 pub mod mask;
 pub mod metrics;
+pub mod out;
 pub mod sink;
 pub mod subscriber;
 pub mod syslog;

@@ -195,14 +195,25 @@ async fn claim_storage(
         && !force
     {
         return Err(Error::Storage(format!(
-            "Storage {}://{}{}/ is not empty (it holds {}); please clean it up or pick another volume name",
-            format.storage, format.bucket, format.name, object.key
+            "Storage {} bucket {} is not empty: below {}/ it holds {}; please clean it up or pick another volume name",
+            format.storage,
+            mask_url(&format.bucket),
+            format.name,
+            object.key
         )));
     }
     store
         .put(MARK, Bytes::from(format.uuid.clone()))
         .await
         .map_err(storage)
+}
+
+/// Whether volumes can be encrypted with the algorithm of that name.
+pub fn check_encrypt_algo(name: &str) -> Result<(), Error> {
+    match jfs_crypt::Algorithm::parse(name) {
+        Ok(_) => Ok(()),
+        Err(e) => Err(Error::Setting(e.to_string())),
+    }
 }
 
 /// For requests that somebody waits for.

@@ -5,10 +5,12 @@ mod flags;
 
 pub(crate) use flags::SPEC;
 
+use crate::patience::Waiting;
 use crate::volume;
 use anyhow::{Context, bail};
 use change::Change;
 use jfs_args::Parsed;
+use jfs_args::address::warn_without_classes;
 use jfs_types::Format;
 use jfs_types::version::{ACTS_AS, Version};
 use std::io::{BufRead, IsTerminal, Write};
@@ -17,12 +19,12 @@ pub(crate) fn run(args: &Parsed) -> anyhow::Result<()> {
     let url = volume::announce(args.arg(0))?;
     let before = volume::load_format(&url)?.ok_or(jfs::Error::NotFormatted)?;
     if !SPEC.flags.iter().any(|flag| args.given(flag.name())) {
-        println!("{}", volume::to_pretty_json(&before.without_secrets())?);
+        jfs_telemetry::say!("{}", volume::to_pretty_json(&before.without_secrets())?);
         return Ok(());
     }
     let change = change::read(&before, args)?;
     if change.lines.is_empty() {
-        println!("Nothing changed.");
+        jfs_telemetry::say!("Nothing changed.");
         return Ok(());
     }
     let force = args.bool("force");
@@ -30,9 +32,15 @@ pub(crate) fn run(args: &Parsed) -> anyhow::Result<()> {
         check(&url, &before, &change, args.bool("yes"))?;
     }
     let test_storage = change.storage && !force;
-    volume::change_setting(&url, &before, &change.after, test_storage).context("config")?;
+    if change.storage {
+        warn_without_classes(&change.after);
+    }
+    {
+        let _waiting = Waiting::shown("changing the setting");
+        volume::change_setting(&url, &before, &change.after, test_storage).context("config")?;
+    }
     for line in &change.lines {
-        println!("{line}");
+        jfs_telemetry::say!("{line}");
     }
     Ok(())
 }
@@ -88,7 +96,7 @@ fn rejected(after: &Format) -> String {
 
 /// Warns, and goes on only with a yes.
 fn confirm(warning: &str, yes: bool) -> anyhow::Result<()> {
-    println!("{}: {warning}", warning_mark());
+    jfs_telemetry::say!("{}: {warning}", warning_mark());
     if yes || answered_yes(&mut std::io::stdin().lock())? {
         return Ok(());
     }

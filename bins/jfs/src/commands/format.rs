@@ -1,9 +1,10 @@
 //! `format`: creates a volume, or changes settings of an existing one.
 
+use crate::patience::Waiting;
 use crate::volume;
 use anyhow::{Context, bail};
 use jfs::admin::{FormatOptions, NewSecrets};
-use jfs_args::address::{data_address, file_bucket};
+use jfs_args::address::{data_address, file_bucket, warn_without_classes};
 use jfs_args::{CommandSpec, FlagSpec, Kind, Parsed};
 use jfs_types::Format;
 use jfs_types::format::META_VERSION;
@@ -121,28 +122,28 @@ pub(crate) const SPEC: CommandSpec = CommandSpec {
             &["shards"],
             Kind::Int,
             "0",
-            "store the blocks into N buckets by hash of key",
+            "store the blocks into N buckets by hash of key; %d in --bucket stands for the number of each",
         )
         .group(FORMAT),
         FlagSpec::new(
             &["capacity"],
             Kind::Size('G'),
             "",
-            "hard quota of the volume limiting its usage of space in GiB",
+            "hard quota of the volume limiting its usage of space in GiB (0: unlimited)",
         )
         .group(MANAGEMENT),
         FlagSpec::new(
             &["inodes"],
             Kind::Uint,
             "0",
-            "hard quota of the volume limiting its number of inodes",
+            "hard quota of the volume limiting its number of inodes (0: unlimited)",
         )
         .group(MANAGEMENT),
         FlagSpec::new(
             &["trash-days"],
             Kind::Int,
             "1",
-            "number of days after which removed files will be permanently deleted",
+            "number of days after which removed files will be permanently deleted (0: at once)",
         )
         .group(MANAGEMENT),
         FlagSpec::switch(&["enable-acl"], "enable POSIX ACL").group(MANAGEMENT),
@@ -203,12 +204,16 @@ pub(crate) fn run(args: &Parsed) -> anyhow::Result<()> {
         Some(old) => update(old, name, args)?,
         None => create(name, args)?,
     };
+    warn_without_classes(&format);
     tracing::info!("Data use {}", data_address(&format));
     let options = FormatOptions {
         force: args.bool("force"),
         check_storage: std::env::var_os("JFS_NO_CHECK_OBJECT_STORAGE").is_none_or(|v| v.is_empty()),
     };
-    let stored = volume::format(&url, format, options).context("format")?;
+    let stored = {
+        let _waiting = Waiting::shown("formatting, with a test of the object storage");
+        volume::format(&url, format, options).context("format")?
+    };
     tracing::info!(
         "Volume is formatted as {}",
         volume::to_pretty_json(&stored.without_secrets())?
@@ -230,6 +235,10 @@ fn check_values(args: &Parsed) -> anyhow::Result<()> {
     let compress = args.text("compress");
     if compression(&compress).is_none() {
         bail!("Unsupported compress algorithm: \"{compress}\"");
+    }
+    jfs::admin::check_encrypt_algo(&args.text("encrypt-algo"))?;
+    if args.given("encrypt-algo") && !args.given("encrypt-rsa-key") {
+        tracing::warn!("encrypt-algo without encrypt-rsa-key: data is not encrypted");
     }
     check_trash_days(args.int("trash-days"))?;
     let shards = args.int("shards");
@@ -395,13 +404,22 @@ fn update(old: Format, name: &str, args: &Parsed) -> anyhow::Result<Format> {
     if args.given("trash-days") {
         format.trash_days = args.int("trash-days");
     }
-    for flag in ["encrypt-rsa-key", "encrypt-algo", "storage-class"] {
+    for flag in ["encrypt-rsa-key", "encrypt-algo"] {
         if args.given(flag) {
             tracing::warn!("Flag \"{flag}\" is ignored since it cannot be updated");
         }
     }
-    if args.given("enable-acl") && format.enable_acl {
-        bail!("the volume's POSIX ACL is enabled, which cannot be undone");
+    if args.given("storage-class") && args.text("storage-class") != format.storage_class {
+        tracing::warn!("Flag \"storage-class\" is ignored here, use `juicefs config`");
+    }
+    match (args.bool("enable-acl"), format.enable_acl) {
+        (true, false) => {
+            tracing::warn!("Flag \"enable-acl\" is ignored here, use `juicefs config`");
+        }
+        (false, true) if args.given("enable-acl") => {
+            bail!("the volume's POSIX ACL is enabled, which cannot be undone")
+        }
+        _ => {}
     }
     Ok(format)
 }

@@ -2,7 +2,7 @@
 
 use crate::control;
 use crate::table::{Side, render};
-use anyhow::{Context, bail};
+use anyhow::bail;
 use jfs_args::{CommandSpec, FlagSpec, Parsed};
 use serde::Deserialize;
 use std::os::unix::fs::MetadataExt;
@@ -140,12 +140,19 @@ pub(crate) fn run(args: &Parsed) -> anyhow::Result<()> {
         };
         let mut body = ino.to_be_bytes().to_vec();
         body.extend(flags.map(u8::from));
-        let answer = control::ask(&mut control, OPCODE, &body, "files scanned").context("info")?;
-        let info: Info = serde_json::from_slice(&answer).context("the answer of the mount")?;
+        let asked = control::ask(&mut control, OPCODE, &body, "files scanned");
+        let info: Info = match asked.and_then(|answer| Ok(serde_json::from_slice(&answer)?)) {
+            Ok(info) => info,
+            Err(error) => {
+                tracing::error!("info of \"{given}\": {error:#}");
+                continue;
+            }
+        };
         if info.failed {
-            bail!("info: {}", info.reason);
+            tracing::error!("info of \"{given}\": {}", info.reason);
+            continue;
         }
-        print!("{given} :\n{}", text(&info));
+        jfs_telemetry::show!("{given} :\n{}", text(&info));
         shown += 1;
     }
     // Partial results count as success, as with the reference; none do not.

@@ -133,7 +133,7 @@ pub(crate) fn run(args: &Parsed) -> anyhow::Result<()> {
     let sid = args.uint("session");
     if sid > 0 {
         let found = volume::session(&url, sid).context("get session")?;
-        println!("{}", volume::to_pretty_json(&detailed(found, offset))?);
+        jfs_telemetry::say!("{}", volume::to_pretty_json(&detailed(found, offset))?);
         return Ok(());
     }
     let status = volume::status(&url, args.bool("more")).context("get status")?;
@@ -150,7 +150,7 @@ pub(crate) fn run(args: &Parsed) -> anyhow::Result<()> {
             more: status.more.map(more).unwrap_or_default(),
         },
     };
-    println!("{}", volume::to_pretty_json(&report)?);
+    jfs_telemetry::say!("{}", volume::to_pretty_json(&report)?);
     Ok(())
 }
 
