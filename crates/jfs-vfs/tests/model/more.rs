@@ -36,7 +36,7 @@ impl Reference {
         if len == 0 || mode == PUNCH_HOLE {
             wrong.push(Errno::EINVAL);
         }
-        if off + len >= MAX_FILE_LENGTH {
+        if off + len > MAX_FILE_LENGTH {
             wrong.push(Errno::EFBIG);
         }
         if !wrong.is_empty() {
@@ -66,7 +66,7 @@ impl Reference {
         if !can_read(from) || !can_write(to) {
             wrong.push(Errno::EBADF);
         }
-        if from_off.max(to_off) + len >= MAX_FILE_LENGTH {
+        if from_off.max(to_off) + len > MAX_FILE_LENGTH {
             wrong.push(Errno::EFBIG);
         }
         let apart = from_off + len <= to_off || to_off + len <= from_off;
@@ -171,6 +171,9 @@ impl World {
             return; // as in fallocate
         }
         self.see(c, from.node).await;
+        if self.is_out_of_sight(c, from.node) {
+            return;
+        }
         self.see(c, to.node).await;
         let (from_off, to_off) = (self.offset(from.node, from_at), self.offset(to.node, to_at));
         let len = u64::from(len);

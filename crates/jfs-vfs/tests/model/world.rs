@@ -135,6 +135,12 @@ impl World {
         node.seen[client] = node.version;
     }
 
+    /// A file in the trash is not opened again, so nothing shows `client` what others write to it.
+    pub(crate) fn is_out_of_sight(&self, client: usize, id: Id) -> bool {
+        let node = &self.model.nodes[id];
+        node.trashed && node.seen[client] != node.version
+    }
+
     async fn flush_others(&self, client: usize) {
         for (i, mount) in self.mounts.iter().enumerate() {
             if i != client {
@@ -293,6 +299,9 @@ impl World {
                     return;
                 };
                 self.see(c, h.node).await;
+                if self.is_out_of_sight(c, h.node) {
+                    return;
+                }
                 self.writes += 1;
                 let off = self.offset(h.node, to);
                 let data = pattern(self.writes, len as usize);
@@ -314,6 +323,9 @@ impl World {
                     return;
                 };
                 self.see(c, h.node).await;
+                if self.is_out_of_sight(c, h.node) {
+                    return;
+                }
                 let off = self.offset(h.node, from);
                 let got = self.mounts[c].get(h.fh, off, len).await;
                 let there = self.model.read(&h, off, u64::from(len));
@@ -399,6 +411,11 @@ impl World {
     async fn open(&mut self, c: usize, step: &Step, id: Id, flags: i32) {
         if !self.model.is_file(id) && !self.model.is_dir(id) {
             return; // the kernel opens devices and follows links itself
+        }
+        let node = &self.model.nodes[id];
+        let open_here = |h: &Handle| h.node == id && h.client == c;
+        if node.alive && node.names == 0 && !self.model.handles.iter().any(open_here) {
+            return; // who has it open keeps it; to open it elsewhere as well does not
         }
         self.see(c, id).await;
         let got = self.mounts[c].open(&root(), self.ino(id), flags).await;
