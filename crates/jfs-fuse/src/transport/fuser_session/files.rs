@@ -118,7 +118,7 @@ pub(super) fn read(
         });
     let Some(reply) = answered else { return };
     let vfs = fs.vfs.clone();
-    fs.spawn(async move {
+    fs.begin(async move {
         let read = vfs.read(fh.0, ino(n), offset, size).await;
         ended(&vfs, read.as_ref().map(|data| data.len()).map_err(|e| *e));
         match read {
