@@ -41,17 +41,7 @@ impl RedisAttempt {
 
     /// Starts a pipeline on the attempt's connection; true when its first answer belongs to UNWATCH.
     async fn begin(&mut self) -> Result<(Pipeline, bool), EngineError> {
-        let fresh = self.loan.is_none();
-        let loan = self.loan().await?;
-        let mut p = Pipeline::new();
-        let unwatch = fresh && loan.inner.as_ref().is_some_and(|c| c.watching);
-        if unwatch {
-            p.cmd("UNWATCH");
-            if let Some(c) = loan.inner.as_mut() {
-                c.watching = false;
-            }
-        }
-        Ok((p, unwatch))
+        Ok(self.loan().await?.start())
     }
 }
 
@@ -119,7 +109,7 @@ impl Attempt for RedisAttempt {
             }
         }
         let existing = self.existing_chunks(writes).await?;
-        let (mut p, unwatch) = self.begin().await?;
+        let (mut p, _) = self.begin().await?;
         p.cmd("MULTI");
         let mut commit = Commit::default();
         for write in writes {
@@ -127,7 +117,6 @@ impl Attempt for RedisAttempt {
         }
         p.cmd("EXEC");
         self.trips.record(|| names(&p));
-        debug_assert!(!unwatch || !p.is_empty());
         let loan = self.loan().await?;
         match loan.send(&p).await {
             // EXEC has ended the WATCH.

@@ -48,12 +48,12 @@ pub(crate) struct FuserFs {
 }
 
 impl FuserFs {
-    /// Serves a request that waits for data first, or keeps a thread busy with it.
+    /// Serves a request that has written data stored first: that keeps a thread busy.
     fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         self.runtime.spawn(work);
     }
 
-    /// Serves a request that first of all asks the metadata engine.
+    /// Serves a request whose first wait is for an answer: of the engine, the cache or the store.
     fn begin(&self, work: impl Future<Output = ()> + Send + 'static) {
         begin::begin(&self.runtime, work);
     }
