@@ -7,6 +7,7 @@ use jfs_testkit::{Mount, scratch_dir};
 use jfs_tests::compare::{Facts, differences};
 use jfs_tests::place::{Meta, Place, ours};
 use jfs_tests::steps::{marks, perform, small_steps};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -54,6 +55,11 @@ fn cargo_on_sqlite() {
 #[test]
 fn cargo_on_redis() {
     at_work(Meta::Redis, cargo, |top, _| shell(top, CARGO_CHECK));
+}
+
+#[test]
+fn a_running_program_on_sqlite() {
+    at_work(Meta::Sqlite, running, running_check);
 }
 
 /// Does `work` on a new volume, with a plain directory beside it, and `check` on the next mount.
@@ -238,6 +244,28 @@ const DATABASE_CHECK: &str = r#"
         [ "$(sqlite3 $mode.db "select count(*) from t where a='side'")" = 16 ]
     done
 "#;
+
+/// A program on the mount that runs refuses to be emptied, and is whole afterwards.
+fn running(top: &Path, _beside: &Path) {
+    shell(top, "cp \"$(command -v sleep)\" program");
+    let program = top.join("program");
+    let mut child = Command::new(&program).arg("600").spawn().unwrap();
+    for access in [libc::O_RDONLY, libc::O_WRONLY] {
+        let mut open = std::fs::OpenOptions::new();
+        open.read(access == libc::O_RDONLY)
+            .write(access == libc::O_WRONLY)
+            .custom_flags(libc::O_TRUNC);
+        let refused = open.open(&program).unwrap_err();
+        assert_eq!(refused.raw_os_error(), Some(libc::ETXTBSY), "{access}");
+    }
+    assert_eq!(child.try_wait().unwrap(), None, "the program has ended");
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+fn running_check(top: &Path, _beside: &Path) {
+    shell(top, "cmp \"$(command -v sleep)\" program");
+}
 
 /// A package without dependencies, everything on the mount.
 fn cargo(top: &Path, _beside: &Path) {

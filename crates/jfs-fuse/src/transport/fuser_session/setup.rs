@@ -29,11 +29,12 @@ impl KernelCache for Notices {
     }
 }
 
-/// Asks for what we can make use of.
+/// Asks for what we can make use of. Not for `FUSE_ATOMIC_O_TRUNC`: with it the file is emptied before the
+/// kernel asks whether the open may go through, and an `O_RDONLY | O_TRUNC` of a running program returns
+/// ETXTBSY from a file that is empty by then. Without it the truncation is a request of its own after that.
 pub(super) fn negotiate(config: &mut KernelConfig, features: Features, max_io: u32) {
     let wanted = [
         InitFlags::FUSE_ASYNC_READ,
-        InitFlags::FUSE_ATOMIC_O_TRUNC,
         InitFlags::FUSE_BIG_WRITES,
         InitFlags::FUSE_DONT_MASK,
         InitFlags::FUSE_AUTO_INVAL_DATA,
