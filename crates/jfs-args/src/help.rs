@@ -28,17 +28,17 @@ pub fn command_help(command: &CommandSpec) -> String {
             groups.push(flag.group);
         }
     }
+    let help = GLOBALS.iter().filter(|f| f.names.contains(&"help"));
+    if groups.iter().all(|group| group.is_empty()) {
+        push_flags(&mut out, command.flags.iter().chain(help));
+        return out;
+    }
+    // As in the reference, a help in groups has no row for itself.
     for group in groups {
         if !group.is_empty() {
             let _ = write!(out, "\n   {group}\n\n");
         }
         push_flags(&mut out, command.flags.iter().filter(|f| f.group == group));
-    }
-    if !command.flags.iter().any(|f| f.group.is_empty()) {
-        push_flags(
-            &mut out,
-            GLOBALS.iter().filter(|f| f.names.contains(&"help")),
-        );
     }
     out
 }
@@ -92,18 +92,19 @@ fn push_flags<'a>(out: &mut String, flags: impl Iterator<Item = &'a FlagSpec>) {
 }
 
 fn row(flag: &FlagSpec) -> (String, String) {
-    let mut names: Vec<String> = Vec::new();
-    for name in flag.names {
-        names.push(if name.len() == 1 {
-            format!("-{name}")
-        } else {
-            format!("--{name}")
-        });
-    }
-    let mut left = names.join(", ");
-    if flag.kind != Kind::Bool {
-        let _ = write!(left, " {}", flag.placeholder);
-    }
+    let value = match flag.kind {
+        Kind::Bool => String::new(),
+        _ => format!(" {}", flag.placeholder),
+    };
+    let names: Vec<String> = flag
+        .names
+        .iter()
+        .map(|name| match name.len() {
+            1 => format!("-{name}{value}"),
+            _ => format!("--{name}{value}"),
+        })
+        .collect();
+    let left = names.join(", ");
     let default = flag.default_text();
     let note = match (flag.support, flag.kind) {
         (Support::OffOnly(accepted), _) => {
@@ -167,6 +168,18 @@ mod tests {
             \u{20}  --writeback         upload later (default: off; not supported yet)\n\n   META\n\n\
             \u{20}  --atime-mode value  when (default: noatime; others are not supported yet)\n";
         assert_eq!(command_help(&COMMAND), want);
+    }
+
+    #[test]
+    fn a_help_without_groups_ends_with_its_own_row() {
+        const PLAIN: CommandSpec = CommandSpec {
+            flags: &[FlagSpec::new(&["session", "s"], Kind::Uint, "0", "of one")],
+            ..COMMAND
+        };
+        let want = "\nOPTIONS:\n   --session value, -s value  of one (default: 0)\n\
+            \u{20}  --help, -h                 show help (default: false)\n";
+        let text = command_help(&PLAIN);
+        assert!(text.ends_with(want), "{text}");
     }
 
     #[test]
