@@ -67,10 +67,7 @@ impl File<'_> {
                 let data: Vec<u8> = (0..len).map(|n| fill ^ (n % 251) as u8).collect();
                 self.grow(end);
                 self.bytes[off as usize..end].copy_from_slice(&data);
-                self.vfs
-                    .write(self.fh, self.ino, off, data.into())
-                    .await
-                    .unwrap();
+                self.vfs.write(self.fh, off, data.into()).await.unwrap();
             }
             3 | 4 => {
                 let to = rng.below(LENGTH - 60_000);
@@ -119,10 +116,7 @@ impl File<'_> {
     async fn check(&self, what: &str) {
         let mut read = Vec::new();
         while read.len() < self.bytes.len() {
-            let data = self
-                .vfs
-                .read(self.fh, self.ino, read.len() as u64, 128 << 10)
-                .await;
+            let data = self.vfs.read(self.fh, read.len() as u64, 128 << 10).await;
             let data = data.unwrap();
             assert!(!data.is_empty(), "{what}: ends at {}", read.len());
             read.extend_from_slice(&data);
@@ -155,7 +149,7 @@ async fn bytes_survive(kind: Kind, trash_days: i64) {
         for n in 0..120 {
             file.step(&mut rng).await;
             if rng.below(6) == 0 {
-                file.vfs.flush(fh, entry.ino).await.unwrap();
+                file.vfs.flush(fh).await.unwrap();
                 merged += compact_chunk(volume.meta(), file.vfs.chunks(), entry.ino, 0)
                     .await
                     .unwrap();
@@ -169,7 +163,7 @@ async fn bytes_survive(kind: Kind, trash_days: i64) {
         }
         file.check(&format!("seed {seed}, end")).await;
         assert!(merged > 20, "{merged} records were merged");
-        volume.vfs().release(fh, entry.ino).await;
+        volume.vfs().release(fh).await;
         volume.close().await.unwrap();
     }
 }

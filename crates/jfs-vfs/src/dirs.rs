@@ -73,7 +73,7 @@ impl Vfs {
     /// to 10,000 entries), and some 8 to 24 bytes per entry listed, for up to 2^20 entries.
     ///
     /// Errors: EBADF for a handle that is not open. Any number of tasks may use one handle.
-    pub async fn readdir(&self, _: &Caller, fh: u64, offset: u64) -> Result<DirItems, Errno> {
+    pub async fn readdir(&self, fh: u64, offset: u64) -> Result<DirItems, Errno> {
         let handle = self.inner.handles.get(fh).ok_or(Errno::EBADF)?;
         let known = handle.listing.lock().clone();
         let known = known.filter(|l| l.position(offset).is_some());

@@ -140,11 +140,10 @@ impl Vfs {
     /// appends through one handle are carried out in the order of the calls. Returns the number of bytes.
     ///
     /// EBADF for a handle that cannot write, EFBIG from 2^57 bytes on; and what went wrong before.
-    pub async fn write(&self, fh: u64, ino: Ino, off: u64, data: Bytes) -> Result<u32, Errno> {
+    pub async fn write(&self, fh: u64, off: u64, data: Bytes) -> Result<u32, Errno> {
         let handle = self.inner.handles.get(fh).ok_or(Errno::EBADF)?;
-        if ino.is_virtual() {
-            let special = self.write_special(&handle, off, &data);
-            return special.unwrap_or(Err(Errno::EBADF));
+        if let Some(special) = self.write_special(&handle, off, &data) {
+            return special;
         }
         let to = WriteTo::of(&handle, off);
         let _turn = match to {
@@ -174,7 +173,7 @@ impl Vfs {
     }
 
     /// close(2) of one descriptor: everything written is committed, a failure is reported.
-    pub async fn flush(&self, fh: u64, _ino: Ino) -> Result<(), Errno> {
+    pub async fn flush(&self, fh: u64) -> Result<(), Errno> {
         match self.writer_of(fh)? {
             Some(writer) => self.flush_writer(&writer, false).await,
             None => Ok(()),
@@ -211,7 +210,7 @@ impl Vfs {
 
     /// Everything written to the file, through any handle, is committed and survives a power cut:
     /// blocks are synced before the commit that makes them visible.
-    pub async fn fsync(&self, fh: u64, _ino: Ino, _datasync: bool) -> Result<(), Errno> {
+    pub async fn fsync(&self, fh: u64) -> Result<(), Errno> {
         let handle = self.inner.handles.get(fh).ok_or(Errno::EBADF)?;
         let ino = handle.ino;
         if ino.is_virtual() {
@@ -224,7 +223,7 @@ impl Vfs {
     }
 
     /// Closes a handle. Data that nobody flushed is committed first.
-    pub async fn release(&self, fh: u64, _ino: Ino) {
+    pub async fn release(&self, fh: u64) {
         let Some(handle) = self.inner.handles.close(fh) else {
             return;
         };

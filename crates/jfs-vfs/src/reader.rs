@@ -172,7 +172,7 @@ impl Vfs {
 
     /// Reads up to `size` bytes; fewer only at the end of the file. EBADF, as the reference client
     /// says, when another client has removed the file.
-    pub async fn read(&self, fh: u64, _ino: Ino, off: u64, size: u32) -> Result<Bytes, Errno> {
+    pub async fn read(&self, fh: u64, off: u64, size: u32) -> Result<Bytes, Errno> {
         let handle = self.inner.handles.get(fh).ok_or(Errno::EBADF)?;
         if !handle.can_read() {
             return Err(Errno::EBADF);

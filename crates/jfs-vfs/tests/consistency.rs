@@ -154,7 +154,7 @@ async fn late_answers_do_not_take_a_commit_back() {
                 }
                 "readdir" => {
                     let dir = m.try_opendir(&root(), Ino::ROOT).unwrap();
-                    let listing = m.readdir(&root(), dir, 0).await.unwrap();
+                    let listing = m.readdir(dir, 0).await.unwrap();
                     listing[2].attr.as_ref().unwrap().length
                 }
                 _ => {
@@ -164,7 +164,7 @@ async fn late_answers_do_not_take_a_commit_back() {
             }
         });
         volume.engine.answers().holds(1).await;
-        mount.flush(fh, ino).await.unwrap();
+        mount.flush(fh).await.unwrap();
         volume.engine.answers().open();
         assert_eq!(late.await.unwrap(), 100, "{what}: it was written before");
 
@@ -240,7 +240,7 @@ async fn appended_bytes_are_seen_whole_and_at_once() {
         mount.put(append, 0, &stream(at, len)).await.unwrap();
         written.store(at + len as u64, Ordering::SeqCst);
         match step % 5 {
-            0 => mount.flush(append, ino).await.unwrap(),
+            0 => mount.flush(append).await.unwrap(),
             3 => mount.sync(append).await.unwrap(),
             _ => tokio::task::yield_now().await,
         }
@@ -274,7 +274,7 @@ async fn appends_of_several_handles_never_overwrite_each_other() {
                 for i in 0..500 {
                     mount.put(fh, 0, &[n; RECORD]).await.unwrap();
                     if i % 50 == 0 {
-                        mount.flush(fh, ino).await.unwrap();
+                        mount.flush(fh).await.unwrap();
                     }
                 }
                 mount.close(fh).await.unwrap();

@@ -26,7 +26,7 @@ async fn start(dirs: usize) -> (Volume, Mount) {
     (volume, mount)
 }
 
-async fn ask(mount: &Mount, body: &[u8]) -> (Ino, u64, u64) {
+async fn ask(mount: &Mount, body: &[u8]) -> (u64, u64) {
     let control = mount.lookup(&root(), Ino::ROOT, b".control").await.unwrap();
     let (fh, _) = mount
         .open(&root(), control.ino, libc::O_RDWR)
@@ -35,9 +35,9 @@ async fn ask(mount: &Mount, body: &[u8]) -> (Ino, u64, u64) {
     let length = (body.len() as u32).to_be_bytes();
     let request = [&SUMMARY.to_be_bytes(), &length, body].concat();
     let size = request.len() as u64;
-    let written = mount.write(fh, control.ino, 0, Bytes::from(request)).await;
+    let written = mount.write(fh, 0, Bytes::from(request)).await;
     assert_eq!(written, Ok(size as u32));
-    (control.ino, fh, size)
+    (fh, size)
 }
 
 fn whole_tree() -> Vec<u8> {
@@ -51,7 +51,7 @@ async fn closing_the_handle_ends_the_job() {
     let (volume, mount) = start(20).await;
     for closes in [true, false] {
         volume.engine.answers().shut();
-        let (ino, fh, _) = ask(&mount, &whole_tree()).await;
+        let (fh, _) = ask(&mount, &whole_tree()).await;
         volume.engine.answers().holds(1).await;
         if closes {
             assert!(mount.try_release(fh));
@@ -66,7 +66,7 @@ async fn closing_the_handle_ends_the_job() {
             assert_eq!(trips, 0, "nobody waits for the answer any more");
         } else {
             assert!(trips >= 20, "{trips}: the walk goes on");
-            mount.release(fh, ino).await;
+            mount.release(fh).await;
         }
     }
 }
@@ -76,8 +76,8 @@ async fn closing_the_handle_ends_the_job() {
 async fn long_jobs_report_progress() {
     let (volume, mount) = start(3).await;
     volume.engine.answers().shut();
-    let (ino, fh, asked) = ask(&mount, &whole_tree()).await;
-    let read = async |off: u64| mount.read(fh, ino, off, 1 << 16).await.unwrap();
+    let (fh, asked) = ask(&mount, &whole_tree()).await;
+    let read = async |off: u64| mount.read(fh, off, 1 << 16).await.unwrap();
     eventually("two records", async || read(asked).await.len() >= 34).await;
     let records = read(asked).await;
     assert!(
@@ -101,5 +101,5 @@ async fn long_jobs_report_progress() {
     );
     let text = String::from_utf8(all[at + 5..].to_vec()).unwrap();
     assert!(text.contains("\"Dirs\":4"), "{text}");
-    mount.release(fh, ino).await;
+    mount.release(fh).await;
 }

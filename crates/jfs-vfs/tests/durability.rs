@@ -93,7 +93,7 @@ async fn fsync_covers_what_close_has_committed() {
         let (volume, mount) = start().await;
         let (ino, fh) = mount.create_file("f").await;
         mount.put(fh, 0, &pattern(1, 2 * BLOCK)).await.unwrap();
-        mount.flush(fh, ino).await.unwrap();
+        mount.flush(fh).await.unwrap();
         mount.put(fh, 10, &pattern(2, 5)).await.unwrap();
         mount.close(fh).await.unwrap();
         assert_eq!(syncs(&volume), 0, "close does not wait for the disk");
@@ -298,7 +298,7 @@ async fn a_failed_sync_of_committed_data_is_tried_again() {
     let (volume, mount) = start().await;
     let (ino, fh) = mount.create_file("f").await;
     mount.put(fh, 0, &pattern(1, 100)).await.unwrap();
-    mount.flush(fh, ino).await.unwrap();
+    mount.flush(fh).await.unwrap();
     volume.store.fail_syncs(true);
     assert_eq!(mount.sync(fh).await, Err(Errno::EIO));
     assert_eq!(mount.sync(fh).await, Err(Errno::EIO));
@@ -340,7 +340,7 @@ async fn what_was_committed_before_a_failure_is_synced_later() {
         mount.put(fh, off * 2, b"x").await.unwrap();
     }
     volume.engine.fail_write_after(1, Fault::Refused);
-    assert_eq!(mount.flush(fh, ino).await, Err(Errno::EIO));
+    assert_eq!(mount.flush(fh).await, Err(Errno::EIO));
     let committed = volume.records(ino).await.len();
     assert!(committed > 0 && committed < 150);
     mount.sync(fh).await.unwrap();
@@ -408,7 +408,7 @@ async fn a_power_cut_leaves_what_was_synced() {
                     content.resize(content.len().max(off + len), 0);
                     content[off..off + len].copy_from_slice(&data);
                 }
-                4 => mount.flush(*fh, *ino).await.unwrap(),
+                4 => mount.flush(*fh).await.unwrap(),
                 5 => {
                     mount.close(*fh).await.unwrap();
                     *fh = mount.open_file(*ino).await;

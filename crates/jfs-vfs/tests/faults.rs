@@ -131,7 +131,7 @@ async fn a_failed_upload_is_reported_once_and_shows_nowhere() {
         mount.put(fh, 50, &pattern(2, 2 * BLOCK)).await.unwrap();
         let reported = match by_fsync {
             true => mount.sync(fh).await,
-            false => mount.flush(fh, ino).await,
+            false => mount.flush(fh).await,
         };
         assert_eq!(reported, Err(Errno::EIO));
         volume.store.fail_puts(false);
@@ -162,7 +162,7 @@ async fn a_failed_background_upload_is_reported_by_write_and_close() {
     eventually("a write reports it", failed).await;
     volume.store.fail_puts(false);
     assert_eq!(mount.put(fh, 0, b"x").await, Err(Errno::EIO), "still");
-    assert_eq!(mount.flush(fh, ino).await, Err(Errno::EIO), "close, too");
+    assert_eq!(mount.flush(fh).await, Err(Errno::EIO), "close, too");
     mount.put(fh, 0, b"again").await.unwrap();
     mount.close(fh).await.unwrap();
     let got = fresh_read(&volume, ino, 0, 1000).await.unwrap();
@@ -195,7 +195,7 @@ async fn only_the_writer_takes_the_report_of_a_failure() {
                 };
                 assert_eq!(mount.setattr(&root(), ino, &set).await, Err(Errno::EIO));
             }
-            _ => mount.release(other, ino).await,
+            _ => mount.release(other).await,
         }
         volume.store.fail_puts(false);
         assert_eq!(mount.close(writer).await, Err(Errno::EIO), "{what}");
@@ -358,7 +358,7 @@ async fn appends_that_wait_for_room_stay_in_order() {
         }
         // As the reader thread begins it, in the order of the requests.
         let vfs = (*mount).clone();
-        let mut write = Box::pin(async move { vfs.write(fh, ino, 0, data.into()).await });
+        let mut write = Box::pin(async move { vfs.write(fh, 0, data.into()).await });
         if futures_util::poll!(&mut write).is_pending() {
             waiting.push(tokio::spawn(write));
         }

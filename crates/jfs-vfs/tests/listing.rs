@@ -64,7 +64,7 @@ async fn open(mount: &Mount, dir: Ino) -> u64 {
 async fn rest(mount: &Mount, fh: u64, mut position: u64) -> Vec<(String, u64)> {
     let mut all = Vec::new();
     loop {
-        let items = mount.readdir(&root(), fh, position).await.unwrap();
+        let items = mount.readdir(fh, position).await.unwrap();
         let Some(last) = items.last() else {
             return all;
         };
@@ -122,7 +122,7 @@ async fn no_page_is_longer_than_the_engines() {
     let mount = volume.mount().await;
     let dir = filled(&mount, "d", 5 * PAGE).await;
     let fh = open(&mount, dir).await;
-    let items = mount.readdir(&root(), fh, 0).await.unwrap();
+    let items = mount.readdir(fh, 0).await.unwrap();
     assert_eq!(items.len(), PAGE + 2, "the dots come with the first page");
     let from = items[PAGE / 2].next;
     assert_eq!(
@@ -133,10 +133,7 @@ async fn no_page_is_longer_than_the_engines() {
         mount.try_readdir(fh, items[PAGE + 1].next).is_none(),
         "the next page is not read yet"
     );
-    let next = mount
-        .readdir(&root(), fh, items[PAGE + 1].next)
-        .await
-        .unwrap();
+    let next = mount.readdir(fh, items[PAGE + 1].next).await.unwrap();
     assert_eq!(next.len(), PAGE);
     assert!(
         mount.try_readdir(fh, from).is_none(),
@@ -154,7 +151,7 @@ async fn changes_while_listing() {
         let fh = open(&mount, dir).await;
         let (mut listed, mut position, mut round) = (Vec::new(), 0, 0);
         loop {
-            let items = mount.readdir(&root(), fh, position).await.unwrap();
+            let items = mount.readdir(fh, position).await.unwrap();
             let Some(last) = items.last() else { break };
             position = last.next;
             listed.extend(shown(&items));
@@ -233,7 +230,7 @@ async fn positions_of_another_handle() {
         let mut seen = vec![all[0].clone()];
         while let Some((_, position)) = seen.last().cloned() {
             let fh = open(&mount, dir).await;
-            let items = mount.readdir(&root(), fh, position).await.unwrap();
+            let items = mount.readdir(fh, position).await.unwrap();
             mount.releasedir(fh);
             let new = shown(&items);
             if new.is_empty() {
@@ -269,7 +266,7 @@ async fn sorted_by_name() {
             "{order:?}, {count}: {:?}",
             &listed[..listed.len().min(5)]
         );
-        let attrs = mount.readdir(&root(), fh, 2).await.unwrap();
+        let attrs = mount.readdir(fh, 2).await.unwrap();
         assert!(attrs.iter().all(|i| i.attr.as_ref().unwrap().mode == 0o644));
         assert_eq!(
             rest(&mount, fh, count as u64 / 2 + 2).await,
@@ -341,8 +338,5 @@ async fn permissions_to_list() {
     assert_eq!(mount.opendir(&other, dir).await, Err(Errno::EACCES));
     assert_eq!(mount.opendir(&other, Ino(999)).await, Err(Errno::ENOENT));
     assert!(mount.try_opendir(&other, dir).is_none());
-    assert_eq!(
-        mount.readdir(&root(), 999, 0).await.unwrap_err(),
-        Errno::EBADF
-    );
+    assert_eq!(mount.readdir(999, 0).await.unwrap_err(), Errno::EBADF);
 }

@@ -98,7 +98,7 @@ async fn list(vfs: &Vfs, dir: Ino) -> Result<Vec<(Name, Ino, FileType)>, Errno> 
     let fh = vfs.opendir(&me, dir).await?;
     let (mut entries, mut position) = (Vec::new(), 0);
     loop {
-        let items = vfs.readdir(&me, fh, position).await?;
+        let items = vfs.readdir(fh, position).await?;
         let Some(last) = items.last() else { break };
         position = last.next;
         for item in items.iter() {
@@ -116,7 +116,7 @@ async fn copy_file(vfs: &Vfs, copy: Copy) -> Result<u64, Errno> {
     let (source, _) = vfs.open(&me, copy.from, libc::O_RDONLY).await?;
     let flags = libc::O_WRONLY | libc::O_EXCL;
     let name = copy.name.as_bytes();
-    let (target, fh, _) = vfs.create(&me, copy.to, name, 0o644, 0, flags).await?;
+    let (_, fh, _) = vfs.create(&me, copy.to, name, 0o644, 0, flags).await?;
     let mut done = 0;
     loop {
         let range = ((source, done), (fh, done));
@@ -126,9 +126,9 @@ async fn copy_file(vfs: &Vfs, copy: Copy) -> Result<u64, Errno> {
         }
         done += copied;
     }
-    vfs.flush(fh, target.ino).await?;
-    vfs.release(fh, target.ino).await;
-    vfs.release(source, copy.from).await;
+    vfs.flush(fh).await?;
+    vfs.release(fh).await;
+    vfs.release(source).await;
     Ok(done)
 }
 
@@ -143,11 +143,11 @@ async fn fill(vfs: &Vfs, dir: Ino) -> Result<(), Errno> {
             let made = vfs
                 .create(&me, sub.ino, name.as_bytes(), 0o644, 0, flags)
                 .await?;
-            let (file, fh, _) = made;
+            let (_, fh, _) = made;
             let content = vec![content(d, f); FILE_BYTES];
-            vfs.write(fh, file.ino, 0, content.into()).await?;
-            vfs.flush(fh, file.ino).await?;
-            vfs.release(fh, file.ino).await;
+            vfs.write(fh, 0, content.into()).await?;
+            vfs.flush(fh).await?;
+            vfs.release(fh).await;
         }
     }
     Ok(())
@@ -167,8 +167,8 @@ async fn check(vfs: &Vfs, target: Ino) -> Result<bool, Errno> {
             let name = format!("file-{f}");
             let file = vfs.lookup(&me, sub.ino, name.as_bytes()).await?;
             let (fh, _) = vfs.open(&me, file.ino, libc::O_RDONLY).await?;
-            let bytes = vfs.read(fh, file.ino, 0, 1 << 20).await?;
-            vfs.release(fh, file.ino).await;
+            let bytes = vfs.read(fh, 0, 1 << 20).await?;
+            vfs.release(fh).await;
             if bytes.len() != FILE_BYTES || bytes.iter().any(|b| *b != content(d, f)) {
                 return Ok(false);
             }

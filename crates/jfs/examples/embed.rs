@@ -58,13 +58,12 @@ async fn write_greeting(url: &str) -> Result<(), Error> {
     let dir = vfs
         .mkdir(&me, Ino::ROOT, b"greetings", 0o755, 0o022)
         .await?;
-    let (file, fh, _) = vfs
+    let (_, fh, _) = vfs
         .create(&me, dir.ino, b"hello", 0o644, 0o022, libc::O_WRONLY)
         .await?;
-    vfs.write(fh, file.ino, 0, b"hello, world".as_slice().into())
-        .await?;
-    vfs.fsync(fh, file.ino, false).await?;
-    vfs.release(fh, file.ino).await;
+    vfs.write(fh, 0, b"hello, world".as_slice().into()).await?;
+    vfs.fsync(fh).await?;
+    vfs.release(fh).await;
     volume.close().await
 }
 
@@ -81,8 +80,8 @@ async fn read_greeting(url: &str) -> Result<String, Error> {
     let dir = vfs.lookup(&me, Ino::ROOT, b"greetings").await?;
     let file = vfs.lookup(&me, dir.ino, b"hello").await?;
     let (fh, _) = vfs.open(&me, file.ino, libc::O_RDONLY).await?;
-    let bytes = vfs.read(fh, file.ino, 0, 1 << 20).await?;
-    vfs.release(fh, file.ino).await;
+    let bytes = vfs.read(fh, 0, 1 << 20).await?;
+    vfs.release(fh).await;
     volume.close().await?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }

@@ -29,7 +29,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (file, fh, _) = vfs
         .create(&me, Ino::ROOT, b"counter", 0o644, 0, flags)
         .await?;
-    vfs.release(fh, file.ino).await;
+    vfs.release(fh).await;
 
     let mut tasks = JoinSet::new();
     for client in &clients {
@@ -70,19 +70,19 @@ async fn add_one(vfs: &Vfs, ino: Ino) -> Result<(), Errno> {
     let number = read(vfs, ino).await? + 1;
     let (fh, _) = vfs.open(&Caller::root(), ino, libc::O_WRONLY).await?;
     let bytes = number.to_be_bytes().to_vec();
-    let written = match vfs.write(fh, ino, 0, bytes.into()).await {
+    let written = match vfs.write(fh, 0, bytes.into()).await {
         // Errors of writing may come as late as here.
-        Ok(_) => vfs.flush(fh, ino).await,
+        Ok(_) => vfs.flush(fh).await,
         Err(e) => Err(e),
     };
-    vfs.release(fh, ino).await;
+    vfs.release(fh).await;
     written
 }
 
 async fn read(vfs: &Vfs, ino: Ino) -> Result<u64, Errno> {
     let (fh, _) = vfs.open(&Caller::root(), ino, libc::O_RDONLY).await?;
-    let bytes = vfs.read(fh, ino, 0, 8).await;
-    vfs.release(fh, ino).await;
+    let bytes = vfs.read(fh, 0, 8).await;
+    vfs.release(fh).await;
     let bytes = bytes?;
     Ok(bytes.first_chunk().map_or(0, |b| u64::from_be_bytes(*b)))
 }

@@ -18,9 +18,9 @@
 //! let volume = jfs::open("sqlite3:///var/lib/app/volume.db", jfs::OpenOptions::default()).await?;
 //! let me = jfs::types::Caller::root();
 //! let (entry, fh, _) = volume.vfs().create(&me, jfs::types::Ino::ROOT, b"hello", 0o644, 0o022, 0).await?;
-//! volume.vfs().write(fh, entry.ino, 0, b"hello, world".as_slice().into()).await?;
-//! volume.vfs().flush(fh, entry.ino).await?;
-//! volume.vfs().release(fh, entry.ino).await;
+//! volume.vfs().write(fh, 0, b"hello, world".as_slice().into()).await?;
+//! volume.vfs().flush(fh).await?;
+//! volume.vfs().release(fh).await;
 //! volume.close().await
 //! # }
 //! ```

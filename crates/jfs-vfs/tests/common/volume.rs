@@ -213,7 +213,7 @@ impl Mount {
     pub(crate) async fn put(&self, fh: u64, off: u64, data: &[u8]) -> Result<(), Errno> {
         let data = Bytes::copy_from_slice(data);
         let len = data.len() as u32;
-        let written = self.write(fh, Ino(0), off, data).await?;
+        let written = self.write(fh, off, data).await?;
         assert_eq!(written, len, "a short write");
         Ok(())
     }
@@ -228,19 +228,19 @@ impl Mount {
                 Ok(buffer.into())
             }
             Some(Err(e)) => Err(e),
-            None => self.read(fh, Ino(0), off, size).await,
+            None => self.read(fh, off, size).await,
         }
     }
 
     /// close(2): flush and release.
     pub(crate) async fn close(&self, fh: u64) -> Result<(), Errno> {
-        let flushed = self.flush(fh, Ino(0)).await;
-        self.release(fh, Ino(0)).await;
+        let flushed = self.flush(fh).await;
+        self.release(fh).await;
         flushed
     }
 
     pub(crate) async fn sync(&self, fh: u64) -> Result<(), Errno> {
-        self.fsync(fh, Ino(0), false).await
+        self.fsync(fh).await
     }
 
     /// Deletes the data of removed files, as the background of a mount does.

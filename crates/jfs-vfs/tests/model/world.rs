@@ -284,7 +284,7 @@ impl World {
             Op::Flush(handle) => {
                 if let Some((_, h)) = self.handle(c, handle) {
                     if self.mounts[c].try_flush(h.fh).is_none() {
-                        self.mounts[c].flush(h.fh, Ino(0)).await.unwrap();
+                        self.mounts[c].flush(h.fh).await.unwrap();
                     }
                     assert_eq!(self.mounts[c].try_flush(h.fh), Some(Ok(())));
                 }
@@ -307,11 +307,7 @@ impl World {
                 let data = pattern(self.writes, len as usize);
                 let got = match self.mounts[c].try_write(h.fh, off, &data) {
                     Some(done) => done,
-                    None => {
-                        self.mounts[c]
-                            .write(h.fh, Ino(0), off, data.clone().into())
-                            .await
-                    }
+                    None => self.mounts[c].write(h.fh, off, data.clone().into()).await,
                 };
                 let written = self.model.write(c, &h, off, &data);
                 if let Some((n, ())) = same(got, written, step) {
@@ -432,7 +428,7 @@ impl World {
             return;
         };
         if self.model.is_dir(id) {
-            self.mounts[c].release(fh, Ino(0)).await;
+            self.mounts[c].release(fh).await;
             return;
         }
         if flags & libc::O_TRUNC != 0 {
@@ -454,10 +450,10 @@ impl World {
         let h = self.model.handles[index].clone();
         let mount = &self.mounts[h.client];
         if flush {
-            mount.flush(h.fh, Ino(0)).await.unwrap();
+            mount.flush(h.fh).await.unwrap();
         }
         if !mount.try_release(h.fh) {
-            mount.release(h.fh, Ino(0)).await;
+            mount.release(h.fh).await;
         }
         if self.model.close(index) {
             let ino = self.ino(h.node);
@@ -481,7 +477,7 @@ impl World {
         let handles = &mut self.model.handles;
         let lost = handles.extract_if(.., |h| h.node == id && h.client != client);
         for h in lost.collect::<Vec<_>>() {
-            self.mounts[h.client].release(h.fh, Ino(0)).await;
+            self.mounts[h.client].release(h.fh).await;
         }
     }
 
@@ -496,9 +492,7 @@ impl World {
         let (id, before) = (dir.node, dir.listing.clone());
         // A listing begins at its beginning.
         let offset = before.as_ref().map_or(0, |_| offset);
-        let got = self.mounts[c]
-            .readdir(&root(), dir.fh, u64::from(offset))
-            .await;
+        let got = self.mounts[c].readdir(dir.fh, u64::from(offset)).await;
         let got = got.unwrap();
         match before {
             Some(before) if offset > 0 => {
@@ -616,7 +610,7 @@ impl World {
             match node.kind {
                 FileType::Directory => {
                     let fh = mount.try_opendir(&root(), node.ino).unwrap();
-                    let listing = mount.readdir(&root(), fh, 0).await.unwrap();
+                    let listing = mount.readdir(fh, 0).await.unwrap();
                     self.check_listing(id, &listing, &path);
                     mount.releasedir(fh);
                     for (name, child) in &node.entries {

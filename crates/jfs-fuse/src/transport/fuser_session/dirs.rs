@@ -6,7 +6,8 @@ use fuser::{
     FileHandle, FopenFlags, INodeNo, ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyOpen,
     Request,
 };
-use jfs_vfs::{Op, Vfs};
+use jfs_types::Errno;
+use jfs_vfs::{DirItems, Op, Vfs};
 
 pub(super) fn opendir(fs: &FuserFs, req: &Request, n: INodeNo, reply: ReplyOpen) {
     let began = fs.vfs.began(Op::Opendir, ids(req));
@@ -37,26 +38,17 @@ pub(super) fn readdir(
     offset: u64,
     reply: ReplyDirectory,
 ) {
-    let began = fs.vfs.began(Op::Readdir, ids(req));
-    let text = move |shown: Option<usize>| {
-        let shown = shown.map_or(String::new(), |n| format!(": ({n})"));
-        format!("({n},0,{offset},false){shown}")
-    };
-    if let Some(listing) = fs.vfs.try_readdir(fh.0, offset) {
-        fs.vfs.ended(began, Ok(()), || text(Some(listing.len())));
-        return send_names(reply, &listing);
-    }
-    let (vfs, caller) = (fs.vfs.clone(), fs.caller(req));
-    fs.begin(async move {
-        let listed = vfs.readdir(&caller, fh.0, offset).await;
-        vfs.ended(began, outcome(&listed), || {
-            text(listed.as_ref().ok().map(|l| l.len()))
-        });
-        match listed {
-            Ok(listing) => send_names(reply, &listing),
+    list(
+        fs,
+        req,
+        n,
+        fh,
+        (offset, false),
+        move |listed| match listed {
+            Ok(items) => send_names(reply, items),
             Err(e) => reply.error(errno(e)),
-        }
-    });
+        },
+    );
 }
 
 pub(super) fn readdirplus(
@@ -73,25 +65,36 @@ pub(super) fn readdirplus(
         .attr_timeout
         .min(config.entry_timeout)
         .min(config.dir_entry_timeout);
+    list(fs, req, n, fh, (offset, true), move |listed| match listed {
+        Ok(items) => send_entries(reply, items, ttl),
+        Err(e) => reply.error(errno(e)),
+    });
+}
+
+/// A page of a listing from `offset` on, with attributes or names alone, for `answer`.
+fn list(
+    fs: &FuserFs,
+    req: &Request,
+    n: INodeNo,
+    fh: FileHandle,
+    (offset, attributes): (u64, bool),
+    answer: impl FnOnce(Result<&DirItems, Errno>) + Send + 'static,
+) {
     let began = fs.vfs.began(Op::Readdir, ids(req));
-    let text = move |shown: Option<usize>| {
-        let shown = shown.map_or(String::new(), |n| format!(": ({n})"));
-        format!("({n},0,{offset},true){shown}")
+    let text = move |listed: Result<&DirItems, Errno>| {
+        let shown = listed.map_or(String::new(), |items| format!(": ({})", items.len()));
+        format!("({n},0,{offset},{attributes}){shown}")
     };
-    if let Some(listing) = fs.vfs.try_readdir(fh.0, offset) {
-        fs.vfs.ended(began, Ok(()), || text(Some(listing.len())));
-        return send_entries(reply, &listing, ttl);
+    if let Some(items) = fs.vfs.try_readdir(fh.0, offset) {
+        fs.vfs.ended(began, Ok(()), || text(Ok(&items)));
+        return answer(Ok(&items));
     }
-    let (vfs, caller) = (fs.vfs.clone(), fs.caller(req));
+    let vfs = fs.vfs.clone();
     fs.begin(async move {
-        let listed = vfs.readdir(&caller, fh.0, offset).await;
-        vfs.ended(began, outcome(&listed), || {
-            text(listed.as_ref().ok().map(|l| l.len()))
-        });
-        match listed {
-            Ok(listing) => send_entries(reply, &listing, ttl),
-            Err(e) => reply.error(errno(e)),
-        }
+        let listed = vfs.readdir(fh.0, offset).await;
+        let shown = listed.as_ref().map_err(|e| *e);
+        vfs.ended(began, outcome(&listed), || text(shown));
+        answer(shown);
     });
 }
 

@@ -119,7 +119,7 @@ pub(super) fn read(
     let Some(reply) = answered else { return };
     let vfs = fs.vfs.clone();
     fs.begin(async move {
-        let read = vfs.read(fh.0, ino(n), offset, size).await;
+        let read = vfs.read(fh.0, offset, size).await;
         ended(&vfs, read.as_ref().map(|data| data.len()).map_err(|e| *e));
         match read {
             Ok(data) => reply.data(&data),
@@ -162,7 +162,7 @@ pub(super) fn write(
     fs.begin(async move {
         let done = match pages {
             true => vfs.write_pages(fh.0, offset, data).await,
-            false => vfs.write(fh.0, ino(n), offset, data).await,
+            false => vfs.write(fh.0, offset, data).await,
         };
         ended(&vfs, done);
         match done {
@@ -188,7 +188,7 @@ pub(super) fn flush(
     }
     let vfs = fs.vfs.clone();
     fs.spawn(async move {
-        let done = vfs.flush(fh.0, ino(n)).await;
+        let done = vfs.flush(fh.0).await;
         vfs.ended(began, done, text);
         send_empty(reply, done);
     });
@@ -203,7 +203,7 @@ pub(super) fn release(fs: &FuserFs, req: &Request, n: INodeNo, fh: FileHandle, r
     }
     let vfs = fs.vfs.clone();
     fs.spawn(async move {
-        vfs.release(fh.0, ino(n)).await;
+        vfs.release(fh.0).await;
         vfs.ended(began, Ok(()), text);
         reply.ok();
     });
@@ -220,7 +220,7 @@ pub(super) fn fsync(
     let vfs = fs.vfs.clone();
     let began = vfs.began(Op::Fsync, ids(req));
     fs.spawn(async move {
-        let done = vfs.fsync(fh.0, ino(n), datasync).await;
+        let done = vfs.fsync(fh.0).await;
         vfs.ended(began, done, || format!("({n},{})", u8::from(datasync)));
         send_empty(reply, done);
     });
