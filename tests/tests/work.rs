@@ -62,6 +62,11 @@ fn a_running_program_on_sqlite() {
     at_work(Meta::Sqlite, running, running_check);
 }
 
+#[test]
+fn times_before_1970_on_redis() {
+    at_work(Meta::Redis, old_times, old_times);
+}
+
 /// Does `work` on a new volume, with a plain directory beside it, and `check` on the next mount.
 fn at_work(meta: Meta, work: fn(&Path, &Path), check: fn(&Path, &Path)) {
     let place = Place::new(meta);
@@ -265,6 +270,19 @@ fn running(top: &Path, _beside: &Path) {
 
 fn running_check(top: &Path, _beside: &Path) {
     shell(top, "cmp \"$(command -v sleep)\" program");
+}
+
+/// Files are as old as they are beside the mount.
+fn old_times(top: &Path, beside: &Path) {
+    let script = "\
+        for t in -0.000000001 -1.5 -86400.25 -3 0 1.5; do
+            for f in \"$PWD/old$t\" \"$1/old$t\"; do
+                [ -e \"$f\" ] || touch -d \"@$t\" \"$f\"
+            done
+            [ \"$(stat -c '%.9X %.9Y' \"$PWD/old$t\")\" = \"$(stat -c '%.9X %.9Y' \"$1/old$t\")\" ] ||
+                { stat \"$PWD/old$t\" \"$1/old$t\"; exit 1; }
+        done";
+    shell_with(top, script, &[beside]);
 }
 
 /// A package without dependencies, everything on the mount.

@@ -136,25 +136,18 @@ pub(crate) fn set_time(time: Option<std::time::SystemTime>) -> SetTime {
     }
 }
 
+/// What the request carried. Of a time before 1970 fuser 0.18 counts the nanoseconds backwards from the
+/// second (`UNIX_EPOCH - Duration::new(-sec, nsec)`), where they count forwards in the request.
 fn from_system(t: std::time::SystemTime) -> Time {
     match t.duration_since(std::time::UNIX_EPOCH) {
         Ok(d) => Time {
             sec: d.as_secs() as i64,
             nsec: d.subsec_nanos(),
         },
-        Err(e) => {
-            let before = e.duration();
-            let nsec = before.subsec_nanos();
-            let sec = -(before.as_secs() as i64);
-            if nsec == 0 {
-                Time { sec, nsec }
-            } else {
-                Time {
-                    sec: sec - 1,
-                    nsec: 1_000_000_000 - nsec,
-                }
-            }
-        }
+        Err(e) => Time {
+            sec: (e.duration().as_secs() as i64).wrapping_neg(),
+            nsec: e.duration().subsec_nanos(),
+        },
     }
 }
 
@@ -174,6 +167,7 @@ pub(crate) fn to_system(t: Time) -> std::time::SystemTime {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     #[test]
     fn times_before_the_epoch() {
@@ -186,7 +180,21 @@ mod tests {
             Time { sec: -5, nsec: 0 },
             Time { sec: 7, nsec: 8 },
         ] {
-            assert_eq!(from_system(to_system(t)), t);
+            // What fuser makes of it.
+            let passed = match t.sec {
+                0.. => std::time::UNIX_EPOCH + Duration::new(t.sec as u64, t.nsec),
+                _ => std::time::UNIX_EPOCH - Duration::new(t.sec.unsigned_abs(), t.nsec),
+            };
+            assert_eq!(from_system(passed), t);
+            let since = to_system(t).duration_since(std::time::UNIX_EPOCH);
+            let nanos = since.map_or_else(
+                |e| -(e.duration().as_nanos() as i128),
+                |d| d.as_nanos() as i128,
+            );
+            assert_eq!(
+                nanos,
+                i128::from(t.sec) * 1_000_000_000 + i128::from(t.nsec)
+            );
         }
     }
 
