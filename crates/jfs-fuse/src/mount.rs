@@ -17,6 +17,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use tokio::runtime::Handle as Runtime;
 
@@ -125,7 +126,7 @@ pub fn mount(vfs: Vfs, o: MountOptions) -> Result<MountHandle, MountError> {
         runtime: o.runtime,
         max_io: o.max_fuse_io,
         umask: o.umask,
-        who,
+        who: Arc::new(who),
         features: Features {
             xattr: o.xattr || o.acl,
             acl: o.acl,

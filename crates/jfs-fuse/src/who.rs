@@ -61,17 +61,26 @@ impl Who {
                 check_permission: true,
             };
         }
-        let checked = self.unchecked && uid != 0;
-        let groups = match checked {
-            true => self.groups.of(pid),
-            false => Vec::new(),
-        };
+        if self.unchecked && uid != 0 {
+            return self.checked(uid, gid, pid);
+        }
         Caller {
             uid,
             gid,
-            groups,
+            groups: Vec::new(),
             pid,
-            check_permission: checked,
+            check_permission: false,
+        }
+    }
+
+    /// Credentials of a request about something that the kernel has not checked.
+    pub(crate) fn checked(&self, uid: u32, gid: u32, pid: u32) -> Caller {
+        Caller {
+            uid,
+            gid,
+            groups: self.groups.of(pid),
+            pid,
+            check_permission: true,
         }
     }
 }

@@ -31,6 +31,7 @@ use jfs_vfs::{NewNode, SetAttrRequest, Vfs};
 use std::ffi::OsStr;
 use std::future::Future;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::SystemTime;
 use tokio::runtime::Handle as Runtime;
 
@@ -44,7 +45,7 @@ pub(crate) struct FuserFs {
     pub(crate) max_io: u32,
     pub(crate) umask: Option<u16>,
     pub(crate) features: Features,
-    pub(crate) who: Who,
+    pub(crate) who: Arc<Who>,
 }
 
 impl FuserFs {

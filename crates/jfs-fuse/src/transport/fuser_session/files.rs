@@ -9,7 +9,7 @@ use fuser::{
     FileHandle, INodeNo, LockOwner, OpenFlags, ReplyCreate, ReplyData, ReplyEmpty, ReplyOpen,
     ReplyWrite, Request,
 };
-use jfs_types::Errno;
+use jfs_types::{Caller, Errno};
 use jfs_vfs::{Op, ReadNow, Shown, Vfs, mode_text};
 use std::cell::RefCell;
 use std::ffi::OsStr;
@@ -51,10 +51,23 @@ pub(super) fn create(
     let umask = ops::effective_umask(fs.umask, umask);
     let (vfs, caller, name) = (fs.vfs.clone(), fs.caller(req), name.as_bytes().to_vec());
     let (mode, began) = ((mode & 0o7777) as u16, vfs.began(Op::Create, ids(req)));
+    let (who, uid, gid, pid) = (fs.who.clone(), req.uid(), req.gid(), req.pid());
     fs.begin(async move {
-        let made = vfs
-            .create(&caller, ino(parent), &name, mode, umask, flags)
-            .await;
+        let create = async |caller: &Caller, flags: i32| {
+            let dir = ino(parent);
+            vfs.create(caller, dir, &name, mode, umask, flags).await
+        };
+        // The kernel, which believes that the name is free, has looked at no file: one that is there
+        // after all is opened for those who may.
+        let made = match caller.check_permission {
+            true => create(&caller, flags).await,
+            false => match create(&caller, flags | libc::O_EXCL).await {
+                Err(Errno::EEXIST) if flags & libc::O_EXCL == 0 => {
+                    create(&who.checked(uid, gid, pid), flags).await
+                }
+                made => made,
+            },
+        };
         vfs.ended(began, outcome(&made), || {
             let mode = mode_text(Some(jfs_types::FileType::Regular), mode, true);
             format!("({parent},{},{mode}):{}", Shown(&name), created_text(&made))
