@@ -281,12 +281,25 @@ impl OpenFiles {
             .cloned()
     }
 
-    /// Keeps a view that was asked for at `moment`, unless the file has changed since.
-    pub(crate) fn store_view(&self, ino: Ino, index: u32, view: Arc<ChunkView>, moment: u64) {
+    /// Learns a view and the attributes that belong to it, asked for at `moment`; nothing when the file
+    /// has changed since.
+    pub(crate) fn learn_view(
+        &self,
+        ino: Ino,
+        attr: &Attr,
+        index: u32,
+        view: Arc<ChunkView>,
+        moment: u64,
+    ) {
         let mut shard = self.shard(ino).lock();
         if let Some(file) = shard.open.get_mut(&ino)
             && file.changed <= moment
         {
+            let known = file.attr.as_ref().map(|(a, _)| (a.mtime, a.length));
+            if known != Some((attr.mtime, attr.length)) {
+                file.invalidate(self.next_moment());
+            }
+            file.attr = Some((attr.clone(), Instant::now()));
             if file.views.len() >= VIEWS_MAX {
                 file.views.pop_first();
             }
@@ -348,9 +361,9 @@ mod tests {
         open(&files, ino, attr(1, 10));
         let before = files.moment();
         files.changed(ino, &attr(1, 10), &attr(2, 20), Some(0));
-        files.store_view(ino, 0, view(), before);
+        files.learn_view(ino, &attr(1, 10), 0, view(), before);
         assert!(files.view(ino, 0).is_none());
-        files.store_view(ino, 0, view(), files.moment());
+        files.learn_view(ino, &attr(2, 20), 0, view(), files.moment());
         assert!(files.view(ino, 0).is_some());
     }
 
@@ -360,12 +373,12 @@ mod tests {
         let ino = Ino(5);
         open(&files, ino, attr(1, 10));
         for index in 0..3 {
-            files.store_view(ino, index, view(), files.moment());
+            files.learn_view(ino, &attr(1, 10), index, view(), files.moment());
         }
         // Our write to chunk 0 finds that somebody else wrote in between.
         files.changed(ino, &attr(9, 10), &attr(10, 10), Some(0));
         assert!(files.view(ino, 2).is_none());
-        files.store_view(ino, 2, view(), files.moment());
+        files.learn_view(ino, &attr(10, 10), 2, view(), files.moment());
         files.learn(ino, &attr(10, 10), files.moment());
         assert!(files.view(ino, 2).is_some());
         files.learn(ino, &attr(10, 11), files.moment());

@@ -127,7 +127,9 @@ impl Vfs {
         }
         if let Some(block) = self.in_one_block(ino, off, len) {
             self.read_ahead(&handle, off, len as u64);
-            return Some(Ok(ReadNow::Shared(block)));
+            return self
+                .still(ino, off, size, len)
+                .then_some(Ok(ReadNow::Shared(block)));
         }
         let mut done = 0;
         while done < len {
@@ -153,7 +155,14 @@ impl Vfs {
             }
         }
         self.read_ahead(&handle, off, len as u64);
-        Some(Ok(ReadNow::Copied(len)))
+        self.still(ino, off, size, len)
+            .then_some(Ok(ReadNow::Copied(len)))
+    }
+
+    /// Whether a read of `size` bytes that was cut to `len` would be cut so now: the views it went by
+    /// may be younger than the length it began with.
+    fn still(&self, ino: Ino, off: u64, size: u32, len: usize) -> bool {
+        self.cut(ino, off, size) == Ok(len as u64)
     }
 
     /// The range when it lies inside one block that memory holds: no copy.
@@ -198,6 +207,13 @@ impl Vfs {
         self.read_ahead(&handle, off, len);
         match read {
             Err(Errno::ENOENT) => Err(Errno::EBADF),
+            // A chunk that was asked for may have told that the file is shorter by now: what lies behind
+            // its end are no bytes of anybody's.
+            Ok(mut bytes) => {
+                let now = self.cut(ino, off, size).unwrap_or(len);
+                bytes.truncate(now.min(len) as usize);
+                Ok(bytes)
+            }
             other => other,
         }
     }

@@ -32,6 +32,8 @@ struct Slice {
     pos: u32,
     writer: SliceWriter,
     frozen: bool,
+    /// Every write to it was one with `O_APPEND`.
+    append: bool,
     began: Instant,
     touched: Instant,
     mtime: Time,
@@ -178,6 +180,8 @@ impl FileWriter {
             let pos = (at % CHUNK_SIZE) as u32;
             let n = rest.len().min((CHUNK_SIZE - u64::from(pos)) as usize);
             let slice = state.slice_for(chunks, index, pos, n);
+            let empty = slice.writer.is_empty();
+            slice.append = matches!(to, WriteTo::End) && (empty || slice.append);
             slice
                 .writer
                 .write(pos - slice.pos, &rest[..n])
@@ -263,6 +267,7 @@ impl State {
                 pos,
                 writer: chunks.new_slice(),
                 frozen: false,
+                append: false,
                 began: now,
                 touched: now,
                 mtime: Time::default(),
@@ -277,7 +282,8 @@ impl State {
 #[derive(Clone, Copy)]
 pub(crate) enum WriteTo {
     Offset(u64),
-    /// The end of the file at the moment of the write, with `O_APPEND`.
+    /// The end of the file, with `O_APPEND`: as this mount knows it at the moment of the write, and
+    /// finally as it is when the write is committed.
     End,
 }
 
@@ -519,6 +525,7 @@ impl Slice {
             index: self.index,
             record,
             mtime: self.mtime,
+            append: self.append,
         }
     }
 }

@@ -293,3 +293,78 @@ async fn appends_of_several_handles_never_overwrite_each_other() {
     }
     assert_eq!(counts, [0, 500, 500, 500, 500]);
 }
+
+/// Records that two mounts append in turn, through handles that stay open, all stay: also across the end of
+/// a chunk, and after one of the mounts has emptied the file.
+#[tokio::test]
+async fn appends_of_two_mounts_never_overwrite_each_other() {
+    const RECORD: usize = 1000;
+    let volume = start().await.0;
+    let (first, second) = (volume.mount().await, volume.mount().await);
+    let (ino, made) = first.create_file("log").await;
+    let flags = libc::O_WRONLY | libc::O_APPEND;
+    let a = first.open(&root(), ino, flags).await.unwrap().0;
+    let b = second.open(&root(), ino, flags).await.unwrap().0;
+    let start = CHUNK_SIZE - 3500;
+    first.put(made, start - 1, &[9]).await.unwrap();
+    first.close(made).await.unwrap();
+    let mut want = Vec::new();
+    for n in 0..8u8 {
+        let (mount, fh) = if n % 2 == 0 {
+            (&first, a)
+        } else {
+            (&second, b)
+        };
+        mount.put(fh, 0, &[n; RECORD]).await.unwrap();
+        mount.sync(fh).await.unwrap();
+        want.extend([n; RECORD]);
+    }
+    let other = volume.mount().await;
+    let fh = other.open_file(ino).await;
+    let got = other.get(fh, start, 1 << 20).await.unwrap();
+    assert_same(&got, &want, "in turn");
+    // Both have something that is not committed when the file is emptied.
+    first.put(a, 0, &[20; RECORD]).await.unwrap();
+    second.put(b, 0, &[21; RECORD]).await.unwrap();
+    let empty = SetAttrRequest {
+        size: Some(0),
+        ..Default::default()
+    };
+    other.setattr(&root(), ino, &empty).await.unwrap();
+    second.sync(b).await.unwrap();
+    first.sync(a).await.unwrap();
+    let fh = other.open_file(ino).await;
+    let got = other.get(fh, 0, 1 << 20).await.unwrap();
+    assert_same(
+        &got,
+        &[[21; RECORD], [20; RECORD]].concat(),
+        "after it was emptied",
+    );
+}
+
+/// A handle that was opened before another mount made the file shorter reads the old content or the new one:
+/// no zeros behind the new end.
+#[tokio::test]
+async fn nothing_is_read_behind_the_end_of_a_rewritten_file() {
+    let (volume, writer) = start().await;
+    let reader = volume.mount().await;
+    let (ino, fh) = writer.create_file("file").await;
+    writer.put(fh, 0, &[1; 1000]).await.unwrap();
+    writer.flush(fh).await.unwrap();
+    let before = reader.open_file(ino).await;
+    let shorter = SetAttrRequest {
+        size: Some(0),
+        ..Default::default()
+    };
+    writer.setattr(&root(), ino, &shorter).await.unwrap();
+    writer.put(fh, 0, &[2; 500]).await.unwrap();
+    writer.flush(fh).await.unwrap();
+    let got = reader.get(before, 0, 4096).await.unwrap();
+    assert_same(&got, &[2; 500], "read after the change");
+    assert_same(
+        &reader.get(before, 300, 700).await.unwrap(),
+        &[2; 200],
+        "once more",
+    );
+    writer.close(fh).await.unwrap();
+}

@@ -1,10 +1,10 @@
 //! Two mounts of ours on one volume: what one sees of the other, and what is left when one goes.
 
 use super::place::{Meta, Place, ours};
-use jfs_testkit::{content, fill, wait_until};
+use jfs_testkit::{Mount, content, fill, wait_until};
 use std::fs::{File, OpenOptions};
-use std::io::{Read, Write};
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::io::{Read, Seek, Write};
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -92,6 +92,86 @@ fn appends_of_two_mounts_take_turns() {
         for mount in mounts {
             mount.unmount().unwrap();
         }
+    }
+}
+
+/// As above through handles that stay open: each append goes behind what the other mount has stored.
+#[test]
+fn appends_through_open_files_take_turns() {
+    let place = Place::new(Meta::Redis);
+    place.format(&ours(), &["--trash-days", "0"]);
+    let mounts = [place.mount(&ours(), &[]), place.mount(&ours(), &[])];
+    let open = |mount: &Mount| {
+        let mut options = OpenOptions::new();
+        options.append(true).read(true).create(true);
+        options.open(mount.at("log")).unwrap()
+    };
+    let mut files = [open(&mounts[0]), open(&mounts[1])];
+    let mut want = String::new();
+    for round in 0..40 {
+        let line = format!("line {round} of a log\n");
+        let file = &mut files[round % 2];
+        file.write_all(line.as_bytes()).unwrap();
+        file.sync_all().unwrap();
+        want += &line;
+    }
+    for (mount, file) in mounts.iter().zip(&mut files) {
+        assert_eq!(std::fs::read_to_string(mount.at("log")).unwrap(), want);
+        // What the kernel had kept of this mount's lines lies where they came to lie.
+        let mut seen = String::new();
+        file.rewind().unwrap();
+        file.read_to_string(&mut seen).unwrap();
+        assert_eq!(seen, want);
+    }
+    drop(files);
+    for mount in mounts {
+        mount.unmount().unwrap();
+    }
+    place.fsck();
+}
+
+/// A mount that still believes in the absence of a name opens the file of another mount, and empties it,
+/// for those who may and for nobody else.
+#[test]
+fn a_file_that_is_there_after_all_is_protected() {
+    let place = Place::new(Meta::Redis);
+    place.format(&ours(), &["--trash-days", "0"]);
+    let believes = place.mount(&ours(), &["--negative-entry-cache", "60"]);
+    let knows = place.mount(&ours(), &[]);
+    let shell = |user: &str, script: &str| {
+        let mut command = std::process::Command::new("setpriv");
+        command.args(["--reuid", user, "--regid", user, "--groups", "77"]);
+        command
+            .args(["sh", "-c", script])
+            .current_dir(believes.path());
+        command.output().unwrap().status.success()
+    };
+    for (name, mode, group, may) in [
+        ("secret", 0o600, 0, false),
+        ("shared", 0o666, 0, true),
+        ("team", 0o660, 77, true),
+    ] {
+        assert!(!believes.at(name).exists());
+        let path = knows.at(name);
+        std::fs::write(&path, b"content").unwrap();
+        std::os::unix::fs::chown(&path, None, Some(group)).unwrap();
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
+        let wrote = shell("1234", &format!("printf x 1<>{name} >&1"));
+        assert_eq!(wrote, may, "{name} is written to");
+        let seen = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(seen, if may { "xontent" } else { "content" });
+    }
+    assert!(!believes.at("empty").exists());
+    std::fs::write(knows.at("empty"), b"content").unwrap();
+    std::fs::set_permissions(knows.at("empty"), PermissionsExt::from_mode(0o644)).unwrap();
+    assert!(!shell("1234", ": >empty"), "somebody empties it");
+    assert_eq!(std::fs::read(knows.at("empty")).unwrap(), b"content");
+    assert!(!believes.at("roots").exists());
+    std::fs::write(knows.at("roots"), b"content").unwrap();
+    std::fs::write(believes.at("roots"), b"new").unwrap();
+    assert_eq!(std::fs::read(knows.at("roots")).unwrap(), b"new");
+    for mount in [believes, knows] {
+        mount.unmount().unwrap();
     }
 }
 

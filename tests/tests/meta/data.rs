@@ -2,13 +2,14 @@
 
 use jfs_meta::Work;
 use jfs_meta::engine::{Key, Write, own};
+use jfs_meta::ops::NewSlice;
 use jfs_meta::wire::{decode_records, encode_record};
 use jfs_tests::volume::{root, slice};
 use jfs_tests::{Client, Kind, Volume, on_every_engine};
 use jfs_types::*;
 
 on_every_engine! {
-    appended_slices, truncate_appends_these_records, truncate_errors, views_follow_changes,
+    appended_slices, appended_at_the_end, truncate_appends_these_records, truncate_errors, views_follow_changes,
     shared_slices_live_as_long_as_their_users, delayed_slices, write_errors,
 }
 
@@ -59,6 +60,52 @@ async fn appended_slices(kind: Kind) {
     let census = v.verify().await;
     assert_eq!(census.counters[0], align(3 * C + 12));
     assert_eq!(census.dir_stats[&Ino::ROOT].length, (3 * C + 12) as i64);
+}
+
+/// Slices that append follow the end of the file, which another client has moved: in two parts where a
+/// chunk ends, with one user each.
+async fn appended_at_the_end(kind: Kind) {
+    let v = Volume::new(kind, 0).await;
+    let (c, other) = (v.client().await, v.client().await);
+    let f = c.touch(Ino::ROOT, b"f").await.unwrap();
+    let append = |id: u64, len: u32| NewSlice {
+        index: 0,
+        record: slice(id, 0, len),
+        mtime: c.now(),
+        append: true,
+    };
+    c.write_slices(f, &[append(1, 100)]).await.unwrap();
+    other.truncate(&root(), f, C - 40).await.unwrap();
+    let attr = c
+        .write_slices(f, &[append(2, 70), append(3, 5)])
+        .await
+        .unwrap();
+    assert_eq!(attr.length, C + 35);
+    let records = async |index| {
+        let bytes = stored(&v, f, index).await.unwrap();
+        let records = decode_records(&bytes).unwrap();
+        let shown = records.iter().map(|r| (r.pos, r.id.0, r.off, r.len));
+        shown.collect::<Vec<_>>()
+    };
+    let first = records(0).await;
+    assert_eq!(first.last(), Some(&(C as u32 - 40, 2, 0, 40)));
+    assert_eq!(records(1).await, [(0, 2, 40, 30), (30, 3, 0, 5)]);
+    v.verify().await;
+    c.unlink(&root(), Ino::ROOT, b"f").await.unwrap();
+    let mut unused = Vec::new();
+    for index in 0..2 {
+        unused.extend(c.delete_chunk(f, index).await.unwrap());
+    }
+    c.finish_deleted(f, attr.length).await.unwrap();
+    unused.sort_unstable();
+    assert_eq!(unused, [(1, 100), (2, 70), (3, 5)]);
+    v.verify().await;
+    let huge = append(4, 10);
+    let g = c.touch(Ino::ROOT, b"g").await.unwrap();
+    c.truncate(&root(), g, slice::MAX_FILE_LENGTH - 9)
+        .await
+        .unwrap();
+    assert_eq!(c.write_slices(g, &[huge]).await.unwrap_err(), Errno::EFBIG);
 }
 
 fn align(n: u64) -> i64 {

@@ -164,6 +164,7 @@ async fn step(
                     index: (n % 2) as u32,
                     record,
                     mtime: c.now(),
+                    append: rng.below(3) == 0,
                 });
             }
             format!("writes {:?}", c.write_slices(file, &slices).await)

@@ -19,6 +19,8 @@ pub const SLICES_PER_COMMIT: usize = 100;
 
 /// A list of so many records is compacted after it was read.
 const RECORDS_TO_READ: usize = 5;
+/// How often a chunk is read again because the file was being changed.
+const READ_TRIES: usize = 4;
 /// After a write, a list is compacted when it comes to a multiple of this, less one.
 const RECORDS_STEP: u64 = 100;
 /// After a write, a longer list is always compacted.
@@ -33,6 +35,9 @@ pub struct NewSlice {
     pub record: SliceRecord,
     /// When it was last written to.
     pub mtime: Time,
+    /// Written with `O_APPEND`: the commit puts it at the end that the file has then, wherever
+    /// `index` and `record.pos` expected that. Other mounts may have moved it since.
+    pub append: bool,
 }
 
 struct AppendSlices<'a> {
@@ -42,38 +47,69 @@ struct AppendSlices<'a> {
 
 impl Meta {
     /// What a reader sees of a chunk. From memory while the file is open and unchanged, else one
-    /// round trip, or two where nothing was written. ENOENT when the file is gone.
+    /// round trip, which also tells the file's length as it was then: a reader cuts what it has read to
+    /// [`Meta::open_length`] afterwards. ENOENT when the file is gone.
     pub async fn read_chunk(&self, ino: Ino, index: ChunkIndex) -> Result<Arc<ChunkView>, Errno> {
         if let Some(view) = self.open_files.view(ino, index) {
             return Ok(view);
         }
         self.within("read", async {
-            let asked = self.open_files.moment();
-            let answers = self.fetch(&[Key::Chunk(ino, index)]).await?;
-            let bytes = match answers.into_iter().next().map(Answer::into_bytes) {
-                Some(Ok(Some(bytes))) => bytes,
-                // A hole, or a file that another client has removed: that one does not read as zeros.
-                Some(Ok(None)) => match self.fetch(&[Key::Attr(ino)]).await?.pop() {
-                    Some(Answer::Attr(Some(_))) => Bytes::new(),
-                    _ => return Err(Errno::ENOENT),
-                },
-                _ => return Err(Errno::EIO),
-            };
-            let records = decode_records(&bytes).map_err(|e| {
-                tracing::error!("chunk {index} of {ino:?} cannot be read: {e}");
-                Errno::EIO
-            })?;
-            if records.len() >= RECORDS_TO_READ && !self.config().read_only {
-                self.emit(Work::Compact { ino, index });
+            let mut tries = 0;
+            loop {
+                let asked = self.open_files.moment();
+                let (attr, bytes, settled) = self.fetch_chunk(ino, index).await?;
+                tries += 1;
+                if !settled && tries < READ_TRIES {
+                    continue;
+                }
+                let records = decode_records(&bytes).map_err(|e| {
+                    tracing::error!("chunk {index} of {ino:?} cannot be read: {e}");
+                    Errno::EIO
+                })?;
+                if records.len() >= RECORDS_TO_READ && !self.config().read_only {
+                    self.emit(Work::Compact { ino, index });
+                }
+                let view = Arc::new(ChunkView {
+                    pieces: overlay(&records),
+                    records: records.len(),
+                });
+                if let Some(attr) = attr {
+                    self.open_files
+                        .learn_view(ino, &attr, index, view.clone(), asked);
+                }
+                return Ok(view);
             }
-            let view = Arc::new(ChunkView {
-                pieces: overlay(&records),
-                records: records.len(),
-            });
-            self.open_files.store_view(ino, index, view.clone(), asked);
-            Ok(view)
         })
         .await
+    }
+
+    /// A chunk's records with the attributes that belong to them. Not settled when the file was changed
+    /// between the reads of the batch. The attributes are missing when another client has removed the file
+    /// and not its data yet.
+    async fn fetch_chunk(
+        &self,
+        ino: Ino,
+        index: ChunkIndex,
+    ) -> Result<(Option<Attr>, Bytes, bool), Errno> {
+        let attr = || Key::Attr(ino);
+        let answers = self
+            .fetch(&[attr(), Key::Chunk(ino, index), attr()])
+            .await?;
+        let mut answers = answers.into_iter();
+        let (Some(before), Some(records), Some(after)) =
+            (answers.next(), answers.next(), answers.next())
+        else {
+            return Err(Errno::EIO);
+        };
+        let failed = |e| self.to_errno("read", &e);
+        let before = before.into_attr().map_err(failed)?;
+        let after = after.into_attr().map_err(failed)?;
+        let settled = before == after;
+        match (records.into_bytes().map_err(failed)?, after) {
+            // A hole, unless nothing is there at all: a file that is gone does not read as zeros.
+            (None, None) => Err(Errno::ENOENT),
+            (bytes, after) => Ok((after, bytes.unwrap_or_default(), settled)),
+        }
     }
 
     /// Asks for compaction of the chunk that was appended to last when its list passes a multiple of
@@ -112,13 +148,15 @@ impl Meta {
                 index,
                 record,
                 mtime,
+                append: false,
             }],
         )
         .await
     }
 
     /// Appends slices whose blocks are uploaded to their chunks, in order and all in one commit; the
-    /// file grows to their end if need be. At most [`SLICES_PER_COMMIT`].
+    /// file grows to their end if need be. At most [`SLICES_PER_COMMIT`]. Those that are to `append`
+    /// go to the end of the file, so that mounts which append to one file never overwrite each other.
     ///
     /// ENOENT when the file is gone, ENOSPC at the volume's limits: the blocks are the caller's to
     /// remove. Two round trips.
@@ -133,14 +171,57 @@ impl Meta {
         let done = self
             .transact_with_receipt(&AppendSlices { ino, slices })
             .await?;
-        let (before, after) = done.out;
-        self.compact_if_many(ino, slices, done.receipt.records_in_chunk);
-        let first = slices[0].index;
-        let one_chunk = slices.iter().all(|s| s.index == first);
+        let Written {
+            before,
+            after,
+            placed,
+        } = done.out;
+        self.compact_if_many(ino, &placed, done.receipt.records_in_chunk);
+        let first = placed.first().map(|s| s.index);
+        let one_chunk = placed.iter().all(|s| Some(s.index) == first);
         self.open_files
-            .changed(ino, &before, &after, one_chunk.then_some(first));
+            .changed(ino, &before, &after, first.filter(|_| one_chunk));
         Ok(after)
     }
+}
+
+/// What a commit of slices did.
+struct Written {
+    before: Attr,
+    after: Attr,
+    /// The slices where they came to lie.
+    placed: Vec<NewSlice>,
+}
+
+/// Where slices come to lie in a file of `length` bytes: those that append behind each other at its end,
+/// in two parts where a chunk ends in between.
+fn place(slices: &[NewSlice], mut length: u64) -> Vec<NewSlice> {
+    let mut placed = Vec::with_capacity(slices.len());
+    for s in slices {
+        if !s.append {
+            length = length.max(s.end());
+            placed.push(*s);
+            continue;
+        }
+        let (mut off, end) = (s.record.off, s.record.off + s.record.len);
+        while off < end {
+            let pos = (length % CHUNK_SIZE) as u32;
+            let len = (end - off).min(CHUNK_SIZE as u32 - pos);
+            placed.push(NewSlice {
+                index: (length / CHUNK_SIZE) as u32,
+                record: SliceRecord {
+                    pos,
+                    off,
+                    len,
+                    ..s.record
+                },
+                ..*s
+            });
+            off += len;
+            length += u64::from(len);
+        }
+    }
+    placed
 }
 
 impl NewSlice {
@@ -155,14 +236,14 @@ impl NewSlice {
 }
 
 impl Operation for AppendSlices<'_> {
-    type Out = (Attr, Attr);
+    type Out = Written;
     const NAME: &'static str = "write";
 
     fn locks(&self) -> Vec<Ino> {
         vec![self.ino]
     }
 
-    async fn attempt(&self, meta: &Meta, tx: &mut Txn) -> Result<(Attr, Attr), Stop> {
+    async fn attempt(&self, meta: &Meta, tx: &mut Txn) -> Result<Written, Stop> {
         tx.load(&[own(Key::Attr(self.ino))]).await?;
         let before = tx.attr(self.ino)?.ok_or(Errno::ENOENT)?;
         if !before.is_file() || before.flags & flags::IMMUTABLE != 0 {
@@ -170,7 +251,11 @@ impl Operation for AppendSlices<'_> {
         }
         let mut after = before.clone();
         after.ctime = tx.now;
-        for s in self.slices {
+        let placed = place(self.slices, before.length);
+        if placed.iter().any(|s| s.end() > MAX_FILE_LENGTH) {
+            return Err(Errno::EFBIG.into());
+        }
+        for s in &placed {
             after.length = after.length.max(s.end());
             after.mtime = s.mtime;
             tx.write(Write::AppendSlice {
@@ -178,9 +263,11 @@ impl Operation for AppendSlices<'_> {
                 index: s.index,
                 record: s.record,
             })?;
-            tx.write(Write::NewSlice {
-                id: s.record.id.0,
-                size: s.record.size,
+            let (id, size) = (s.record.id.0, s.record.size);
+            // A slice comes with one user; its second part is another one.
+            tx.write(match s.record.off {
+                0 => Write::NewSlice { id, size },
+                _ => Write::AddSliceUsers { id, size, delta: 1 },
             })?;
         }
         meta.check_file_growth(tx, self.ino, &before, &after)
@@ -190,11 +277,15 @@ impl Operation for AppendSlices<'_> {
             attr: after.clone(),
         })?;
         count_growth(tx, self.ino, &before, &after).await?;
-        Ok((before, after))
+        Ok(Written {
+            before,
+            after,
+            placed,
+        })
     }
 
-    fn proof(&self, _: &(Attr, Attr)) -> Proof {
-        let Some(last) = self.slices.last() else {
+    fn proof(&self, written: &Written) -> Proof {
+        let Some(last) = written.placed.last() else {
             return Proof::Rerun;
         };
         let id = last.record.id;
@@ -205,5 +296,73 @@ impl Operation for AppendSlices<'_> {
             _ => false,
         };
         Proof::Record(Key::Chunk(self.ino, last.index), Box::new(ours))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jfs_types::SliceId;
+
+    fn slice(id: u64, at: u64, len: u32, append: bool) -> NewSlice {
+        NewSlice {
+            index: (at / CHUNK_SIZE) as u32,
+            record: SliceRecord {
+                pos: (at % CHUNK_SIZE) as u32,
+                id: SliceId(id),
+                size: len,
+                off: 0,
+                len,
+            },
+            mtime: Time::default(),
+            append,
+        }
+    }
+
+    /// Id, offset in the file, offset in the slice, length.
+    fn shown(placed: &[NewSlice]) -> Vec<(u64, u64, u32, u32)> {
+        let show = |s: &NewSlice| {
+            let at = u64::from(s.index) * CHUNK_SIZE + u64::from(s.record.pos);
+            (s.record.id.0, at, s.record.off, s.record.len)
+        };
+        placed.iter().map(show).collect()
+    }
+
+    #[test]
+    fn what_appends_goes_to_the_end_and_the_rest_to_its_place() {
+        let slices = [
+            slice(1, 10, 5, true),
+            slice(2, 3, 4, false),
+            slice(3, 15, 5, true),
+            slice(4, 200, 10, false),
+            slice(5, 210, 1, true),
+        ];
+        let place_of = |length| shown(&place(&slices, length));
+        let as_expected = [
+            (1, 10, 0, 5),
+            (2, 3, 0, 4),
+            (3, 15, 0, 5),
+            (4, 200, 0, 10),
+            (5, 210, 0, 1),
+        ];
+        assert_eq!(place_of(10), as_expected);
+        let grown = place_of(100);
+        assert_eq!(grown[0], (1, 100, 0, 5));
+        assert_eq!(grown[1..3], [(2, 3, 0, 4), (3, 105, 0, 5)]);
+        assert_eq!(grown[3..], as_expected[3..]);
+        let shorter = place_of(2);
+        assert_eq!(shorter[..3], [(1, 2, 0, 5), (2, 3, 0, 4), (3, 7, 0, 5)]);
+    }
+
+    #[test]
+    fn what_crosses_the_end_of_a_chunk_lies_in_two() {
+        let slices = [slice(1, 0, 100, true), slice(2, 100, 7, true)];
+        let placed = place(&slices, 2 * CHUNK_SIZE - 30);
+        let end = 2 * CHUNK_SIZE;
+        let want = [(1, end - 30, 0, 30), (1, end, 30, 70), (2, end + 70, 0, 7)];
+        assert_eq!(shown(&placed), want);
+        assert!(placed.iter().all(|s| s.end_in_chunk() <= CHUNK_SIZE));
+        let exact = place(&slices, end - 100);
+        assert_eq!(shown(&exact), [(1, end - 100, 0, 100), (2, end, 0, 7)]);
     }
 }
