@@ -1,8 +1,10 @@
 //! Files this client has open: reference counts, attributes, and the chunk views they were read
 //! with.
 //!
-//! A view is valid while nothing says that the file changed: an attribute with another mtime or
-//! length drops the views, and so does every own write to the chunk. Answers of the engine come with
+//! A view is valid while nothing says that the file changed: an attribute with another mtime, ctime or
+//! length drops the views, and so does every own write to the chunk. The mtime alone is not enough: a
+//! program may set it back after it has written. Own changes of ctime that leave the content alone
+//! (rename, chmod) are told here ([`OpenFiles::changed`]). Answers of the engine come with
 //! the moment they were asked for ([`OpenFiles::moment`]): what was on its way while the file changed
 //! is not stored.
 
@@ -41,9 +43,16 @@ struct OpenFile {
     sustained: bool,
 }
 
+/// What tells two contents of a file apart: mtime, ctime and length.
+type Fingerprint = (Time, Time, u64);
+
+fn fingerprint(attr: &Attr) -> Fingerprint {
+    (attr.mtime, attr.ctime, attr.length)
+}
+
 /// What is left of a closed file.
 struct Closed {
-    fingerprint: (Time, u64),
+    fingerprint: Fingerprint,
     changed: u64,
 }
 
@@ -98,16 +107,12 @@ impl OpenFiles {
     /// when the file has changed since that moment: ask again.
     pub(crate) fn open(&self, ino: Ino, attr: &Attr, moment: u64) -> Option<bool> {
         let mut shard = self.shard(ino).lock();
-        let fingerprint = (attr.mtime, attr.length);
         if let Some(file) = shard.open.get_mut(&ino) {
             if file.changed > moment {
                 return None;
             }
             file.references += 1;
-            let same = file
-                .attr
-                .as_ref()
-                .is_some_and(|(a, _)| (a.mtime, a.length) == fingerprint);
+            let same = file.is_as_in(attr);
             if !same {
                 file.invalidate(self.next_moment());
             }
@@ -119,7 +124,7 @@ impl OpenFiles {
             return None;
         }
         let closed = shard.closed.remove(&ino);
-        let same = closed.is_some_and(|c| c.fingerprint == fingerprint);
+        let same = closed.is_some_and(|c| c.fingerprint == fingerprint(attr));
         let file = OpenFile {
             references: 1,
             attr: Some((attr.clone(), Instant::now())),
@@ -160,7 +165,7 @@ impl OpenFiles {
         };
         if let Some((attr, _)) = file.attr {
             let closed = Closed {
-                fingerprint: (attr.mtime, attr.length),
+                fingerprint: fingerprint(&attr),
                 changed: file.changed,
             };
             shard.closed.insert(ino, closed);
@@ -230,11 +235,7 @@ impl OpenFiles {
             let known = file.attr.as_ref().map(|(a, _)| a);
             return known.filter(|known| known.ctime >= attr.ctime).cloned();
         }
-        let same = file
-            .attr
-            .as_ref()
-            .is_some_and(|(a, _)| (a.mtime, a.length) == (attr.mtime, attr.length));
-        if !same {
+        if !file.is_as_in(attr) {
             file.invalidate(self.next_moment());
         }
         file.attr = Some((attr.clone(), Instant::now()));
@@ -246,10 +247,17 @@ impl OpenFiles {
     pub(crate) fn changed(&self, ino: Ino, before: &Attr, after: &Attr, index: Option<u32>) {
         let mut shard = self.shard(ino).lock();
         let Some(file) = shard.open.get_mut(&ino) else {
+            let same_content = (before.mtime, before.length) == (after.mtime, after.length);
+            if let Some(closed) = shard.closed.get_mut(&ino)
+                && same_content
+                && closed.fingerprint == fingerprint(before)
+            {
+                closed.fingerprint = fingerprint(after);
+            }
             return;
         };
         let known = file.attr.as_ref().map(|(a, _)| a);
-        let ours = known.is_some_and(|a| (a.mtime, a.length) == (before.mtime, before.length));
+        let ours = file.is_as_in(before);
         // An own change that was committed later may be learned earlier.
         let late = !ours && known.is_some_and(|a| a.ctime > after.ctime);
         match index {
@@ -295,8 +303,7 @@ impl OpenFiles {
         if let Some(file) = shard.open.get_mut(&ino)
             && file.changed <= moment
         {
-            let known = file.attr.as_ref().map(|(a, _)| (a.mtime, a.length));
-            if known != Some((attr.mtime, attr.length)) {
+            if !file.is_as_in(attr) {
                 file.invalidate(self.next_moment());
             }
             file.attr = Some((attr.clone(), Instant::now()));
@@ -323,6 +330,12 @@ impl Shard {
 }
 
 impl OpenFile {
+    /// Whether the content is the one that `attr` goes with, as far as this client knows.
+    fn is_as_in(&self, attr: &Attr) -> bool {
+        let known = self.attr.as_ref().map(|(a, _)| fingerprint(a));
+        known == Some(fingerprint(attr))
+    }
+
     fn invalidate(&mut self, moment: u64) {
         self.changed = moment;
         self.views.clear();
@@ -396,6 +409,33 @@ mod tests {
         assert!(open(&files, ino, attr(1, 10)));
         files.close(ino);
         assert!(!open(&files, ino, attr(2, 10)));
+    }
+
+    /// A program that writes and sets the mtime back leaves the ctime; a rename leaves the content.
+    #[test]
+    fn the_time_of_change_counts_unless_the_change_is_known() {
+        let files = OpenFiles::new(Duration::ZERO, 0);
+        let ino = Ino(5);
+        let changed_at = |sec| {
+            let mut a = attr(1, 10);
+            a.ctime.sec = sec;
+            a
+        };
+        open(&files, ino, changed_at(1));
+        assert!(!open(&files, ino, changed_at(2)), "written elsewhere");
+        files.changed(ino, &changed_at(2), &changed_at(3), Some(u32::MAX));
+        assert!(open(&files, ino, changed_at(3)), "renamed while open");
+        for _ in 0..3 {
+            files.close(ino);
+        }
+        files.changed(ino, &changed_at(3), &changed_at(4), Some(u32::MAX));
+        assert!(open(&files, ino, changed_at(4)), "renamed while closed");
+        files.close(ino);
+        files.changed(ino, &changed_at(5), &changed_at(6), Some(u32::MAX));
+        assert!(
+            !open(&files, ino, changed_at(6)),
+            "changed by another before"
+        );
     }
 
     #[test]
