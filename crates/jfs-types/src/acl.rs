@@ -201,6 +201,35 @@ mod tests {
     }
 
     #[test]
+    fn kinds_of_rules() {
+        let mut attr = Attr::new(crate::FileType::Regular);
+        AclKind::Access.put_id(&mut attr, 5);
+        AclKind::Default.put_id(&mut attr, 6);
+        assert_eq!((attr.access_acl, attr.default_acl), (5, 6));
+        let ids = [AclKind::Access, AclKind::Default].map(|kind| kind.id_in(&attr));
+        assert_eq!(ids, [5, 6]);
+        assert!(!rule().is_empty());
+        // Each of the three makes it more than mode bits.
+        let only = |change: fn(&mut AclRule)| {
+            let mut r = AclRule::empty();
+            change(&mut r);
+            r.is_minimal()
+        };
+        assert!(only(|r| r.owner = 7));
+        assert!(!only(|r| r.mask = 7));
+        assert!(!only(|r| r.named_users.push(AclEntry { id: 1, perm: 1 })));
+        assert!(!only(|r| r.named_groups.push(AclEntry { id: 1, perm: 1 })));
+        let two = |first: u32, second: u32| AclRule {
+            named_users: [first, second].map(|id| AclEntry { id, perm: 1 }).to_vec(),
+            named_groups: [first, second].map(|id| AclEntry { id, perm: 2 }).to_vec(),
+            ..rule()
+        };
+        assert_ne!(two(3, 4), two(4, 3));
+        assert_eq!(two(3, 4).sorted(), two(4, 3).sorted());
+        assert_eq!(two(4, 3).sorted(), two(3, 4));
+    }
+
+    #[test]
     fn who_may() {
         let r = rule();
         let may = |uid, gid, mask| r.grants(&Caller::user(uid, gid), 1, 2, mask);

@@ -195,7 +195,30 @@ mod tests {
         assert_eq!(align4k(1), 4096);
         assert_eq!(align4k(4096), 4096);
         assert_eq!(align4k(4097), 8192);
-        assert!(align4k(u64::MAX) > 0);
+        assert_eq!(align4k(u64::MAX), i64::MAX - 4095 - 4096);
+        let mut attr = Attr::new(FileType::Regular);
+        attr.length = 5000;
+        assert_eq!(attr.space(), 8192);
+        attr.kind = FileType::Symlink;
+        assert_eq!(attr.space(), 4096);
+    }
+
+    #[test]
+    fn types_have_their_numbers_and_bits() {
+        let found: Vec<u32> = (0..=8)
+            .filter_map(FileType::from_number)
+            .map(FileType::mode_bits)
+            .collect();
+        let bits = [0o10, 0o4, 0o12, 0o1, 0o6, 0o2, 0o14].map(|b| b << 12);
+        assert_eq!(found, bits);
+        for n in 1..=7 {
+            let kind = FileType::from_number(n).map(|kind| kind as u8);
+            assert_eq!(kind, Some(n));
+        }
+        let attr = Attr::new(FileType::Directory);
+        assert!(attr.is_dir() && !attr.is_file());
+        let attr = Attr::new(FileType::Regular);
+        assert!(attr.is_file() && !attr.is_dir());
     }
 
     #[test]

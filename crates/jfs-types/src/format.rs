@@ -236,15 +236,37 @@ mod tests {
         assert!(f.check_version("1.4.2").is_ok());
         f.min_client_version = "1.9.0".to_string();
         assert!(f.check_version("1.4.2").is_err());
+        assert!(f.check_version("1.9.0").is_ok());
+        f.max_client_version = "1.9.1".to_string();
+        assert!(f.check_version("1.9.1").is_ok());
+        assert!(f.check_version("1.9.2").is_err());
+        f.max_client_version.clear();
         f.min_client_version.clear();
         f.meta_version = 2;
         assert!(f.check_version("1.4.2").is_err());
     }
 
     #[test]
+    fn secrets_are_not_shown() {
+        let mut f = Format::from_json(REAL.as_bytes()).expect("a setting");
+        assert!(!f.encrypted());
+        assert_eq!(f.without_secrets(), f, "there are none");
+        f.secret_key = "s1".to_string();
+        f.session_token = "s2".to_string();
+        f.encrypt_key = "s3".to_string();
+        assert!(f.encrypted());
+        let shown = f.without_secrets();
+        assert_eq!((&*shown.name, shown.block_bytes()), ("v", 4 << 20));
+        let secrets = [shown.secret_key, shown.session_token, shown.encrypt_key];
+        assert_eq!(secrets, ["removed"; 3]);
+    }
+
+    #[test]
     fn nonsense_is_refused_in_words() {
         assert!(Format::from_json(b"[]").is_err());
         assert!(Format::from_json(b"{}").is_err());
+        let unnamed = REAL.replace("\"v\"", "\"\"");
+        assert!(Format::from_json(unnamed.as_bytes()).is_err());
         assert!(Format::from_json(REAL.replace("4096", "5000").as_bytes()).is_err());
     }
 }

@@ -36,3 +36,28 @@ impl fmt::Debug for Ino {
         write!(f, "ino {}", self.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_of_inodes() {
+        let all = [
+            (Ino::ROOT, false, false),
+            (Ino(Ino::VIRTUAL_BASE.0 - 1), false, false),
+            (Ino::VIRTUAL_BASE, false, true),
+            (Ino(Ino::TRASH.0 - 1), false, true),
+            (Ino::TRASH, true, false),
+            (Ino(Ino::TRASH.0 + 1), true, false),
+        ];
+        for (ino, trash, is_virtual) in all {
+            assert_eq!(
+                (ino.is_trash(), ino.is_virtual()),
+                (trash, is_virtual),
+                "{ino:?}"
+            );
+        }
+        assert_eq!(format!("{0} {0:?}", Ino(7)), "7 ino 7");
+    }
+}

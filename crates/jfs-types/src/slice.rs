@@ -188,6 +188,31 @@ mod tests {
     }
 
     #[test]
+    fn gaps_are_pieces_of_zeros() {
+        let records = [
+            rec(10, 1, 5, 0, 5),
+            rec(15, 2, 9, 2, 3),
+            rec(30, 3, 1, 0, 1),
+        ];
+        let piece = |pos, id, size, off, len| Piece {
+            pos,
+            id: SliceId(id),
+            size,
+            off,
+            len,
+        };
+        let want = [
+            piece(0, 0, 10, 0, 10),
+            piece(10, 1, 5, 0, 5),
+            piece(15, 2, 9, 2, 3),
+            piece(18, 0, 12, 0, 12),
+            piece(30, 3, 1, 0, 1),
+        ];
+        assert_eq!(overlay(&records), want);
+        assert_eq!(overlay(&records[1..2])[0], piece(0, 0, 15, 0, 15));
+    }
+
+    #[test]
     fn random_lists_equal_painting() {
         // A small generator with a fixed seed is enough here: every failing list is printed.
         let mut x = 0x9E37_79B9_7F4A_7C15u64;
