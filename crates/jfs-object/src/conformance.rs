@@ -315,6 +315,29 @@ async fn buckets_of_s3_and_minio() {
     }
 }
 
+/// What a real server answers to reads of an object that its checksum does not fit.
+#[tokio::test]
+async fn checksums_of_buckets() {
+    let location = in_minio("s3", "checksums");
+    let store = ObjectStore::open_at(&location, &impatient()).unwrap();
+    store.create().await.unwrap();
+    let raw = crate::s3::open(&location).unwrap();
+    raw.put_with("k", bytes(1000), Some(1)).await.unwrap();
+    for range in [None, Some(0..1000)] {
+        let e = store.get("k", range).await.unwrap_err();
+        assert_eq!(e.kind, ErrorKind::Altered, "{e}");
+    }
+    for range in [0..999, 1..1000] {
+        let part = bytes(1000).slice(range.start as usize..range.end as usize);
+        assert_eq!(store.get("k", Some(range)).await.unwrap(), part);
+    }
+    // With `minio` as the kind of storage nothing is carried, and nothing compared.
+    let other = ObjectStore::open_at(&in_minio("minio", "checksums"), &impatient()).unwrap();
+    assert_eq!(other.get("k", None).await.unwrap(), bytes(1000));
+    other.put("k", bytes(10)).await.unwrap();
+    assert_eq!(store.get("k", None).await.unwrap(), bytes(10));
+}
+
 #[tokio::test]
 async fn more_objects_than_a_page() {
     let store = ObjectStore::open_at(&in_minio("minio", "pages"), &impatient()).unwrap();
