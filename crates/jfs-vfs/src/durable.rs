@@ -3,7 +3,10 @@
 //! Blocks are uploaded and even committed before anybody knows that an fsync will come, perhaps
 //! through another descriptor. Bounded: beyond the limit everything is synced at once.
 
-use jfs_types::Ino;
+use crate::vfs::Vfs;
+use crate::writer::data_error;
+use jfs_chunk::ChunkError;
+use jfs_types::{Errno, Ino};
 use parking_lot::Mutex;
 use std::collections::{HashMap, HashSet};
 
@@ -89,5 +92,64 @@ impl Unsynced {
         let mut pending = self.pending.lock();
         let list = pending.files.remove(&ino).unwrap_or_default();
         pending.slices -= list.len();
+    }
+}
+
+impl Vfs {
+    /// Makes what was committed of a file durable.
+    pub(crate) async fn sync_committed(&self, ino: Ino) -> Result<(), Errno> {
+        let slices = self.inner.unsynced.of(ino);
+        let synced = match self.sync_slices(&slices).await {
+            // Another client has compacted or overwritten some of them since: look one by one.
+            Err(e) if e.is_not_found() => self.sync_remaining(&slices).await,
+            other => other,
+        };
+        synced.map_err(|e| data_error(ino, &e))?;
+        self.inner.unsynced.done(ino, &slices);
+        Ok(())
+    }
+
+    /// Syncs what still exists of slices that were committed earlier.
+    async fn sync_remaining(&self, slices: &[(u64, u32)]) -> Result<(), ChunkError> {
+        for (id, size) in slices {
+            for key in self.inner.chunks.keys(*id, *size) {
+                match self.inner.chunks.sync(&[key]).await {
+                    Err(e) if !e.is_not_found() => return Err(e),
+                    _ => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn sync_slices(&self, slices: &[(u64, u32)]) -> Result<(), ChunkError> {
+        let keys: Vec<String> = slices
+            .iter()
+            .flat_map(|(id, size)| self.inner.chunks.keys(*id, *size))
+            .collect();
+        self.inner.chunks.sync(&keys).await
+    }
+
+    /// Too much is not known to be durable: sync it all in the background.
+    pub(crate) fn spawn_sync_all(&self) {
+        let vfs = self.clone();
+        self.inner.runtime.spawn(async move {
+            let unsynced = &vfs.inner.unsynced;
+            let all = unsynced.all();
+            let slices: Vec<(u64, u32)> = all.iter().flat_map(|(_, s)| s.iter().copied()).collect();
+            match vfs.sync_slices(&slices).await {
+                Ok(()) => all
+                    .iter()
+                    .for_each(|(ino, slices)| unsynced.done(*ino, slices)),
+                // Files were removed since: file by file, the failures are logged.
+                Err(e) if e.is_not_found() => {
+                    for (ino, _) in all {
+                        let _ = vfs.sync_committed(ino).await;
+                    }
+                }
+                Err(e) => tracing::warn!("blocks could not be synced in the background: {e}"),
+            }
+            unsynced.end_of_sync_all();
+        });
     }
 }

@@ -427,63 +427,6 @@ impl Vfs {
         }
         Ok(())
     }
-
-    /// Makes what was committed of a file durable.
-    pub(crate) async fn sync_committed(&self, ino: Ino) -> Result<(), Errno> {
-        let slices = self.inner.unsynced.of(ino);
-        let synced = match self.sync_slices(&slices).await {
-            // Another client has compacted or overwritten some of them since: look one by one.
-            Err(e) if e.is_not_found() => self.sync_remaining(&slices).await,
-            other => other,
-        };
-        synced.map_err(|e| data_error(ino, &e))?;
-        self.inner.unsynced.done(ino, &slices);
-        Ok(())
-    }
-
-    /// Syncs what still exists of slices that were committed earlier.
-    async fn sync_remaining(&self, slices: &[(u64, u32)]) -> Result<(), ChunkError> {
-        for (id, size) in slices {
-            for key in self.inner.chunks.keys(*id, *size) {
-                match self.inner.chunks.sync(&[key]).await {
-                    Err(e) if !e.is_not_found() => return Err(e),
-                    _ => {}
-                }
-            }
-        }
-        Ok(())
-    }
-
-    async fn sync_slices(&self, slices: &[(u64, u32)]) -> Result<(), ChunkError> {
-        let keys: Vec<String> = slices
-            .iter()
-            .flat_map(|(id, size)| self.inner.chunks.keys(*id, *size))
-            .collect();
-        self.inner.chunks.sync(&keys).await
-    }
-
-    /// Too much is not known to be durable: sync it all in the background.
-    fn spawn_sync_all(&self) {
-        let vfs = self.clone();
-        self.inner.runtime.spawn(async move {
-            let unsynced = &vfs.inner.unsynced;
-            let all = unsynced.all();
-            let slices: Vec<(u64, u32)> = all.iter().flat_map(|(_, s)| s.iter().copied()).collect();
-            match vfs.sync_slices(&slices).await {
-                Ok(()) => all
-                    .iter()
-                    .for_each(|(ino, slices)| unsynced.done(*ino, slices)),
-                // Files were removed since: file by file, the failures are logged.
-                Err(e) if e.is_not_found() => {
-                    for (ino, _) in all {
-                        let _ = vfs.sync_committed(ino).await;
-                    }
-                }
-                Err(e) => tracing::warn!("blocks could not be synced in the background: {e}"),
-            }
-            unsynced.end_of_sync_all();
-        });
-    }
 }
 
 /// A flush under way. One that its caller drops takes its slices along, and what they held is lost:
@@ -531,7 +474,7 @@ fn span(slices: &VecDeque<Slice>) -> Option<(u64, u64, Time)> {
     Some((start, end, mtime))
 }
 
-fn data_error(ino: Ino, e: &ChunkError) -> Errno {
+pub(crate) fn data_error(ino: Ino, e: &ChunkError) -> Errno {
     tracing::error!("data of {ino:?} could not be stored: {e}");
     Errno::EIO
 }
