@@ -163,7 +163,9 @@ async fn check_with(store: &ObjectStore, added: u64) {
 async fn file() {
     let dir = tempfile::tempdir().unwrap();
     let bucket = format!("{}/", dir.path().display());
-    check(&ObjectStore::open("file", &bucket, "vol", &StoreOptions::default()).unwrap()).await;
+    let store = ObjectStore::open("file", &bucket, "vol", &StoreOptions::default()).unwrap();
+    assert!(store.needs_sync());
+    check(&store).await;
     assert!(
         dir.path().join("vol/l/a").is_dir(),
         "empty directories stay"
@@ -204,7 +206,7 @@ async fn encrypted() {
             ..Location::default()
         };
         let store = ObjectStore::open_at(&location, &StoreOptions::default()).unwrap();
-        assert!(!store.reads_ranges());
+        assert!(!store.reads_ranges() && !store.needs_sync());
         check_with(&store, envelope(algorithm).overhead_bytes() as u64).await;
     }
 }
@@ -256,6 +258,7 @@ async fn sharded() {
         ..Location::default()
     };
     let store = ObjectStore::open_at(&location, &StoreOptions::default()).unwrap();
+    assert!(store.needs_sync());
     check(&store).await;
     for n in 0..3 {
         assert!(
@@ -304,6 +307,7 @@ async fn buckets_of_s3_and_minio() {
     for storage in ["s3", "minio"] {
         let location = in_minio(storage, &format!("conform-{storage}"));
         let store = ObjectStore::open_at(&location, &impatient()).unwrap();
+        assert!(!store.needs_sync(), "a bucket has it when it says so");
         let e = store.put("k", bytes(1)).await.unwrap_err();
         assert!(e.is_not_found(), "the bucket is missing: {e}");
         // The check makes the bucket.

@@ -189,6 +189,10 @@ impl Backend for OperatorBackend {
         }
     }
 
+    fn needs_sync(&self) -> bool {
+        self.local.is_some()
+    }
+
     async fn put_durable(&self, key: &str, data: Bytes) -> Result<(), ObjectError> {
         let Some(local) = self.local.clone() else {
             return self.put(key, data).await;
