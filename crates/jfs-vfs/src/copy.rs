@@ -57,7 +57,7 @@ impl Vfs {
             size: size.min(COPY_MAX),
         };
         // Before the copy exists: an fsync of the target has to make this data durable too.
-        self.inner.unsynced.share(from, to);
+        self.copying(from, to).await?;
         let (copied, _) = self.inner.meta.copy_file_range(range).await?;
         Ok(copied)
     }

@@ -413,15 +413,19 @@ impl Vfs {
                 .take(SLICES_PER_COMMIT)
                 .map(Slice::record)
                 .collect();
+            let sent = batch.iter().map(|s| (s.record.id.0, s.record.size));
+            let sent: Vec<(u64, u32)> = sent.collect();
+            if !sync {
+                // Before the commit: who sees it, a copy perhaps, finds them listed.
+                self.list_unsynced(ino, &sent).await?;
+            }
             let committed = meta.write_slices(ino, &batch).await;
             if let Ok(_) | Err(Errno::EIO) = committed {
                 // After EIO nobody knows whether the commit took place. Blocks that nobody uses do
                 // less harm than a file without its blocks: they stay.
                 slices.drain(..batch.len());
-                let sent = batch.iter().map(|s| (s.record.id.0, s.record.size));
-                if !sync && self.inner.unsynced.add(ino, sent.collect()) {
-                    self.spawn_sync_all();
-                }
+            } else {
+                self.inner.unsynced.done(ino, &sent);
             }
             committed?;
         }
