@@ -387,6 +387,74 @@ async fn the_lists_of_what_is_not_durable_have_an_end() {
     }
 }
 
+/// The source is written while the target is being made ready: the copy has what was written, and an
+/// fsync of it makes that durable.
+#[tokio::test]
+async fn a_copy_of_what_was_just_committed_is_durable() {
+    let (volume, mount) = start().await;
+    let mount = Arc::new(mount);
+    let (a, b) = (mount.create_file("a").await, mount.create_file("b").await);
+    mount.put(a.1, 0, &pattern(1, 100)).await.unwrap();
+    mount.flush(a.1).await.unwrap();
+    mount.put(b.1, 0, &pattern(2, 100)).await.unwrap();
+    let commits = volume.engine.commits();
+    commits.shut();
+    let m = mount.clone();
+    let copying = tokio::spawn(async move { copy(&m, a.1, b.1, 100).await });
+    // The copy has found its source clean and commits the target.
+    commits.holds(1).await;
+    let data = pattern(3, 100);
+    mount.put(a.1, 0, &data).await.unwrap();
+    let m = mount.clone();
+    let writing = tokio::spawn(async move { m.flush(a.1).await });
+    commits.holds(2).await;
+    // The target is committed; what comes next has to wait for the source's commit.
+    commits.call();
+    others_go_on().await;
+    commits.open();
+    assert_eq!(copying.await.unwrap(), Ok(100));
+    writing.await.unwrap().unwrap();
+    assert_same(&mount.get(b.1, 0, 100).await.unwrap(), &data, "b");
+
+    survives_a_power_cut(&volume, &mount, b, &data).await;
+}
+
+/// The same while the copy waits for another one into its target.
+#[tokio::test]
+async fn a_copy_that_waits_lists_what_comes_meanwhile() {
+    let (volume, mount) = start().await;
+    let mount = Arc::new(mount);
+    // The copy waits for the target before it takes the source: the order is that of inodes.
+    let (b, a) = (mount.create_file("b").await, mount.create_file("a").await);
+    let c = mount.create_file("c").await;
+    for (_, fh) in [a, c] {
+        mount.put(fh, 0, &pattern(1, 100)).await.unwrap();
+        mount.flush(fh).await.unwrap();
+    }
+    assert!(b.0 < a.0);
+    let commits = volume.engine.commits();
+    commits.shut();
+    let m = mount.clone();
+    let first = tokio::spawn(async move { copy(&m, c.1, b.1, 100).await });
+    commits.holds(1).await;
+    let m = mount.clone();
+    let second = tokio::spawn(async move { copy(&m, a.1, b.1, 100).await });
+    others_go_on().await;
+    let data = pattern(3, 100);
+    mount.put(a.1, 0, &data).await.unwrap();
+    let m = mount.clone();
+    let writing = tokio::spawn(async move { m.flush(a.1).await });
+    commits.holds(2).await;
+    commits.call();
+    assert_eq!(first.await.unwrap(), Ok(100));
+    others_go_on().await;
+    commits.open();
+    assert_eq!(second.await.unwrap(), Ok(100));
+    writing.await.unwrap().unwrap();
+    assert_same(&mount.get(b.1, 0, 100).await.unwrap(), &data, "b");
+    survives_a_power_cut(&volume, &mount, b, &data).await;
+}
+
 /// Lets other tasks run until they wait for something that does not come.
 async fn others_go_on() {
     for _ in 0..100 {

@@ -13,6 +13,20 @@ const SLICES_PER_SYNC: usize = 1024;
 /// Blocks in one request to sync: it has to end within the store's deadline.
 const BLOCKS_PER_SYNC: usize = 256;
 
+/// A copy that is being made. When it ends, however it does, what was listed for its source meanwhile
+/// is listed for its target: the commit may have seen that.
+pub(crate) struct Copying<'a> {
+    vfs: &'a Vfs,
+    from: Ino,
+    to: Ino,
+}
+
+impl Drop for Copying<'_> {
+    fn drop(&mut self) {
+        self.vfs.share_unsynced(self.from, self.to);
+    }
+}
+
 impl Vfs {
     /// Slices of a file are about to be committed and not synced. EIO when nothing more can be listed
     /// because the store cannot sync what is.
@@ -27,12 +41,15 @@ impl Vfs {
         Ok(())
     }
 
-    /// `from` is about to be copied into `to`: an fsync of the copy has to sync what one of the source
-    /// would. EIO as for [`Vfs::list_unsynced`].
-    pub(crate) async fn copying(&self, from: Ino, to: Ino) -> Result<(), Errno> {
+    /// `from` is about to be copied into `to`. What the copy may refer to is listed for the target before
+    /// it exists, for an fsync that comes at once, and when the value is dropped. Slices of the source are
+    /// listed before their commit, so those that the copy's commit has seen are listed by then; what a
+    /// compaction has made in their place is durable. EIO as for [`Vfs::list_unsynced`].
+    pub(crate) async fn copying(&self, from: Ino, to: Ino) -> Result<Copying<'_>, Errno> {
+        let vfs = self;
         self.wait_for_lists(0, Some(from)).await?;
         self.share_unsynced(from, to);
-        Ok(())
+        Ok(Copying { vfs, from, to })
     }
 
     fn share_unsynced(&self, from: Ino, to: Ino) {
