@@ -330,6 +330,11 @@ impl ChunkStore {
         Ok(self.inner.objects.sync(keys).await?)
     }
 
+    /// Whether blocks that were uploaded may be lost in a power cut before [`ChunkStore::sync`].
+    pub fn needs_sync(&self) -> bool {
+        self.inner.objects.needs_sync()
+    }
+
     /// Deletes all blocks of a slice, in the bucket and in the cache. Missing ones are no error.
     pub async fn remove(&self, id: u64, size: u32) -> Result<(), ChunkError> {
         let keys: Vec<BlockKey> = self

@@ -47,6 +47,11 @@ pub trait Backend: Send + Sync + Debug {
     /// durable when they answer a put.
     async fn sync(&self, keys: &[String]) -> Result<(), ObjectError>;
 
+    /// Whether objects may be lost in a power cut before they are synced.
+    fn needs_sync(&self) -> bool {
+        true
+    }
+
     /// [`Backend::put`] and [`Backend::sync`] of one object, for a caller who waits for both.
     async fn put_durable(&self, key: &str, data: Bytes) -> Result<(), ObjectError> {
         self.put(key, data).await?;

@@ -163,7 +163,9 @@ async fn check_with(store: &ObjectStore, added: u64) {
 async fn file() {
     let dir = tempfile::tempdir().unwrap();
     let bucket = format!("{}/", dir.path().display());
-    check(&ObjectStore::open("file", &bucket, "vol", &StoreOptions::default()).unwrap()).await;
+    let store = ObjectStore::open("file", &bucket, "vol", &StoreOptions::default()).unwrap();
+    assert!(store.needs_sync());
+    check(&store).await;
     assert!(
         dir.path().join("vol/l/a").is_dir(),
         "empty directories stay"
@@ -204,7 +206,7 @@ async fn encrypted() {
             ..Location::default()
         };
         let store = ObjectStore::open_at(&location, &StoreOptions::default()).unwrap();
-        assert!(!store.reads_ranges());
+        assert!(!store.reads_ranges() && !store.needs_sync());
         check_with(&store, envelope(algorithm).overhead_bytes() as u64).await;
     }
 }
@@ -256,6 +258,7 @@ async fn sharded() {
         ..Location::default()
     };
     let store = ObjectStore::open_at(&location, &StoreOptions::default()).unwrap();
+    assert!(store.needs_sync());
     check(&store).await;
     for n in 0..3 {
         assert!(
@@ -304,6 +307,7 @@ async fn buckets_of_s3_and_minio() {
     for storage in ["s3", "minio"] {
         let location = in_minio(storage, &format!("conform-{storage}"));
         let store = ObjectStore::open_at(&location, &impatient()).unwrap();
+        assert!(!store.needs_sync(), "a bucket has it when it says so");
         let e = store.put("k", bytes(1)).await.unwrap_err();
         assert!(e.is_not_found(), "the bucket is missing: {e}");
         // The check makes the bucket.
@@ -313,6 +317,29 @@ async fn buckets_of_s3_and_minio() {
         let objects = minio().objects(&format!("conform-{storage}")).unwrap();
         assert_eq!(objects, Some(vec!["vol/a/b".to_string()]));
     }
+}
+
+/// What a real server answers to reads of an object that its checksum does not fit.
+#[tokio::test]
+async fn checksums_of_buckets() {
+    let location = in_minio("s3", "checksums");
+    let store = ObjectStore::open_at(&location, &impatient()).unwrap();
+    store.create().await.unwrap();
+    let raw = crate::s3::open(&location).unwrap();
+    raw.put_with("k", bytes(1000), Some(1)).await.unwrap();
+    for range in [None, Some(0..1000)] {
+        let e = store.get("k", range).await.unwrap_err();
+        assert_eq!(e.kind, ErrorKind::Altered, "{e}");
+    }
+    for range in [0..999, 1..1000] {
+        let part = bytes(1000).slice(range.start as usize..range.end as usize);
+        assert_eq!(store.get("k", Some(range)).await.unwrap(), part);
+    }
+    // With `minio` as the kind of storage nothing is carried, and nothing compared.
+    let other = ObjectStore::open_at(&in_minio("minio", "checksums"), &impatient()).unwrap();
+    assert_eq!(other.get("k", None).await.unwrap(), bytes(1000));
+    other.put("k", bytes(10)).await.unwrap();
+    assert_eq!(store.get("k", None).await.unwrap(), bytes(10));
 }
 
 #[tokio::test]

@@ -85,6 +85,10 @@ impl Backend for Encrypted {
         self.inner.sync(keys).await
     }
 
+    fn needs_sync(&self) -> bool {
+        self.inner.needs_sync()
+    }
+
     async fn create(&self) -> Result<(), ObjectError> {
         self.inner.create().await
     }

@@ -11,6 +11,9 @@ pub enum ErrorKind {
     Short,
     /// The object is there, but its contents are not what was stored.
     Damaged,
+    /// The contents are not those that the object's checksum was made of: changed in the store, or on
+    /// the way here. Was read again as often as the options say.
+    Altered,
     /// No answer within the deadline. The request may still take effect.
     Timeout,
     /// A fault that may pass; was retried as often as the options say.
@@ -22,7 +25,10 @@ pub enum ErrorKind {
 impl ErrorKind {
     /// Whether another attempt makes sense.
     pub fn is_retryable(self) -> bool {
-        matches!(self, ErrorKind::Timeout | ErrorKind::Transient)
+        matches!(
+            self,
+            ErrorKind::Altered | ErrorKind::Timeout | ErrorKind::Transient
+        )
     }
 }
 
@@ -32,6 +38,7 @@ impl fmt::Display for ErrorKind {
             ErrorKind::NotFound => "not found",
             ErrorKind::Short => "too short",
             ErrorKind::Damaged => "damaged",
+            ErrorKind::Altered => "altered",
             ErrorKind::Timeout => "timed out",
             ErrorKind::Transient => "failed",
             ErrorKind::Permanent => "failed for good",

@@ -1,9 +1,9 @@
 //! The object stores of volumes: one small type over many kinds of storage.
 //!
 //! [`ObjectStore`] is what the rest of the project sees: put, get, list and delete below the volume's
-//! name, with retries, deadlines, a bound on requests in flight, and a length check on every ranged
-//! read. Beneath it sits a [`Backend`]; those for real storage are opendal operators, tests bring
-//! their own.
+//! name, with retries, deadlines, a bound on requests in flight, a length check on every ranged
+//! read, and a comparison with the object's checksum where it has one and is read whole. Beneath it
+//! sits a [`Backend`]; those for real storage are opendal operators, tests bring their own.
 //!
 //! A [`Location`] says where the objects of a volume are: kind of storage, bucket, keys, over how many
 //! buckets they are spread and how they are encrypted. Spreading and encrypting are backends around

@@ -21,9 +21,10 @@ pub(crate) struct OperatorBackend {
     checksums: bool,
 }
 
-/// Name of the checksum of contents among an object's own headers, as the reference client writes it
-/// and verifies it.
+/// Name of the checksum of contents among an object's own headers, as the reference client writes it.
 const CHECKSUM: &str = "Crc32c";
+/// The same name as answers show it.
+const CHECKSUM_READ: &str = "crc32c";
 
 impl OperatorBackend {
     /// Wraps `operator`, whose files are those of `local` if it stores files.
@@ -50,6 +51,24 @@ impl OperatorBackend {
         }
     }
 
+    /// Stores an object that carries `checksum`.
+    pub(crate) async fn put_with(
+        &self,
+        key: &str,
+        data: Bytes,
+        checksum: Option<u32>,
+    ) -> Result<(), ObjectError> {
+        let request = self.operator.write_with(key, data);
+        let written = match checksum {
+            Some(checksum) => {
+                let header = [(CHECKSUM.to_string(), checksum.to_string())];
+                request.user_metadata(header).await
+            }
+            None => request.await,
+        };
+        written.map(|_| ()).map_err(|e| error(key, &e))
+    }
+
     /// Whether an inexplicable failure to read `range` is the object's length.
     async fn ends_before(&self, key: &str, range: &Range<u64>) -> bool {
         let meta = self.operator.stat(key).await;
@@ -60,40 +79,45 @@ impl OperatorBackend {
 #[async_trait::async_trait]
 impl Backend for OperatorBackend {
     async fn put(&self, key: &str, data: Bytes) -> Result<(), ObjectError> {
-        let request = self.operator.write_with(key, data.clone());
-        let written = match self.checksums {
-            true => {
-                let checksum = [(CHECKSUM.to_string(), checksum(&data))];
-                request.user_metadata(checksum).await
-            }
-            false => request.await,
-        };
-        written.map(|_| ()).map_err(|e| error(key, &e))
+        let checksum = self.checksums.then(|| checksum(&data));
+        self.put_with(key, data, checksum).await
     }
 
     async fn get(&self, key: &str, range: Option<Range<u64>>) -> Result<Bytes, ObjectError> {
-        let Some(range) = range else {
-            let data = self.operator.read(key).await.map_err(|e| error(key, &e))?;
-            return Ok(data.to_bytes());
+        let reader = self.operator.reader(key).await;
+        let reader = reader.map_err(|e| error(key, &e))?;
+        let read = match &range {
+            Some(range) => reader.read(range.clone()).await,
+            None => reader.read(..).await,
         };
-        match self.operator.read_with(key).range(range.clone()).await {
-            Ok(data) => Ok(data.to_bytes()),
+        let data = match (read, range.as_ref()) {
+            (Ok(data), _) => data.to_bytes(),
             // opendal's own length check has no kind of its own.
-            Err(e) if e.kind() == opendal::ErrorKind::Unexpected && !e.is_temporary() => {
-                let kind = if self.ends_before(key, &range).await {
+            (Err(e), Some(range))
+                if e.kind() == opendal::ErrorKind::Unexpected && !e.is_temporary() =>
+            {
+                let kind = if self.ends_before(key, range).await {
                     ErrorKind::Short
                 } else if has_odd_length(&e) {
                     ErrorKind::Transient // the object is all right, the answer was not
                 } else {
                     error(key, &e).kind
                 };
-                Err(ObjectError {
+                return Err(ObjectError {
                     kind,
                     ..error(key, &e)
-                })
+                });
             }
-            Err(e) => Err(error(key, &e)),
+            (Err(e), _) => return Err(error(key, &e)),
+        };
+        // The answer that brought the data has brought the object's headers too.
+        if self.checksums
+            && let Some(meta) = reader.metadata()
+            && range.is_none_or(|r| r.start == 0 && r.end == meta.content_length())
+        {
+            verify(key, meta, &data)?;
         }
+        Ok(data)
     }
 
     async fn head(&self, key: &str) -> Result<ObjectInfo, ObjectError> {
@@ -165,6 +189,10 @@ impl Backend for OperatorBackend {
         }
     }
 
+    fn needs_sync(&self) -> bool {
+        self.local.is_some()
+    }
+
     async fn put_durable(&self, key: &str, data: Bytes) -> Result<(), ObjectError> {
         let Some(local) = self.local.clone() else {
             return self.put(key, data).await;
@@ -194,8 +222,28 @@ fn has_odd_length(e: &opendal::Error) -> bool {
     text.contains("got too little data") || text.contains("got too much data")
 }
 
-fn checksum(data: &[u8]) -> String {
-    crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32Iscsi, data).to_string()
+fn checksum(data: &[u8]) -> u32 {
+    // A checksum of 32 bits in a type that holds those of 64 too.
+    crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32Iscsi, data) as u32
+}
+
+/// Compares a whole object with the checksum that it carries. Not all do, and what is no number is
+/// nobody's checksum: then the data counts as it is.
+fn verify(key: &str, meta: &Metadata, data: &[u8]) -> Result<(), ObjectError> {
+    let headers = meta.user_metadata();
+    let Some(text) = headers.and_then(|headers| headers.get(CHECKSUM_READ)) else {
+        return Ok(());
+    };
+    let Ok(stored) = text.parse::<i64>() else {
+        tracing::warn!("object {key}: its checksum is no number: {text:?}");
+        return Ok(());
+    };
+    let (stored, found) = (stored as u32, checksum(data));
+    if stored == found {
+        return Ok(());
+    }
+    let message = format!("its checksum is {found}, and was {stored} when it was stored");
+    Err(ObjectError::new(ErrorKind::Altered, key, message))
 }
 
 fn info(key: String, meta: &Metadata) -> ObjectInfo {

@@ -88,6 +88,10 @@ impl Backend for Shards {
         Ok(())
     }
 
+    fn needs_sync(&self) -> bool {
+        self.stores.iter().any(|s| s.needs_sync())
+    }
+
     async fn create(&self) -> Result<(), ObjectError> {
         try_join_all(self.stores.iter().map(|s| s.create())).await?;
         Ok(())

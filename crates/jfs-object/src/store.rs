@@ -233,6 +233,12 @@ impl ObjectStore {
         .await
     }
 
+    /// Whether objects may be lost in a power cut before [`ObjectStore::sync`]: those of a local disk
+    /// may, those of a bucket are durable when they are stored.
+    pub fn needs_sync(&self) -> bool {
+        self.backend().needs_sync()
+    }
+
     /// Makes the bucket, or buckets, that the objects go to, where they are missing.
     pub async fn create(&self) -> Result<(), ObjectError> {
         let timeout = self.0.put_timeout;

@@ -56,10 +56,11 @@ impl Vfs {
             to_off,
             size: size.min(COPY_MAX),
         };
-        // Before the copy exists: an fsync of the target has to make this data durable too.
-        self.inner.unsynced.share(from, to);
-        let (copied, _) = self.inner.meta.copy_file_range(range).await?;
-        Ok(copied)
+        // An fsync of the target has to make this data durable too.
+        let copying = self.copying(from, to).await?;
+        let copied = self.inner.meta.copy_file_range(range).await;
+        drop(copying);
+        copied.map(|(copied, _)| copied)
     }
 
     async fn commit_written(&self, ino: Ino) -> Result<(), Errno> {

@@ -419,76 +419,23 @@ impl Vfs {
                 .take(SLICES_PER_COMMIT)
                 .map(Slice::record)
                 .collect();
+            let sent = batch.iter().map(|s| (s.record.id.0, s.record.size));
+            let sent: Vec<(u64, u32)> = sent.collect();
+            if !sync {
+                // Before the commit: who sees it, a copy perhaps, finds them listed.
+                self.list_unsynced(ino, &sent).await?;
+            }
             let committed = meta.write_slices(ino, &batch).await;
             if let Ok(_) | Err(Errno::EIO) = committed {
                 // After EIO nobody knows whether the commit took place. Blocks that nobody uses do
                 // less harm than a file without its blocks: they stay.
                 slices.drain(..batch.len());
-                let sent = batch.iter().map(|s| (s.record.id.0, s.record.size));
-                if !sync && self.inner.unsynced.add(ino, sent.collect()) {
-                    self.spawn_sync_all();
-                }
+            } else {
+                self.inner.unsynced.done(ino, &sent);
             }
             committed?;
         }
         Ok(())
-    }
-
-    /// Makes what was committed of a file durable.
-    pub(crate) async fn sync_committed(&self, ino: Ino) -> Result<(), Errno> {
-        let slices = self.inner.unsynced.of(ino);
-        let synced = match self.sync_slices(&slices).await {
-            // Another client has compacted or overwritten some of them since: look one by one.
-            Err(e) if e.is_not_found() => self.sync_remaining(&slices).await,
-            other => other,
-        };
-        synced.map_err(|e| data_error(ino, &e))?;
-        self.inner.unsynced.done(ino, &slices);
-        Ok(())
-    }
-
-    /// Syncs what still exists of slices that were committed earlier.
-    async fn sync_remaining(&self, slices: &[(u64, u32)]) -> Result<(), ChunkError> {
-        for (id, size) in slices {
-            for key in self.inner.chunks.keys(*id, *size) {
-                match self.inner.chunks.sync(&[key]).await {
-                    Err(e) if !e.is_not_found() => return Err(e),
-                    _ => {}
-                }
-            }
-        }
-        Ok(())
-    }
-
-    async fn sync_slices(&self, slices: &[(u64, u32)]) -> Result<(), ChunkError> {
-        let keys: Vec<String> = slices
-            .iter()
-            .flat_map(|(id, size)| self.inner.chunks.keys(*id, *size))
-            .collect();
-        self.inner.chunks.sync(&keys).await
-    }
-
-    /// Too much is not known to be durable: sync it all in the background.
-    fn spawn_sync_all(&self) {
-        let vfs = self.clone();
-        self.inner.runtime.spawn(async move {
-            let unsynced = &vfs.inner.unsynced;
-            let all = unsynced.all();
-            let slices: Vec<(u64, u32)> = all.iter().flat_map(|(_, s)| s.iter().copied()).collect();
-            match vfs.sync_slices(&slices).await {
-                Ok(()) => all
-                    .iter()
-                    .for_each(|(ino, slices)| unsynced.done(*ino, slices)),
-                // Files were removed since: file by file, the failures are logged.
-                Err(e) if e.is_not_found() => {
-                    for (ino, _) in all {
-                        let _ = vfs.sync_committed(ino).await;
-                    }
-                }
-                Err(e) => tracing::warn!("blocks could not be synced in the background: {e}"),
-            }
-            unsynced.end_of_sync_all();
-        });
     }
 }
 
@@ -538,7 +485,7 @@ fn span(slices: &VecDeque<Slice>) -> Option<(u64, u64, Time)> {
     Some((start, end, mtime))
 }
 
-fn data_error(ino: Ino, e: &ChunkError) -> Errno {
+pub(crate) fn data_error(ino: Ino, e: &ChunkError) -> Errno {
     tracing::error!("data of {ino:?} could not be stored: {e}");
     Errno::EIO
 }

@@ -15,6 +15,8 @@ use std::sync::Arc;
 
 /// As many slices may be committed and not synced before all are synced in the background.
 const UNSYNCED_MAX: usize = 4096;
+/// As many before writers and copies wait for that.
+const LISTED_MAX: usize = 64 * UNSYNCED_MAX;
 
 async fn start() -> (Volume, Mount) {
     let volume = Volume::new(Options::default()).await;
@@ -161,9 +163,7 @@ async fn fsync_beside(volume: &Arc<Volume>, mount: &Arc<Mount>, ino: Ino) {
         m.sync(fh).await.unwrap();
         assert_durable(&v, &m, ino, v.events.count()).await;
     });
-    for _ in 0..100 {
-        tokio::task::yield_now().await;
-    }
+    others_go_on().await;
     volume.store.syncs.open();
     fsync.await.unwrap();
 }
@@ -220,6 +220,22 @@ async fn fsync_waits_for_the_background_sync() {
     all_durable(&volume).await;
 }
 
+/// In a bucket everything is durable when it is stored: nothing is remembered, nothing synced.
+#[tokio::test]
+async fn buckets_are_not_synced() {
+    let (volume, mount) = start().await;
+    volume.store.be_a_bucket();
+    let files = many_slices(&mount).await;
+    let from = mount.open_file(files[0]).await;
+    let (_, to) = mount.create_file("copy").await;
+    for _ in 0..10 {
+        copy(&mount, from, to, 1000).await.unwrap();
+    }
+    others_go_on().await;
+    mount.close(to).await.unwrap();
+    assert_eq!(volume.store.sync_requests(), 0);
+}
+
 /// Blocks of removed files cannot be synced any more; that must not be tried for ever.
 #[tokio::test]
 async fn removed_files_do_not_keep_the_background_sync_busy() {
@@ -254,6 +270,208 @@ async fn removed_files_do_not_keep_the_background_sync_busy() {
         tokio::task::yield_now().await;
     }
     assert_eq!(volume.store.sync_requests(), before, "synced without need");
+}
+
+/// Copies `len` bytes from the start of one file to that of another.
+async fn copy(mount: &Mount, from: u64, to: u64, len: u64) -> Result<u64, Errno> {
+    mount.copy_file_range((from, 0), (to, 0), len).await
+}
+
+/// Objects that were asked to be made durable so far, each as often as it was.
+fn synced_keys(volume: &Volume) -> usize {
+    let all = volume.events.all();
+    let keys = all.iter().map(|e| match e {
+        Event::Sync(keys) => keys.len(),
+        _ => 0,
+    });
+    keys.sum()
+}
+
+/// An fsync of a copy makes durable what both files hold, once.
+#[tokio::test]
+async fn copies_back_and_forth_do_not_add_up() {
+    let (volume, mount) = start().await;
+    let (a, b) = (mount.create_file("a").await, mount.create_file("b").await);
+    let data = pattern(1, 8 << 10);
+    for (seed, (_, fh)) in [(1, a), (2, b)] {
+        mount.put(fh, 0, &pattern(seed, 8 << 10)).await.unwrap();
+        mount.flush(fh).await.unwrap();
+    }
+    for _ in 0..10 {
+        assert_eq!(copy(&mount, a.1, b.1, 8 << 10).await, Ok(8 << 10));
+        assert_eq!(copy(&mount, b.1, a.1, 8 << 10).await, Ok(8 << 10));
+    }
+    survives_a_power_cut(&volume, &mount, b, &data).await;
+    assert!(synced_keys(&volume) <= 2, "{}", synced_keys(&volume));
+}
+
+/// A closed file of so many tiny slices, and its length.
+async fn sliced_file(mount: &Mount, name: &str, slices: u64) -> (Ino, u64) {
+    let (ino, fh) = mount.create_file(name).await;
+    for off in (0..slices).rev() {
+        mount.put(fh, off * 2, b"x").await.unwrap();
+    }
+    mount.close(fh).await.unwrap();
+    (ino, slices * 2 - 1)
+}
+
+/// What copies add to the lists of what an fsync has to sync has the limit that writes have.
+#[tokio::test]
+async fn many_copies_are_synced_in_the_background() {
+    let (volume, mount) = start().await;
+    let (ino, len) = sliced_file(&mount, "source", 40).await;
+    let from = mount.open_file(ino).await;
+    let (mut copies, many) = (Vec::new(), UNSYNCED_MAX / 40 + 2);
+    for i in 0..many {
+        let (ino, fh) = mount.create_file(&format!("copy{i}")).await;
+        copy(&mount, from, fh, len).await.unwrap();
+        copies.push((ino, fh));
+    }
+    all_durable(&volume).await;
+    // Those that came too late for it find their work done, and what is new is not lost.
+    mount.put(from, 0, &pattern(1, 100)).await.unwrap();
+    for (ino, fh) in [copies[0], copies[many - 1]] {
+        copy(&mount, from, fh, len).await.unwrap();
+        mount.sync(fh).await.unwrap();
+        assert_durable(&volume, &mount, ino, volume.events.count()).await;
+    }
+}
+
+/// A store that cannot sync what it is given is not given more and more: writers and copies are told.
+#[tokio::test]
+async fn the_lists_of_what_is_not_durable_have_an_end() {
+    const SLICES: u64 = 4096;
+    let (volume, mount) = start().await;
+    let mount = Arc::new(mount);
+    let (ino, len) = sliced_file(&mount, "source", SLICES).await;
+    let from = mount.open_file(ino).await;
+    let mut many = Vec::new();
+    for i in 0..LISTED_MAX as u64 / SLICES + 2 {
+        many.push(mount.create_file(&format!("copy{i}")).await);
+    }
+    volume.store.fail_syncs(true);
+    let mut copied = 0;
+    for (_, fh) in &many {
+        match copy(&mount, from, *fh, len).await {
+            Ok(_) => copied += 1,
+            Err(e) => {
+                assert_eq!(e, Errno::EIO);
+                break;
+            }
+        }
+    }
+    // The source's own list counts.
+    assert_eq!(copied, LISTED_MAX / SLICES as usize - 1);
+    let (ino, fh) = many[copied];
+    assert_eq!(mount.getattr(ino).await.unwrap().attr.length, 0);
+    mount.put(fh, 0, b"x").await.unwrap();
+    assert_eq!(mount.flush(fh).await, Err(Errno::EIO));
+    assert_eq!(volume.records(ino).await, []);
+    assert_eq!(mount.sync(many[0].1).await, Err(Errno::EIO));
+
+    // A store that is slow is waited for.
+    volume.store.fail_syncs(false);
+    volume.store.syncs.shut();
+    let m = mount.clone();
+    let waiting = tokio::spawn(async move { copy(&m, from, fh, len).await });
+    volume.store.syncs.holds(1).await;
+    others_go_on().await;
+    assert!(!waiting.is_finished());
+    volume.store.syncs.open();
+    assert_eq!(waiting.await.unwrap(), Ok(len));
+    mount.put(fh, 0, b"y").await.unwrap();
+    mount.flush(fh).await.unwrap();
+    for (ino, fh) in [many[0], many[copied]] {
+        mount.sync(fh).await.unwrap();
+        assert_durable(&volume, &mount, ino, volume.events.count()).await;
+    }
+}
+
+/// The source is written while the target is being made ready: the copy has what was written, and an
+/// fsync of it makes that durable.
+#[tokio::test]
+async fn a_copy_of_what_was_just_committed_is_durable() {
+    let (volume, mount) = start().await;
+    let mount = Arc::new(mount);
+    let (a, b) = (mount.create_file("a").await, mount.create_file("b").await);
+    mount.put(a.1, 0, &pattern(1, 100)).await.unwrap();
+    mount.flush(a.1).await.unwrap();
+    mount.put(b.1, 0, &pattern(2, 100)).await.unwrap();
+    let commits = volume.engine.commits();
+    commits.shut();
+    let m = mount.clone();
+    let copying = tokio::spawn(async move { copy(&m, a.1, b.1, 100).await });
+    // The copy has found its source clean and commits the target.
+    commits.holds(1).await;
+    let data = pattern(3, 100);
+    mount.put(a.1, 0, &data).await.unwrap();
+    let m = mount.clone();
+    let writing = tokio::spawn(async move { m.flush(a.1).await });
+    commits.holds(2).await;
+    // The target is committed; what comes next has to wait for the source's commit.
+    commits.call();
+    others_go_on().await;
+    commits.open();
+    assert_eq!(copying.await.unwrap(), Ok(100));
+    writing.await.unwrap().unwrap();
+    assert_same(&mount.get(b.1, 0, 100).await.unwrap(), &data, "b");
+
+    survives_a_power_cut(&volume, &mount, b, &data).await;
+}
+
+/// The same while the copy waits for another one into its target.
+#[tokio::test]
+async fn a_copy_that_waits_lists_what_comes_meanwhile() {
+    let (volume, mount) = start().await;
+    let mount = Arc::new(mount);
+    // The copy waits for the target before it takes the source: the order is that of inodes.
+    let (b, a) = (mount.create_file("b").await, mount.create_file("a").await);
+    let c = mount.create_file("c").await;
+    for (_, fh) in [a, c] {
+        mount.put(fh, 0, &pattern(1, 100)).await.unwrap();
+        mount.flush(fh).await.unwrap();
+    }
+    assert!(b.0 < a.0);
+    let commits = volume.engine.commits();
+    commits.shut();
+    let m = mount.clone();
+    let first = tokio::spawn(async move { copy(&m, c.1, b.1, 100).await });
+    commits.holds(1).await;
+    let m = mount.clone();
+    let second = tokio::spawn(async move { copy(&m, a.1, b.1, 100).await });
+    others_go_on().await;
+    let data = pattern(3, 100);
+    mount.put(a.1, 0, &data).await.unwrap();
+    let m = mount.clone();
+    let writing = tokio::spawn(async move { m.flush(a.1).await });
+    commits.holds(2).await;
+    commits.call();
+    assert_eq!(first.await.unwrap(), Ok(100));
+    others_go_on().await;
+    commits.open();
+    assert_eq!(second.await.unwrap(), Ok(100));
+    writing.await.unwrap().unwrap();
+    assert_same(&mount.get(b.1, 0, 100).await.unwrap(), &data, "b");
+    survives_a_power_cut(&volume, &mount, b, &data).await;
+}
+
+/// Lets other tasks run until they wait for something that does not come.
+async fn others_go_on() {
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Syncs a file; what is left after a power cut has `data`.
+async fn survives_a_power_cut(volume: &Volume, mount: &Mount, file: (Ino, u64), data: &[u8]) {
+    mount.sync(file.1).await.unwrap();
+    let left = volume.after_power_cut().mount().await;
+    let fh = left.open_file(file.0).await;
+    assert_same(
+        &left.get(fh, 0, 1 << 20).await.unwrap(),
+        data,
+        "what is left",
+    );
 }
 
 #[tokio::test]

@@ -23,6 +23,7 @@ pub(crate) struct TestStore {
     put_fails: AtomicBool,
     get_fails: AtomicBool,
     sync_fails: AtomicBool,
+    bucket: AtomicBool,
 }
 
 impl TestStore {
@@ -46,6 +47,11 @@ impl TestStore {
     /// Whether syncs fail from now on.
     pub(crate) fn fail_syncs(&self, on: bool) {
         self.sync_fails.store(on, Ordering::SeqCst);
+    }
+
+    /// Objects are durable when they are stored from now on, as in a bucket.
+    pub(crate) fn be_a_bucket(&self) {
+        self.bucket.store(true, Ordering::SeqCst);
     }
 
     /// Keys of all objects, sorted.
@@ -170,5 +176,9 @@ impl Backend for TestStore {
         self.durable.lock().extend(keys.iter().cloned());
         self.events.push(Event::Sync(keys.to_vec()));
         Ok(())
+    }
+
+    fn needs_sync(&self) -> bool {
+        !self.bucket.load(Ordering::SeqCst)
     }
 }
