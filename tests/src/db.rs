@@ -118,6 +118,22 @@ impl Db {
         }
     }
 
+    /// Sends a command to the Redis database; the raw reply.
+    pub fn redis_command(&self, arguments: &[&[u8]]) -> String {
+        let Inner::Redis(db) = &self.inner else {
+            panic!("{:?} is no Redis", self.kind)
+        };
+        let reply = redis().command(*db, arguments).unwrap();
+        String::from_utf8_lossy(&reply).into_owned()
+    }
+
+    /// Keys of the Redis database that match a pattern.
+    pub fn redis_keys(&self, pattern: &str) -> Vec<String> {
+        let reply = self.redis_command(&[b"KEYS", pattern.as_bytes()]);
+        let lines = reply.lines().filter(|l| !l.starts_with(['*', '$']));
+        lines.map(str::to_string).collect()
+    }
+
     /// Stores a record of delayed slices, which only a compaction of another client makes so far.
     pub async fn put_delayed(&self, id: u64, time: i64, entries: &[u8]) {
         match &self.inner {
@@ -156,7 +172,7 @@ impl Hooks {
             (Hooks::Wrapped(faulty), fault) => faulty.fail_commit(n, fault),
             (Hooks::Sqlite(plan), Fault::Lost) => plan.lose_reply(n),
             (Hooks::Sqlite(plan), _) => plan.drop_commit(n),
-            (Hooks::Redis(proxy), fault) => proxy.cut(n, fault),
+            (Hooks::Redis(proxy), fault) => proxy.fail(n, fault),
         }
     }
 

@@ -8,6 +8,7 @@ use jfs_meta::{Attempt, Engine, EngineError};
 use jfs_types::{AclRule, Attr, Entry, Ino, Name, Time};
 use parking_lot::Mutex;
 use std::ops::Range;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
@@ -25,6 +26,7 @@ pub enum Fault {
 /// Wraps an engine.
 pub struct Faulty {
     inner: Arc<dyn Engine>,
+    capabilities: Capabilities,
     plan: Arc<Plan>,
 }
 
@@ -36,6 +38,7 @@ struct Plan {
     fault: Mutex<Fault>,
     struck: AtomicU64,
     yields: Option<Mutex<Rng>>,
+    meanwhile: Mutex<Option<Pin<Box<dyn Future<Output = ()> + Send>>>>,
 }
 
 impl Faulty {
@@ -56,11 +59,25 @@ impl Faulty {
             fault: Mutex::new(Fault::Transient),
             struck: AtomicU64::new(0),
             yields,
+            meanwhile: Mutex::new(None),
+        };
+        // What is lost here the engine inside knows nothing of.
+        let capabilities = Capabilities {
+            settles_lost_answers: false,
+            ..inner.capabilities().clone()
         };
         Faulty {
             inner,
+            capabilities,
             plan: Arc::new(plan),
         }
+    }
+
+    /// An engine that says it cannot be found out what became of its doubtful commits.
+    pub fn unsettled(inner: Arc<dyn Engine>) -> Faulty {
+        let mut faulty = Faulty::new(inner);
+        faulty.capabilities.settles_lost_answers = true;
+        faulty
     }
 
     /// The `n`-th commit from now on (1 = the next) meets `fault`.
@@ -68,6 +85,11 @@ impl Faulty {
         *self.plan.fault.lock() = fault;
         self.plan.struck.store(0, Ordering::SeqCst);
         self.plan.commits.store(n as i64, Ordering::SeqCst);
+    }
+
+    /// What others do between the next commit in doubt and its client's hearing of that.
+    pub fn meanwhile(&self, others: impl Future<Output = ()> + Send + 'static) {
+        *self.plan.meanwhile.lock() = Some(Box::pin(others));
     }
 
     /// The `n`-th call of any kind from now on (1 = the next) fails and changes nothing.
@@ -98,6 +120,15 @@ impl Plan {
         Ok(())
     }
 
+    /// A commit in doubt.
+    async fn doubt(&self) -> EngineError {
+        let others = self.meanwhile.lock().take();
+        if let Some(others) = others {
+            others.await;
+        }
+        EngineError::MaybeCommitted("injected".into())
+    }
+
     fn fault_of_commit(&self) -> Option<Fault> {
         if self.commits.fetch_sub(1, Ordering::SeqCst) != 1 {
             return None;
@@ -121,14 +152,13 @@ impl Attempt for FaultyAttempt {
 
     async fn commit(self: Box<Self>, writes: &[Write], at: Time) -> Result<Receipt, EngineError> {
         self.plan.step().await?;
-        let lost = || EngineError::MaybeCommitted("injected".into());
         match self.plan.fault_of_commit() {
             None => self.inner.commit(writes, at).await,
             Some(Fault::Lost) => match self.inner.commit(writes, at).await {
-                Ok(_) => Err(lost()),
+                Ok(_) => Err(self.plan.doubt().await),
                 Err(e) => Err(e),
             },
-            Some(Fault::Dropped) => Err(lost()),
+            Some(Fault::Dropped) => Err(self.plan.doubt().await),
             Some(Fault::Transient) => Err(EngineError::Transient("injected".into())),
         }
     }
@@ -137,7 +167,7 @@ impl Attempt for FaultyAttempt {
 #[async_trait]
 impl Engine for Faulty {
     fn capabilities(&self) -> &Capabilities {
-        self.inner.capabilities()
+        &self.capabilities
     }
 
     fn trips(&self) -> &TripLog {

@@ -22,6 +22,7 @@ pub mod volume;
 pub use census::Census;
 pub use db::{Db, Hooks, Kind};
 pub use faulty::{Fault, Faulty};
+pub use proxy::{Cut, Proxy};
 pub use rng::Rng;
 pub use run::run;
 pub use volume::{Client, Volume};

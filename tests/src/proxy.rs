@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 
 /// What ends every commit on the wire.
 const EXEC: &[u8] = b"EXEC\r\n";
@@ -17,11 +18,27 @@ pub struct Proxy {
     plan: Arc<Plan>,
 }
 
-#[derive(Default)]
+/// What happens to a commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// The server carries it out, and the client hears nothing.
+    Answer,
+    /// The server never hears of it.
+    Request,
+    /// As `Answer`; the client waits for it until [`Proxy::let_go`].
+    AnswerHeld,
+    /// The client is told at once that the connection is broken, the server hears of the commit only at
+    /// [`Proxy::let_go`].
+    RequestHeld,
+}
+
 struct Plan {
     commits: AtomicI64,
-    lost: Mutex<bool>,
+    cut: Mutex<Cut>,
     struck: AtomicU64,
+    held: Notify,
+    let_go: Notify,
+    delivered: Notify,
 }
 
 impl Proxy {
@@ -29,7 +46,14 @@ impl Proxy {
     pub async fn start(server: u16) -> Proxy {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let plan = Arc::new(Plan::default());
+        let plan = Arc::new(Plan {
+            commits: AtomicI64::new(0),
+            cut: Mutex::new(Cut::Request),
+            struck: AtomicU64::new(0),
+            held: Notify::new(),
+            let_go: Notify::new(),
+            delivered: Notify::new(),
+        });
         let shared = plan.clone();
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
@@ -46,10 +70,32 @@ impl Proxy {
 
     /// The connection of the `n`-th commit from now on is cut: after the server has carried it out, or
     /// (with any other fault) before it hears of it.
-    pub fn cut(&self, n: u64, fault: Fault) {
-        *self.plan.lost.lock() = fault == Fault::Lost;
+    pub fn fail(&self, n: u64, fault: Fault) {
+        let lost = fault == Fault::Lost;
+        self.cut(n, if lost { Cut::Answer } else { Cut::Request });
+    }
+
+    /// The connection of the `n`-th commit from now on is cut.
+    pub fn cut(&self, n: u64, cut: Cut) {
+        *self.plan.cut.lock() = cut;
         self.plan.struck.store(0, Ordering::SeqCst);
         self.plan.commits.store(n as i64, Ordering::SeqCst);
+    }
+
+    /// Waits until a commit is held.
+    pub async fn held(&self) {
+        self.plan.held.notified().await;
+    }
+
+    /// Goes on with the one that was held first.
+    pub fn let_go(&self) {
+        self.plan.let_go.notify_one();
+    }
+
+    /// Goes on with a request that was held, and waits until the server has answered it or hung up.
+    pub async fn deliver(&self) {
+        self.let_go();
+        self.plan.delivered.notified().await;
     }
 
     /// No cuts from now on. Whether the planned one took place.
@@ -77,9 +123,22 @@ async fn relay(mut client: TcpStream, server: u16, plan: Arc<Plan>) {
                 let cut = commits && plan.commits.fetch_sub(1, Ordering::SeqCst) == 1;
                 if cut {
                     plan.struck.fetch_add(1, Ordering::SeqCst);
-                    if *plan.lost.lock() && server.write_all(&request[..n]).await.is_ok() {
+                    let cut = *plan.cut.lock();
+                    if cut == Cut::RequestHeld {
+                        drop(client);
+                        plan.held.notify_one();
+                        plan.let_go.notified().await;
+                    }
+                    if cut != Cut::Request && server.write_all(&request[..n]).await.is_ok() {
                         // The first byte of the answer says that the commit has been carried out.
                         let _ = server.read(&mut reply).await;
+                    }
+                    if cut == Cut::AnswerHeld {
+                        plan.held.notify_one();
+                        plan.let_go.notified().await;
+                    }
+                    if cut == Cut::RequestHeld {
+                        plan.delivered.notify_one();
                     }
                     return;
                 }

@@ -8,6 +8,7 @@ use jfs_meta_redis::RedisEngine;
 use jfs_testkit::{RedisOptions, RedisServer};
 use jfs_tests::rng::SharedRng;
 use jfs_tests::volume::{root, setting};
+use jfs_tests::{Cut, Proxy};
 use jfs_types::*;
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -115,6 +116,45 @@ fn an_outage_is_waited_out() {
         round(&bed, file, rounds).await;
         let names = bed.tell("HLEN d1");
         assert_eq!(names, format!(":{}\r\n", 1 + TASKS * (rounds + 1)));
+    });
+}
+
+/// The server dies after a commit, before its answer is heard: when it is back, its mark tells.
+#[test]
+fn a_server_that_dies_after_a_commit() {
+    run(async {
+        let options = RedisOptions {
+            append_only: true,
+            ..RedisOptions::default()
+        };
+        let bed = Bed::new(options).await;
+        let port = bed.server.lock().port();
+        let proxy = Proxy::start(port).await;
+        let url = format!("redis://127.0.0.1:{}/1", proxy.port());
+        let (behind, _work) = Meta::new(
+            Arc::new(RedisEngine::open(&url).await.unwrap()),
+            setting(),
+            MetaConfig::default(),
+            Arc::new(SystemClock),
+            Arc::new(SharedRng::new(8)),
+        );
+        let me = root();
+        for (n, cut) in [(1, Cut::AnswerHeld), (2, Cut::RequestHeld)] {
+            proxy.cut(1, cut);
+            let name = n.to_string();
+            let made = behind.create(&me, Ino::ROOT, name.as_bytes(), 0o644, 0);
+            let (made, ()) = tokio::join!(made, async {
+                proxy.held().await;
+                bed.server.lock().kill9().unwrap();
+                proxy.let_go();
+                tokio::time::sleep(Duration::from_millis(300)).await;
+                bed.server.lock().restart().unwrap();
+            });
+            made.unwrap();
+            assert!(proxy.disarm());
+            assert_eq!(bed.tell("HLEN d1"), format!(":{n}\r\n"));
+            assert_eq!(bed.tell("GET totalInodes"), format!("$1\r\n{n}\r\n"));
+        }
     });
 }
 

@@ -1,6 +1,6 @@
 //! One optimistic attempt: WATCH with the reads, MULTI .. EXEC with the writes.
 
-use crate::connections::{Connections, Loan, Sent};
+use crate::connections::{Committed, Connections, Loan, Sent};
 use crate::errors::classify;
 use crate::read::{ask, commands, understand, unexpected, watched};
 use crate::write::{CHUNKS_ONE_BY_ONE, Commit};
@@ -58,6 +58,7 @@ impl Attempt for RedisAttempt {
         let (mut p, unwatch) = self.begin().await?;
         let mut skip = usize::from(unwatch);
         if !guarded.is_empty() {
+            guarded.extend(self.loan().await?.guard());
             p.cmd("WATCH").arg(&guarded);
             skip += 1;
         }
@@ -115,25 +116,21 @@ impl Attempt for RedisAttempt {
         for write in writes {
             commit.write(&mut p, write, at, &existing);
         }
-        p.cmd("EXEC");
-        self.trips.record(|| names(&p));
         let loan = self.loan().await?;
-        match loan.send(&p).await {
-            // EXEC has ended the WATCH.
-            Sent::Answers(values) => match loan.executed(values)? {
-                None => {
-                    drop(self.loan.take());
-                    Err(EngineError::Conflict)
-                }
-                Some(answers) => {
-                    drop(self.loan.take());
-                    commit.receipt(answers)
-                }
-            },
-            Sent::Broken(e, id) => {
-                self.pool.fence(id).await;
-                Err(EngineError::MaybeCommitted(e.to_string()))
-            }
+        if writes.is_empty() {
+            p.cmd("EXEC");
+        } else {
+            loan.end_marked(&mut p);
+        }
+        self.trips.record(|| names(&p));
+        let committed = self.loan().await?.commit(&p).await?;
+        // EXEC has ended the WATCH.
+        drop(self.loan.take());
+        match committed {
+            Committed::Answered(answers) => commit.receipt(answers),
+            // What the answers would have told is found by the hourly jobs.
+            Committed::Unheard => Ok(Receipt::default()),
+            Committed::Conflict => Err(EngineError::Conflict),
         }
     }
 }

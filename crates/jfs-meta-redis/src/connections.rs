@@ -5,10 +5,11 @@
 
 use crate::deadlines::Deadlines;
 use crate::errors::{classify, is_demoted};
-use crate::read::executed;
+use crate::marks::{Mark, Marks};
+use crate::read::{executed, unexpected};
 use crate::url::Address;
 use crate::wire::Wire;
-use jfs_meta::EngineError;
+use jfs_meta::{EngineError, Patience};
 use parking_lot::Mutex;
 use redis::{ConnectionInfo, Pipeline, RedisError, RedisResult, Value};
 use std::future::Future;
@@ -30,6 +31,10 @@ const IDLE_MAX: usize = 32;
 const IDLE_AGE: Duration = Duration::from_secs(60);
 /// How long a connection may take to be made, if no round trip may take less.
 const CONNECT: Duration = Duration::from_secs(10);
+/// How long removing the marks may hold up the end. They expire without it.
+const FAREWELL: Duration = Duration::from_secs(2);
+/// Marks removed by one command.
+const FAREWELL_KEYS: usize = 1000;
 
 /// Access to one server.
 pub(crate) struct Connections {
@@ -40,6 +45,7 @@ pub(crate) struct Connections {
     reads: Semaphore,
     slots: Arc<Semaphore>,
     beside: Arc<Semaphore>,
+    marks: Arc<Marks>,
 }
 
 /// A connection, and what its last user left behind.
@@ -54,6 +60,9 @@ pub(crate) struct Connection {
 pub(crate) struct Loan {
     pool: Arc<Connections>,
     pub(crate) inner: Option<Connection>,
+    mark: Option<Mark>,
+    /// The connection watches the mark.
+    guarded: bool,
     _slot: OwnedSemaphorePermit,
 }
 
@@ -75,6 +84,7 @@ impl Connections {
             reads: Semaphore::new(READS_MAX),
             slots: Arc::new(Semaphore::new(POOL_MAX)),
             beside: Arc::new(Semaphore::new(BESIDE_MAX)),
+            marks: Marks::new(),
         }
     }
 
@@ -166,6 +176,8 @@ impl Connections {
         Ok(Loan {
             pool: self.clone(),
             inner: Some(self.connection().await?),
+            mark: None,
+            guarded: false,
             _slot: slot,
         })
     }
@@ -186,22 +198,41 @@ impl Connections {
         granted.map_err(|e| EngineError::Fatal(e.to_string()))
     }
 
-    /// Makes sure the server never executes what was sent on a connection that broke.
-    pub(crate) async fn fence(&self, id: i64) {
-        if id == 0 {
-            return;
-        }
+    /// Whether the commit in doubt took place. It was sent on connection `id`, which broke, and which
+    /// watches the mark if `guarded`.
+    ///
+    /// "No" is final. An EXEC that the server has not seen so far does nothing when its connection watches
+    /// the mark, since looking changes that. One whose connection watches nothing ends with it: the
+    /// server is told to close it. When neither can be made sure of, that is an error.
+    async fn look(&self, mark: &Mark, guarded: bool, id: i64) -> Result<bool, EngineError> {
         // The idle ones may be as dead as that one.
-        let Ok(mut connection) = self.connect().await else {
-            return;
-        };
-        // A server that was started again counts from the beginning: that number may be somebody else's.
-        if connection.wire.id() > id {
-            let mut kill = Pipeline::new();
-            kill.cmd("CLIENT").arg("KILL").arg("ID").arg(id);
-            let _ = self.within(connection.wire.send(&kill)).await;
+        let mut connection = self.connect().await?;
+        let new = connection.wire.id();
+        // A server that was started again has no connections from before, counts from the beginning,
+        // and may have given that number to somebody else.
+        let started_again = (1..=id).contains(&new);
+        let kill = !guarded && !started_again && id != 0;
+        let mut p = Pipeline::new();
+        if kill {
+            p.cmd("CLIENT").arg("KILL").arg("ID").arg(id);
         }
+        mark.look(&mut p);
+        let mut answers = self
+            .within(connection.wire.send(&p))
+            .await
+            .map_err(|e| classify(&e))?;
         self.give_back(connection);
+        // How many were closed: none if it was closed already.
+        let killed = kill.then(|| answers.remove(0));
+        if mark.read(&answers)? {
+            return Ok(true);
+        }
+        match killed {
+            _ if guarded || started_again => Ok(false),
+            Some(Value::Int(_)) => Ok(false),
+            Some(refused) => Err(unexpected(refused)),
+            None => Err(EngineError::Fatal("the connection has no number".into())),
+        }
     }
 
     async fn within<T>(&self, call: impl Future<Output = RedisResult<T>>) -> RedisResult<T> {
@@ -211,7 +242,22 @@ impl Connections {
         }
     }
 
-    pub(crate) fn close(&self) {
+    /// Ends it all. The marks go, if the server is there; whatever is still in doubt keeps its own.
+    pub(crate) async fn close(&self) {
+        let marks = self.marks.abandon();
+        let removed = tokio::time::timeout(FAREWELL, async {
+            for part in marks.chunks(FAREWELL_KEYS) {
+                let mut p = Pipeline::new();
+                p.cmd("DEL").arg(part);
+                self.query(&p).await?;
+            }
+            Ok::<(), EngineError>(())
+        });
+        match removed.await {
+            Ok(Ok(())) => {}
+            Ok(Err(e)) => tracing::debug!("commit marks are left to expire: {e}"),
+            Err(_) => tracing::debug!("commit marks are left to expire"),
+        }
         self.forget_idle();
     }
 }
@@ -227,11 +273,89 @@ fn late(limit: Duration) -> RedisError {
 pub(crate) enum Sent {
     /// The answers, in order; errors of the server are among them.
     Answers(Vec<Value>),
-    /// Nobody knows: the connection broke. It is gone from the loan; its number for fencing.
+    /// Nobody knows: the connection broke. It is gone from the loan; its number, to have it closed.
     Broken(RedisError, i64),
 }
 
+/// What became of a commit.
+pub(crate) enum Committed {
+    /// It took place: the answers to its commands, and one more to its mark.
+    Answered(Vec<Value>),
+    /// It took place; the answers are lost.
+    Unheard,
+    /// A watched key had changed.
+    Conflict,
+}
+
 impl Loan {
+    /// The mark that has to be watched along with the first keys that are; `None` when it is already.
+    pub(crate) fn guard(&mut self) -> Option<String> {
+        if std::mem::replace(&mut self.guarded, true) {
+            return None;
+        }
+        Some(self.mark().key().to_string())
+    }
+
+    fn mark(&mut self) -> &mut Mark {
+        let marks = &self.pool.marks;
+        self.mark.get_or_insert_with(|| marks.take())
+    }
+
+    /// Adds the mark and EXEC to a transaction that changes something, for [`Loan::commit`].
+    pub(crate) fn end_marked(&mut self, p: &mut Pipeline) {
+        self.mark().set(p);
+        p.cmd("EXEC");
+    }
+
+    /// Sends a pipeline that ends with EXEC: one round trip. When the answer is lost, waits until it is
+    /// known whether the commit took place: an error of any kind but `MaybeCommitted` says that it did not.
+    pub(crate) async fn commit(&mut self, p: &Pipeline) -> Result<Committed, EngineError> {
+        let (e, id) = match self.send(p).await {
+            Sent::Answers(values) => {
+                self.mark.iter_mut().for_each(Mark::settle);
+                return Ok(match self.executed(values)? {
+                    None => Committed::Conflict,
+                    Some(answers) => Committed::Answered(answers),
+                });
+            }
+            Sent::Broken(e, id) => (e, id),
+        };
+        match self.mark.as_mut() {
+            Some(mark) if mark.in_doubt() => {}
+            // Nothing was to be changed.
+            _ => return Err(classify(&e)),
+        }
+        if self.settle(&e, id).await? {
+            return Ok(Committed::Unheard);
+        }
+        Err(EngineError::Transient(format!(
+            "Redis: {e}; the commit did not take place"
+        )))
+    }
+
+    /// Whether the commit whose answer was lost took place. As patient as others are with a server that is
+    /// away; then it stays unknown.
+    async fn settle(&mut self, lost: &RedisError, id: i64) -> Result<bool, EngineError> {
+        tracing::warn!("the answer to a commit was lost ({lost}); looking whether it took place");
+        let mut patience = Patience::begin();
+        loop {
+            let Some(mark) = self.mark.as_mut() else {
+                return Ok(false);
+            };
+            match self.pool.look(mark, self.guarded, id).await {
+                Ok(known) => {
+                    mark.settle();
+                    return Ok(known);
+                }
+                Err(e) if patience.wait(&e.to_string()).await => {}
+                Err(e) => {
+                    let text = format!("{lost}; it cannot be found out: {e}");
+                    return Err(EngineError::MaybeCommitted(text));
+                }
+            }
+        }
+    }
+
     /// Starts a pipeline. What an earlier user of the connection left watched is let go first; true
     /// when the first answer belongs to that.
     pub(crate) fn start(&mut self) -> (Pipeline, bool) {

@@ -39,6 +39,7 @@ impl RedisEngine {
             capabilities: Capabilities {
                 name: "redis",
                 usage_in_transaction: true,
+                settles_lost_answers: true,
                 max_writes: usize::MAX,
             },
             script: Script::new(lua::LOOKUP),
@@ -297,10 +298,10 @@ impl Engine for RedisEngine {
         now_sec: i64,
         interval_sec: i64,
     ) -> Result<bool, EngineError> {
-        use crate::connections::Sent;
+        use crate::connections::{Committed, Sent};
         let mut loan = self.pool.take().await?;
         let (mut p, _) = loan.start();
-        p.cmd("WATCH").arg(job.counter_name());
+        p.cmd("WATCH").arg(job.counter_name()).arg(loan.guard());
         p.cmd("GET").arg(job.counter_name());
         let last = match loan.send(&p).await {
             Sent::Answers(mut values) => number(values.pop().unwrap_or(Value::Nil))?,
@@ -315,11 +316,8 @@ impl Engine for RedisEngine {
         let mut p = Pipeline::new();
         p.cmd("MULTI");
         p.cmd("SET").arg(job.counter_name()).arg(now_sec);
-        p.cmd("EXEC");
-        match loan.send(&p).await {
-            Sent::Answers(values) => Ok(loan.executed(values)?.is_some()),
-            Sent::Broken(e, _) => Err(crate::errors::classify(&e)),
-        }
+        loan.end_marked(&mut p);
+        Ok(!matches!(loan.commit(&p).await?, Committed::Conflict))
     }
 
     async fn new_session(&self, expire: i64, info_json: &str) -> Result<u64, EngineError> {
@@ -380,7 +378,7 @@ impl Engine for RedisEngine {
     }
 
     async fn shutdown(&self) -> Result<(), EngineError> {
-        self.pool.close();
+        self.pool.close().await;
         Ok(())
     }
 }

@@ -2,6 +2,7 @@
 
 use jfs_meta::engine::{Counter, IdKind, LockKind};
 use jfs_types::Ino;
+use uuid::Uuid;
 
 pub(crate) const SETTING: &str = "setting";
 pub(crate) const ALL_SESSIONS: &str = "allSessions";
@@ -101,6 +102,13 @@ pub(crate) fn deleted(ino: Ino, length: u64) -> String {
 /// Field of a delayed record in [`DELAYED`].
 pub(crate) fn delayed(id: u64, time: i64) -> String {
     format!("{id}_{time}")
+}
+
+/// Key of a commit mark: number of the last commit of one client that used it ([`crate::marks`]). A client
+/// has as many as it runs transactions at once, removes them when it leaves, and the server forgets those
+/// of a client that died. The reference never asks for keys that begin so.
+pub(crate) fn commit_mark(instance: &Uuid, slot: u64) -> String {
+    format!("jfsCommit:{instance}:{slot}")
 }
 
 /// Key of a counter. Id counters are lower case on Redis.

@@ -17,6 +17,7 @@ pub mod fuzzing;
 mod keys;
 mod listing;
 mod lua;
+mod marks;
 mod quota;
 mod read;
 mod sessions;

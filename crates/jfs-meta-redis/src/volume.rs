@@ -1,6 +1,6 @@
 //! Creating a volume and looking at a server.
 
-use crate::connections::{Connections, Sent};
+use crate::connections::{Committed, Connections, Sent};
 use crate::listing::scan_keys;
 use crate::read::{bytes, number};
 use crate::sessions::run;
@@ -195,7 +195,7 @@ pub(crate) async fn swap_setting(
 ) -> Result<(), EngineError> {
     let mut loan = pool.take().await?;
     let (mut p, _) = loan.start();
-    p.cmd("WATCH").arg(keys::SETTING);
+    p.cmd("WATCH").arg(keys::SETTING).arg(loan.guard());
     p.cmd("GET").arg(keys::SETTING);
     let stored = match loan.send(&p).await {
         Sent::Answers(mut values) => bytes(values.pop().unwrap_or(Value::Nil))?,
@@ -210,15 +210,9 @@ pub(crate) async fn swap_setting(
     }
     p.cmd("MULTI");
     p.cmd("SET").arg(keys::SETTING).arg(json);
-    p.cmd("EXEC");
-    match loan.send(&p).await {
-        Sent::Answers(values) => match loan.executed(values)? {
-            None => Err(EngineError::Conflict),
-            Some(_) => Ok(()),
-        },
-        Sent::Broken(e, id) => {
-            pool.fence(id).await;
-            Err(EngineError::MaybeCommitted(e.to_string()))
-        }
+    loan.end_marked(&mut p);
+    match loan.commit(&p).await? {
+        Committed::Answered(_) | Committed::Unheard => Ok(()),
+        Committed::Conflict => Err(EngineError::Conflict),
     }
 }

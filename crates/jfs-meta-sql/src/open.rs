@@ -60,6 +60,7 @@ impl SqliteEngine {
             capabilities: Capabilities {
                 name,
                 usage_in_transaction: false,
+                settles_lost_answers: false,
                 max_writes: usize::MAX,
             },
             scans: Semaphore::new(SCANS_MAX),

@@ -33,6 +33,10 @@ pub struct Capabilities {
     /// Whether [`Write::AddUsage`] is applied inside the transaction. Where false, the caller adds up
     /// deltas and flushes them with [`Engine::add_usage`], as the reference client does on SQL.
     pub usage_in_transaction: bool,
+    /// Whether [`EngineError::MaybeCommitted`] comes only after the engine has tried to find out what
+    /// became of the commit, by better means than the records that others change too. Where true, such an
+    /// operation ends with EIO; where false, its proof decides.
+    pub settles_lost_answers: bool,
     /// Most writes one commit may hold.
     pub max_writes: usize,
 }

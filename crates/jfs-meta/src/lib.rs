@@ -36,6 +36,7 @@ pub use ops::{
     SetXattr,
 };
 pub use ops::{Held, InodeLocks, More, Summary, TreeNode, TreeShape, Walked};
+pub use patience::Patience;
 pub use stats::MetaStats;
 pub use wire::SessionInfo;
 pub use work::Work;

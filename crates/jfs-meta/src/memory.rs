@@ -40,6 +40,7 @@ impl MemoryEngine {
             capabilities: Capabilities {
                 name: "memory",
                 usage_in_transaction: true,
+                settles_lost_answers: false,
                 max_writes: usize::MAX,
             },
         }

@@ -11,14 +11,16 @@ const PAUSE_MAX_MS: u64 = 500;
 /// Failures until somebody is told, after two seconds: what is shorter happens in any handover.
 const FAILURES_TO_TELL: u64 = 11;
 
-/// The waiting of one operation for an engine that fails without having changed anything.
-pub(crate) struct Patience {
+/// The waiting of one operation for an engine that fails without having changed anything, or that does not
+/// tell what became of a commit: a minute, with pauses.
+pub struct Patience {
     since: Instant,
     failures: u64,
 }
 
 impl Patience {
-    pub(crate) fn new() -> Patience {
+    /// The waiting begins now.
+    pub fn begin() -> Patience {
         Patience {
             since: Instant::now(),
             failures: 0,
@@ -26,7 +28,7 @@ impl Patience {
     }
 
     /// Waits a while after a failure, longer each time. False, at once, when it has lasted too long.
-    pub(crate) async fn wait(&mut self, why: &str) -> bool {
+    pub async fn wait(&mut self, why: &str) -> bool {
         let Some(pause) = self.next_pause(self.since.elapsed()) else {
             return false;
         };
@@ -53,7 +55,7 @@ mod tests {
 
     #[test]
     fn it_ends() {
-        let (mut patience, mut lasted, mut tries) = (Patience::new(), Duration::ZERO, 0);
+        let (mut patience, mut lasted, mut tries) = (Patience::begin(), Duration::ZERO, 0);
         while let Some(pause) = patience.next_pause(lasted) {
             lasted += pause;
             tries += 1;

@@ -20,7 +20,7 @@ pub(crate) async fn patiently<T, F>(call: impl Fn() -> F) -> Result<T, EngineErr
 where
     F: Future<Output = Result<T, EngineError>>,
 {
-    let mut patience = Patience::new();
+    let mut patience = Patience::begin();
     loop {
         match call().await {
             Err(EngineError::Transient(why)) if patience.wait(&why).await => {}
@@ -29,11 +29,18 @@ where
     }
 }
 
-/// How to find out whether a commit whose answer was lost has been applied.
+/// How to find out whether a commit whose answer was lost has been applied, on an engine that cannot tell
+/// itself ([`crate::engine::Capabilities::settles_lost_answers`]).
+///
+/// A record that another client changes before it is looked at proves nothing, so this is only for engines
+/// on which that does not happen. On SQLite a commit is in doubt when the disk has failed: no process has
+/// seen it, nor will one unless all of them end and the log is read again, and the next commit that
+/// succeeds, ours or another's, is written over it. Looking finds what was there before, and running again
+/// is right. The in-memory engine is never in doubt; tests make it so, with one client.
 pub(crate) enum Proof {
     /// Running the operation again gives the same result whether it was applied or not.
     Rerun,
-    /// It was applied when this record passes the test.
+    /// It was applied when this record passes the test, and not applied when it does not.
     Record(Key, Box<dyn Fn(&Answer) -> bool + Send>),
 }
 
@@ -63,6 +70,8 @@ pub(crate) trait Operation: Sync {
 pub(crate) struct Done<T> {
     pub(crate) out: T,
     pub(crate) receipt: Receipt,
+    /// An earlier attempt was in doubt, and a [`Proof`] said that it was not applied.
+    pub(crate) doubted: bool,
 }
 
 impl Meta {
@@ -102,7 +111,8 @@ impl Meta {
     async fn attempts<O: Operation>(&self, op: &O) -> Result<Done<O::Out>, Stop> {
         let mut ahead: Vec<Read> = Vec::new();
         let mut conflicts = 0;
-        let mut patience = Patience::new();
+        let mut doubted = false;
+        let mut patience = Patience::begin();
         loop {
             let since = Instant::now();
             let attempt = patiently(|| self.engine().begin()).await?;
@@ -111,15 +121,25 @@ impl Meta {
             let parts = tx.into_parts();
             let error = match result {
                 Ok(out) => match self.commit(parts, since).await {
-                    Ok(receipt) => return Ok(Done { out, receipt }),
-                    Err((EngineError::MaybeCommitted(why), local)) => {
+                    Ok(receipt) => {
+                        return Ok(Done {
+                            out,
+                            receipt,
+                            doubted,
+                        });
+                    }
+                    Err((EngineError::MaybeCommitted(why), local))
+                        if !self.engine().capabilities().settles_lost_answers =>
+                    {
                         if self.was_applied(op, &out, &why).await? {
                             self.after_commit(&local, since).await;
                             return Ok(Done {
                                 out,
                                 receipt: Receipt::default(),
+                                doubted,
                             });
                         }
+                        doubted = true;
                         EngineError::Conflict
                     }
                     Err((e, local)) => {
@@ -136,11 +156,11 @@ impl Meta {
                 Err(Stop::Answer(errno)) if parts.rounds > 1 => {
                     let reads = parts.seen.into_iter().map(|(r, _)| r).collect();
                     match parts.attempt.commit(&[], parts.now).await {
-                        Err(EngineError::Conflict) => {
+                        Ok(_) => return Err(Stop::Answer(errno)),
+                        Err(e) => {
                             ahead = reads;
-                            EngineError::Conflict
+                            harmless(e)
                         }
-                        _ => return Err(Stop::Answer(errno)),
                     }
                 }
                 Err(stop) => return Err(stop),
@@ -177,6 +197,7 @@ impl Meta {
                 self.after_commit(&local, since).await;
                 Ok(receipt)
             }
+            Err(e) if writes.is_empty() => Err((harmless(e), local)),
             Err(e) => Err((e, local)),
         }
     }
@@ -245,6 +266,14 @@ impl Meta {
         let limit_us = (conflicts * conflicts).min(PAUSE_MAX_MS) * 1000;
         let us = self.rand().below(limit_us + 1);
         tokio::time::sleep(Duration::from_micros(us)).await;
+    }
+}
+
+/// The failure of a commit without writes: there is no doubt about what it changed.
+fn harmless(e: EngineError) -> EngineError {
+    match e {
+        EngineError::MaybeCommitted(why) => EngineError::Transient(why),
+        e => e,
     }
 }
 

@@ -5,12 +5,13 @@ use super::faults::copy;
 use jfs_meta::engine::{Key, Write, hold};
 use jfs_meta::{Compacted, Meta, Work};
 use jfs_tests::volume::{root, slice};
-use jfs_tests::{Kind, Volume, on_every_engine};
+use jfs_tests::{Fault, Faulty, Kind, Volume, on_every_engine};
 use jfs_types::*;
 use std::collections::HashSet;
+use std::sync::Arc;
 
 on_every_engine! {
-    merging, with_a_trash, sparing_big_slices, changed_meanwhile, appended_meanwhile, when_it_is_asked_for,
+    merging, with_a_trash, sparing_big_slices, changed_meanwhile, appended_meanwhile, changed_while_in_doubt, when_it_is_asked_for,
     copies_keep_their_slices, a_copy_under_way_sees_a_compaction, random_copies_and_compactions,
 }
 
@@ -94,6 +95,31 @@ async fn sparing_big_slices(kind: Kind) {
     }
     expected.push(slice(new, 6 << 20, 40));
     assert_eq!(v.verify().await.chunks[&(f, 0)], expected);
+}
+
+/// Where an engine cannot tell, a list that was changed again may hold what the commit in doubt put there,
+/// or have led to something that does: never said to be unused.
+async fn changed_while_in_doubt(kind: Kind) {
+    for fault in [Fault::Lost, Fault::Dropped] {
+        let v = Volume::new(kind, 1).await;
+        let faulty = Arc::new(Faulty::new(v.db.connect().await));
+        let (c, other) = (v.client_over(faulty.clone()).await, v.client().await);
+        let f = c.touch(Ino::ROOT, b"f").await.unwrap();
+        c.put_slice(f, 0, 0, 10).await.unwrap();
+        c.put_slice(f, 0, 5, 10).await.unwrap();
+        let plan = c.plan_compaction(f, 0).await.unwrap().unwrap();
+        faulty.fail_commit(1, fault);
+        faulty.meanwhile(async move {
+            other.put_slice(f, 0, 10, 10).await.unwrap();
+            compact(&other, f).await.unwrap();
+        });
+        assert_eq!(c.commit_compaction(&plan, 900).await, Err(Errno::EIO));
+        assert!(faulty.disarm());
+        let census = v.verify().await;
+        let delayed = jfs_meta::wire::decode_delayed(&census.delayed[0].entries).unwrap();
+        let used = census.delayed.len() == 2 || delayed.iter().any(|(id, _)| *id == 900);
+        assert_eq!(used, fault == Fault::Lost, "the trash has it");
+    }
 }
 
 /// Another compaction, or the end of the file, makes the plan worthless.

@@ -12,7 +12,8 @@ pub enum EngineError {
     /// loading).
     #[error("{0}")]
     Transient(String),
-    /// The commit was sent and its answer was lost: it may have been applied.
+    /// The commit was sent, its answer was lost, and the engine does not know whether it was applied. From
+    /// a commit that wrote something only.
     #[error("the answer to a commit was lost: {0}")]
     MaybeCommitted(String),
     /// A stored record does not decode. Names the record.
