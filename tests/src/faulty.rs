@@ -1,4 +1,4 @@
-//! An engine that fails where it is told to, and that lets others run between its steps.
+//! An engine that fails or waits where it is told to, and that lets others run between its steps.
 
 use crate::Rng;
 use async_trait::async_trait;
@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use tokio::sync::oneshot;
 
 /// What goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +21,46 @@ pub enum Fault {
     Dropped,
     /// The call fails in a way that trying again mends.
     Transient,
+}
+
+/// Where a call can be held; see [`Faulty::hold`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Point {
+    /// A commit, before the engine underneath sees it.
+    BeforeCommit,
+    /// A commit that has been applied, before the answer is passed on.
+    AfterCommit,
+    /// A read outside of a transaction, when its answer is there.
+    AfterFetch,
+    /// The end of a session, before its record is dropped.
+    BeforeDropSession,
+}
+
+/// A call that is to be held, or is. Dropped, it lets the call go on.
+pub struct Held {
+    reached: Option<oneshot::Receiver<()>>,
+    release: oneshot::Sender<()>,
+}
+
+impl Held {
+    /// Waits until the call has come to its place.
+    pub async fn reached(&mut self) {
+        if let Some(reached) = self.reached.take() {
+            reached.await.unwrap();
+        }
+    }
+
+    /// Lets it go on.
+    pub fn release(self) {
+        let _ = self.release.send(());
+    }
+}
+
+/// The other end of a [`Held`].
+struct Gate {
+    point: Point,
+    reached: oneshot::Sender<()>,
+    release: oneshot::Receiver<()>,
 }
 
 /// Wraps an engine.
@@ -36,6 +77,7 @@ struct Plan {
     fault: Mutex<Fault>,
     struck: AtomicU64,
     yields: Option<Mutex<Rng>>,
+    gate: Mutex<Option<Gate>>,
 }
 
 impl Faulty {
@@ -56,6 +98,7 @@ impl Faulty {
             fault: Mutex::new(Fault::Transient),
             struck: AtomicU64::new(0),
             yields,
+            gate: Mutex::new(None),
         };
         Faulty {
             inner,
@@ -74,6 +117,21 @@ impl Faulty {
     pub fn fail_call(&self, n: u64) {
         self.plan.struck.store(0, Ordering::SeqCst);
         self.plan.calls.store(n as i64, Ordering::SeqCst);
+    }
+
+    /// The next call that comes to `point` waits there.
+    pub fn hold(&self, point: Point) -> Held {
+        let (reached, has_reached) = oneshot::channel();
+        let (release, may_go) = oneshot::channel();
+        *self.plan.gate.lock() = Some(Gate {
+            point,
+            reached,
+            release: may_go,
+        });
+        Held {
+            reached: Some(has_reached),
+            release,
+        }
     }
 
     /// No failures from now on. Whether the planned one took place.
@@ -96,6 +154,15 @@ impl Plan {
             return Err(EngineError::Transient("injected".into()));
         }
         Ok(())
+    }
+
+    /// Waits when a call is to be held here.
+    async fn at(&self, point: Point) {
+        let gate = self.gate.lock().take_if(|gate| gate.point == point);
+        if let Some(gate) = gate {
+            let _ = gate.reached.send(());
+            let _ = gate.release.await;
+        }
     }
 
     fn fault_of_commit(&self) -> Option<Fault> {
@@ -121,8 +188,10 @@ impl Attempt for FaultyAttempt {
 
     async fn commit(self: Box<Self>, writes: &[Write], at: Time) -> Result<Receipt, EngineError> {
         self.plan.step().await?;
+        self.plan.at(Point::BeforeCommit).await;
+        let plan = self.plan.clone();
         let lost = || EngineError::MaybeCommitted("injected".into());
-        match self.plan.fault_of_commit() {
+        let committed = match self.plan.fault_of_commit() {
             None => self.inner.commit(writes, at).await,
             Some(Fault::Lost) => match self.inner.commit(writes, at).await {
                 Ok(_) => Err(lost()),
@@ -130,7 +199,9 @@ impl Attempt for FaultyAttempt {
             },
             Some(Fault::Dropped) => Err(lost()),
             Some(Fault::Transient) => Err(EngineError::Transient("injected".into())),
-        }
+        };
+        plan.at(Point::AfterCommit).await;
+        committed
     }
 }
 
@@ -181,7 +252,9 @@ impl Engine for Faulty {
 
     async fn fetch(&self, keys: &[Key]) -> Result<Vec<Answer>, EngineError> {
         self.plan.step().await?;
-        self.inner.fetch(keys).await
+        let answers = self.inner.fetch(keys).await;
+        self.plan.at(Point::AfterFetch).await;
+        answers
     }
 
     async fn lookup(
@@ -275,6 +348,7 @@ impl Engine for Faulty {
 
     async fn drop_session(&self, sid: u64) -> Result<(), EngineError> {
         self.plan.step().await?;
+        self.plan.at(Point::BeforeDropSession).await;
         self.inner.drop_session(sid).await
     }
 

@@ -13,6 +13,7 @@ mod meta {
     mod listing;
     mod locks;
     mod nodes;
+    mod opens;
     mod ops;
     mod quotas;
     mod remove;
