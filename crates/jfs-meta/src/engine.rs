@@ -156,7 +156,8 @@ pub trait Engine: Send + Sync {
         info_json: &str,
     ) -> Result<(), EngineError>;
 
-    /// Drops a session's record and its lock bookkeeping. Its sustained inodes must be gone already.
+    /// Drops a session's record and its lock bookkeeping. What it sustains is for the caller to remove, one
+    /// by one and before; what has come since stays.
     async fn drop_session(&self, sid: u64) -> Result<(), EngineError>;
 
     /// All sessions, unordered.
