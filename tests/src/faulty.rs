@@ -75,6 +75,8 @@ struct Plan {
     /// Calls of any kind until a transient failure; negative: none to come.
     calls: AtomicI64,
     fault: Mutex<Fault>,
+    /// What the next directory statistics meet.
+    statistics: Mutex<Option<Fault>>,
     struck: AtomicU64,
     yields: Option<Mutex<Rng>>,
     gate: Mutex<Option<Gate>>,
@@ -96,6 +98,7 @@ impl Faulty {
             commits: AtomicI64::new(-1),
             calls: AtomicI64::new(-1),
             fault: Mutex::new(Fault::Transient),
+            statistics: Mutex::new(None),
             struck: AtomicU64::new(0),
             yields,
             gate: Mutex::new(None),
@@ -119,6 +122,11 @@ impl Faulty {
         self.plan.calls.store(n as i64, Ordering::SeqCst);
     }
 
+    /// The next deltas of directory statistics meet `fault`.
+    pub fn fail_statistics(&self, fault: Fault) {
+        *self.plan.statistics.lock() = Some(fault);
+    }
+
     /// The next call that comes to `point` waits there.
     pub fn hold(&self, point: Point) -> Held {
         let (reached, has_reached) = oneshot::channel();
@@ -138,6 +146,7 @@ impl Faulty {
     pub fn disarm(&self) -> bool {
         self.plan.commits.store(-1, Ordering::SeqCst);
         self.plan.calls.store(-1, Ordering::SeqCst);
+        self.plan.statistics.lock().take();
         self.plan.struck.swap(0, Ordering::SeqCst) > 0
     }
 }
@@ -278,7 +287,17 @@ impl Engine for Faulty {
 
     async fn add_dir_stats(&self, deltas: &[(Ino, DirStat)]) -> Result<Vec<Ino>, EngineError> {
         self.plan.step().await?;
-        self.inner.add_dir_stats(deltas).await
+        let fault = self.plan.statistics.lock().take();
+        let lost = || EngineError::MaybeCommitted("injected".into());
+        match fault {
+            None => self.inner.add_dir_stats(deltas).await,
+            Some(Fault::Lost) => {
+                self.inner.add_dir_stats(deltas).await?;
+                Err(lost())
+            }
+            Some(Fault::Dropped) => Err(lost()),
+            Some(Fault::Transient) => Err(EngineError::Transient("injected".into())),
+        }
     }
 
     async fn put_dir_stat(&self, dir: Ino, stat: DirStat) -> Result<(), EngineError> {

@@ -101,7 +101,8 @@ pub trait Engine: Send + Sync {
     ) -> Result<DirPage, EngineError>;
 
     /// Adds deltas to directory statistics and returns the directories that have no record (the
-    /// caller recomputes those and calls [`Engine::put_dir_stat`]).
+    /// caller recomputes those and calls [`Engine::put_dir_stat`]). `MaybeCommitted` when any of them
+    /// may have been added.
     async fn add_dir_stats(&self, deltas: &[(Ino, DirStat)]) -> Result<Vec<Ino>, EngineError>;
 
     /// Stores the statistics of one directory as they are.
