@@ -1,4 +1,4 @@
-//! An engine that fails where it is told to, and that lets others run between its steps.
+//! An engine that fails or waits where it is told to, and that lets others run between its steps.
 
 use crate::Rng;
 use async_trait::async_trait;
@@ -11,6 +11,7 @@ use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use tokio::sync::oneshot;
 
 /// What goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +22,46 @@ pub enum Fault {
     Dropped,
     /// The call fails in a way that trying again mends.
     Transient,
+}
+
+/// Where a call can be held; see [`Faulty::hold`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Point {
+    /// A commit, before the engine underneath sees it.
+    BeforeCommit,
+    /// A commit that has been applied, before the answer is passed on.
+    AfterCommit,
+    /// A read outside of a transaction, when its answer is there.
+    AfterFetch,
+    /// The end of a session, before its record is dropped.
+    BeforeDropSession,
+}
+
+/// A call that is to be held, or is. Dropped, it lets the call go on.
+pub struct Held {
+    reached: Option<oneshot::Receiver<()>>,
+    release: oneshot::Sender<()>,
+}
+
+impl Held {
+    /// Waits until the call has come to its place.
+    pub async fn reached(&mut self) {
+        if let Some(reached) = self.reached.take() {
+            reached.await.unwrap();
+        }
+    }
+
+    /// Lets it go on.
+    pub fn release(self) {
+        let _ = self.release.send(());
+    }
+}
+
+/// The other end of a [`Held`].
+struct Gate {
+    point: Point,
+    reached: oneshot::Sender<()>,
+    release: oneshot::Receiver<()>,
 }
 
 /// Wraps an engine.
@@ -36,9 +77,12 @@ struct Plan {
     /// Calls of any kind until a transient failure; negative: none to come.
     calls: AtomicI64,
     fault: Mutex<Fault>,
+    /// What the next directory statistics meet.
+    statistics: Mutex<Option<Fault>>,
     struck: AtomicU64,
     yields: Option<Mutex<Rng>>,
     meanwhile: Mutex<Option<Pin<Box<dyn Future<Output = ()> + Send>>>>,
+    gate: Mutex<Option<Gate>>,
 }
 
 impl Faulty {
@@ -57,9 +101,11 @@ impl Faulty {
             commits: AtomicI64::new(-1),
             calls: AtomicI64::new(-1),
             fault: Mutex::new(Fault::Transient),
+            statistics: Mutex::new(None),
             struck: AtomicU64::new(0),
             yields,
             meanwhile: Mutex::new(None),
+            gate: Mutex::new(None),
         };
         // What is lost here the engine inside knows nothing of.
         let capabilities = Capabilities {
@@ -98,10 +144,31 @@ impl Faulty {
         self.plan.calls.store(n as i64, Ordering::SeqCst);
     }
 
+    /// The next deltas of directory statistics meet `fault`.
+    pub fn fail_statistics(&self, fault: Fault) {
+        *self.plan.statistics.lock() = Some(fault);
+    }
+
+    /// The next call that comes to `point` waits there.
+    pub fn hold(&self, point: Point) -> Held {
+        let (reached, has_reached) = oneshot::channel();
+        let (release, may_go) = oneshot::channel();
+        *self.plan.gate.lock() = Some(Gate {
+            point,
+            reached,
+            release: may_go,
+        });
+        Held {
+            reached: Some(has_reached),
+            release,
+        }
+    }
+
     /// No failures from now on. Whether the planned one took place.
     pub fn disarm(&self) -> bool {
         self.plan.commits.store(-1, Ordering::SeqCst);
         self.plan.calls.store(-1, Ordering::SeqCst);
+        self.plan.statistics.lock().take();
         self.plan.struck.swap(0, Ordering::SeqCst) > 0
     }
 }
@@ -129,6 +196,15 @@ impl Plan {
         EngineError::MaybeCommitted("injected".into())
     }
 
+    /// Waits when a call is to be held here.
+    async fn at(&self, point: Point) {
+        let gate = self.gate.lock().take_if(|gate| gate.point == point);
+        if let Some(gate) = gate {
+            let _ = gate.reached.send(());
+            let _ = gate.release.await;
+        }
+    }
+
     fn fault_of_commit(&self) -> Option<Fault> {
         if self.commits.fetch_sub(1, Ordering::SeqCst) != 1 {
             return None;
@@ -152,7 +228,9 @@ impl Attempt for FaultyAttempt {
 
     async fn commit(self: Box<Self>, writes: &[Write], at: Time) -> Result<Receipt, EngineError> {
         self.plan.step().await?;
-        match self.plan.fault_of_commit() {
+        self.plan.at(Point::BeforeCommit).await;
+        let plan = self.plan.clone();
+        let committed = match self.plan.fault_of_commit() {
             None => self.inner.commit(writes, at).await,
             Some(Fault::Lost) => match self.inner.commit(writes, at).await {
                 Ok(_) => Err(self.plan.doubt().await),
@@ -160,7 +238,9 @@ impl Attempt for FaultyAttempt {
             },
             Some(Fault::Dropped) => Err(self.plan.doubt().await),
             Some(Fault::Transient) => Err(EngineError::Transient("injected".into())),
-        }
+        };
+        plan.at(Point::AfterCommit).await;
+        committed
     }
 }
 
@@ -211,7 +291,9 @@ impl Engine for Faulty {
 
     async fn fetch(&self, keys: &[Key]) -> Result<Vec<Answer>, EngineError> {
         self.plan.step().await?;
-        self.inner.fetch(keys).await
+        let answers = self.inner.fetch(keys).await;
+        self.plan.at(Point::AfterFetch).await;
+        answers
     }
 
     async fn lookup(
@@ -235,7 +317,17 @@ impl Engine for Faulty {
 
     async fn add_dir_stats(&self, deltas: &[(Ino, DirStat)]) -> Result<Vec<Ino>, EngineError> {
         self.plan.step().await?;
-        self.inner.add_dir_stats(deltas).await
+        let fault = self.plan.statistics.lock().take();
+        let lost = || EngineError::MaybeCommitted("injected".into());
+        match fault {
+            None => self.inner.add_dir_stats(deltas).await,
+            Some(Fault::Lost) => {
+                self.inner.add_dir_stats(deltas).await?;
+                Err(lost())
+            }
+            Some(Fault::Dropped) => Err(lost()),
+            Some(Fault::Transient) => Err(EngineError::Transient("injected".into())),
+        }
     }
 
     async fn put_dir_stat(&self, dir: Ino, stat: DirStat) -> Result<(), EngineError> {
@@ -305,6 +397,7 @@ impl Engine for Faulty {
 
     async fn drop_session(&self, sid: u64) -> Result<(), EngineError> {
         self.plan.step().await?;
+        self.plan.at(Point::BeforeDropSession).await;
         self.inner.drop_session(sid).await
     }
 

@@ -21,7 +21,7 @@ pub mod volume;
 
 pub use census::Census;
 pub use db::{Db, Hooks, Kind};
-pub use faulty::{Fault, Faulty};
+pub use faulty::{Fault, Faulty, Held, Point};
 pub use proxy::{Cut, Proxy};
 pub use rng::Rng;
 pub use run::run;

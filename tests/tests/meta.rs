@@ -14,6 +14,7 @@ mod meta {
     mod listing;
     mod locks;
     mod nodes;
+    mod opens;
     mod ops;
     mod quotas;
     mod remove;

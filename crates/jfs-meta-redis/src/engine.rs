@@ -228,7 +228,11 @@ impl Engine for RedisEngine {
             return Ok(missing);
         }
         self.trips.record(|| names(&p));
-        let answers = self.pool.query(&p).await?;
+        let answers = self.pool.query(&p).await.map_err(|e| match e {
+            // Some of it, or all, may have been added.
+            EngineError::Transient(why) => EngineError::MaybeCommitted(why),
+            e => e,
+        })?;
         for (dir, answers) in added.into_iter().zip(answers.chunks(3)) {
             // A record that holds no number is counted anew; the others have been added to.
             if answers.iter().any(|a| matches!(a, Value::ServerError(_))) {

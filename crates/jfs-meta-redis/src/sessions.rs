@@ -46,7 +46,7 @@ pub(crate) async fn refresh(
     run(pool, &p).await.map(|_| ())
 }
 
-/// Drops locks, then the records.
+/// Drops locks, then the records. The set of sustained inodes goes with its last member.
 pub(crate) async fn remove(pool: &Connections, sid: u64) -> Result<(), EngineError> {
     let mut p = Pipeline::new();
     p.cmd("SMEMBERS").arg(keys::locked(sid));
@@ -73,7 +73,6 @@ pub(crate) async fn remove(pool: &Connections, sid: u64) -> Result<(), EngineErr
     }
     let mut p = Pipeline::new();
     p.cmd("DEL").arg(keys::locked(sid));
-    p.cmd("DEL").arg(keys::sustained(sid));
     p.cmd("ZREM").arg(keys::ALL_SESSIONS).arg(sid);
     p.cmd("HDEL").arg(keys::SESSION_INFOS).arg(sid);
     run(pool, &p).await.map(|_| ())

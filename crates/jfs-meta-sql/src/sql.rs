@@ -173,11 +173,10 @@ pub(crate) const SESSION_INSERT: &str =
 pub(crate) const SESSION_PUT: &str = "INSERT INTO jfs_session2 (sid, expire, info) VALUES (?1, ?2, ?3) \
     ON CONFLICT (sid) DO UPDATE SET expire = ?2";
 pub(crate) const SESSION_LIST: &str = "SELECT sid, expire, info FROM jfs_session2";
-/// Everything that hangs on a session, itself last.
-pub(crate) const SESSION_DELETE: [&str; 4] = [
+/// The locks of a session, then itself.
+pub(crate) const SESSION_DELETE: [&str; 3] = [
     "DELETE FROM jfs_flock WHERE sid = ?",
     "DELETE FROM jfs_plock WHERE sid = ?",
-    "DELETE FROM jfs_sustained WHERE sid = ?",
     "DELETE FROM jfs_session2 WHERE sid = ?",
 ];
 pub(crate) const FLOCKS_OF_SESSION: &str = "SELECT DISTINCT inode FROM jfs_flock WHERE sid = ?";

@@ -3,7 +3,7 @@
 use crate::engine::{DirCursor, DirStat, Engine, EngineError};
 use jfs_types::Ino;
 use parking_lot::Mutex;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// Most directories with deltas: those changed within a second, or since flushing began to fail.
 const DIRS_MAX: usize = 65_536;
@@ -12,6 +12,8 @@ const DIRS_MAX: usize = 65_536;
 #[derive(Default)]
 pub(crate) struct DirStats {
     pending: Mutex<HashMap<Ino, DirStat>>,
+    /// Directories whose last flush may or may not have been applied, as many as have deltas at most.
+    in_doubt: Mutex<BTreeSet<Ino>>,
 }
 
 impl DirStats {
@@ -49,8 +51,10 @@ impl DirStats {
     }
 
     /// Writes the deltas. Directories without a record are recomputed from their listing, as the
-    /// reference client does (a new volume has none for the root). On failure the deltas stay.
+    /// reference client does (a new volume has none for the root), and so are those whose deltas may
+    /// have been added: to add them again may be as wrong as not to. On failure the rest stays.
     pub(crate) async fn flush(&self, engine: &dyn Engine) -> Result<(), EngineError> {
+        self.recount_doubtful(engine).await?;
         let deltas: Vec<(Ino, DirStat)> = {
             let mut pending = self.pending.lock();
             pending.retain(|_, d| *d != DirStat::default());
@@ -61,6 +65,11 @@ impl DirStats {
         }
         let missing = match engine.add_dir_stats(&deltas).await {
             Ok(missing) => missing,
+            Err(EngineError::MaybeCommitted(why)) => {
+                tracing::debug!("statistics are counted anew, an answer was lost: {why}");
+                self.doubt(deltas.into_iter().map(|(dir, _)| dir));
+                return self.recount_doubtful(engine).await;
+            }
             Err(e) => {
                 for (dir, delta) in deltas {
                     self.add(dir, delta);
@@ -72,6 +81,29 @@ impl DirStats {
             self.recount(engine, dir).await?;
         }
         Ok(())
+    }
+
+    fn doubt(&self, dirs: impl Iterator<Item = Ino>) {
+        let mut in_doubt = self.in_doubt.lock();
+        in_doubt.extend(dirs);
+        while in_doubt.len() > DIRS_MAX {
+            in_doubt.pop_last();
+        }
+    }
+
+    async fn recount_doubtful(&self, engine: &dyn Engine) -> Result<(), EngineError> {
+        loop {
+            let Some(dir) = self.in_doubt.lock().first().copied() else {
+                return Ok(());
+            };
+            match self.recount(engine, dir).await {
+                Err(e @ EngineError::Transient(_)) => return Err(e),
+                // It does not keep the others waiting.
+                Err(e) => tracing::warn!("the statistics of {dir:?} may be wrong: {e}"),
+                Ok(()) => {}
+            }
+            self.in_doubt.lock().remove(&dir);
+        }
     }
 
     /// Stores what a listing of the directory says. Deltas that are pending belong to changes that

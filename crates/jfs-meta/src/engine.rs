@@ -105,7 +105,8 @@ pub trait Engine: Send + Sync {
     ) -> Result<DirPage, EngineError>;
 
     /// Adds deltas to directory statistics and returns the directories that have no record (the
-    /// caller recomputes those and calls [`Engine::put_dir_stat`]).
+    /// caller recomputes those and calls [`Engine::put_dir_stat`]). `MaybeCommitted` when any of them
+    /// may have been added.
     async fn add_dir_stats(&self, deltas: &[(Ino, DirStat)]) -> Result<Vec<Ino>, EngineError>;
 
     /// Stores the statistics of one directory as they are.
@@ -160,7 +161,8 @@ pub trait Engine: Send + Sync {
         info_json: &str,
     ) -> Result<(), EngineError>;
 
-    /// Drops a session's record and its lock bookkeeping. Its sustained inodes must be gone already.
+    /// Drops a session's record and its lock bookkeeping. What it sustains is for the caller to remove, one
+    /// by one and before; what has come since stays.
     async fn drop_session(&self, sid: u64) -> Result<(), EngineError>;
 
     /// All sessions, unordered.

@@ -7,6 +7,10 @@
 //! (rename, chmod) are told here ([`OpenFiles::changed`]). Answers of the engine come with
 //! the moment they were asked for ([`OpenFiles::moment`]): what was on its way while the file changed
 //! is not stored.
+//!
+//! An open counts from before it asks the engine ([`OpenFiles::enter`]), so that a removal finds it; a
+//! removal that finds a file closed keeps it so until it has ended ([`Removal`]), and opens wait for
+//! that. So what an open has found is not deleted under it. Removals never wait here.
 
 use jfs_types::slice::Piece;
 use jfs_types::{Attr, Ino, Time};
@@ -15,6 +19,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+use tokio::sync::watch;
 
 /// Number of independently locked parts.
 const SHARDS: usize = 16;
@@ -35,7 +40,10 @@ pub struct ChunkView {
 
 struct OpenFile {
     references: u32,
+    /// `None` until the first open has been answered.
     attr: Option<(Attr, Instant)>,
+    /// What it was when it was closed last, if that is remembered.
+    before: Option<Fingerprint>,
     views: BTreeMap<u32, Arc<ChunkView>>,
     /// When it last changed as far as this client knows.
     changed: u64,
@@ -50,18 +58,21 @@ fn fingerprint(attr: &Attr) -> Fingerprint {
     (attr.mtime, attr.ctime, attr.length)
 }
 
-/// What is left of a closed file.
-struct Closed {
-    fingerprint: Fingerprint,
-    changed: u64,
-}
-
 #[derive(Default)]
 struct Shard {
     open: HashMap<Ino, OpenFile>,
-    closed: HashMap<Ino, Closed>,
-    /// When the file that changed last of those that were closed and forgotten did.
-    forgot: u64,
+    /// What closed files were.
+    closed: HashMap<Ino, Fingerprint>,
+    /// Files whose removal is under way. None of them is open.
+    leaving: HashMap<Ino, Leaving>,
+}
+
+/// A file that is being removed.
+struct Leaving {
+    /// Operations that do so: one for each of several names, or an unlink and a last close.
+    removals: u32,
+    /// Goes with the last of them, which wakes those that wait. Made by the first that does.
+    end: Option<watch::Sender<()>>,
 }
 
 /// All open files of a client.
@@ -102,51 +113,47 @@ impl OpenFiles {
         self.moments.fetch_add(1, Ordering::AcqRel) + 1
     }
 
-    /// Adds a reference, with attributes that were asked for at `moment`. True when the content is the
-    /// one that was last seen here, so that the kernel may keep its pages; `None`, and no reference,
-    /// when the file has changed since that moment: ask again.
-    pub(crate) fn open(&self, ino: Ino, attr: &Attr, moment: u64) -> Option<bool> {
+    /// Adds a reference, before the engine is asked; what is to be waited for when the file is being
+    /// removed.
+    pub(crate) fn enter(&self, ino: Ino) -> Result<Opening<'_>, RemovalEnd> {
         let mut shard = self.shard(ino).lock();
-        if let Some(file) = shard.open.get_mut(&ino) {
-            if file.changed > moment {
-                return None;
-            }
-            file.references += 1;
-            let same = file.is_as_in(attr);
-            if !same {
-                file.invalidate(self.next_moment());
-            }
-            file.attr = Some((attr.clone(), Instant::now()));
-            return Some(same);
+        let shard = &mut *shard;
+        if let Some(leaving) = shard.leaving.get_mut(&ino) {
+            let end = leaving.end.get_or_insert_with(|| watch::Sender::new(()));
+            return Err(RemovalEnd(end.subscribe()));
         }
-        let changed = shard.closed.get(&ino).map_or(shard.forgot, |c| c.changed);
-        if changed > moment {
-            return None;
-        }
-        let closed = shard.closed.remove(&ino);
-        let same = closed.is_some_and(|c| c.fingerprint == fingerprint(attr));
-        let file = OpenFile {
-            references: 1,
-            attr: Some((attr.clone(), Instant::now())),
+        let file = shard.open.entry(ino).or_insert_with(|| OpenFile {
+            references: 0,
+            attr: None,
+            before: shard.closed.remove(&ino),
             views: BTreeMap::new(),
             changed: self.next_moment(),
             sustained: false,
-        };
-        shard.open.insert(ino, file);
-        Some(same)
+        });
+        file.references += 1;
+        Ok(Opening {
+            files: self,
+            ino,
+            over: false,
+        })
     }
 
-    /// Adds a reference to a file whose cached attributes are fresh enough (`--open-cache`).
-    pub(crate) fn reopen(&self, ino: Ino) -> Option<Attr> {
+    /// Learns the attributes that an open asked for at `moment`. True when the content is the one that
+    /// was last seen here, so that the kernel may keep its pages; `None` when the file has changed since
+    /// that moment: ask again.
+    fn opened(&self, ino: Ino, attr: &Attr, moment: u64) -> Option<bool> {
         let mut shard = self.shard(ino).lock();
         let file = shard.open.get_mut(&ino)?;
-        let (attr, since) = file.attr.as_ref()?;
-        if since.elapsed() >= self.life {
+        if file.changed > moment {
             return None;
         }
-        let attr = attr.clone();
-        file.references += 1;
-        Some(attr)
+        let known = file.attr.as_ref().map(|(a, _)| fingerprint(a));
+        let same = known.or(file.before) == Some(fingerprint(attr));
+        if !same {
+            file.invalidate(self.next_moment());
+        }
+        file.attr = Some((attr.clone(), Instant::now()));
+        Some(same)
     }
 
     /// Drops a reference. True when it was the last one of a sustained inode.
@@ -163,19 +170,30 @@ impl OpenFiles {
         let Some(file) = shard.open.remove(&ino) else {
             return false;
         };
-        if let Some((attr, _)) = file.attr {
-            let closed = Closed {
-                fingerprint: fingerprint(&attr),
-                changed: file.changed,
-            };
-            shard.closed.insert(ino, closed);
+        let known = file.attr.as_ref().map(|(a, _)| fingerprint(a));
+        if let Some(fingerprint) = known.or(file.before) {
+            shard.closed.insert(ino, fingerprint);
             shard.forget_beyond(self.limit);
         }
         file.sustained
     }
 
-    pub(crate) fn is_open(&self, ino: Ino) -> bool {
-        self.shard(ino).lock().open.contains_key(&ino)
+    /// What one operation removes; nothing yet.
+    pub(crate) fn removal(&self) -> Removal<'_> {
+        Removal {
+            files: self,
+            marked: Mutex::default(),
+        }
+    }
+
+    fn end_removal(&self, ino: Ino) {
+        let mut shard = self.shard(ino).lock();
+        if let Some(leaving) = shard.leaving.get_mut(&ino) {
+            leaving.removals -= 1;
+            if leaving.removals == 0 {
+                shard.leaving.remove(&ino);
+            }
+        }
     }
 
     /// Notes that an open inode lost its last name. False when it is not open any more: the caller
@@ -231,6 +249,8 @@ impl OpenFiles {
         }
         let mut shard = self.shard(ino).lock();
         let file = shard.open.get_mut(&ino)?;
+        // The first open compares with what was known before.
+        file.attr.as_ref()?;
         if file.changed > moment {
             let known = file.attr.as_ref().map(|(a, _)| a);
             return known.filter(|known| known.ctime >= attr.ctime).cloned();
@@ -250,12 +270,15 @@ impl OpenFiles {
             let same_content = (before.mtime, before.length) == (after.mtime, after.length);
             if let Some(closed) = shard.closed.get_mut(&ino)
                 && same_content
-                && closed.fingerprint == fingerprint(before)
+                && *closed == fingerprint(before)
             {
-                closed.fingerprint = fingerprint(after);
+                *closed = fingerprint(after);
             }
             return;
         };
+        if file.attr.is_none() {
+            return file.invalidate(self.next_moment());
+        }
         let known = file.attr.as_ref().map(|(a, _)| a);
         let ours = file.is_as_in(before);
         // An own change that was committed later may be learned earlier.
@@ -302,6 +325,7 @@ impl OpenFiles {
         let mut shard = self.shard(ino).lock();
         if let Some(file) = shard.open.get_mut(&ino)
             && file.changed <= moment
+            && file.attr.is_some()
         {
             if !file.is_as_in(attr) {
                 file.invalidate(self.next_moment());
@@ -315,6 +339,88 @@ impl OpenFiles {
     }
 }
 
+/// An open that is under way: a reference, which goes with this unless it is kept.
+pub(crate) struct Opening<'a> {
+    files: &'a OpenFiles,
+    ino: Ino,
+    over: bool,
+}
+
+impl Opening<'_> {
+    /// Learns attributes that were asked for at `moment`, since this began; see [`OpenFiles::opened`].
+    pub(crate) fn learn(&self, attr: &Attr, moment: u64) -> Option<bool> {
+        self.files.opened(self.ino, attr, moment)
+    }
+
+    /// It has succeeded: the reference stays until [`OpenFiles::close`].
+    pub(crate) fn keep(mut self) {
+        self.over = true;
+    }
+
+    /// It has failed. As [`OpenFiles::close`].
+    pub(crate) fn give_up(mut self) -> bool {
+        self.over = true;
+        self.files.close(self.ino)
+    }
+}
+
+impl Drop for Opening<'_> {
+    /// Nobody waits for the open any more.
+    fn drop(&mut self) {
+        if !self.over && self.files.close(self.ino) {
+            tracing::warn!("{:?} stays sustained until the session ends", self.ino);
+        }
+    }
+}
+
+/// The files that one operation is about to remove. They cannot be opened while this lives, which has
+/// to be until the operation has ended, whatever came of it.
+///
+/// One that runs again may find another file in its place: then both are held up, at most as many as it
+/// has attempts.
+pub(crate) struct Removal<'a> {
+    files: &'a OpenFiles,
+    marked: Mutex<Vec<Ino>>,
+}
+
+impl Removal<'_> {
+    /// Whether the file is open. When it is not, nobody opens it as long as `self` lives.
+    pub(crate) fn finds_open(&self, ino: Ino) -> bool {
+        let mut marked = self.marked.lock();
+        let mut shard = self.files.shard(ino).lock();
+        if shard.open.contains_key(&ino) {
+            return true;
+        }
+        if !marked.contains(&ino) {
+            marked.push(ino);
+            let leaving = shard.leaving.entry(ino).or_insert(Leaving {
+                removals: 0,
+                end: None,
+            });
+            leaving.removals += 1;
+        }
+        false
+    }
+}
+
+impl Drop for Removal<'_> {
+    fn drop(&mut self) {
+        for ino in self.marked.get_mut().drain(..) {
+            self.files.end_removal(ino);
+        }
+    }
+}
+
+/// The end of the removals that an open has met.
+pub(crate) struct RemovalEnd(watch::Receiver<()>);
+
+impl RemovalEnd {
+    pub(crate) async fn wait(mut self) {
+        // Nothing is ever sent: it ends when the sender goes.
+        while self.0.changed().await.is_ok() {}
+    }
+}
+
 impl Shard {
     /// Forgets closed files, whichever, until no more than `limit` files are remembered.
     fn forget_beyond(&mut self, limit: usize) {
@@ -322,9 +428,7 @@ impl Shard {
             let Some(ino) = self.closed.keys().next().copied() else {
                 return;
             };
-            if let Some(closed) = self.closed.remove(&ino) {
-                self.forgot = self.forgot.max(closed.changed);
-            }
+            self.closed.remove(&ino);
         }
     }
 }
@@ -357,7 +461,10 @@ mod tests {
     }
 
     fn open(files: &OpenFiles, ino: Ino, attr: Attr) -> bool {
-        files.open(ino, &attr, files.moment()).unwrap()
+        let opening = files.enter(ino).ok().unwrap();
+        let same = opening.learn(&attr, files.moment()).unwrap();
+        opening.keep();
+        same
     }
 
     fn view() -> Arc<ChunkView> {
@@ -445,16 +552,12 @@ mod tests {
         for ino in &inos {
             open(&files, *ino, attr(1, 10));
         }
-        let before = files.moment();
-        files.changed(inos[0], &attr(1, 10), &attr(2, 20), Some(0));
         for ino in &inos {
             files.close(*ino);
         }
         assert_eq!(files.shard(inos[0]).lock().closed.len(), 4);
-        let stale = |ino: &Ino| files.open(*ino, &attr(1, 10), before).is_none();
-        assert!(stale(&inos[0]), "it may have changed since");
         let same = inos.iter().filter(|ino| open(&files, **ino, attr(1, 10)));
-        assert!(same.count() >= 3);
+        assert_eq!(same.count(), 4);
     }
 
     #[test]
@@ -467,7 +570,45 @@ mod tests {
         assert!(files.sustain(ino));
         assert!(!files.close(ino));
         assert!(files.close(ino));
-        assert!(!files.is_open(ino));
+        assert!(!files.removal().finds_open(ino));
+    }
+
+    #[tokio::test]
+    async fn opens_wait_for_every_removal_and_removals_for_none() {
+        let files = OpenFiles::new(Duration::ZERO, 0);
+        let (ino, other) = (Ino(5), Ino(5 + SHARDS as u64));
+        let (one, two) = (files.removal(), files.removal());
+        assert!(!one.finds_open(ino) && !one.finds_open(ino) && !two.finds_open(ino));
+        assert!(!one.finds_open(other));
+        let end = files.enter(ino).err().unwrap();
+        drop(one);
+        assert!(files.enter(ino).is_err());
+        let opening = files.enter(other).ok().unwrap();
+        assert!(two.finds_open(other));
+        drop(two);
+        end.wait().await;
+        assert!(!open(&files, ino, attr(1, 10)));
+        // What was open is not waited for, and one that gives up is none.
+        let removal = files.removal();
+        assert!(removal.finds_open(ino) && files.enter(ino).is_ok());
+        assert!(files.sustain(other));
+        assert!(opening.give_up());
+        assert!(!files.sustain(other) && !removal.finds_open(other));
+        drop(removal);
+        let leaving = |ino: Ino| files.shard(ino).lock().leaving.len();
+        assert_eq!(leaving(ino), 0);
+    }
+
+    #[test]
+    fn an_open_that_fails_forgets_nothing() {
+        let files = OpenFiles::new(Duration::ZERO, 0);
+        let ino = Ino(5);
+        assert!(!files.enter(ino).ok().unwrap().give_up());
+        assert!(files.shard(ino).lock().closed.is_empty());
+        open(&files, ino, attr(1, 10));
+        files.close(ino);
+        drop(files.enter(ino).ok().unwrap());
+        assert!(open(&files, ino, attr(1, 10)));
     }
 
     #[test]
@@ -480,14 +621,21 @@ mod tests {
         let newer = files.learn(ino, &attr(1, 10), before);
         assert_eq!(newer, Some(attr(2, 20)));
         assert_eq!(files.last_length(ino), Some(20));
-        assert_eq!(files.open(ino, &attr(1, 10), before), None);
+        let opening = files.enter(ino).ok().unwrap();
+        assert_eq!(opening.learn(&attr(1, 10), before), None);
+        assert_eq!(opening.learn(&attr(2, 20), files.moment()), Some(true));
+        opening.keep();
+        // The first one of a file too.
         files.close(ino);
-        assert_eq!(
-            files.open(ino, &attr(1, 10), before),
-            None,
-            "closed meanwhile"
-        );
-        assert!(open(&files, ino, attr(2, 20)));
+        files.close(ino);
+        let opening = files.enter(ino).ok().unwrap();
+        let before = files.moment();
+        files.changed(ino, &attr(2, 20), &attr(3, 20), None);
+        assert_eq!(opening.learn(&attr(2, 20), before), None);
+        assert_eq!(files.learn(ino, &attr(3, 20), files.moment()), None);
+        assert_eq!(opening.learn(&attr(3, 20), files.moment()), Some(false));
+        opening.keep();
+        files.changed(ino, &attr(3, 20), &attr(2, 20), None);
         // What another client did in between is newer than what is known, but was not asked for
         // after it.
         let before = files.moment();

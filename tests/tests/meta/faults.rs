@@ -8,7 +8,7 @@ use jfs_tests::{Client, Fault, Faulty, Hooks, Kind, Volume, on_every_engine};
 use jfs_types::*;
 use std::sync::Arc;
 
-on_every_engine! { answers_lost_inside_the_engine, commits_dropped_inside_the_engine, lost_answers, dropped_commits, transient_commits, transient_calls, closing_a_nameless_file, deleting_data }
+on_every_engine! { answers_lost_inside_the_engine, commits_dropped_inside_the_engine, lost_answers, dropped_commits, transient_commits, transient_calls, closing_a_nameless_file, deleting_data, lost_statistics }
 
 /// What the operations work on: equal in every volume that [`start`] made.
 struct Start {
@@ -268,6 +268,27 @@ async fn closing_a_nameless_file(kind: Kind) {
         let census = s.v.verify().await;
         assert!(census.sustained.is_empty());
         assert_eq!(census.deleted.len(), 1);
+    }
+}
+
+/// Deltas of directory statistics are added once, whatever is known of them.
+async fn lost_statistics(kind: Kind) {
+    for fault in [Fault::Lost, Fault::Dropped, Fault::Transient] {
+        for then_away in 0..7 {
+            let s = start(kind, 0).await;
+            for name in ["one", "two"] {
+                Op::Create(D, name).run(&s.c).await;
+            }
+            Op::Create(E, "three").run(&s.c).await;
+            s.faulty.fail_statistics(fault);
+            // One of the calls of the flush and of the counting that may follow; with 0 none.
+            s.faulty.fail_call(then_away);
+            s.c.flush_stats().await;
+            s.faulty.disarm();
+            Op::Create(E, "four").run(&s.c).await;
+            // Asks for sound statistics.
+            s.v.verify().await;
+        }
     }
 }
 

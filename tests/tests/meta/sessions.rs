@@ -2,12 +2,12 @@
 
 use jfs_meta::MetaConfig;
 use jfs_tests::volume::{root, session_info};
-use jfs_tests::{Census, Faulty, Kind, Volume, on_every_engine};
+use jfs_tests::{Census, Faulty, Kind, Point, Volume, on_every_engine};
 use jfs_types::*;
 use std::sync::Arc;
 use std::time::Duration;
 
-on_every_engine! { statistics_of_the_root_start_right, a_session_lives_and_ends, a_lost_record_comes_back, stale_sessions_are_cleaned, one_client_wins_the_job }
+on_every_engine! { statistics_of_the_root_start_right, a_session_lives_and_ends, a_lost_record_comes_back, stale_sessions_are_cleaned, a_session_wakes_up_while_it_is_cleaned, one_client_wins_the_job }
 
 async fn a_session_lives_and_ends(kind: Kind) {
     let v = Volume::new(kind, 0).await;
@@ -95,6 +95,55 @@ async fn stale_sessions_are_cleaned(kind: Kind) {
     );
     assert_eq!(census.sustained.keys().copied().collect::<Vec<_>>(), [2]);
     assert_eq!(census.counters[..2], [8192, 1]);
+}
+
+/// What it sustains then is found when it dies after all, and not before.
+async fn a_session_wakes_up_while_it_is_cleaned(kind: Kind) {
+    for dies in [true, false] {
+        let v = Volume::new(kind, 0).await;
+        let asleep = v.client().await;
+        let faulty = Arc::new(Faulty::new(v.db.connect().await));
+        let cleaner = v.client_over(faulty.clone()).await;
+        let me = root();
+        for name in [&b"early"[..], b"late"] {
+            let (f, _) = asleep.create(&me, Ino::ROOT, name, 0o644, 0).await.unwrap();
+            asleep.put_slice(f, 0, 0, 5000).await.unwrap();
+        }
+        asleep.unlink(&me, Ino::ROOT, b"early").await.unwrap();
+        v.clock.advance(Duration::from_secs(70));
+        cleaner.heartbeat(&session_info()).await.unwrap();
+        let mut held = faulty.hold(Point::BeforeDropSession);
+        let meta = cleaner.meta.clone();
+        let cleaning = tokio::spawn(async move { meta.clean_stale_sessions().await });
+        held.reached().await;
+        let late = asleep.lookup(&me, Ino::ROOT, b"late").await.unwrap().0;
+        asleep.unlink(&me, Ino::ROOT, b"late").await.unwrap();
+        held.release();
+        assert_eq!(cleaning.await.unwrap().unwrap(), 1);
+        let census = v.verify().await;
+        assert_eq!(census.sustained, [(1, vec![late])].into());
+        assert_eq!(census.sessions.len(), 2, "somebody must be able to find it");
+        if dies {
+            v.clock.advance(Duration::from_secs(70));
+            cleaner.heartbeat(&session_info()).await.unwrap();
+            assert_eq!(cleaner.clean_stale_sessions().await.unwrap(), 1);
+        } else {
+            v.tick();
+            v.tick();
+            assert_eq!(cleaner.clean_stale_sessions().await.unwrap(), 0);
+            asleep.put_slice(late, 0, 0, 6000).await.unwrap();
+            assert_eq!(asleep.close(late), Some(late));
+            asleep.delete_sustained(late).await.unwrap();
+            asleep.close_session().await.unwrap();
+        }
+        cleaner.do_work().await;
+        asleep.do_work().await;
+        let census = v.verify().await;
+        assert_eq!(census.sessions.len(), 1);
+        assert_eq!(census.attrs.keys().collect::<Vec<_>>(), [&Ino::ROOT]);
+        assert!(census.sustained.values().all(Vec::is_empty));
+        assert!(census.deleted.is_empty() && census.unused.is_empty());
+    }
 }
 
 async fn one_client_wins_the_job(kind: Kind) {

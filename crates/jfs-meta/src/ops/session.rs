@@ -1,6 +1,6 @@
 //! Sessions: registering, heartbeats, and cleaning up after the dead.
 
-use crate::engine::{EngineError, JobSlot};
+use crate::engine::{EngineError, JobSlot, SessionRecord};
 use crate::meta::Meta;
 use crate::wire::SessionInfo;
 use jfs_types::{Errno, Format};
@@ -131,6 +131,24 @@ impl Meta {
             .map_err(|e| self.to_errno(op, &e))
     }
 
+    /// Drops the session of another client. One that turns out to be alive may have sustained more since
+    /// that was listed: then the record that leads there comes back, as at its next heartbeat.
+    async fn clean_session(&self, session: &SessionRecord) -> Result<(), Errno> {
+        let op = "clean_session";
+        let sid = session.sid;
+        self.drop_session(sid).await?;
+        let left = self.engine().list_sustained(sid).await;
+        if left.map_err(|e| self.to_errno(op, &e))?.is_empty() {
+            return Ok(());
+        }
+        tracing::info!("session {sid} has woken up");
+        let info = String::from_utf8_lossy(&session.info);
+        self.engine()
+            .refresh_session(sid, self.session_expiry(), &info)
+            .await
+            .map_err(|e| self.to_errno(op, &e))
+    }
+
     /// Cleans sessions whose time has run out, when this client wins the job. Returns how many.
     pub async fn clean_stale_sessions(&self) -> Result<usize, Errno> {
         let op = "clean_stale_sessions";
@@ -155,7 +173,7 @@ impl Meta {
         let (mut cleaned, mut failed, mut left) = (0, None, FAILURES_MAX);
         for session in stale.take(STALE_MAX) {
             tracing::info!("cleaning up stale session {}", session.sid);
-            match self.drop_session(session.sid).await {
+            match self.clean_session(&session).await {
                 Ok(()) => cleaned += 1,
                 // What it sustains cannot be read: it stays, the others go.
                 Err(e) => {

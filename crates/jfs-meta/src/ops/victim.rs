@@ -4,6 +4,7 @@ use super::{negated, stat_of};
 use crate::engine::Key;
 use crate::engine::{Write, hold};
 use crate::meta::Meta;
+use crate::open_files::Removal;
 use crate::txn::{Stop, Txn};
 use crate::work::Work;
 use jfs_types::attr::flags;
@@ -34,12 +35,13 @@ pub(crate) enum Fate {
     Deleted,
 }
 
-/// Decides. `open_in` is the session that has the inode open, if this client does.
+/// Decides. `open_in` tells the session that has the inode open, if this client does; it is asked only
+/// where that matters.
 pub(crate) fn fate(
     attr: Option<&Attr>,
     trash: Option<Ino>,
     trash_taken: bool,
-    open_in: Option<u64>,
+    open_in: impl FnOnce() -> Option<u64>,
 ) -> Fate {
     let Some(attr) = attr else {
         return Fate::Nothing;
@@ -54,10 +56,10 @@ pub(crate) fn fate(
     if !attr.is_dir() && attr.nlink > 1 {
         return Fate::Unlinked;
     }
-    match open_in {
-        Some(sid) if attr.is_file() => Fate::Sustained(sid),
-        _ => Fate::Deleted,
+    if !attr.is_file() {
+        return Fate::Deleted;
     }
+    open_in().map_or(Fate::Deleted, Fate::Sustained)
 }
 
 /// The name an entry gets in the trash, cut to 255 bytes.
@@ -71,11 +73,15 @@ pub(crate) fn trash_name(dir: Ino, ino: Ino, name: &Name) -> Name {
 impl Victim<'_> {
     /// Decides and puts the writes into `tx`. Reads once more only for a file with several names
     /// that would go to the trash.
+    ///
+    /// A file that is going to be deleted is noted in `removal`, the only effect of an attempt besides
+    /// its transaction: nobody opens it before the operation has ended and drops that.
     pub(crate) async fn dispose(
         &self,
         meta: &Meta,
         tx: &mut Txn,
         trash: Option<Ino>,
+        removal: &Removal<'_>,
     ) -> Result<Fate, Stop> {
         let ino = self.entry.ino;
         let trash_name = trash_name(self.dir, ino, self.name);
@@ -88,7 +94,7 @@ impl Victim<'_> {
             tx.load(&[hold(key)]).await?;
             taken = tx.entry(hour, &trash_name)?.is_some();
         }
-        let open_in = meta.session_id().filter(|_| meta.open_files.is_open(ino));
+        let open_in = || meta.session_id().filter(|_| removal.finds_open(ino));
         let fate = fate(self.attr.as_ref(), trash, taken, open_in);
         if let Some(before) = &self.attr {
             if self.dir != Ino::TRASH {
@@ -223,20 +229,28 @@ mod tests {
         let linked = attr(FileType::Regular, 2, 0);
         let dir = attr(FileType::Directory, 2, 0);
         let skip = attr(FileType::Regular, 1, flags::SKIP_TRASH);
-        assert_eq!(fate(None, hour, false, None), Fate::Nothing);
+        assert_eq!(fate(None, hour, false, || None), Fate::Nothing);
         assert_eq!(
-            fate(Some(&file), hour, false, Some(1)),
+            fate(Some(&file), hour, false, || Some(1)),
             Fate::Trash(directory)
         );
-        assert_eq!(fate(Some(&dir), hour, false, None), Fate::Trash(directory));
-        assert_eq!(fate(Some(&linked), hour, true, None), Fate::Unlinked);
-        assert_eq!(fate(Some(&skip), hour, false, None), Fate::Deleted);
-        assert_eq!(fate(Some(&file), None, false, None), Fate::Deleted);
-        assert_eq!(fate(Some(&file), None, false, Some(3)), Fate::Sustained(3));
-        assert_eq!(fate(Some(&linked), None, false, Some(3)), Fate::Unlinked);
-        assert_eq!(fate(Some(&dir), None, false, None), Fate::Deleted);
         assert_eq!(
-            fate(Some(&attr(FileType::Symlink, 1, 0)), None, false, Some(3)),
+            fate(Some(&dir), hour, false, || None),
+            Fate::Trash(directory)
+        );
+        assert_eq!(fate(Some(&linked), hour, true, || None), Fate::Unlinked);
+        assert_eq!(fate(Some(&skip), hour, false, || None), Fate::Deleted);
+        assert_eq!(fate(Some(&file), None, false, || None), Fate::Deleted);
+        assert_eq!(
+            fate(Some(&file), None, false, || Some(3)),
+            Fate::Sustained(3)
+        );
+        assert_eq!(fate(Some(&linked), None, false, || Some(3)), Fate::Unlinked);
+        assert_eq!(fate(Some(&dir), None, false, || None), Fate::Deleted);
+        assert_eq!(
+            fate(Some(&attr(FileType::Symlink, 1, 0)), None, false, || Some(
+                3
+            )),
             Fate::Deleted
         );
     }
