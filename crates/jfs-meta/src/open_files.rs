@@ -10,7 +10,8 @@
 //!
 //! An open counts from before it asks the engine ([`OpenFiles::enter`]), so that a removal finds it; a
 //! removal that finds a file closed keeps it so until it has ended ([`Removal`]), and opens wait for
-//! that. So what an open has found is not deleted under it. Removals never wait here.
+//! that. So what an open has found is not deleted under it. Removals never wait here. Those that have
+//! waited get the file all the same when the removal can keep it for them ([`Removal::grant`]).
 
 use jfs_types::slice::Piece;
 use jfs_types::{Attr, Ino, Time};
@@ -71,8 +72,20 @@ struct Shard {
 struct Leaving {
     /// Operations that do so: one for each of several names, or an unlink and a last close.
     removals: u32,
-    /// Goes with the last of them, which wakes those that wait. Made by the first that does.
-    end: Option<watch::Sender<()>>,
+    /// Opens that wait for the end of them.
+    waiting: u32,
+    /// Tells those. Made by the first of them.
+    end: Option<watch::Sender<End>>,
+}
+
+/// What becomes of opens that wait for a removal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    UnderWay,
+    /// The removal is over: try again.
+    Over,
+    /// The file is kept for them; each has its reference.
+    Granted,
 }
 
 /// All open files of a client.
@@ -115,27 +128,43 @@ impl OpenFiles {
 
     /// Adds a reference, before the engine is asked; what is to be waited for when the file is being
     /// removed.
-    pub(crate) fn enter(&self, ino: Ino) -> Result<Opening<'_>, RemovalEnd> {
+    pub(crate) fn enter(&self, ino: Ino) -> Result<Opening<'_>, Wait<'_>> {
         let mut shard = self.shard(ino).lock();
         let shard = &mut *shard;
         if let Some(leaving) = shard.leaving.get_mut(&ino) {
-            let end = leaving.end.get_or_insert_with(|| watch::Sender::new(()));
-            return Err(RemovalEnd(end.subscribe()));
+            leaving.waiting += 1;
+            let end = leaving
+                .end
+                .get_or_insert_with(|| watch::Sender::new(End::UnderWay));
+            return Err(Wait {
+                files: self,
+                ino,
+                end: end.subscribe(),
+                over: false,
+            });
         }
-        let file = shard.open.entry(ino).or_insert_with(|| OpenFile {
-            references: 0,
-            attr: None,
-            before: shard.closed.remove(&ino),
-            views: BTreeMap::new(),
-            changed: self.next_moment(),
-            sustained: false,
-        });
+        let file = shard
+            .open
+            .entry(ino)
+            .or_insert_with(|| self.unseen(shard.closed.remove(&ino)));
         file.references += 1;
         Ok(Opening {
             files: self,
             ino,
             over: false,
         })
+    }
+
+    /// An open file that nothing is known of but what it was `before`.
+    fn unseen(&self, before: Option<Fingerprint>) -> OpenFile {
+        OpenFile {
+            references: 0,
+            attr: None,
+            before,
+            views: BTreeMap::new(),
+            changed: self.next_moment(),
+            sustained: false,
+        }
     }
 
     /// Learns the attributes that an open asked for at `moment`. True when the content is the one that
@@ -190,8 +219,11 @@ impl OpenFiles {
         let mut shard = self.shard(ino).lock();
         if let Some(leaving) = shard.leaving.get_mut(&ino) {
             leaving.removals -= 1;
-            if leaving.removals == 0 {
-                shard.leaving.remove(&ino);
+            if leaving.removals == 0
+                && let Some(leaving) = shard.leaving.remove(&ino)
+                && let Some(end) = leaving.end
+            {
+                end.send_replace(End::Over);
             }
         }
     }
@@ -395,11 +427,38 @@ impl Removal<'_> {
             marked.push(ino);
             let leaving = shard.leaving.entry(ino).or_insert(Leaving {
                 removals: 0,
+                waiting: 0,
                 end: None,
             });
             leaving.removals += 1;
         }
         false
+    }
+
+    /// Whether opens wait for the end of the removal.
+    pub(crate) fn is_awaited(&self, ino: Ino) -> bool {
+        let shard = self.files.shard(ino).lock();
+        shard.leaving.get(&ino).is_some_and(|l| l.waiting > 0)
+    }
+
+    /// Gives those that wait a reference each to the file, which has been sustained for them. False when
+    /// none waits any more.
+    pub(crate) fn grant(&self, ino: Ino) -> bool {
+        let mut shard = self.files.shard(ino).lock();
+        let shard = &mut *shard;
+        let Some(leaving) = shard.leaving.get_mut(&ino) else {
+            return false;
+        };
+        let waiting = std::mem::take(&mut leaving.waiting);
+        let Some(end) = leaving.end.take().filter(|_| waiting > 0) else {
+            return false;
+        };
+        let file = self.files.unseen(shard.closed.remove(&ino));
+        let file = shard.open.entry(ino).or_insert(file);
+        file.references += waiting;
+        file.sustained = true;
+        end.send_replace(End::Granted);
+        true
     }
 }
 
@@ -411,13 +470,54 @@ impl Drop for Removal<'_> {
     }
 }
 
-/// The end of the removals that an open has met.
-pub(crate) struct RemovalEnd(watch::Receiver<()>);
+/// An open that waits for the end of the removals it has met.
+pub(crate) struct Wait<'a> {
+    files: &'a OpenFiles,
+    ino: Ino,
+    end: watch::Receiver<End>,
+    over: bool,
+}
 
-impl RemovalEnd {
-    pub(crate) async fn wait(mut self) {
-        // Nothing is ever sent: it ends when the sender goes.
-        while self.0.changed().await.is_ok() {}
+impl<'a> Wait<'a> {
+    /// Waits. The open when the file is kept for it, else one tries again.
+    pub(crate) async fn ended(mut self) -> Option<Opening<'a>> {
+        let end = match self.end.wait_for(|end| *end != End::UnderWay).await {
+            Ok(end) => *end,
+            Err(_) => End::Over,
+        };
+        self.over = true;
+        (end == End::Granted).then_some(Opening {
+            files: self.files,
+            ino: self.ino,
+            over: false,
+        })
+    }
+}
+
+impl Drop for Wait<'_> {
+    /// Nobody waits for the open any more.
+    fn drop(&mut self) {
+        if self.over {
+            return;
+        }
+        let mut shard = self.files.shard(self.ino).lock();
+        let end = *self.end.borrow();
+        match end {
+            End::UnderWay => {
+                if let Some(leaving) = shard.leaving.get_mut(&self.ino) {
+                    leaving.waiting = leaving.waiting.saturating_sub(1);
+                }
+            }
+            End::Over => {}
+            End::Granted => {
+                drop(shard);
+                drop(Opening {
+                    files: self.files,
+                    ino: self.ino,
+                    over: false,
+                });
+            }
+        }
     }
 }
 
@@ -586,7 +686,7 @@ mod tests {
         let opening = files.enter(other).ok().unwrap();
         assert!(two.finds_open(other));
         drop(two);
-        end.wait().await;
+        assert!(end.ended().await.is_none());
         assert!(!open(&files, ino, attr(1, 10)));
         // What was open is not waited for, and one that gives up is none.
         let removal = files.removal();

@@ -257,6 +257,42 @@ fn a_replaced_name_can_always_be_opened() {
     writer.unmount().unwrap();
 }
 
+/// On one mount an open never fails while the name is replaced, and finds one whole content or another.
+#[test]
+fn a_name_that_is_replaced_can_be_opened() {
+    for meta in [Meta::Sqlite, Meta::Redis] {
+        let place = Place::new(meta);
+        place.format(&ours(), &["--trash-days", "0"]);
+        let mount = place.mount(&ours(), &[]);
+        let whole = |n: u64| content(n % 7, 3000 + (n % 7) as usize);
+        std::fs::write(mount.at("current"), whole(0)).unwrap();
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for n in 1..400u64 {
+                    std::fs::write(mount.at("next"), whole(n)).unwrap();
+                    std::fs::rename(mount.at("next"), mount.at("current")).unwrap();
+                }
+                done.store(true, Ordering::SeqCst);
+            });
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    let mut opened = 0;
+                    while !done.load(Ordering::SeqCst) {
+                        let seen = std::fs::read(mount.at("current"));
+                        let seen = seen.unwrap_or_else(|e| panic!("{meta:?}, open {opened}: {e}"));
+                        assert!((0..7).any(|n| seen == whole(n)), "{} bytes", seen.len());
+                        opened += 1;
+                    }
+                    assert!(opened > 50, "{opened} opened");
+                });
+            }
+        });
+        mount.unmount().unwrap();
+        place.fsck();
+    }
+}
+
 /// What the kernel has cached of attributes and names is out of date for the time of the options, no
 /// longer.
 #[test]

@@ -1,5 +1,5 @@
-//! Opens that meet the removal of the file by the same client: they fail with ENOENT, or the file is
-//! there until it is closed, as on a local disk. And nothing is left of it then.
+//! Opens that meet the removal of the file by the same client: the file is there until it is closed, as
+//! on a local disk, and nothing is left of it then.
 
 use jfs_meta::{Meta, MetaConfig};
 use jfs_tests::volume::{root, session_info};
@@ -15,7 +15,7 @@ on_every_engine! {
     an_open_meets_an_unlink, an_open_meets_a_rename_over_it, an_open_meets_an_unlink_that_is_given_up,
     an_open_meets_an_unlink_of_one_of_two_names, an_open_meets_an_unlink_that_comes_too_late,
     an_open_meets_the_last_close, an_unlink_meets_an_open, an_unlink_meets_an_open_that_is_refused,
-    an_unlink_meets_a_create, a_kept_attribute_opens_no_removed_file, opens_and_removals_all_the_time,
+    opens_that_wait_are_given_up, an_unlink_meets_a_create, a_kept_attribute_opens_no_removed_file, opens_and_removals_all_the_time,
 }
 
 /// More than an open that does not wait takes. One that is slower makes a test weaker, not fail.
@@ -104,14 +104,10 @@ async fn unlink(meta: Arc<Meta>, name: &'static [u8]) -> Result<(), Errno> {
 }
 
 /// What an open in the middle of a removal comes to.
-async fn whole_or_gone(s: &Scene, open: JoinHandle<Result<(), Errno>>) {
-    match open.await.unwrap() {
-        Ok(()) => {
-            is_whole(&s.c, s.f).await;
-            close(&s.c, s.f).await;
-        }
-        Err(e) => assert_eq!(e, Errno::ENOENT),
-    }
+async fn whole(s: &Scene, open: JoinHandle<Result<(), Errno>>) {
+    open.await.unwrap().unwrap();
+    is_whole(&s.c, s.f).await;
+    close(&s.c, s.f).await;
 }
 
 async fn an_open_meets_an_unlink(kind: Kind) {
@@ -120,7 +116,29 @@ async fn an_open_meets_an_unlink(kind: Kind) {
         let removal = s.begun(point, |meta| unlink(meta, b"f")).await;
         let open = s.opening().await;
         removal.ended().await.unwrap();
-        whole_or_gone(&s, open).await;
+        whole(&s, open).await;
+        s.nothing_is_left().await;
+    }
+}
+
+/// Several wait; one of them is given up in between.
+async fn opens_that_wait_are_given_up(kind: Kind) {
+    for others in [0, 2] {
+        let s = scene(kind, MetaConfig::default()).await;
+        let removal = s
+            .begun(Point::BeforeCommit, |meta| unlink(meta, b"f"))
+            .await;
+        let given_up = s.opening().await;
+        let mut opens = Vec::new();
+        for _ in 0..others {
+            opens.push(s.opening().await);
+        }
+        given_up.abort();
+        assert!(given_up.await.is_err());
+        removal.ended().await.unwrap();
+        for open in opens {
+            whole(&s, open).await;
+        }
         s.nothing_is_left().await;
     }
 }
@@ -135,7 +153,7 @@ async fn an_open_meets_a_rename_over_it(kind: Kind) {
     let removal = s.begun(Point::BeforeCommit, rename).await;
     let open = s.opening().await;
     removal.ended().await.unwrap();
-    whole_or_gone(&s, open).await;
+    whole(&s, open).await;
     s.c.unlink(&root(), Ino::ROOT, b"f").await.unwrap();
     s.nothing_is_left().await;
 }
@@ -208,7 +226,7 @@ async fn an_open_meets_the_last_close(kind: Kind) {
             let deletion = s.begun(Point::BeforeCommit, delete).await;
             let open = s.opening().await;
             deletion.ended().await.unwrap();
-            whole_or_gone(&s, open).await;
+            whole(&s, open).await;
         }
         s.nothing_is_left().await;
     }
@@ -221,7 +239,7 @@ async fn an_unlink_meets_an_open(kind: Kind) {
     let open = s.begun(Point::AfterFetch, open).await;
     s.c.unlink(&root(), Ino::ROOT, b"f").await.unwrap();
     open.held.release();
-    whole_or_gone(&s, open.task).await;
+    whole(&s, open.task).await;
     s.nothing_is_left().await;
 }
 

@@ -2,7 +2,7 @@
 
 use crate::engine::{Answer, Key, Write, own};
 use crate::meta::Meta;
-use crate::open_files::Opening;
+use crate::open_files::{Opening, Removal};
 use crate::perm::{EXEC, READ, WRITE};
 use crate::run::{Operation, Proof};
 use crate::txn::{Stop, Txn};
@@ -36,8 +36,8 @@ pub struct Opened {
 impl Meta {
     /// Opens a file: reads its attributes again (close-to-open), checks access, and counts one open
     /// reference until [`Meta::close`]. `flags` as for open(2); `O_TRUNC` is only checked. One round
-    /// trip, none within `--open-cache`. What this client is about to remove is waited for: ENOENT when
-    /// the file is gone then, and what has been opened stays.
+    /// trip, none within `--open-cache`. What this client is about to remove is waited for, and kept for
+    /// the open when nobody has begun to delete its data (else ENOENT); what has been opened stays.
     pub async fn open(&self, caller: &Caller, ino: Ino, flags: i32) -> Result<Opened, Errno> {
         self.within("open", async {
             let opening = self.begin_open(ino).await?;
@@ -64,7 +64,9 @@ impl Meta {
         };
         let entered = async {
             loop {
-                met.wait().await;
+                if let Some(opening) = met.ended().await {
+                    return opening;
+                }
                 match self.open_files.enter(ino) {
                     Ok(opening) => return opening,
                     Err(again) => met = again,
@@ -183,15 +185,95 @@ impl Meta {
                 return Ok(());
             }
         }
-        self.delete_sustained_of(sid, ino).await
+        if let Some(attr) = self.transact(&DropSustained { sid, ino }).await?
+            && !self.keep_for_opens(&removal, ino, &attr).await
+        {
+            let length = attr.length;
+            self.emit(Work::DeleteFile { ino, length });
+        }
+        Ok(())
     }
 
     /// The same for an inode that a stale session left behind.
     pub(crate) async fn delete_sustained_of(&self, sid: u64, ino: Ino) -> Result<(), Errno> {
-        if let Some(length) = self.transact(&DropSustained { sid, ino }).await? {
+        if let Some(attr) = self.transact(&DropSustained { sid, ino }).await? {
+            let length = attr.length;
             self.emit(Work::DeleteFile { ino, length });
         }
         Ok(())
+    }
+}
+
+struct Keep {
+    sid: u64,
+    ino: Ino,
+    /// As it was before it was removed.
+    attr: Attr,
+}
+
+impl Meta {
+    /// Takes back that a file has been deleted a moment ago, for opens of this client that wait for the
+    /// end of `removal`: it stays without a name until the last of them is closed. False when it is gone.
+    pub(super) async fn keep_for_opens(
+        &self,
+        removal: &Removal<'_>,
+        ino: Ino,
+        attr: &Attr,
+    ) -> bool {
+        let Some(sid) = self.session_id().filter(|_| removal.is_awaited(ino)) else {
+            return false;
+        };
+        let keep = Keep {
+            sid,
+            ino,
+            attr: attr.clone(),
+        };
+        if let Err(e) = self.transact(&keep).await {
+            tracing::warn!("{ino:?} was removed while it was being opened, and is not kept: {e}");
+            return false;
+        }
+        if !removal.grant(ino)
+            && let Err(e) = self.delete_sustained_of(sid, ino).await
+        {
+            tracing::warn!("{ino:?} stays sustained until the session ends: {e}");
+        }
+        true
+    }
+}
+
+impl Operation for Keep {
+    type Out = ();
+    const NAME: &'static str = "keep_for_opens";
+
+    fn locks(&self) -> Vec<Ino> {
+        vec![self.ino]
+    }
+
+    async fn attempt(&self, _: &Meta, tx: &mut Txn) -> Result<(), Stop> {
+        tx.load(&[own(Key::Attr(self.ino))]).await?;
+        if tx.attr(self.ino)?.is_some() {
+            return Err(Errno::EEXIST.into());
+        }
+        let mut attr = self.attr.clone();
+        (attr.nlink, attr.ctime) = (0, tx.now);
+        tx.add_usage(attr.space(), 1);
+        tx.write(Write::ClearDeleted {
+            ino: self.ino,
+            length: attr.length,
+        })?;
+        tx.write(Write::Sustain {
+            sid: self.sid,
+            ino: self.ino,
+        })?;
+        tx.write(Write::NewNode {
+            ino: self.ino,
+            attr,
+        })
+    }
+
+    fn proof(&self, (): &()) -> Proof {
+        let there = |a: &Answer| matches!(a, Answer::Attr(Some(_)));
+        Proof::Record(Key::Attr(self.ino), Box::new(there))
     }
 }
 
@@ -201,15 +283,15 @@ struct DropSustained {
 }
 
 impl Operation for DropSustained {
-    /// Length of the file whose data can go now.
-    type Out = Option<u64>;
+    /// The file whose data can go now, as it was.
+    type Out = Option<Attr>;
     const NAME: &'static str = "delete_sustained";
 
     fn locks(&self) -> Vec<Ino> {
         vec![self.ino]
     }
 
-    async fn attempt(&self, _: &Meta, tx: &mut Txn) -> Result<Option<u64>, Stop> {
+    async fn attempt(&self, _: &Meta, tx: &mut Txn) -> Result<Option<Attr>, Stop> {
         tx.load(&[own(Key::Attr(self.ino))]).await?;
         let attr = tx.attr(self.ino)?;
         tx.write(Write::Unsustain {
@@ -227,10 +309,10 @@ impl Operation for DropSustained {
         tx.write(Write::DelNode { ino: self.ino })?;
         tx.write(Write::DelXattrs { ino: self.ino })?;
         tx.add_usage(-attr.space(), -1);
-        Ok(Some(attr.length))
+        Ok(Some(attr))
     }
 
-    fn proof(&self, out: &Option<u64>) -> Proof {
+    fn proof(&self, out: &Option<Attr>) -> Proof {
         match out {
             None => Proof::Rerun,
             Some(_) => Proof::Record(

@@ -99,8 +99,13 @@ impl Meta {
             removal: self.open_files.removal(),
         };
         let removed = self.transact(&op).await?;
-        self.after_fate(removed.entry.ino, removed.attr.as_ref(), &removed.fate)
-            .await;
+        self.after_fate(
+            removed.entry.ino,
+            removed.attr.as_ref(),
+            &removed.fate,
+            &op.removal,
+        )
+        .await;
         Ok(())
     }
 }

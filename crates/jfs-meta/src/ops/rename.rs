@@ -116,7 +116,8 @@ impl Meta {
             made.map_err(|e| self.to_errno("dir_stats", &e))?;
         }
         if let Some((ino, attr, fate)) = &renamed.replaced {
-            self.after_fate(*ino, attr.as_ref(), fate).await;
+            self.after_fate(*ino, attr.as_ref(), fate, &op.removal)
+                .await;
         }
         Ok((renamed.ino, renamed.attr))
     }

@@ -189,9 +189,18 @@ impl Victim<'_> {
 
 impl Meta {
     /// What follows a commit in which `ino` met `fate`.
-    pub(crate) async fn after_fate(&self, ino: Ino, attr: Option<&Attr>, fate: &Fate) {
+    pub(crate) async fn after_fate(
+        &self,
+        ino: Ino,
+        attr: Option<&Attr>,
+        fate: &Fate,
+        removal: &Removal<'_>,
+    ) {
         match (fate, attr) {
             (Fate::Deleted, Some(attr)) if attr.is_file() => {
+                if self.keep_for_opens(removal, ino, attr).await {
+                    return;
+                }
                 self.emit(Work::DeleteFile {
                     ino,
                     length: attr.length,
