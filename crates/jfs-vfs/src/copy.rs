@@ -65,7 +65,7 @@ impl Vfs {
 
     async fn commit_written(&self, ino: Ino) -> Result<(), Errno> {
         match self.inner.writers.get(ino) {
-            Some(writer) => self.flush_writer(&writer, false).await,
+            Some(writer) => self.settle(&writer).await,
             None => Ok(()),
         }
     }

@@ -3,9 +3,10 @@
 use crate::handles::Handle;
 use crate::reply::EntryReply;
 use crate::vfs::Vfs;
-use crate::writer::WriteTo;
+use crate::writer::{FileWriter, WriteTo};
 use bytes::Bytes;
 use jfs_types::{Attr, Caller, Errno, Ino};
+use std::sync::Arc;
 
 impl Vfs {
     /// Opens a file: what other clients closed before is seen from now on. Returns the handle and
@@ -34,7 +35,8 @@ impl Vfs {
                 return Err(e);
             }
         }
-        Ok((self.inner.handles.open(ino, flags), keep_cache))
+        let heard = self.inner.writers.failures();
+        Ok((self.inner.handles.open(ino, flags, heard), keep_cache))
     }
 
     async fn truncate_opened(&self, caller: &Caller, ino: Ino, attr: &Attr) -> Result<(), Errno> {
@@ -68,7 +70,8 @@ impl Vfs {
                 if matches!(flags & libc::O_ACCMODE, libc::O_WRONLY | libc::O_RDWR) {
                     self.inner.writers.open(ino);
                 }
-                let fh = self.inner.handles.open(ino, flags);
+                let heard = self.inner.writers.failures();
+                let fh = self.inner.handles.open(ino, flags, heard);
                 Ok((self.entry_reply(ino, attr), fh, false))
             }
             Err(Errno::EEXIST) if flags & libc::O_EXCL == 0 => {
@@ -118,7 +121,7 @@ impl Vfs {
             return Err(Errno::EBADF);
         }
         let writer = self.inner.writers.get(handle.ino).ok_or(Errno::EBADF)?;
-        let after = writer.write(&self.inner.meta, &self.inner.chunks, to, data)?;
+        let after = writer.write(&self.inner.meta, &self.inner.chunks, handle, to, data)?;
         if after.became_dirty {
             self.start_ticker();
         }
@@ -172,44 +175,44 @@ impl Vfs {
         }
     }
 
-    /// close(2) of one descriptor: everything written is committed, a failure is reported.
+    /// close(2) of one descriptor: everything written is committed. Reports a failure since the handle
+    /// was opened that no [`Vfs::fsync`] of the handle has reported.
     pub async fn flush(&self, fh: u64) -> Result<(), Errno> {
-        match self.writer_of(fh)? {
-            Some(writer) => self.flush_writer(&writer, false).await,
+        let handle = self.inner.handles.get(fh).ok_or(Errno::EBADF)?;
+        match self.writer_of(&handle) {
+            Some(writer) => self.flush_for(&handle, &writer, false).await,
             None => Ok(()),
         }
     }
 
-    /// As [`Vfs::flush`] when there is nothing to commit.
+    /// As [`Vfs::flush`] when there is nothing to commit or to report.
     pub fn try_flush(&self, fh: u64) -> Option<Result<(), Errno>> {
-        match self.writer_of(fh) {
-            Ok(Some(writer)) if !writer.has_nothing_to_flush() => None,
-            Ok(_) => Some(Ok(())),
-            Err(e) => Some(Err(e)),
+        let Some(handle) = self.inner.handles.get(fh) else {
+            return Some(Err(Errno::EBADF));
+        };
+        match self.writer_of(&handle) {
+            Some(writer) if !writer.has_nothing_to_flush(&handle) => None,
+            _ => Some(Ok(())),
         }
     }
 
     /// Whether nothing that was written to the file through this mount waits to be committed.
     pub fn is_clean(&self, ino: Ino) -> bool {
         let writer = self.inner.writers.get(ino);
-        writer.is_none_or(|writer| writer.has_nothing_to_flush())
+        writer.is_none_or(|writer| !writer.is_dirty())
     }
 
     /// The writer to flush for a handle. Reading handles flush nothing.
-    fn writer_of(
-        &self,
-        fh: u64,
-    ) -> Result<Option<std::sync::Arc<crate::writer::FileWriter>>, Errno> {
-        let handle = self.inner.handles.get(fh).ok_or(Errno::EBADF)?;
-        Ok(if handle.can_write() {
-            self.inner.writers.get(handle.ino)
-        } else {
-            None
-        })
+    fn writer_of(&self, handle: &Handle) -> Option<Arc<FileWriter>> {
+        match handle.can_write() {
+            true => self.inner.writers.get(handle.ino),
+            false => None,
+        }
     }
 
     /// Everything written to the file, through any handle, is committed and survives a power cut:
-    /// blocks are synced before the commit that makes them visible.
+    /// blocks are synced before the commit that makes them visible. Reports a failure since the handle was
+    /// opened or last synced; after that the handle can be written through again.
     pub async fn fsync(&self, fh: u64) -> Result<(), Errno> {
         let handle = self.inner.handles.get(fh).ok_or(Errno::EBADF)?;
         let ino = handle.ino;
@@ -217,7 +220,7 @@ impl Vfs {
             return Ok(());
         }
         match self.inner.writers.get(ino) {
-            Some(writer) => self.flush_writer(&writer, true).await,
+            Some(writer) => self.flush_for(&handle, &writer, true).await,
             None => self.sync_committed(ino).await,
         }
     }

@@ -17,6 +17,8 @@ pub(crate) struct Handle {
     pub(crate) ino: Ino,
     /// open(2) flags.
     pub(crate) flags: i32,
+    /// Number of the last failure to store data that it was told of, or that came before it.
+    pub(crate) heard: AtomicU64,
     pub(crate) read: Mutex<ReadState>,
     /// Appends through this handle that wait for room, first come first served: the kernel sends a large
     /// direct write in pieces, all at once.
@@ -60,16 +62,17 @@ impl Handles {
         &self.shards[(fh % SHARDS as u64) as usize]
     }
 
-    pub(crate) fn open(&self, ino: Ino, flags: i32) -> u64 {
-        self.add(ino, flags, None, None)
+    /// A handle of a file; `heard` is the number of the last failure of any file.
+    pub(crate) fn open(&self, ino: Ino, flags: i32, heard: u64) -> u64 {
+        self.add(ino, flags, heard, None, None)
     }
 
     pub(crate) fn open_dir(&self, ino: Ino, listing: Option<Arc<Listing>>) -> u64 {
-        self.add(ino, libc::O_RDONLY, listing, None)
+        self.add(ino, libc::O_RDONLY, 0, listing, None)
     }
 
     pub(crate) fn open_special(&self, ino: Ino, flags: i32, open: Open) -> u64 {
-        self.add(ino, flags, None, Some(open))
+        self.add(ino, flags, 0, None, Some(open))
     }
 
     /// Number of open handles.
@@ -82,6 +85,7 @@ impl Handles {
         &self,
         ino: Ino,
         flags: i32,
+        heard: u64,
         listing: Option<Arc<Listing>>,
         special: Option<Open>,
     ) -> u64 {
@@ -89,6 +93,7 @@ impl Handles {
         let handle = Handle {
             ino,
             flags,
+            heard: AtomicU64::new(heard),
             read: Mutex::default(),
             appends: tokio::sync::Mutex::default(),
             listing: Mutex::new(listing),

@@ -161,7 +161,7 @@ impl Vfs {
     pub async fn flush_all(&self) -> Result<(), Errno> {
         let mut result = Ok(());
         for writer in self.inner.writers.all() {
-            result = result.and(self.flush_writer(&writer, false).await);
+            result = result.and(self.settle(&writer).await);
         }
         result
     }

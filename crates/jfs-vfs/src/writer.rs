@@ -2,7 +2,8 @@
 //!
 //! A write goes into an open slice that it continues, else it starts a new one. A flush freezes all
 //! slices, uploads them at the same time and commits them in order, so the length never runs ahead
-//! of the data. What fails sticks to the file until a flush, fsync or write has reported it.
+//! of the data. What fails is noted with the file, for every handle that was open then: see
+//! [`Vfs::flush_for`].
 
 use crate::handles::Handle;
 use crate::vfs::{Inner, Vfs};
@@ -14,7 +15,7 @@ use jfs_types::{Attr, CHUNK_SIZE, Errno, Ino, SliceId, SliceRecord, Time};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// A slice without writes for this long is committed.
@@ -61,7 +62,16 @@ struct State {
     /// first byte.
     committing: Option<(u64, u64, Time)>,
     handles: usize,
-    error: Option<Errno>,
+    /// The last failure.
+    failed: Option<Failure>,
+}
+
+/// Written data that could not be stored.
+#[derive(Clone, Copy)]
+struct Failure {
+    /// Its place in the order of all failures of this mount.
+    number: u64,
+    errno: Errno,
 }
 
 /// The writer of one file on this mount.
@@ -71,12 +81,15 @@ pub(crate) struct FileWriter {
     /// Held by the flush that is under way: commits of a file follow each other.
     flushing: tokio::sync::Mutex<()>,
     flush_spawned: AtomicBool,
+    /// Counts failures, of any file.
+    failures: Arc<AtomicU64>,
 }
 
 impl FileWriter {
-    pub(crate) fn new(ino: Ino) -> FileWriter {
+    pub(crate) fn new(ino: Ino, failures: Arc<AtomicU64>) -> FileWriter {
         FileWriter {
             ino,
+            failures,
             state: Mutex::default(),
             flushing: tokio::sync::Mutex::new(()),
             flush_spawned: AtomicBool::new(false),
@@ -104,10 +117,10 @@ impl FileWriter {
         !self.state.lock().is_clean()
     }
 
-    /// Whether a flush would neither write nor report anything.
-    pub(crate) fn has_nothing_to_flush(&self) -> bool {
+    /// Whether a flush for `handle` would neither write nor report anything.
+    pub(crate) fn has_nothing_to_flush(&self, handle: &Handle) -> bool {
         let state = self.state.lock();
-        state.is_clean() && state.error.is_none()
+        state.is_clean() && state.failure_for(handle).is_none()
     }
 
     /// Whether the ticker should flush.
@@ -158,12 +171,13 @@ impl FileWriter {
         &self,
         meta: &Meta,
         chunks: &ChunkStore,
+        handle: &Handle,
         to: WriteTo,
         data: &[u8],
     ) -> Result<AfterWrite, Errno> {
         let mut state = self.state.lock();
-        if let Some(errno) = state.error {
-            return Err(errno);
+        if let Some(failure) = state.failure_for(handle) {
+            return Err(failure.errno);
         }
         let off = match to {
             WriteTo::Offset(off) => off,
@@ -233,6 +247,12 @@ impl State {
         let open = self.slices.iter().map(Slice::end).max();
         let pending = open.max(self.committing.map(|(_, end, _)| end));
         meta.open_length(ino).max(pending)
+    }
+
+    /// A failure that the handle has not been told of by an fsync.
+    fn failure_for(&self, handle: &Handle) -> Option<Failure> {
+        let heard = handle.heard.load(Ordering::Acquire);
+        self.failed.filter(|failure| failure.number > heard)
     }
 
     fn is_clean(&self) -> bool {
@@ -323,21 +343,30 @@ impl Vfs {
         });
     }
 
-    /// Commits everything written to a file so far, made durable first when `sync` is set. Reports
-    /// and clears a failure that happened in the background.
-    pub(crate) async fn flush_writer(&self, writer: &FileWriter, sync: bool) -> Result<(), Errno> {
+    /// Commits everything written to a file so far, made durable first when `sync` is set. Reports any
+    /// failure since the handle was opened, also one that somebody else has met: data of whoever writes
+    /// may be gone. Only an fsync settles it, for its handle alone; a close may be that of a forked
+    /// process which nobody listens to.
+    pub(crate) async fn flush_for(
+        &self,
+        handle: &Handle,
+        writer: &FileWriter,
+        sync: bool,
+    ) -> Result<(), Errno> {
         let result = self.flush_slices(writer, sync).await;
-        let stuck = writer.state.lock().error.take();
-        stuck.map_or(result, Err)
+        let failure = writer.state.lock().failure_for(handle);
+        let Some(failure) = failure else {
+            return result;
+        };
+        if sync {
+            handle.heard.fetch_max(failure.number, Ordering::AcqRel);
+        }
+        Err(failure.errno)
     }
 
     /// As a flush, for somebody else than who has written: a failure stays for the writers to hear.
     pub(crate) async fn settle(&self, writer: &FileWriter) -> Result<(), Errno> {
-        let result = self.flush_slices(writer, false).await;
-        if let Err(errno) = result {
-            writer.state.lock().error.get_or_insert(errno);
-        }
-        result
+        self.flush_slices(writer, false).await
     }
 
     async fn flush_slices(&self, writer: &FileWriter, sync: bool) -> Result<(), Errno> {
@@ -350,10 +379,14 @@ impl Vfs {
         };
         let mut flush = Flush {
             writer,
-            ended: false,
+            result: None,
         };
-        let result = self.upload_and_commit(writer.ino, &mut slices, sync).await;
-        flush.ended = true;
+        let result = match self.upload_and_commit(writer.ino, &mut slices, sync).await {
+            // This mount keeps what it has open: somebody else has removed the file.
+            Err(Errno::ENOENT) => Err(Errno::EBADF),
+            other => other,
+        };
+        flush.result = Some(result);
         drop(flush);
         if result.is_err() {
             // What is left will never be committed: its blocks are of no use to anybody.
@@ -363,11 +396,7 @@ impl Vfs {
                 }
             }
         }
-        match result {
-            // The file was removed meanwhile: nobody can miss the data.
-            Err(Errno::ENOENT) => Ok(()),
-            other => other,
-        }
+        result
     }
 
     /// On success `slices` is empty; on failure it holds what was certainly not committed.
@@ -443,16 +472,21 @@ impl Vfs {
 /// the writers hear of it.
 struct Flush<'a> {
     writer: &'a FileWriter,
-    ended: bool,
+    result: Option<Result<(), Errno>>,
 }
 
 impl Drop for Flush<'_> {
     fn drop(&mut self) {
+        let result = self.result.unwrap_or_else(|| {
+            tracing::error!("a flush of {:?} was abandoned", self.writer.ino);
+            Err(Errno::EIO)
+        });
+        // In one step: whoever finds the file clean finds the failure, too.
         let mut state = self.writer.state.lock();
         state.committing = None;
-        if !self.ended {
-            tracing::error!("a flush of {:?} was abandoned", self.writer.ino);
-            state.error.get_or_insert(Errno::EIO);
+        if let Err(errno) = result {
+            let number = self.writer.failures.fetch_add(1, Ordering::AcqRel) + 1;
+            state.failed = Some(Failure { number, errno });
         }
     }
 }

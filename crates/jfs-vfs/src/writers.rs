@@ -5,24 +5,33 @@ use jfs_types::Ino;
 use parking_lot::RwLock;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Number of independently locked parts.
 const SHARDS: usize = 16;
 
 /// Writers by inode. One is kept while a handle that can write is open or something is dirty.
 pub(crate) struct Writers {
+    /// Counts failures, of any file.
+    failures: Arc<AtomicU64>,
     shards: Vec<RwLock<HashMap<Ino, Arc<FileWriter>>>>,
 }
 
 impl Writers {
     pub(crate) fn new() -> Writers {
         Writers {
+            failures: Arc::default(),
             shards: (0..SHARDS).map(|_| RwLock::default()).collect(),
         }
     }
 
     fn shard(&self, ino: Ino) -> &RwLock<HashMap<Ino, Arc<FileWriter>>> {
         &self.shards[(ino.0 % SHARDS as u64) as usize]
+    }
+
+    /// Number of the last failure of any file: a handle that is opened now hears of those that follow.
+    pub(crate) fn failures(&self) -> u64 {
+        self.failures.load(Ordering::Acquire)
     }
 
     pub(crate) fn get(&self, ino: Ino) -> Option<Arc<FileWriter>> {
@@ -34,7 +43,7 @@ impl Writers {
         let mut shard = self.shard(ino).write();
         let writer = shard
             .entry(ino)
-            .or_insert_with(|| Arc::new(FileWriter::new(ino)))
+            .or_insert_with(|| Arc::new(FileWriter::new(ino, self.failures.clone())))
             .clone();
         writer.add_handle();
         writer

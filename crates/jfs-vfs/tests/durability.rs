@@ -367,6 +367,11 @@ async fn the_lists_of_what_is_not_durable_have_an_end() {
     mount.put(fh, 0, b"x").await.unwrap();
     assert_eq!(mount.flush(fh).await, Err(Errno::EIO));
     assert_eq!(volume.records(ino).await, []);
+    assert_eq!(
+        mount.sync(fh).await,
+        Err(Errno::EIO),
+        "and told by an fsync"
+    );
     assert_eq!(mount.sync(many[0].1).await, Err(Errno::EIO));
 
     // A store that is slow is waited for.
@@ -561,6 +566,11 @@ async fn what_was_committed_before_a_failure_is_synced_later() {
     assert_eq!(mount.flush(fh).await, Err(Errno::EIO));
     let committed = volume.records(ino).await.len();
     assert!(committed > 0 && committed < 150);
+    assert_eq!(
+        mount.sync(fh).await,
+        Err(Errno::EIO),
+        "what is lost is told"
+    );
     mount.sync(fh).await.unwrap();
     assert_durable(&volume, &mount, ino, volume.events.count()).await;
 }

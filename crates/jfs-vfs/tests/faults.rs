@@ -119,9 +119,9 @@ async fn a_short_or_damaged_block_is_an_error() {
     }
 }
 
-/// A failure belongs to one report; what was written before stays, what failed never shows.
+/// A failure is told until an fsync has told it; what was written before stays, what failed never shows.
 #[tokio::test]
-async fn a_failed_upload_is_reported_once_and_shows_nowhere() {
+async fn a_failed_upload_is_reported_and_shows_nowhere() {
     for by_fsync in [true, false] {
         let (volume, mount) = start(Options::default()).await;
         let (ino, fh) = mount.create_file("f").await;
@@ -135,6 +135,9 @@ async fn a_failed_upload_is_reported_once_and_shows_nowhere() {
         };
         assert_eq!(reported, Err(Errno::EIO));
         volume.store.fail_puts(false);
+        if !by_fsync {
+            assert_eq!(mount.sync(fh).await, Err(Errno::EIO));
+        }
         mount.sync(fh).await.unwrap();
         assert_eq!(mount.getattr(ino).await.unwrap().attr.length, 100);
         let got = mount.get(fh, 0, 1000).await.unwrap();
@@ -163,10 +166,81 @@ async fn a_failed_background_upload_is_reported_by_write_and_close() {
     volume.store.fail_puts(false);
     assert_eq!(mount.put(fh, 0, b"x").await, Err(Errno::EIO), "still");
     assert_eq!(mount.flush(fh).await, Err(Errno::EIO), "close, too");
+    assert_eq!(mount.put(fh, 0, b"x").await, Err(Errno::EIO), "and again");
+    assert_eq!(mount.sync(fh).await, Err(Errno::EIO), "fsync settles it");
     mount.put(fh, 0, b"again").await.unwrap();
     mount.close(fh).await.unwrap();
     let got = fresh_read(&volume, ino, 0, 1000).await.unwrap();
     assert_same(&got, b"again", "after the report");
+}
+
+/// Everybody who had the file open hears of a failure, whoever met it: the other writer, the one whose
+/// forked process closed first, and a reader who syncs. Who opens it later starts afresh.
+#[tokio::test]
+async fn every_handle_hears_of_a_failure() {
+    let (volume, mount) = start(Options::default()).await;
+    let (ino, a) = mount.create_file("f").await;
+    let b = mount.open(&root(), ino, libc::O_RDWR).await.unwrap().0;
+    let reader = mount.open_file(ino).await;
+    mount.put(a, 0, &pattern(1, 100)).await.unwrap();
+    mount.put(b, 100, &pattern(2, 100)).await.unwrap();
+    volume.store.fail_puts(true);
+    assert_eq!(mount.sync(reader).await, Err(Errno::EIO));
+    volume.store.fail_puts(false);
+    mount.sync(reader).await.unwrap();
+    let late = mount.open(&root(), ino, libc::O_RDWR).await.unwrap().0;
+    mount.put(late, 0, &pattern(3, 50)).await.unwrap();
+    mount.sync(late).await.unwrap();
+    for fh in [a, b] {
+        assert_eq!(mount.try_flush(fh), None);
+        assert_eq!(mount.flush(fh).await, Err(Errno::EIO));
+        assert_eq!(mount.flush(fh).await, Err(Errno::EIO), "of another process");
+        assert_eq!(mount.sync(fh).await, Err(Errno::EIO));
+        mount.sync(fh).await.unwrap();
+    }
+    for fh in [late, a, b] {
+        mount.close(fh).await.unwrap();
+    }
+    let got = fresh_read(&volume, ino, 0, 1000).await.unwrap();
+    assert_same(&got, &pattern(3, 50), "what was told to be stored");
+}
+
+/// The store fails and then takes its time to remove what was lost: nobody is told meanwhile that all is
+/// well.
+#[tokio::test]
+async fn a_failure_shows_at_once() {
+    let (volume, mount) = start(Options::default()).await;
+    let mount = Arc::new(mount);
+    let (_, fh) = mount.create_file("f").await;
+    mount.put(fh, 0, &pattern(1, 100)).await.unwrap();
+    volume.store.fail_puts(true);
+    volume.store.deletes.shut();
+    let m = mount.clone();
+    let sync = tokio::spawn(async move { m.sync(fh).await });
+    volume.store.deletes.holds(1).await;
+    assert_eq!(mount.try_flush(fh), None);
+    let m = mount.clone();
+    let close = tokio::spawn(async move { m.close(fh).await });
+    volume.store.deletes.open();
+    let results = (sync.await.unwrap(), close.await.unwrap());
+    assert_eq!(results.0, Err(Errno::EIO));
+    // The fsync has told it; a close that ran before it was told as well.
+    assert!(results.1 == Err(Errno::EIO) || results.1 == Ok(()));
+}
+
+/// What is written to a file that another mount has removed is lost, and that is said.
+#[tokio::test]
+async fn writing_to_what_another_mount_has_removed_fails() {
+    let (volume, mount) = start(Options::default()).await;
+    let (_, fh) = mount.create_file("f").await;
+    mount.put(fh, 0, &pattern(1, 100)).await.unwrap();
+    mount.sync(fh).await.unwrap();
+    let other = volume.mount().await;
+    other.unlink(&root(), Ino::ROOT, b"f").await.unwrap();
+    mount.put(fh, 0, &pattern(2, 100)).await.unwrap();
+    assert_eq!(mount.sync(fh).await, Err(Errno::EBADF));
+    mount.put(fh, 0, &pattern(3, 100)).await.unwrap();
+    assert_eq!(mount.close(fh).await, Err(Errno::EBADF));
 }
 
 /// Others that need the data in the store get an error, but the report is for who has written.

@@ -22,7 +22,7 @@ const LIMITS: [(&str, usize, usize); 31] = [
     ("setattr", 2, 5),
     ("open", 1, 1),
     ("close", 0, 0),
-    ("read chunk", 1, 1),
+    ("read chunk", 1, 3),
     ("write chunk", 2, 7),
     ("truncate", 2, 6),
     ("readlink", 1, 2),

@@ -17,6 +17,7 @@ pub(crate) struct TestStore {
     pub(crate) puts: Gate,
     pub(crate) gets: Gate,
     pub(crate) syncs: Gate,
+    pub(crate) deletes: Gate,
     /// Objects that survive a power cut.
     durable: Mutex<BTreeSet<String>>,
     sync_requests: AtomicUsize,
@@ -138,6 +139,7 @@ impl Backend for TestStore {
     }
 
     async fn delete(&self, key: &str) -> Result<(), ObjectError> {
+        self.deletes.pass().await;
         let mut objects = self.objects.lock();
         objects.remove(key);
         self.events.push(Event::Delete(key.to_string()));
