@@ -322,6 +322,26 @@ mod tests {
         assert!(!path.exists());
     }
 
+    /// What was good a moment ago is checked again: the disk may give something else now.
+    #[test]
+    fn a_bit_that_flips_later_is_found() {
+        let dir = tempfile::tempdir().unwrap();
+        let (key, data) = block(7, 100_000);
+        let cache = open(dir.path(), 1 << 30);
+        cache.put(key, data.clone());
+        wait("written", || cache.stats().writes == 1);
+        let mut out = vec![0; 50_000];
+        assert!(cache.read_blocking(&key, 20_000, &mut out));
+        assert_eq!(out, data[20_000..70_000]);
+        let path = dir.path().join("u/raw").join(key.path(false));
+        let file = std::fs::File::options().write(true).open(&path).unwrap();
+        let flipped = [data[33_000] ^ 1];
+        std::os::unix::fs::FileExt::write_all_at(&file, &flipped, 33_000).unwrap();
+        let mut small = [0; 10];
+        assert!(!cache.read_blocking(&key, 40_000, &mut small));
+        assert_eq!(cache.stats().corrupt, 1);
+    }
+
     #[test]
     fn stays_within_its_size() {
         let dir = tempfile::tempdir().unwrap();

@@ -1,14 +1,17 @@
-//! Open block files: descriptors and which of their pieces are known to be good.
+//! Open block files: descriptors and the checksums of their pieces.
+//!
+//! Every read is checked: what the page cache held may have been dropped and come back from the disk as
+//! something else.
 
 use crate::checksum::{PIECE, matches, sums_len};
 use crate::{BlockKey, Checksum};
 use parking_lot::Mutex;
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Descriptors kept open.
 const OPEN_MAX: usize = 256;
@@ -19,9 +22,11 @@ pub(crate) struct BlockFile {
     size: usize,
     /// The checksums behind the data; empty when there are none.
     sums: Vec<u8>,
-    /// One bit per piece that was verified through this descriptor (a block is at most 16 MiB, 512
-    /// pieces). Once verified, the page cache is trusted until the descriptor is closed.
-    verified: [AtomicU64; 8],
+}
+
+thread_local! {
+    /// A piece of which a read wants a part.
+    static WHOLE: RefCell<Vec<u8>> = RefCell::new(vec![0; PIECE]);
 }
 
 /// Why a read from a block file did not happen.
@@ -53,12 +58,7 @@ impl BlockFile {
                 read_exact(&file, &mut sums, size, false)?;
             }
         }
-        Ok(BlockFile {
-            file,
-            size,
-            sums,
-            verified: Default::default(),
-        })
+        Ok(BlockFile { file, size, sums })
     }
 
     /// Fills `out` from offset `off`. With `nowait` only from the page cache.
@@ -80,35 +80,39 @@ impl BlockFile {
                 Checksum::Full => out.len() == self.size,
                 Checksum::Shrink | Checksum::Extend => true,
             };
-        if !check || pieces.clone().all(|p| self.is_verified(p)) {
+        if !check {
             return read_exact(&self.file, out, off, nowait);
         }
-        let mut buffer = vec![0; PIECE];
         for piece in pieces {
             let start = piece * PIECE;
             let stop = (start + PIECE).min(self.size);
-            let inside = start >= off && stop <= end;
             let (from, to) = (start.max(off), stop.min(end));
-            if self.is_verified(piece) || (level == Checksum::Shrink && !inside) {
-                read_exact(&self.file, &mut out[from - off..to - off], from, nowait)?;
-                continue;
+            let part = &mut out[from - off..to - off];
+            if part.len() == stop - start {
+                read_exact(&self.file, part, start, nowait)?;
+                self.check(piece, part)?;
+            } else if level == Checksum::Shrink {
+                read_exact(&self.file, part, from, nowait)?;
+            } else {
+                WHOLE.with_borrow_mut(|whole| {
+                    let whole = &mut whole[..stop - start];
+                    read_exact(&self.file, whole, start, nowait)?;
+                    self.check(piece, whole)?;
+                    part.copy_from_slice(&whole[from - start..to - start]);
+                    Ok(())
+                })?;
             }
-            let data = &mut buffer[..stop - start];
-            read_exact(&self.file, data, start, nowait)?;
-            let stored = &self.sums[piece * 4..piece * 4 + 4];
-            if !matches(data, [stored[0], stored[1], stored[2], stored[3]]) {
-                return Err(Miss::Bad);
-            }
-            self.verified[piece / 64].fetch_or(1 << (piece % 64), Ordering::Relaxed);
-            out[from - off..to - off].copy_from_slice(&data[from - start..to - start]);
         }
         Ok(())
     }
 
-    fn is_verified(&self, piece: usize) -> bool {
-        self.verified
-            .get(piece / 64)
-            .is_some_and(|w| w.load(Ordering::Relaxed) & (1 << (piece % 64)) != 0)
+    /// Whether a whole piece is what its checksum says.
+    fn check(&self, piece: usize, data: &[u8]) -> Result<(), Miss> {
+        let stored = self.sums.get(piece * 4..piece * 4 + 4);
+        match stored.and_then(|s| s.try_into().ok()) {
+            Some(stored) if matches(data, stored) => Ok(()),
+            _ => Err(Miss::Bad),
+        }
     }
 }
 
