@@ -12,7 +12,7 @@ use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Blocks that may be on their way ahead of readers at the same time.
 const PREFETCH_MAX: usize = 32;
@@ -52,7 +52,10 @@ pub(crate) struct Inner {
     pub(crate) uploads: Semaphore,
     deletes: Semaphore,
     downloads: Downloads,
+    /// Blocks on their way ahead of readers.
     ahead: Mutex<HashSet<BlockKey>>,
+    /// Whole blocks that are fetched because a small part of them was read ([`ChunkConfig::prefetch`]).
+    around: Arc<Semaphore>,
 }
 
 /// The data of a volume. Cheap to clone.
@@ -70,6 +73,7 @@ impl ChunkStore {
             deletes: Semaphore::new(config.max_deletes.max(1)),
             budget: Budget::new(config.buffer_size),
             ahead: Mutex::default(),
+            around: Arc::new(Semaphore::new(config.prefetch)),
             objects,
             cache,
             config,
@@ -215,8 +219,10 @@ impl ChunkStore {
         let plain =
             self.inner.config.compression == Compression::None && self.inner.objects.reads_ranges();
         if plain && small && !self.inner.downloads.is_running(&key) {
-            if self.inner.config.prefetch > 0 {
-                self.prefetch(key.slice_id, key.index, key.size);
+            // Not more than that: of blocks larger than the cache has room for, most would be fetched for
+            // nothing, and slow down the reads that asked.
+            if let Ok(permit) = self.inner.around.clone().try_acquire_owned() {
+                self.fetch_ahead(key, Some(permit));
             }
             let path = key.path(self.inner.config.hash_prefix);
             let _slot = self.inner.downloads.slot().await;
@@ -278,6 +284,10 @@ impl ChunkStore {
             index,
             size: block_len,
         };
+        self.fetch_ahead(key, None);
+    }
+
+    fn fetch_ahead(&self, key: BlockKey, permit: Option<OwnedSemaphorePermit>) {
         if self.inner.cache.contains(&key) {
             return;
         }
@@ -293,6 +303,7 @@ impl ChunkStore {
                 tracing::debug!("prefetch: {e}");
             }
             store.inner.ahead.lock().remove(&key);
+            drop(permit);
         });
     }
 
