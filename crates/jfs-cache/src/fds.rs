@@ -1,6 +1,6 @@
 //! Open block files: descriptors and the checksums of their pieces.
 //!
-//! Every read is checked: what the page cache held may have been dropped and come back from the disk as
+//! Nothing counts as checked for good: what the page cache held may have been dropped and come back from the disk as
 //! something else.
 
 use crate::checksum::{PIECE, matches, sums_len};

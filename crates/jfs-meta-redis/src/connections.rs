@@ -347,7 +347,7 @@ impl Loan {
                     mark.settle();
                     return Ok(known);
                 }
-                Err(e) if patience.wait(&e.to_string()).await => {}
+                Err(EngineError::Transient(why)) if patience.wait(&why).await => {}
                 Err(e) => {
                     let text = format!("{lost}; it cannot be found out: {e}");
                     return Err(EngineError::MaybeCommitted(text));

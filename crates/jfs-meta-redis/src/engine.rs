@@ -40,7 +40,6 @@ impl RedisEngine {
                 name: "redis",
                 usage_in_transaction: true,
                 settles_lost_answers: true,
-                max_writes: usize::MAX,
             },
             script: Script::new(lua::LOOKUP),
             script_ready: AtomicBool::new(false),

@@ -61,7 +61,6 @@ impl SqliteEngine {
                 name,
                 usage_in_transaction: false,
                 settles_lost_answers: false,
-                max_writes: usize::MAX,
             },
             scans: Semaphore::new(SCANS_MAX),
         };

@@ -37,8 +37,6 @@ pub struct Capabilities {
     /// became of the commit, by better means than the records that others change too. Where true, such an
     /// operation ends with EIO; where false, its proof decides.
     pub settles_lost_answers: bool,
-    /// Most writes one commit may hold.
-    pub max_writes: usize,
 }
 
 /// One database that holds one volume.

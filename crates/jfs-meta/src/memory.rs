@@ -41,7 +41,6 @@ impl MemoryEngine {
                 name: "memory",
                 usage_in_transaction: true,
                 settles_lost_answers: false,
-                max_writes: usize::MAX,
             },
         }
     }

@@ -26,7 +26,7 @@ use tokio::sync::watch;
 const SHARDS: usize = 16;
 /// Chunk views kept per open file: 64 of them cover 4 GiB.
 const VIEWS_MAX: usize = 64;
-/// Closed files whose last mtime is remembered at most, for the kernel's page cache.
+/// Closed files of which times and length are remembered at most, for the kernel's page cache.
 pub(crate) const CLOSED_MAX: usize = 65_536;
 
 /// What a reader sees of one chunk.
@@ -64,7 +64,8 @@ struct Shard {
     open: HashMap<Ino, OpenFile>,
     /// What closed files were.
     closed: HashMap<Ino, Fingerprint>,
-    /// Files whose removal is under way. None of them is open.
+    /// Files whose removal is under way. None of them is open, unless it has been granted to those that
+    /// waited ([`Removal::grant`]).
     leaving: HashMap<Ino, Leaving>,
 }
 

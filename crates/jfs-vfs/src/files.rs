@@ -75,13 +75,36 @@ impl Vfs {
                 Ok((self.entry_reply(ino, attr), fh, false))
             }
             Err(Errno::EEXIST) if flags & libc::O_EXCL == 0 => {
-                let entry = self.lookup(caller, parent, name).await?;
-                let (fh, keep) = self.open(caller, entry.ino, flags).await?;
-                let attr = self.inner.meta.open_attr(entry.ino).unwrap_or(entry.attr);
-                Ok((self.entry_reply(entry.ino, attr), fh, keep))
+                self.open_existing(caller, parent, name, flags).await
             }
             Err(e) => Err(e),
         }
+    }
+
+    /// Opens what another has made in the moment of a creation. ESTALE when it is no file, or gone again:
+    /// the name is to be looked up anew.
+    async fn open_existing(
+        &self,
+        caller: &Caller,
+        parent: Ino,
+        name: &[u8],
+        flags: i32,
+    ) -> Result<(EntryReply, u64, bool), Errno> {
+        let stale = |e| match e {
+            Errno::ENOENT => Errno::ESTALE,
+            e => e,
+        };
+        let entry = self.lookup(caller, parent, name).await.map_err(stale)?;
+        if entry.attr.is_dir() {
+            return Err(Errno::EISDIR);
+        }
+        if !entry.attr.is_file() {
+            return Err(Errno::ESTALE);
+        }
+        let opened = self.open(caller, entry.ino, flags).await;
+        let (fh, keep) = opened.map_err(stale)?;
+        let attr = self.inner.meta.open_attr(entry.ino).unwrap_or(entry.attr);
+        Ok((self.entry_reply(entry.ino, attr), fh, keep))
     }
 
     /// Buffers a write when there is room; for the threads that read requests.

@@ -159,10 +159,10 @@ impl Vfs {
             .then_some(Ok(ReadNow::Copied(len)))
     }
 
-    /// Whether a read of `size` bytes that was cut to `len` would be cut so now: the views it went by
+    /// Whether a read of `size` bytes that was cut to `len` has no less to give now: the views it went by
     /// may be younger than the length it began with.
     fn still(&self, ino: Ino, off: u64, size: u32, len: usize) -> bool {
-        self.cut(ino, off, size) == Ok(len as u64)
+        self.cut(ino, off, size).is_ok_and(|now| now >= len as u64)
     }
 
     /// The range when it lies inside one block that memory holds: no copy.

@@ -193,9 +193,10 @@ impl FileWriter {
             let index = (at / CHUNK_SIZE) as u32;
             let pos = (at % CHUNK_SIZE) as u32;
             let n = rest.len().min((CHUNK_SIZE - u64::from(pos)) as usize);
-            let slice = state.slice_for(chunks, index, pos, n);
+            let append = matches!(to, WriteTo::End);
+            let slice = state.slice_for(chunks, index, pos, n, append);
             let empty = slice.writer.is_empty();
-            slice.append = matches!(to, WriteTo::End) && (empty || slice.append);
+            slice.append = append && (empty || slice.append);
             slice
                 .writer
                 .write(pos - slice.pos, &rest[..n])
@@ -259,8 +260,16 @@ impl State {
         self.slices.is_empty() && self.committing.is_none()
     }
 
-    /// The slice that takes a write of `n` bytes at `pos` of chunk `index`.
-    fn slice_for(&mut self, chunks: &ChunkStore, index: u32, pos: u32, n: usize) -> &mut Slice {
+    /// The slice that takes a write of `n` bytes at `pos` of chunk `index`. What appends does not continue
+    /// what has its place, nor the other way round: their ends may part.
+    fn slice_for(
+        &mut self,
+        chunks: &ChunkStore,
+        index: u32,
+        pos: u32,
+        n: usize,
+        append: bool,
+    ) -> &mut Slice {
         let (from, to) = (u64::from(pos), u64::from(pos) + n as u64);
         let mut found = None;
         let newest = self
@@ -270,7 +279,9 @@ impl State {
             .rev()
             .filter(|(_, s)| s.index == index);
         for (i, s) in newest.take(LOOK_BACK) {
-            if !s.frozen && pos >= s.pos && s.writer.accepts(pos - s.pos, n) {
+            let continues = pos == s.pos + s.writer.len();
+            let kind = s.append == append || (!append && !continues);
+            if !s.frozen && kind && pos >= s.pos && s.writer.accepts(pos - s.pos, n) {
                 found = Some(i);
                 break;
             }

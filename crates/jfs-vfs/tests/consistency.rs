@@ -417,3 +417,32 @@ async fn a_time_that_was_set_back_hides_nothing() {
     );
     writer.close(fh).await.unwrap();
 }
+
+/// As above when what appends meets what is written to a place on the same mount.
+#[tokio::test]
+async fn appends_behind_other_writes_follow_the_end() {
+    for place_first in [true, false] {
+        let (volume, mount) = start().await;
+        let other = volume.mount().await;
+        let (ino, fixed) = mount.create_file("log").await;
+        mount.put(fixed, 0, &[1; 100]).await.unwrap();
+        mount.sync(fixed).await.unwrap();
+        let flags = libc::O_WRONLY | libc::O_APPEND;
+        let append = mount.open(&root(), ino, flags).await.unwrap().0;
+        let others = other.open(&root(), ino, flags).await.unwrap().0;
+        let write = async |first: bool| match first {
+            true => mount.put(fixed, 50, &[2; 50]).await.unwrap(),
+            false => mount.put(append, 0, &[3; 10]).await.unwrap(),
+        };
+        write(place_first).await;
+        write(!place_first).await;
+        other.put(others, 0, &[4; 10]).await.unwrap();
+        other.sync(others).await.unwrap();
+        mount.sync(append).await.unwrap();
+        let reader = volume.mount().await;
+        let fh = reader.open_file(ino).await;
+        let got = reader.get(fh, 0, 1000).await.unwrap();
+        let want = [&[1u8; 50][..], &[2; 50], &[4; 10], &[3; 10]].concat();
+        assert_same(&got, &want, "each in its place");
+    }
+}

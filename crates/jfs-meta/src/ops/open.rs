@@ -213,7 +213,7 @@ struct Keep {
 
 impl Meta {
     /// Takes back that a file has been deleted a moment ago, for opens of this client that wait for the
-    /// end of `removal`: it stays without a name until the last of them is closed. False when it is gone.
+    /// end of `removal`: it stays without a name until the last of them is closed. False when its data can be deleted.
     pub(super) async fn keep_for_opens(
         &self,
         removal: &Removal<'_>,
@@ -229,8 +229,9 @@ impl Meta {
             attr: attr.clone(),
         };
         if let Err(e) = self.transact(&keep).await {
+            // It may be kept all the same: its data stays, and is deleted by its record in time.
             tracing::warn!("{ino:?} was removed while it was being opened, and is not kept: {e}");
-            return false;
+            return true;
         }
         if !removal.grant(ino)
             && let Err(e) = self.delete_sustained_of(sid, ino).await

@@ -73,7 +73,8 @@ impl Meta {
                     pieces: overlay(&records),
                     records: records.len(),
                 });
-                if let Some(attr) = attr {
+                // Not what may be older than the attributes: it would count as theirs.
+                if let Some(attr) = attr.filter(|_| settled) {
                     self.open_files
                         .learn_view(ino, &attr, index, view.clone(), asked);
                 }
