@@ -1,7 +1,7 @@
 //! The engine interface over Redis.
 
 use crate::attempt::{RedisAttempt, names};
-use crate::connections::Connections;
+use crate::connections::{Committed, Connections, Sent};
 use crate::errors::is_demoted;
 use crate::read::{ask, bytes, list, number, understand, unexpected};
 use crate::sessions::run;
@@ -301,7 +301,6 @@ impl Engine for RedisEngine {
         now_sec: i64,
         interval_sec: i64,
     ) -> Result<bool, EngineError> {
-        use crate::connections::{Committed, Sent};
         let mut loan = self.pool.take().await?;
         let (mut p, _) = loan.start();
         p.cmd("WATCH").arg(job.counter_name()).arg(loan.guard());

@@ -149,11 +149,16 @@ impl OpenFiles {
             .entry(ino)
             .or_insert_with(|| self.unseen(shard.closed.remove(&ino)));
         file.references += 1;
-        Ok(Opening {
+        Ok(self.counted(ino))
+    }
+
+    /// An open whose reference has been added.
+    fn counted(&self, ino: Ino) -> Opening<'_> {
+        Opening {
             files: self,
             ino,
             over: false,
-        })
+        }
     }
 
     /// An open file that nothing is known of but what it was `before`.
@@ -487,11 +492,7 @@ impl<'a> Wait<'a> {
             Err(_) => End::Over,
         };
         self.over = true;
-        (end == End::Granted).then_some(Opening {
-            files: self.files,
-            ino: self.ino,
-            over: false,
-        })
+        (end == End::Granted).then(|| self.files.counted(self.ino))
     }
 }
 
@@ -512,11 +513,7 @@ impl Drop for Wait<'_> {
             End::Over => {}
             End::Granted => {
                 drop(shard);
-                drop(Opening {
-                    files: self.files,
-                    ino: self.ino,
-                    over: false,
-                });
+                drop(self.files.counted(self.ino));
             }
         }
     }

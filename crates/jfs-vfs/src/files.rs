@@ -35,8 +35,13 @@ impl Vfs {
                 return Err(e);
             }
         }
+        Ok((self.new_handle(ino, flags), keep_cache))
+    }
+
+    /// A handle that hears of the failures from now on.
+    fn new_handle(&self, ino: Ino, flags: i32) -> u64 {
         let heard = self.inner.writers.failures();
-        Ok((self.inner.handles.open(ino, flags, heard), keep_cache))
+        self.inner.handles.open(ino, flags, heard)
     }
 
     async fn truncate_opened(&self, caller: &Caller, ino: Ino, attr: &Attr) -> Result<(), Errno> {
@@ -70,8 +75,7 @@ impl Vfs {
                 if matches!(flags & libc::O_ACCMODE, libc::O_WRONLY | libc::O_RDWR) {
                     self.inner.writers.open(ino);
                 }
-                let heard = self.inner.writers.failures();
-                let fh = self.inner.handles.open(ino, flags, heard);
+                let fh = self.new_handle(ino, flags);
                 Ok((self.entry_reply(ino, attr), fh, false))
             }
             Err(Errno::EEXIST) if flags & libc::O_EXCL == 0 => {

@@ -195,8 +195,7 @@ impl FileWriter {
             let n = rest.len().min((CHUNK_SIZE - u64::from(pos)) as usize);
             let append = matches!(to, WriteTo::End);
             let slice = state.slice_for(chunks, index, pos, n, append);
-            let empty = slice.writer.is_empty();
-            slice.append = append && (empty || slice.append);
+            slice.append &= append;
             slice
                 .writer
                 .write(pos - slice.pos, &rest[..n])
@@ -298,7 +297,7 @@ impl State {
                 pos,
                 writer: chunks.new_slice(),
                 frozen: false,
-                append: false,
+                append,
                 began: now,
                 touched: now,
                 mtime: Time::default(),

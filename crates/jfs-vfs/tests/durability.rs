@@ -392,6 +392,20 @@ async fn the_lists_of_what_is_not_durable_have_an_end() {
     }
 }
 
+/// Writes to a file until its commit is held as the second one.
+async fn written_behind(
+    mount: &Arc<Mount>,
+    volume: &Volume,
+    fh: u64,
+    data: &[u8],
+) -> tokio::task::JoinHandle<Result<(), Errno>> {
+    mount.put(fh, 0, data).await.unwrap();
+    let m = mount.clone();
+    let writing = tokio::spawn(async move { m.flush(fh).await });
+    volume.engine.commits().holds(2).await;
+    writing
+}
+
 /// The source is written while the target is being made ready: the copy has what was written, and an
 /// fsync of it makes that durable.
 #[tokio::test]
@@ -409,10 +423,7 @@ async fn a_copy_of_what_was_just_committed_is_durable() {
     // The copy has found its source clean and commits the target.
     commits.holds(1).await;
     let data = pattern(3, 100);
-    mount.put(a.1, 0, &data).await.unwrap();
-    let m = mount.clone();
-    let writing = tokio::spawn(async move { m.flush(a.1).await });
-    commits.holds(2).await;
+    let writing = written_behind(&mount, &volume, a.1, &data).await;
     // The target is committed; what comes next has to wait for the source's commit.
     commits.call();
     others_go_on().await;
@@ -446,10 +457,7 @@ async fn a_copy_that_waits_lists_what_comes_meanwhile() {
     let second = tokio::spawn(async move { copy(&m, a.1, b.1, 100).await });
     others_go_on().await;
     let data = pattern(3, 100);
-    mount.put(a.1, 0, &data).await.unwrap();
-    let m = mount.clone();
-    let writing = tokio::spawn(async move { m.flush(a.1).await });
-    commits.holds(2).await;
+    let writing = written_behind(&mount, &volume, a.1, &data).await;
     commits.call();
     assert_eq!(first.await.unwrap(), Ok(100));
     others_go_on().await;
