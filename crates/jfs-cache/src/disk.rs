@@ -2,31 +2,43 @@
 
 use crate::checksum::sums;
 use crate::fds::{BlockFile, Miss, OpenFiles};
+use crate::health::Health;
 use crate::index::{Eviction, Index, cost};
 use crate::stats::{Counters, count};
+use crate::temporary::{Temporary, is_temporary, remove_left_over};
 use crate::{BlockKey, Checksum};
 use bytes::Bytes;
 use nix::sys::statfs::statfs;
 use nix::sys::statvfs::statvfs;
 use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Blocks that may wait for the writer thread: the `max pending pages` of the start-up line.
 pub const QUEUE_MAX: usize = 15;
-/// Writes that fail one after the other before a directory is left out.
-const FAILURES_MAX: u32 = 3;
+/// Bytes written to try a directory that is left out.
+const TRIAL_BYTES: usize = 4096;
 /// Time between two warnings about a full disk.
 const FULL_WARNING: Duration = Duration::from_secs(60);
 /// Blocks looked at under one lock when the unused ones are dropped.
 const EXPIRE_STEP: usize = 4096;
+
+/// How a write ended that did not fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Written {
+    New,
+    /// Another process had stored the block.
+    Found,
+    /// Another process removed what was being written.
+    Lost,
+}
 
 /// One cache directory.
 pub(crate) struct DiskCache {
@@ -42,8 +54,7 @@ pub(crate) struct DiskCache {
     counters: Arc<Counters>,
     queue: Mutex<Option<SyncSender<(BlockKey, Bytes)>>>,
     pending: Mutex<HashMap<BlockKey, Bytes>>,
-    failures: AtomicU32,
-    failed: AtomicBool,
+    health: Health,
     warned: Mutex<Option<Instant>>,
 }
 
@@ -86,8 +97,7 @@ impl DiskCache {
             counters,
             queue: Mutex::new(Some(sender)),
             pending: Mutex::default(),
-            failures: AtomicU32::new(0),
-            failed: AtomicBool::new(false),
+            health: Health::default(),
             warned: Mutex::new(None),
         });
         let writer = Arc::downgrade(&cache);
@@ -117,9 +127,9 @@ impl DiskCache {
         (index.len(), index.bytes())
     }
 
-    /// Whether writing here failed too often: the directory is not used any more.
+    /// Whether writing here failed too often: the directory is not used until a trial succeeds.
     pub(crate) fn is_out(&self) -> bool {
-        self.failed.load(Ordering::Relaxed)
+        self.health.is_out()
     }
 
     fn path(&self, key: &BlockKey) -> PathBuf {
@@ -176,8 +186,8 @@ impl DiskCache {
                         self.open.put(*key, file.clone());
                         file
                     }
-                    Err(_) => {
-                        self.forget_missing(key);
+                    Err(miss) => {
+                        self.forget(key, &miss);
                         return None;
                     }
                 }
@@ -185,7 +195,7 @@ impl DiskCache {
         };
         match file.read(off, out, self.config.level, nowait) {
             Ok(()) => Some(()),
-            Err(Miss::WouldBlock) => None,
+            Err(Miss::WouldBlock | Miss::Absent | Miss::Unreadable) => None,
             Err(Miss::Bad) => {
                 count(&self.counters.corrupt);
                 tracing::warn!(
@@ -198,10 +208,13 @@ impl DiskCache {
         }
     }
 
-    fn forget_missing(&self, key: &BlockKey) {
-        let known = self.index.lock().remove(key);
-        if known {
-            let _ = fs::remove_file(self.path(key));
+    /// Forgets a block whose file could not be opened. Another process may have removed the file, or written it again
+    /// since: only a file of the wrong length is removed.
+    fn forget(&self, key: &BlockKey, miss: &Miss) {
+        if matches!(miss, Miss::Absent | Miss::Bad) && self.index.lock().remove(key) {
+            if matches!(miss, Miss::Bad) {
+                let _ = fs::remove_file(self.path(key));
+            }
         }
     }
 
@@ -234,52 +247,79 @@ impl DiskCache {
         }
     }
 
-    fn write(&self, key: &BlockKey, data: &[u8]) -> io::Result<()> {
+    /// Writes a block. A block that another process has stored in the meantime is a success.
+    fn write(&self, key: &BlockKey, data: &[u8]) -> io::Result<Written> {
         let path = self.path(key);
-        let tmp = path.with_file_name(format!(
-            "{}.tmp",
-            path.file_name()
-                .map(|n| n.to_string_lossy().into_owned())
-                .unwrap_or_default()
-        ));
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true);
-        options.mode(self.config.mode);
-        let mut file = match options.open(&tmp) {
+        if BlockFile::open(&path, key, self.config.level)
+            .is_ok_and(|file| file.is_complete(self.config.level))
+        {
+            return Ok(Written::Found);
+        }
+        match self.write_new(&path, data) {
+            // Another process has removed the temporary file, as the reference client does with what is a minute old,
+            // or the directory, empty until now.
+            Err(e) if e.kind() == io::ErrorKind::NotFound => match self.write_new(&path, data) {
+                Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Written::Lost),
+                done => done,
+            },
+            done => done,
+        }
+    }
+
+    fn write_new(&self, path: &Path, data: &[u8]) -> io::Result<Written> {
+        let mut temporary = match Temporary::create(path, self.config.mode) {
             // A new directory is rare, so it is not looked for each time.
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
                 if let Some(dir) = path.parent() {
                     make_dir(dir, self.config.dir_mode())?;
                 }
-                options.open(&tmp)?
+                Temporary::create(path, self.config.mode)?
             }
-            opened => opened?,
+            created => created?,
         };
-        let written = file
-            .write_all(data)
-            .and_then(|()| {
-                if self.config.level == Checksum::None {
-                    Ok(())
-                } else {
-                    file.write_all(&sums(data))
-                }
-            })
-            .and_then(|()| fs::rename(&tmp, &path));
-        if written.is_err() {
-            let _ = fs::remove_file(&tmp);
+        temporary.file().write_all(data)?;
+        if self.config.level != Checksum::None {
+            temporary.file().write_all(&sums(data))?;
         }
-        written
+        temporary.rename(path)?;
+        Ok(Written::New)
     }
 
-    fn stored(&self, key: BlockKey, result: io::Result<()>) {
-        match result {
+    /// Writes a small file into a directory that is left out, and removes it.
+    fn try_again(&self) {
+        let raw = self.config.dir.join("raw");
+        let written = make_dir(&raw, self.config.dir_mode()).and_then(|()| {
+            let mut trial = Temporary::create(&raw.join("trial"), self.config.mode)?;
+            trial.file().write_all(&[0; TRIAL_BYTES])
+        });
+        match written {
             Ok(()) => {
-                count(&self.counters.writes);
-                let bytes = u64::from(key.size);
-                self.counters
-                    .write_bytes
-                    .fetch_add(bytes, Ordering::Relaxed);
-                self.failures.store(0, Ordering::Relaxed);
+                if self.health.succeeded() {
+                    let dir = self.config.dir.display();
+                    tracing::info!("cache directory {dir} is used again");
+                }
+            }
+            Err(_) => {
+                self.health.failed(Instant::now());
+            }
+        }
+    }
+
+    fn stored(&self, key: BlockKey, result: io::Result<Written>) {
+        match result {
+            Ok(Written::Lost) => {
+                self.pending.lock().remove(&key);
+                count(&self.counters.dropped);
+            }
+            Ok(written) => {
+                if written == Written::New {
+                    count(&self.counters.writes);
+                    let bytes = u64::from(key.size);
+                    self.counters
+                        .write_bytes
+                        .fetch_add(bytes, Ordering::Relaxed);
+                }
+                self.health.succeeded();
                 // Removed while it was being written?
                 if self.pending.lock().remove(&key).is_some() {
                     self.index.lock().add(key, now());
@@ -306,11 +346,10 @@ impl DiskCache {
             }
             return;
         }
-        let failures = 1 + self.failures.fetch_add(1, Ordering::Relaxed);
         tracing::warn!("a block could not be cached in {dir}: {error}");
-        if failures >= FAILURES_MAX && !self.failed.swap(true, Ordering::Relaxed) {
+        if let Some(failures) = self.health.failed(Instant::now()) {
             tracing::error!(
-                "cache directory {dir} is left out after {failures} failures; mount again when it is mended"
+                "cache directory {dir} is left out after {failures} failures, until a trial write succeeds"
             );
         }
     }
@@ -328,6 +367,9 @@ impl DiskCache {
             return;
         }
         let (mut bytes, mut files) = self.disk_excess();
+        if bytes > 0 || files > 0 {
+            self.open.close_removed();
+        }
         loop {
             let victim = {
                 let index = self.index.lock();
@@ -397,23 +439,12 @@ impl DiskCache {
             let name = name.to_string_lossy();
             if let Some(key) = BlockKey::from_file_name(&name) {
                 self.index.lock().add(key, last_use(&entry));
-            } else if name.ends_with(".tmp") && is_old(&entry) {
-                let _ = fs::remove_file(entry.path());
+            } else if is_temporary(&name) {
+                remove_left_over(&entry.path());
             }
         }
         Ok(())
     }
-}
-
-/// A temporary file of a writer that is gone: ten minutes old.
-fn is_old(entry: &fs::DirEntry) -> bool {
-    let modified = entry
-        .metadata()
-        .and_then(|m| m.modified())
-        .unwrap_or(UNIX_EPOCH);
-    SystemTime::now()
-        .duration_since(modified)
-        .is_ok_and(|age| age.as_secs() > 600)
 }
 
 /// Milliseconds since 1970.
@@ -434,10 +465,13 @@ fn write_loop(cache: &std::sync::Weak<DiskCache>, queue: &Receiver<(BlockKey, By
     let pause = (expire / 10).clamp(Duration::from_millis(50), Duration::from_secs(60));
     let (mut looked, mut dropped) = (Instant::now(), Instant::now());
     loop {
-        let next = if expire.is_zero() {
-            queue.recv().map_err(|_| RecvTimeoutError::Disconnected)
-        } else {
-            queue.recv_timeout(pause)
+        let until_trial = cache
+            .upgrade()
+            .and_then(|cache| cache.health.until_trial(Instant::now()));
+        let pause = (!expire.is_zero()).then_some(pause);
+        let next = match pause.into_iter().chain(until_trial).min() {
+            Some(pause) => queue.recv_timeout(pause),
+            None => queue.recv().map_err(|_| RecvTimeoutError::Disconnected),
         };
         let Some(cache) = cache.upgrade() else { return };
         match next {
@@ -452,7 +486,10 @@ fn write_loop(cache: &std::sync::Weak<DiskCache>, queue: &Receiver<(BlockKey, By
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
         }
-        if !expire.is_zero() && dropped.elapsed() >= pause {
+        if cache.health.until_trial(Instant::now()) == Some(Duration::ZERO) {
+            cache.try_again();
+        }
+        if pause.is_some_and(|pause| dropped.elapsed() >= pause) {
             cache.drop_unused();
             dropped = Instant::now();
         }
@@ -463,21 +500,21 @@ fn make_dir(dir: &Path, mode: u32) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(mode).create(dir)
 }
 
-/// The identity of this cache directory, made once.
+/// The identity of this cache directory, made once, also when several processes begin at the same time.
 fn identity(path: &Path) -> io::Result<String> {
-    if let Ok(id) = fs::read_to_string(path)
-        && !id.is_empty()
-    {
+    let read = || fs::read_to_string(path).ok().filter(|id| !id.is_empty());
+    if let Some(id) = read() {
         return Ok(id);
     }
     let id = uuid::Uuid::new_v4().to_string();
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o666)
-        .open(path)?;
-    file.write_all(id.as_bytes())?;
+    let mut file = Temporary::create(path, 0o666)?;
+    file.file().write_all(id.as_bytes())?;
+    match file.link(path).is_err().then(read) {
+        Some(Some(other)) => return Ok(other),
+        // An empty file, or a file system without links.
+        Some(None) => file.rename(path)?,
+        None => {}
+    }
     Ok(id)
 }
 
@@ -485,4 +522,147 @@ fn identity(path: &Path) -> io::Result<String> {
 fn is_in_memory(dir: &Path) -> bool {
     const RAMFS_MAGIC: libc::__fsword_t = 0x8584_58f6;
     statfs(dir).is_ok_and(|s| [libc::TMPFS_MAGIC, RAMFS_MAGIC].contains(&s.filesystem_type().0))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::FileExt;
+
+    fn open(dir: &Path) -> Arc<DiskCache> {
+        let config = DiskConfig {
+            dir: dir.to_path_buf(),
+            limit: 1 << 30,
+            items: 0,
+            free_ratio: 0.0,
+            level: Checksum::Extend,
+            eviction: Eviction::default(),
+            expire: Duration::ZERO,
+            mode: 0o600,
+            hash_prefix: false,
+        };
+        let cache = DiskCache::open(config, Arc::default()).unwrap();
+        wait(|| cache.scanned.load(Ordering::Relaxed));
+        cache
+    }
+
+    fn wait(mut done: impl FnMut() -> bool) {
+        let start = Instant::now();
+        while !done() {
+            assert!(start.elapsed() < Duration::from_secs(10));
+            std::thread::yield_now();
+        }
+    }
+
+    const KEY: BlockKey = BlockKey {
+        slice_id: 7,
+        index: 0,
+        size: 5000,
+    };
+
+    fn put(cache: &DiskCache) {
+        cache.put(KEY, vec![7; 5000].into());
+        wait(|| !cache.pending.lock().contains_key(&KEY));
+    }
+
+    fn reads(cache: &DiskCache) -> bool {
+        let mut out = [0; 5000];
+        let found = cache.read(&KEY, 0, &mut out, false).is_some();
+        found && out == [7; 5000]
+    }
+
+    /// Another process writes the same block at the same time, in a file with the reference client's name.
+    #[test]
+    fn a_temporary_file_of_another_process_is_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = open(dir.path());
+        let theirs = cache.path(&KEY).with_extension("tmp");
+        fs::create_dir_all(theirs.parent().unwrap()).unwrap();
+        let writer = fs::File::create(&theirs).unwrap();
+        writer.write_all_at(&[1; 100], 0).unwrap();
+        put(&cache);
+        assert!(reads(&cache));
+        assert_eq!(fs::read(&theirs).unwrap(), [1; 100]);
+        writer.write_all_at(&[1; 100], 100).unwrap();
+        assert!(reads(&cache), "the name led to another file");
+    }
+
+    #[test]
+    fn a_block_of_another_process_is_taken_as_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let (one, two) = (open(dir.path()), open(dir.path()));
+        put(&one);
+        let ino = fs::metadata(one.path(&KEY)).unwrap().ino();
+        put(&two);
+        assert_eq!(fs::metadata(one.path(&KEY)).unwrap().ino(), ino);
+        assert!(two.contains(&KEY) && reads(&two));
+        assert_eq!(two.counters.snapshot().writes, 0);
+        // A part of a block is no block.
+        let three = open(tempfile::tempdir().unwrap().path());
+        let path = three.path(&KEY);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, [7; 5000]).unwrap();
+        put(&three);
+        assert_eq!(fs::metadata(&path).unwrap().len(), 5004, "with a checksum");
+    }
+
+    #[test]
+    fn a_block_that_another_process_removed_is_a_miss() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = open(dir.path());
+        put(&cache);
+        fs::remove_dir_all(dir.path().join("raw")).unwrap();
+        assert!(!reads(&cache) && !cache.contains(&KEY));
+        put(&cache);
+        assert!(reads(&cache) && !cache.is_out());
+        // The descriptor that is kept open takes no space for long.
+        fs::remove_file(cache.path(&KEY)).unwrap();
+        cache.open.close_removed();
+        assert!(!reads(&cache));
+        put(&cache);
+        cache.index.lock().remove(&KEY);
+        cache.open.remove(&KEY);
+        cache.forget(&KEY, &Miss::Absent);
+        assert!(reads(&cache), "another process has just written it");
+    }
+
+    #[test]
+    fn a_directory_that_is_left_out_comes_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = open(dir.path());
+        let raw = dir.path().join("raw");
+        fs::write(&raw, "no directory").unwrap();
+        for _ in 0..3 {
+            put(&cache);
+        }
+        assert!(cache.is_out());
+        cache.try_again();
+        assert!(cache.is_out());
+        fs::remove_file(&raw).unwrap();
+        cache.try_again();
+        assert!(!cache.is_out());
+        assert_eq!(fs::read_dir(&raw).unwrap().count(), 0);
+        put(&cache);
+        assert!(reads(&cache));
+    }
+
+    #[test]
+    fn processes_that_begin_together_agree_on_the_name_of_a_directory() {
+        for _ in 0..20 {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join(".lock");
+            let start = std::sync::Barrier::new(4);
+            let ids: Vec<String> = std::thread::scope(|scope| {
+                let begin = || {
+                    start.wait();
+                    identity(&path).unwrap()
+                };
+                let all: Vec<_> = (0..4).map(|_| scope.spawn(begin)).collect();
+                all.into_iter().map(|t| t.join().unwrap()).collect()
+            });
+            assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
+            assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+        }
+    }
 }
