@@ -157,6 +157,7 @@ impl DiskCache {
         out: &mut [u8],
         nowait: bool,
     ) -> Option<()> {
+        let begun = Instant::now();
         let quick = nowait;
         let nowait = nowait && !self.in_memory;
         let file = match self.open.get(key) {
@@ -194,7 +195,10 @@ impl DiskCache {
             }
         };
         match file.read(off, out, self.config.level, nowait) {
-            Ok(()) => Some(()),
+            Ok(()) => {
+                self.counters.read_times.observe(begun.elapsed());
+                Some(())
+            }
             Err(Miss::WouldBlock | Miss::Absent | Miss::Unreadable) => None,
             Err(Miss::Bad) => {
                 count(&self.counters.corrupt);
@@ -476,7 +480,11 @@ fn write_loop(cache: &std::sync::Weak<DiskCache>, queue: &Receiver<(BlockKey, By
         let Some(cache) = cache.upgrade() else { return };
         match next {
             Ok((key, data)) => {
+                let begun = Instant::now();
                 let result = cache.write(&key, &data);
+                if matches!(result, Ok(Written::New)) {
+                    cache.counters.write_times.observe(begun.elapsed());
+                }
                 cache.stored(key, result);
                 if cache.is_full(0) || looked.elapsed().as_secs() >= 1 {
                     cache.evict();
