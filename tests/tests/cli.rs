@@ -1,7 +1,9 @@
-//! Command lines: what `config` stores against the reference, mount points that are taken or hang, and
+//! Command lines: what `config` stores against the reference, `bench`, mount points that are taken or hang, and
 //! the command lines of the tutorial, through a link named `juicefs`. Needs `/dev/fuse` and root.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+#[path = "cli/bench.rs"]
+mod bench;
 #[path = "cli/config.rs"]
 mod config;
 #[path = "cli/mounting.rs"]
