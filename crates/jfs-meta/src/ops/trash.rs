@@ -1,7 +1,7 @@
 //! The trash: hour directories, and emptying the old ones.
 
 use super::lookup::TRASH_NAME;
-use crate::engine::{Answer, Counter, DirCursor, Key, Write, own};
+use crate::engine::{Answer, Counter, DirCursor, Key, Read, Write, hold, own};
 use crate::meta::Meta;
 use crate::run::{Operation, Proof, patiently};
 use crate::txn::{Stop, Txn};
@@ -21,9 +21,26 @@ pub struct TrashHour {
     pub hour: i64,
 }
 
+/// Times that one removal makes a new hour directory because the one it knew was gone.
+const HOURS_MAX: u32 = 3;
+
 struct NewHour {
     name: Name,
     ino: Ino,
+}
+
+/// Reads the hour directory that a removed inode goes to, for [`hour_is_gone`].
+pub(super) fn hour_read(trash: Option<Ino>) -> Option<Read> {
+    trash.map(|hour| hold(Key::Attr(hour)))
+}
+
+/// Whether the hour directory is no longer in the trash. A client remembers its inode for an hour, and any
+/// client may remove it meanwhile. An entry below a removed directory would be lost, so each commit that
+/// adds one holds the directory.
+pub(super) fn hour_is_gone(tx: &Txn, trash: Option<Ino>) -> Result<bool, Stop> {
+    let Some(hour) = trash else { return Ok(false) };
+    let attr = tx.attr(hour)?;
+    Ok(!attr.is_some_and(|a| a.is_dir() && a.parent == Ino::TRASH))
 }
 
 impl Meta {
@@ -56,10 +73,28 @@ impl Meta {
             .map(|(_, ino)| Some(*ino))
     }
 
+    /// Forgets the hour directory `gone`, which a transaction has not found. EIO after [`HOURS_MAX`] `tries`.
+    pub(super) fn forget_hour(&self, gone: Option<Ino>, tries: &mut u32) -> Result<(), Errno> {
+        let Some(gone) = gone else { return Ok(()) };
+        let mut hour = self.trash_hour.lock();
+        if hour.as_ref().is_some_and(|(_, known)| *known == gone) {
+            *hour = None;
+        }
+        *tries += 1;
+        if *tries < HOURS_MAX {
+            return Ok(());
+        }
+        tracing::error!("hour directories of the trash disappear as soon as they are made");
+        Err(Errno::EIO)
+    }
+
     async fn find_or_make_hour(&self, name: Name) -> Result<Ino, Errno> {
         for _ in 0..3 {
-            let found = self.fetch(&[Key::Entry(Ino::TRASH, name.clone())]).await?;
-            if let Some(Answer::Entry(Some(entry))) = found.into_iter().next() {
+            let found = patiently(|| self.engine().lookup(Ino::TRASH, &name)).await;
+            let found = found.map_err(|e| self.to_errno("trash_dir", &e))?;
+            if let Some((entry, Some(attr))) = found
+                && attr.parent == Ino::TRASH
+            {
                 return Ok(entry.ino);
             }
             let n = patiently(|| self.engine().add_counter(Counter::NextTrash, 1)).await;
@@ -177,8 +212,12 @@ impl Operation for NewHour {
     async fn attempt(&self, meta: &Meta, tx: &mut Txn) -> Result<(), Stop> {
         tx.load(&[own(Key::Entry(Ino::TRASH, self.name.clone()))])
             .await?;
-        if tx.entry(Ino::TRASH, &self.name)?.is_some() {
-            return Err(Errno::EEXIST.into());
+        let old = tx.entry(Ino::TRASH, &self.name)?;
+        if let Some(old) = old {
+            tx.load(&[hold(Key::Attr(old.ino))]).await?;
+            if !hour_is_gone(tx, Some(old.ino))? {
+                return Err(Errno::EEXIST.into());
+            }
         }
         let mut attr = Attr::new(FileType::Directory);
         attr.mode = 0o555;
@@ -188,10 +227,11 @@ impl Operation for NewHour {
             kind: FileType::Directory,
             ino: self.ino,
         };
-        tx.write(Write::NewEntry {
-            dir: Ino::TRASH,
-            name: self.name.clone(),
-            entry,
+        let (dir, name) = (Ino::TRASH, self.name.clone());
+        tx.write(match old {
+            // The name of an hour directory that is not there.
+            Some(_) => Write::ReplaceEntry { dir, name, entry },
+            None => Write::NewEntry { dir, name, entry },
         })?;
         tx.write(Write::NewNode {
             ino: self.ino,
