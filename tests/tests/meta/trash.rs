@@ -1,5 +1,6 @@
 //! The trash: names, hour directories, what goes there and what does not, expiry.
 
+use jfs_meta::engine::Write;
 use jfs_tests::volume::root;
 use jfs_tests::{Client, Kind, Volume, on_every_engine};
 use jfs_types::*;
@@ -8,7 +9,7 @@ use std::time::Duration;
 on_every_engine! {
     removed_things_keep_their_inode, hour_directories, hard_links_in_the_trash, long_names_are_cut,
     what_the_trash_refuses, restoring, expiry, two_clients_make_one_hour, hour_directories_stay,
-    an_hour_directory_that_is_gone_is_made_again,
+    an_hour_directory_that_is_gone_is_made_again, emptying_ends_without_progress,
 }
 
 /// `2027-01-15-08` and later ones: the tests' clock starts there.
@@ -374,4 +375,28 @@ async fn an_hour_directory_that_is_gone_is_made_again(kind: Kind) {
     c.do_work().await;
     other.do_work().await;
     v.verify().await;
+}
+
+/// Entries below a directory without an inode: they are listed, and a removal answers ENOENT.
+async fn emptying_ends_without_progress(kind: Kind) {
+    let v = Volume::new(kind, 1).await;
+    let c = v.client().await;
+    let lost = jfs_meta::ops::TrashHour {
+        name: Name::new(HOUR).unwrap(),
+        ino: hour(77),
+        hour: 0,
+    };
+    let entries = [5, 6].map(|n| Write::NewEntry {
+        dir: lost.ino,
+        name: Name::new(format!("1-{n}-x").as_bytes()).unwrap(),
+        entry: Entry {
+            kind: FileType::Regular,
+            ino: Ino(n),
+        },
+    });
+    let attempt = c.engine().begin().await.unwrap();
+    attempt.commit(&entries, c.now()).await.unwrap();
+    assert_eq!(c.names(lost.ino).await.len(), 2);
+    let emptied = tokio::time::timeout(Duration::from_secs(20), c.empty_trash_hour(&lost)).await;
+    assert_eq!(emptied, Ok(Err(Errno::ENOENT)));
 }
