@@ -5,5 +5,6 @@
 mod kernel {
     use jfs_tests::place;
 
+    mod direct;
     mod write_flags;
 }
