@@ -132,7 +132,11 @@ fn make_helper(helper: &Path) -> anyhow::Result<()> {
     let here = std::env::current_exe().context("cannot find this program's own file")?;
     let front = here.with_file_name("jfs");
     let target = if front.is_file() { front } else { here };
-    symlink(target, helper).context("symlink")
+    match symlink(target, helper) {
+        // Another mount was faster.
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        made => made.context("symlink"),
+    }
 }
 
 /// Replaces the table as a whole, so that a machine that loses its power keeps the old or the new one. Two mounts that do

@@ -621,6 +621,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let cache = open(dir.path());
         put(&cache);
+        wait(|| cache.contains(&KEY));
         fs::remove_dir_all(dir.path().join("raw")).unwrap();
         assert!(!reads(&cache) && !cache.contains(&KEY));
         put(&cache);
