@@ -1,6 +1,9 @@
 //! Blocks on a local disk: one directory, an index in memory, a writer thread, eviction.
 
-use crate::checksum::sums;
+#[cfg(test)]
+mod tests;
+mod write;
+
 use crate::fds::{BlockFile, Miss, OpenFiles};
 use crate::health::Health;
 use crate::index::{Eviction, Index, cost};
@@ -18,27 +21,13 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Blocks that may wait for the writer thread: the `max pending pages` of the start-up line.
 pub const QUEUE_MAX: usize = 15;
-/// Bytes written to try a directory that is left out.
-const TRIAL_BYTES: usize = 4096;
-/// Time between two warnings about a full disk.
-const FULL_WARNING: Duration = Duration::from_secs(60);
 /// Blocks looked at under one lock when the unused ones are dropped.
 const EXPIRE_STEP: usize = 4096;
-
-/// How a write ended that did not fail.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Written {
-    New,
-    /// Another process had stored the block.
-    Found,
-    /// Another process removed what was being written.
-    Lost,
-}
 
 /// One cache directory.
 pub(crate) struct DiskCache {
@@ -103,7 +92,7 @@ impl DiskCache {
         let writer = Arc::downgrade(&cache);
         std::thread::Builder::new()
             .name("cache-writer".into())
-            .spawn(move || write_loop(&writer, &queue))?;
+            .spawn(move || write::write_loop(&writer, &queue))?;
         let scanner = cache.clone();
         std::thread::Builder::new()
             .name("cache-scan".into())
@@ -215,10 +204,12 @@ impl DiskCache {
     /// Forgets a block whose file could not be opened. Another process may have removed the file, or written it again
     /// since: only a file of the wrong length is removed.
     fn forget(&self, key: &BlockKey, miss: &Miss) {
-        if matches!(miss, Miss::Absent | Miss::Bad) && self.index.lock().remove(key) {
-            if matches!(miss, Miss::Bad) {
-                let _ = fs::remove_file(self.path(key));
-            }
+        if !matches!(miss, Miss::Absent | Miss::Bad) {
+            return;
+        }
+        let known = self.index.lock().remove(key);
+        if known && matches!(miss, Miss::Bad) {
+            let _ = fs::remove_file(self.path(key));
         }
     }
 
@@ -248,113 +239,6 @@ impl DiskCache {
         self.pending.lock().remove(key);
         if self.index.lock().remove(key) {
             let _ = fs::remove_file(self.path(key));
-        }
-    }
-
-    /// Writes a block. A block that another process has stored in the meantime is a success.
-    fn write(&self, key: &BlockKey, data: &[u8]) -> io::Result<Written> {
-        let path = self.path(key);
-        if BlockFile::open(&path, key, self.config.level)
-            .is_ok_and(|file| file.is_complete(self.config.level))
-        {
-            return Ok(Written::Found);
-        }
-        match self.write_new(&path, data) {
-            // Another process has removed the temporary file, as the reference client does with what is a minute old,
-            // or the directory, empty until now.
-            Err(e) if e.kind() == io::ErrorKind::NotFound => match self.write_new(&path, data) {
-                Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Written::Lost),
-                done => done,
-            },
-            done => done,
-        }
-    }
-
-    fn write_new(&self, path: &Path, data: &[u8]) -> io::Result<Written> {
-        let mut temporary = match Temporary::create(path, self.config.mode) {
-            // A new directory is rare, so it is not looked for each time.
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                if let Some(dir) = path.parent() {
-                    make_dir(dir, self.config.dir_mode())?;
-                }
-                Temporary::create(path, self.config.mode)?
-            }
-            created => created?,
-        };
-        temporary.file().write_all(data)?;
-        if self.config.level != Checksum::None {
-            temporary.file().write_all(&sums(data))?;
-        }
-        temporary.rename(path)?;
-        Ok(Written::New)
-    }
-
-    /// Writes a small file into a directory that is left out, and removes it.
-    fn try_again(&self) {
-        let raw = self.config.dir.join("raw");
-        let written = make_dir(&raw, self.config.dir_mode()).and_then(|()| {
-            let mut trial = Temporary::create(&raw.join("trial"), self.config.mode)?;
-            trial.file().write_all(&[0; TRIAL_BYTES])
-        });
-        match written {
-            Ok(()) => {
-                if self.health.succeeded() {
-                    let dir = self.config.dir.display();
-                    tracing::info!("cache directory {dir} is used again");
-                }
-            }
-            Err(_) => {
-                self.health.failed(Instant::now());
-            }
-        }
-    }
-
-    fn stored(&self, key: BlockKey, result: io::Result<Written>) {
-        match result {
-            Ok(Written::Lost) => {
-                self.pending.lock().remove(&key);
-                count(&self.counters.dropped);
-            }
-            Ok(written) => {
-                if written == Written::New {
-                    count(&self.counters.writes);
-                    let bytes = u64::from(key.size);
-                    self.counters
-                        .write_bytes
-                        .fetch_add(bytes, Ordering::Relaxed);
-                }
-                self.health.succeeded();
-                // Removed while it was being written?
-                if self.pending.lock().remove(&key).is_some() {
-                    self.index.lock().add(key, now());
-                } else {
-                    let _ = fs::remove_file(self.path(&key));
-                }
-            }
-            Err(e) => {
-                self.pending.lock().remove(&key);
-                self.failed_write(&e);
-            }
-        }
-    }
-
-    /// A full disk is said now and then; what else fails again and again has the directory left out.
-    fn failed_write(&self, error: &io::Error) {
-        let dir = self.config.dir.display();
-        let full = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
-        if full.contains(&error.kind()) {
-            let mut warned = self.warned.lock();
-            if warned.is_none_or(|at| at.elapsed() > FULL_WARNING) {
-                *warned = Some(Instant::now());
-                tracing::warn!("cache directory {dir}: {error}; blocks are not cached there");
-            }
-            return;
-        }
-        tracing::warn!("a block could not be cached in {dir}: {error}");
-        if let Some(failures) = self.health.failed(Instant::now()) {
-            tracing::error!(
-                "cache directory {dir} is left out after {failures} failures, until a trial write succeeds"
-            );
         }
     }
 
@@ -463,47 +347,6 @@ fn last_use(entry: &fs::DirEntry) -> u64 {
     entry.metadata().map_or(0, millis)
 }
 
-fn write_loop(cache: &std::sync::Weak<DiskCache>, queue: &Receiver<(BlockKey, Bytes)>) {
-    let expire = cache.upgrade().map_or(Duration::ZERO, |c| c.config.expire);
-    // A tenth of the time is precise enough, a minute often enough.
-    let pause = (expire / 10).clamp(Duration::from_millis(50), Duration::from_secs(60));
-    let (mut looked, mut dropped) = (Instant::now(), Instant::now());
-    loop {
-        let until_trial = cache
-            .upgrade()
-            .and_then(|cache| cache.health.until_trial(Instant::now()));
-        let pause = (!expire.is_zero()).then_some(pause);
-        let next = match pause.into_iter().chain(until_trial).min() {
-            Some(pause) => queue.recv_timeout(pause),
-            None => queue.recv().map_err(|_| RecvTimeoutError::Disconnected),
-        };
-        let Some(cache) = cache.upgrade() else { return };
-        match next {
-            Ok((key, data)) => {
-                let begun = Instant::now();
-                let result = cache.write(&key, &data);
-                if matches!(result, Ok(Written::New)) {
-                    cache.counters.write_times.observe(begun.elapsed());
-                }
-                cache.stored(key, result);
-                if cache.is_full(0) || looked.elapsed().as_secs() >= 1 {
-                    cache.evict();
-                    looked = Instant::now();
-                }
-            }
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return,
-        }
-        if cache.health.until_trial(Instant::now()) == Some(Duration::ZERO) {
-            cache.try_again();
-        }
-        if pause.is_some_and(|pause| dropped.elapsed() >= pause) {
-            cache.drop_unused();
-            dropped = Instant::now();
-        }
-    }
-}
-
 fn make_dir(dir: &Path, mode: u32) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(mode).create(dir)
 }
@@ -515,7 +358,7 @@ fn identity(path: &Path) -> io::Result<String> {
         return Ok(id);
     }
     let id = uuid::Uuid::new_v4().to_string();
-    let mut file = Temporary::create(path, 0o666)?;
+    let mut file = Temporary::create(path, 0o644)?;
     file.file().write_all(id.as_bytes())?;
     match file.link(path).is_err().then(read) {
         Some(Some(other)) => return Ok(other),
@@ -530,150 +373,4 @@ fn identity(path: &Path) -> io::Result<String> {
 fn is_in_memory(dir: &Path) -> bool {
     const RAMFS_MAGIC: libc::__fsword_t = 0x8584_58f6;
     statfs(dir).is_ok_and(|s| [libc::TMPFS_MAGIC, RAMFS_MAGIC].contains(&s.filesystem_type().0))
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "tests")]
-mod tests {
-    use super::*;
-    use std::os::unix::fs::FileExt;
-
-    fn open(dir: &Path) -> Arc<DiskCache> {
-        let config = DiskConfig {
-            dir: dir.to_path_buf(),
-            limit: 1 << 30,
-            items: 0,
-            free_ratio: 0.0,
-            level: Checksum::Extend,
-            eviction: Eviction::default(),
-            expire: Duration::ZERO,
-            mode: 0o600,
-            hash_prefix: false,
-        };
-        let cache = DiskCache::open(config, Arc::default()).unwrap();
-        wait(|| cache.scanned.load(Ordering::Relaxed));
-        cache
-    }
-
-    fn wait(mut done: impl FnMut() -> bool) {
-        let start = Instant::now();
-        while !done() {
-            assert!(start.elapsed() < Duration::from_secs(10));
-            std::thread::yield_now();
-        }
-    }
-
-    const KEY: BlockKey = BlockKey {
-        slice_id: 7,
-        index: 0,
-        size: 5000,
-    };
-
-    fn put(cache: &DiskCache) {
-        cache.put(KEY, vec![7; 5000].into());
-        wait(|| !cache.pending.lock().contains_key(&KEY));
-    }
-
-    fn reads(cache: &DiskCache) -> bool {
-        let mut out = [0; 5000];
-        let found = cache.read(&KEY, 0, &mut out, false).is_some();
-        found && out == [7; 5000]
-    }
-
-    /// Another process writes the same block at the same time, in a file with the reference client's name.
-    #[test]
-    fn a_temporary_file_of_another_process_is_left_alone() {
-        let dir = tempfile::tempdir().unwrap();
-        let cache = open(dir.path());
-        let theirs = cache.path(&KEY).with_extension("tmp");
-        fs::create_dir_all(theirs.parent().unwrap()).unwrap();
-        let writer = fs::File::create(&theirs).unwrap();
-        writer.write_all_at(&[1; 100], 0).unwrap();
-        put(&cache);
-        assert!(reads(&cache));
-        assert_eq!(fs::read(&theirs).unwrap(), [1; 100]);
-        writer.write_all_at(&[1; 100], 100).unwrap();
-        assert!(reads(&cache), "the name led to another file");
-    }
-
-    #[test]
-    fn a_block_of_another_process_is_taken_as_it_is() {
-        let dir = tempfile::tempdir().unwrap();
-        let (one, two) = (open(dir.path()), open(dir.path()));
-        put(&one);
-        let ino = fs::metadata(one.path(&KEY)).unwrap().ino();
-        put(&two);
-        assert_eq!(fs::metadata(one.path(&KEY)).unwrap().ino(), ino);
-        wait(|| two.contains(&KEY));
-        assert!(reads(&two));
-        assert_eq!(two.counters.snapshot().writes, 0);
-        // A part of a block is no block.
-        let three = open(tempfile::tempdir().unwrap().path());
-        let path = three.path(&KEY);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(&path, [7; 5000]).unwrap();
-        put(&three);
-        assert_eq!(fs::metadata(&path).unwrap().len(), 5004, "with a checksum");
-    }
-
-    #[test]
-    fn a_block_that_another_process_removed_is_a_miss() {
-        let dir = tempfile::tempdir().unwrap();
-        let cache = open(dir.path());
-        put(&cache);
-        wait(|| cache.contains(&KEY));
-        fs::remove_dir_all(dir.path().join("raw")).unwrap();
-        assert!(!reads(&cache) && !cache.contains(&KEY));
-        put(&cache);
-        assert!(reads(&cache) && !cache.is_out());
-        // The descriptor that is kept open takes no space for long.
-        fs::remove_file(cache.path(&KEY)).unwrap();
-        cache.open.close_removed();
-        assert!(!reads(&cache));
-        put(&cache);
-        cache.index.lock().remove(&KEY);
-        cache.open.remove(&KEY);
-        cache.forget(&KEY, &Miss::Absent);
-        assert!(reads(&cache), "another process has just written it");
-    }
-
-    #[test]
-    fn a_directory_that_is_left_out_comes_back() {
-        let dir = tempfile::tempdir().unwrap();
-        let cache = open(dir.path());
-        let raw = dir.path().join("raw");
-        fs::write(&raw, "no directory").unwrap();
-        // The writer counts a failure a moment after the block stops waiting.
-        wait(|| {
-            put(&cache);
-            cache.is_out()
-        });
-        cache.try_again();
-        assert!(cache.is_out());
-        fs::remove_file(&raw).unwrap();
-        cache.try_again();
-        assert!(!cache.is_out());
-        assert_eq!(fs::read_dir(&raw).unwrap().count(), 0);
-        put(&cache);
-        assert!(reads(&cache));
-    }
-
-    #[test]
-    fn processes_that_begin_together_agree_on_the_name_of_a_directory() {
-        for _ in 0..20 {
-            let dir = tempfile::tempdir().unwrap();
-            let path = dir.path().join(".lock");
-            let start = std::sync::Barrier::new(4);
-            let ids: Vec<String> = std::thread::scope(|scope| {
-                let begin = || {
-                    start.wait();
-                    identity(&path).unwrap()
-                };
-                let all: Vec<_> = (0..4).map(|_| scope.spawn(begin)).collect();
-                all.into_iter().map(|t| t.join().unwrap()).collect()
-            });
-            assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
-            assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
-        }
-    }
 }
