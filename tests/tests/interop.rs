@@ -14,6 +14,7 @@ mod interop {
     mod killed;
     mod kinds;
     mod metrics;
+    mod mixed;
     mod mounts;
     mod options;
     mod tools;

@@ -50,6 +50,8 @@ struct OpenFile {
     changed: u64,
     /// The last name is gone and the engine holds a sustained record for us.
     sustained: bool,
+    /// An own change met one of another client: what the kernel has cached may be neither.
+    mixed: bool,
 }
 
 /// What tells two contents of a file apart: mtime, ctime and length.
@@ -170,6 +172,7 @@ impl OpenFiles {
             views: BTreeMap::new(),
             changed: self.next_moment(),
             sustained: false,
+            mixed: false,
         }
     }
 
@@ -188,7 +191,7 @@ impl OpenFiles {
             file.invalidate(self.next_moment());
         }
         file.attr = Some((attr.clone(), Instant::now()));
-        Some(same)
+        Some(same && !std::mem::take(&mut file.mixed))
     }
 
     /// Drops a reference. True when it was the last one of a sustained inode.
@@ -206,7 +209,7 @@ impl OpenFiles {
             return false;
         };
         let known = file.attr.as_ref().map(|(a, _)| fingerprint(a));
-        if let Some(fingerprint) = known.or(file.before) {
+        if let Some(fingerprint) = known.or(file.before).filter(|_| !file.mixed) {
             shard.closed.insert(ino, fingerprint);
             shard.forget_beyond(self.limit);
         }
@@ -321,6 +324,7 @@ impl OpenFiles {
         let ours = file.is_as_in(before);
         // An own change that was committed later may be learned earlier.
         let late = !ours && known.is_some_and(|a| a.ctime > after.ctime);
+        file.mixed |= !ours;
         match index {
             Some(index) if ours => {
                 file.changed = self.next_moment();

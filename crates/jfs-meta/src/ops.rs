@@ -36,7 +36,7 @@ pub use session::ReloadError;
 pub use setattr::{SetAttr, SetTime};
 pub use summary::{Summary, TreeNode, TreeShape, Walked};
 pub use trash::TrashHour;
-pub use write::{NewSlice, SLICES_PER_COMMIT};
+pub use write::{NewSlice, SLICES_PER_COMMIT, Stored};
 pub use xattr::SetXattr;
 
 use crate::engine::{DirStat, Write};

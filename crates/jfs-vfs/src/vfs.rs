@@ -17,6 +17,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::runtime::Handle as Runtime;
 
+/// Longest wait for the kernel to drop pages.
+const DROP_PAGES_MAX: Duration = Duration::from_secs(10);
+
 pub(crate) struct Inner {
     pub(crate) meta: Arc<Meta>,
     pub(crate) chunks: ChunkStore,
@@ -75,6 +78,23 @@ impl Vfs {
             && self.inner.told.may_differ(ino, attr)
         {
             kernel.drop_attributes(self.shown(ino));
+        }
+    }
+
+    /// Has the kernel drop what it has cached of a file from an offset on, and waits until it has.
+    /// Nobody may wait for the caller meanwhile: the kernel waits for reads of those pages.
+    pub(crate) async fn drop_kernel_pages(&self, ino: Ino, from: u64) {
+        if self.inner.kernel.get().is_none() {
+            return;
+        }
+        let (vfs, shown) = (self.clone(), self.shown(ino));
+        let dropped = self.inner.runtime.spawn_blocking(move || {
+            if let Some(kernel) = vfs.inner.kernel.get() {
+                kernel.drop_pages(shown, from);
+            }
+        });
+        if tokio::time::timeout(DROP_PAGES_MAX, dropped).await.is_err() {
+            tracing::warn!("the kernel has not dropped its pages of {ino:?} in time");
         }
     }
 
