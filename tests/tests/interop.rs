@@ -16,6 +16,7 @@ mod interop {
     mod metrics;
     mod mounts;
     mod options;
+    mod setgid;
     mod tools;
     mod turns;
     mod volumes;
