@@ -17,6 +17,7 @@ mod interop {
     mod mounts;
     mod options;
     mod setgid;
+    mod statfs;
     mod tools;
     mod turns;
     mod volumes;

@@ -70,7 +70,7 @@ pub(super) fn statfs(fs: &FuserFs, req: &Request, n: INodeNo, reply: ReplyStatfs
         return send_statfs(reply, found);
     }
     fs.begin(async move {
-        let found = vfs.statfs().await;
+        let found = vfs.statfs(ino(n)).await;
         vfs.ended(began, outcome(&found), || statfs_text(n, &found));
         send_statfs(reply, found);
     });
