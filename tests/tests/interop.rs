@@ -17,6 +17,8 @@ mod interop {
     mod mixed;
     mod mounts;
     mod options;
+    mod setgid;
+    mod statfs;
     mod tools;
     mod turns;
     mod volumes;
