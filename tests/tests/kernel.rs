@@ -5,6 +5,8 @@
 mod kernel {
     use jfs_tests::place;
 
+    mod control_rights;
     mod direct;
+    mod users;
     mod write_flags;
 }

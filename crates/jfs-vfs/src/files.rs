@@ -16,7 +16,7 @@ impl Vfs {
     /// EACCES where permissions are checked here, EISDIR, EPERM.
     pub async fn open(&self, caller: &Caller, ino: Ino, flags: i32) -> Result<(u64, bool), Errno> {
         if ino.is_virtual() {
-            return Ok((self.open_special(ino, flags)?, false));
+            return Ok((self.open_special(caller, ino, flags)?, false));
         }
         let writes = matches!(flags & libc::O_ACCMODE, libc::O_WRONLY | libc::O_RDWR);
         if writes || flags & libc::O_TRUNC != 0 {

@@ -16,7 +16,7 @@ use bytes::Bytes;
 use control::Control;
 pub(crate) use control::control_request;
 use jfs_telemetry::metrics::stats_text;
-use jfs_types::{Attr, Errno, FileType, Ino, Name, Time};
+use jfs_types::{Attr, Caller, Errno, FileType, Ino, Name, Time};
 use std::os::unix::fs::MetadataExt;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -248,7 +248,7 @@ impl Vfs {
     }
 
     /// Opens one of the files.
-    pub(crate) fn open_special(&self, ino: Ino, flags: i32) -> Result<u64, Errno> {
+    pub(crate) fn open_special(&self, caller: &Caller, ino: Ino, flags: i32) -> Result<u64, Errno> {
         let special = Special::of(ino).ok_or(Errno::ENOENT)?;
         if special != Special::Control && flags & libc::O_ACCMODE != libc::O_RDONLY {
             return Err(Errno::EACCES);
@@ -256,7 +256,7 @@ impl Vfs {
         let internal = &self.inner.internal;
         let open = match special {
             Special::AccessLog => Open::Log(internal.log.subscribe().ok_or(Errno::EBUSY)?),
-            Special::Control => Open::Control(Control::default()),
+            Special::Control => Open::Control(Control::new(caller.clone())),
             Special::Stats => Open::Text(stats_text(&self.metrics()).into()),
             _ => Open::Text(internal.config().into()),
         };

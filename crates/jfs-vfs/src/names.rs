@@ -3,7 +3,7 @@
 use crate::reply::{AttrReply, EntryReply, SetAttrRequest};
 use crate::vfs::Vfs;
 use bytes::Bytes;
-use jfs_meta::{SetAttr, StatFs};
+use jfs_meta::{SetAttr, StatFs, perm};
 use jfs_types::{Caller, Errno, Ino};
 use std::time::Duration;
 
@@ -114,8 +114,11 @@ impl Vfs {
 
     /// Whether the caller has the permissions in `mask` (4 read, 2 write, 1 execute): EACCES if not.
     pub async fn access(&self, caller: &Caller, ino: Ino, mask: u8) -> Result<(), Errno> {
-        if ino.is_virtual() {
-            return Ok(());
+        if let Some(special) = self.special_attr(ino) {
+            return match caller.check_permission {
+                true => perm::check(caller, &special.attr, mask),
+                false => Ok(()),
+            };
         }
         self.inner.meta.access(caller, self.real(ino), mask).await
     }
