@@ -504,8 +504,10 @@ impl Vfs {
             uploaded = uploaded.and(upload.wait().await);
         }
         uploaded.map_err(|e| data_error(ino, &e))?;
+        // What an earlier commit has brought may be lost: that is no reason to lose what comes now.
+        let mut earlier = Ok(());
         if sync {
-            self.sync_committed(ino).await?;
+            earlier = self.sync_committed(ino).await;
             if !durable {
                 let new = slices.iter().map(Slice::record);
                 let new: Vec<(u64, u32)> = new.map(|s| (s.record.id.0, s.record.size)).collect();
@@ -536,7 +538,7 @@ impl Vfs {
             }
             committed?;
         }
-        Ok(())
+        earlier
     }
 }
 
