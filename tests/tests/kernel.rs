@@ -7,6 +7,7 @@ mod kernel {
 
     mod control_rights;
     mod direct;
+    mod file_handles;
     mod users;
     mod write_flags;
 }

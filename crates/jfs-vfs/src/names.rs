@@ -31,6 +31,35 @@ impl Vfs {
         Ok(self.entry_reply(ino, attr))
     }
 
+    /// An inode by its number, as a kernel asks that has only a file handle of it (`.`). Whoever has a
+    /// handle has been let through to the inode before. Two round trips more below a root of one's own.
+    ///
+    /// ENOENT when it has no name any more, or none below the root of the mount.
+    pub async fn lookup_inode(&self, ino: Ino) -> Result<EntryReply, Errno> {
+        if let Some(special) = self.special_attr(ino) {
+            return Ok(self.entry_reply(ino, special.attr));
+        }
+        let (ino, root) = (self.real(ino), self.inner.config.root);
+        let attr = self.inner.meta.getattr(ino).await?;
+        if attr.nlink == 0 {
+            return Err(Errno::ENOENT);
+        }
+        if root != Ino::ROOT {
+            let everybody = Caller::root();
+            self.inner.meta.may_walk_to(&everybody, ino, root).await?;
+        }
+        Ok(self.entry_reply(ino, attr))
+    }
+
+    /// The directory above one, as a kernel asks that has only a file handle of it (`..`).
+    pub async fn lookup_parent(&self, ino: Ino) -> Result<EntryReply, Errno> {
+        if ino == Ino::ROOT || ino.is_virtual() || ino == Ino::TRASH {
+            return self.lookup_inode(Ino::ROOT).await;
+        }
+        let up = self.inner.meta.getattr(ino).await?.parent;
+        self.lookup_inode(self.shown(up)).await
+    }
+
     /// Attributes; of a file that is written here with its length so far. One round trip.
     pub async fn getattr(&self, ino: Ino) -> Result<AttrReply, Errno> {
         if let Some(special) = self.special_attr(ino) {
