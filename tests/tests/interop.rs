@@ -16,6 +16,8 @@ mod interop {
     mod metrics;
     mod mounts;
     mod options;
+    mod setgid;
+    mod statfs;
     mod tools;
     mod turns;
     mod volumes;

@@ -252,17 +252,23 @@ impl Vfs {
             .map(|_| ())
     }
 
-    /// Space and inodes of the volume. One round trip; none with [`crate::VfsConfig::fast_statfs`].
-    pub async fn statfs(&self) -> Result<StatFs, Errno> {
-        match self.try_statfs() {
-            Some(known) => Ok(known),
-            None => self.inner.meta.statfs().await,
+    /// Space and inodes as they show at `ino`: those of the volume, within the quotas of the directories
+    /// above it. One round trip, none with [`crate::VfsConfig::fast_statfs`]; with quotas in the volume
+    /// one more for each directory above whose parent is not remembered.
+    pub async fn statfs(&self, ino: Ino) -> Result<StatFs, Errno> {
+        let ino = self.real(ino);
+        if self.inner.config.fast_statfs
+            && let Some(known) = self.inner.meta.known_statfs_at(ino).await
+        {
+            return Ok(known);
         }
+        self.inner.meta.statfs_at(ino).await
     }
 
-    /// As [`Vfs::statfs`] from what is known, with [`crate::VfsConfig::fast_statfs`].
+    /// As [`Vfs::statfs`] without waiting: with [`crate::VfsConfig::fast_statfs`] in a volume without
+    /// quotas.
     pub fn try_statfs(&self) -> Option<StatFs> {
-        let fast = self.inner.config.fast_statfs;
+        let fast = self.inner.config.fast_statfs && !self.inner.meta.has_quotas();
         fast.then(|| self.inner.meta.known_statfs())?
     }
 }
