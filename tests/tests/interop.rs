@@ -17,6 +17,7 @@ mod interop {
     mod mixed;
     mod mounts;
     mod options;
+    mod times;
     mod tools;
     mod turns;
     mod volumes;

@@ -30,7 +30,7 @@ impl Vfs {
         }
         if flags & libc::O_TRUNC != 0 {
             keep_cache = false;
-            if let Err(e) = self.truncate_opened(caller, ino, &opened.attr).await {
+            if let Err(e) = self.truncate_opened(caller, ino).await {
                 self.close_ino(ino, writes);
                 return Err(e);
             }
@@ -44,10 +44,8 @@ impl Vfs {
         self.inner.handles.open(ino, flags, heard)
     }
 
-    async fn truncate_opened(&self, caller: &Caller, ino: Ino, attr: &Attr) -> Result<(), Errno> {
-        if attr.length == 0 && self.inner.writers.get(ino).is_none_or(|w| !w.is_dirty()) {
-            return Ok(());
-        }
+    /// An empty file is truncated, too: its times change.
+    async fn truncate_opened(&self, caller: &Caller, ino: Ino) -> Result<(), Errno> {
         // Write permission was checked by open.
         let caller = Caller {
             check_permission: false,

@@ -42,7 +42,7 @@ struct SetAttrOp<'a> {
 }
 
 impl Meta {
-    /// Changes attributes and returns all of them. Two round trips; one when nothing changes.
+    /// Changes attributes and returns all of them. Two round trips; one when nothing is set.
     pub async fn setattr(&self, caller: &Caller, ino: Ino, set: &SetAttr) -> Result<Attr, Errno> {
         let (before, after) = self.transact(&SetAttrOp { caller, ino, set }).await?;
         if after.is_file() {
@@ -85,7 +85,7 @@ impl Operation for SetAttrOp<'_> {
     }
 }
 
-/// The attributes afterwards, or why not. Unchanged when nothing changes, ctime included. `may` says
+/// The attributes afterwards, or why not. Unchanged when nothing is set, ctime included. `may` says
 /// whether the caller may write the content.
 fn plan(
     caller: &Caller,
@@ -144,12 +144,8 @@ fn plan(
             }
         }
     }
-    // chown and chmod count as a change even when they set what is there.
-    let touched =
-        set.mode.is_some() || set.uid.is_some() || set.gid.is_some() || set.flags.is_some();
-    if touched || after != *before {
-        after.ctime = now;
-    }
+    // Setting what is there already counts as a change, too.
+    after.ctime = now;
     Ok(after)
 }
 
