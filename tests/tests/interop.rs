@@ -16,6 +16,7 @@ mod interop {
     mod metrics;
     mod mixed;
     mod mounts;
+    mod nameless;
     mod options;
     mod times;
     mod tools;

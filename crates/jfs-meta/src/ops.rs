@@ -59,6 +59,12 @@ pub(crate) fn stat_of(attr: &Attr) -> DirStat {
     }
 }
 
+/// Whether an inode in the trash must stay as it is. A file that this client has open since before it
+/// went there can be changed like any file without a name.
+pub(crate) fn kept_by_trash(meta: &Meta, ino: Ino, attr: &Attr) -> bool {
+    attr.parent.is_trash() && !meta.open_files.is_held(ino)
+}
+
 /// The opposite of a change.
 pub(crate) fn negated(stat: DirStat) -> DirStat {
     DirStat {

@@ -51,7 +51,7 @@ impl Vfs {
             check_permission: false,
             ..caller.clone()
         };
-        self.truncate(&caller, ino, 0).await.map(|_| ())
+        self.truncate(&caller, ino, 0, true).await.map(|_| ())
     }
 
     /// Creates a file and opens it. Without `O_EXCL` one that exists is opened. Returns what was found or
@@ -303,16 +303,21 @@ impl Vfs {
         }
     }
 
-    /// Sets a file's length after everything written before is committed.
+    /// Sets a file's length after everything written before is committed; `by_handle` for a file that the
+    /// caller has open.
     pub(crate) async fn truncate(
         &self,
         caller: &Caller,
         ino: Ino,
         length: u64,
+        by_handle: bool,
     ) -> Result<Attr, Errno> {
         if let Some(writer) = self.inner.writers.get(ino) {
             self.settle(&writer).await?;
         }
-        self.inner.meta.truncate(caller, ino, length).await
+        match by_handle {
+            true => self.inner.meta.truncate_open(caller, ino, length).await,
+            false => self.inner.meta.truncate(caller, ino, length).await,
+        }
     }
 }

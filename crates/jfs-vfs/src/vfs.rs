@@ -141,7 +141,24 @@ impl Vfs {
         attr
     }
 
+    /// Leaves the trash out of the link count of what programs still have open, and remembers what is shown
+    /// of a directory.
+    pub(crate) fn without_trash(&self, ino: Ino, mut attr: Attr) -> Attr {
+        let dirs = &self.inner.dirs.held;
+        let removed = attr.is_dir() && attr.parent.is_trash() && !ino.is_trash();
+        let hidden = match removed && dirs.is_open(ino) {
+            true => attr.nlink,
+            false => self.inner.meta.links_in_trash(ino, &attr),
+        };
+        attr.nlink = attr.nlink.saturating_sub(hidden);
+        if attr.is_dir() {
+            dirs.note(ino, &attr);
+        }
+        attr
+    }
+
     pub(crate) fn attr_reply(&self, ino: Ino, attr: Attr, age: Duration) -> AttrReply {
+        let attr = self.without_trash(ino, attr);
         let attr = self.with_pending(ino, attr);
         self.inner.told.note(ino, &attr);
         AttrReply {
@@ -153,6 +170,7 @@ impl Vfs {
 
     pub(crate) fn entry_reply(&self, ino: Ino, attr: Attr) -> EntryReply {
         let config = &self.inner.config;
+        let attr = self.without_trash(ino, attr);
         let attr = self.with_pending(ino, attr);
         self.inner.told.note(ino, &attr);
         let entry_ttl = if attr.is_dir() {

@@ -1,5 +1,6 @@
 //! truncate: another length, with zero records so that what was cut off never shows again.
 
+use super::kept_by_trash;
 use crate::engine::{Answer, DirStat, Key, Write, own};
 use crate::meta::Meta;
 use crate::perm;
@@ -13,12 +14,34 @@ struct Truncate<'a> {
     caller: &'a Caller,
     ino: Ino,
     length: u64,
+    /// Asked for through a handle.
+    open: bool,
 }
 
 impl Meta {
-    /// Sets the length of a regular file. An equal length changes the times alone. EFBIG from 2^57 on, EPERM
-    /// for what is no file.
+    /// Sets the length of a regular file, found by a path: EPERM in the trash. An equal length changes the
+    /// times alone. EFBIG from 2^57 on, EPERM for what is no file.
     pub async fn truncate(&self, caller: &Caller, ino: Ino, length: u64) -> Result<Attr, Errno> {
+        self.set_length(caller, ino, length, false).await
+    }
+
+    /// As [`Meta::truncate`] for a file that is open here: it may have gone to the trash since.
+    pub async fn truncate_open(
+        &self,
+        caller: &Caller,
+        ino: Ino,
+        length: u64,
+    ) -> Result<Attr, Errno> {
+        self.set_length(caller, ino, length, true).await
+    }
+
+    async fn set_length(
+        &self,
+        caller: &Caller,
+        ino: Ino,
+        length: u64,
+        open: bool,
+    ) -> Result<Attr, Errno> {
         if length > MAX_FILE_LENGTH {
             return Err(Errno::EFBIG);
         }
@@ -27,6 +50,7 @@ impl Meta {
                 caller,
                 ino,
                 length,
+                open,
             })
             .await?;
         self.open_files.changed(ino, &before, &after, None);
@@ -46,7 +70,8 @@ impl Operation for Truncate<'_> {
         tx.load(&[own(Key::Attr(self.ino))]).await?;
         let before = tx.attr(self.ino)?.ok_or(Errno::ENOENT)?;
         if !before.is_file()
-            || before.parent.is_trash()
+            || before.parent.is_trash() && !self.open
+            || kept_by_trash(meta, self.ino, &before)
             || before.flags & (flags::IMMUTABLE | flags::APPEND) != 0
         {
             return Err(Errno::EPERM.into());
