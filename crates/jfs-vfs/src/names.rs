@@ -60,14 +60,18 @@ impl Vfs {
         self.lookup_inode(self.shown(up)).await
     }
 
-    /// Attributes; of a file that is written here with its length so far. One round trip.
+    /// Attributes; of a file that is written here with its length so far, of a removed directory that is
+    /// open here, or was removed here, with a link count of 0. One round trip.
     pub async fn getattr(&self, ino: Ino) -> Result<AttrReply, Errno> {
         if let Some(special) = self.special_attr(ino) {
             return Ok(special);
         }
         let ino = self.real(ino);
-        let attr = self.inner.meta.getattr(ino).await?;
-        Ok(self.attr_reply(ino, attr, Duration::ZERO))
+        match self.inner.meta.getattr(ino).await {
+            Ok(attr) => Ok(self.attr_reply(ino, attr, Duration::ZERO)),
+            Err(Errno::ENOENT) => self.removed_dir(ino).ok_or(Errno::ENOENT),
+            Err(e) => Err(e),
+        }
     }
 
     /// Attributes that memory may answer.
@@ -115,7 +119,7 @@ impl Vfs {
                 check_permission: caller.check_permission && !allowed,
                 ..caller.clone()
             };
-            attr = Some(self.truncate(&by, ino, size).await?);
+            attr = Some(self.truncate(&by, ino, size, allowed).await?);
             if let Some(writer) = self.inner.writers.get(ino) {
                 writer.kernel_set(size);
             }
@@ -136,6 +140,16 @@ impl Vfs {
         }
         let attr = match attr {
             Some(attr) if rest == SetAttr::default() => attr,
+            _ if self.inner.dirs.held.is_open(ino) => {
+                let meta = &self.inner.meta;
+                match meta.setattr_open_dir(caller, ino, &rest).await {
+                    Err(Errno::ENOENT) => {
+                        let changed = self.change_removed_dir(ino, &rest);
+                        return changed.ok_or(Errno::ENOENT);
+                    }
+                    set => set?,
+                }
+            }
             _ => self.inner.meta.setattr(caller, ino, &rest).await?,
         };
         Ok(self.attr_reply(ino, attr, Duration::ZERO))

@@ -53,6 +53,14 @@ impl KernelCache for Notices {
             tracing::debug!("attributes of {ino:?} stay with the kernel: {e}");
         }
     }
+
+    fn drop_pages(&self, ino: Ino, from: u64) {
+        // Length 0: up to the end.
+        let from = i64::try_from(from).unwrap_or(i64::MAX);
+        if let Err(e) = self.0.inval_inode(INodeNo(ino.0), from, 0) {
+            tracing::debug!("pages of {ino:?} stay with the kernel: {e}");
+        }
+    }
 }
 
 /// Asks for what the table above lists.
