@@ -16,9 +16,11 @@ mod interop {
     mod metrics;
     mod mixed;
     mod mounts;
+    mod nameless;
     mod options;
     mod setgid;
     mod statfs;
+    mod times;
     mod tools;
     mod turns;
     mod volumes;

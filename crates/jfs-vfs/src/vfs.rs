@@ -141,8 +141,25 @@ impl Vfs {
         attr
     }
 
-    /// What the kernel is told: as [`Vfs::with_pending`], and noted.
-    pub(crate) fn told(&self, ino: Ino, mut attr: Attr) -> Attr {
+    /// Leaves the trash out of the link count of what programs still have open, and remembers what is shown
+    /// of a directory.
+    pub(crate) fn without_trash(&self, ino: Ino, mut attr: Attr) -> Attr {
+        let dirs = &self.inner.dirs.held;
+        let removed = attr.is_dir() && attr.parent.is_trash() && !ino.is_trash();
+        let hidden = match removed && dirs.is_open(ino) {
+            true => attr.nlink,
+            false => self.inner.meta.links_in_trash(ino, &attr),
+        };
+        attr.nlink = attr.nlink.saturating_sub(hidden);
+        if attr.is_dir() {
+            dirs.note(ino, &attr);
+        }
+        attr
+    }
+
+    /// What the kernel is told, and noted: [`Vfs::without_trash`], [`Vfs::with_pending`].
+    pub(crate) fn told(&self, ino: Ino, attr: Attr) -> Attr {
+        let mut attr = self.without_trash(ino, attr);
         if !attr.is_file() {
             return attr;
         }
