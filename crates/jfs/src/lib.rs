@@ -64,5 +64,6 @@ pub use volume::{Volume, open, open_engine};
 
 pub use jfs_cache as cache;
 pub use jfs_meta as meta;
+pub use jfs_object::shown_bucket;
 pub use jfs_types as types;
 pub use jfs_vfs::{self as vfs, Vfs};
