@@ -27,6 +27,9 @@ pub struct CacheConfig {
     pub eviction: Eviction,
     /// Blocks on disk not used for this long go; zero = never. Default zero.
     pub expire: Duration,
+    /// Time between two scans of the directories, which find what other processes have stored or removed there;
+    /// zero = only at the start. Default one hour.
+    pub scan_interval: Duration,
     /// Permissions of cached files. Default 0600.
     pub mode: u32,
     /// Bytes of blocks kept in memory in front of the disk. Default 32 MiB.
@@ -47,6 +50,7 @@ impl Default for CacheConfig {
             free_space_ratio: 0.1,
             eviction: Eviction::default(),
             expire: Duration::ZERO,
+            scan_interval: Duration::from_secs(3600),
             mode: 0o600,
             memory_bytes: 32 << 20,
             checksum: Checksum::Extend,
@@ -102,6 +106,7 @@ impl BlockCache {
                 level: config.checksum,
                 eviction: config.eviction,
                 expire: config.expire,
+                scan_interval: config.scan_interval,
                 mode: config.mode,
                 hash_prefix: config.hash_prefix,
             };
