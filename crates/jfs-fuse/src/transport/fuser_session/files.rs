@@ -7,10 +7,10 @@ use super::{FuserFs, GENERATION};
 use crate::ops;
 use fuser::{
     FileHandle, INodeNo, LockOwner, OpenFlags, ReplyCreate, ReplyData, ReplyEmpty, ReplyOpen,
-    ReplyWrite, Request,
+    ReplyWrite, Request, WriteFlags,
 };
 use jfs_types::{Caller, Errno};
-use jfs_vfs::{Op, ReadNow, Shown, Vfs, mode_text};
+use jfs_vfs::{Op, ReadNow, Shown, Vfs, WriteTo, mode_text};
 use std::cell::RefCell;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -24,10 +24,25 @@ thread_local! {
 pub(super) type Place = (INodeNo, FileHandle, u64);
 
 pub(super) fn open(fs: &FuserFs, req: &Request, n: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
-    let (vfs, caller) = (fs.vfs.clone(), fs.caller(req));
+    let vfs = fs.vfs.clone();
+    let caller = match ino(n).is_virtual() {
+        // Requests to `.control` are answered by the rights of the process that has opened it.
+        true => fs.who.known(req.uid(), req.gid(), req.pid()),
+        false => fs.caller(req),
+    };
+    // Their modes are those of the process itself, whomever it counts for.
+    let unchecked = ino(n).is_virtual() && !fs.who.kernel_checks();
+    let himself = unchecked.then(|| fs.who.checked(req.uid(), req.gid(), req.pid()));
     let began = vfs.began(Op::Open, ids(req));
     fs.begin_on(ino(n), async move {
-        let opened = vfs.open(&caller, ino(n), flags.0).await;
+        let may = match &himself {
+            Some(himself) => vfs.access(himself, ino(n), ops::access_mask(flags.0)).await,
+            None => Ok(()),
+        };
+        let opened = match may {
+            Ok(()) => vfs.open(&caller, ino(n), flags.0).await,
+            Err(e) => Err(e),
+        };
         vfs.ended(began, outcome(&opened), || match &opened {
             Ok((fh, _)) => format!("({n},0x{:X}) [fh:{fh}]", flags.0),
             Err(_) => format!("({n},0x{:X})", flags.0),
@@ -141,13 +156,22 @@ pub(super) fn read(
     });
 }
 
-/// `pages`: the kernel writes back what was written through a mapping.
+/// Where a write goes. The flags of the request are those of the descriptor at this moment: `fcntl(2)` may
+/// have set or cleared `O_APPEND` since the open. Pages of a mapping are written back to their place.
+pub(super) fn write_to(offset: u64, flags: OpenFlags, how: WriteFlags) -> WriteTo {
+    let pages = how.contains(WriteFlags::FUSE_WRITE_CACHE);
+    match flags.0 & libc::O_APPEND != 0 && !pages {
+        true => WriteTo::KernelEnd(offset),
+        false => WriteTo::Offset(offset),
+    }
+}
+
 pub(super) fn write(
     fs: &FuserFs,
     req: &Request,
     (n, fh, offset): Place,
     data: &[u8],
-    pages: bool,
+    to: WriteTo,
     reply: ReplyWrite,
 ) {
     let (began, size) = (fs.vfs.began(Op::Write, ids(req)), data.len());
@@ -159,10 +183,7 @@ pub(super) fn write(
             format!("({n},{size},{offset},{})", fh.0)
         });
     };
-    let tried = match pages {
-        true => fs.vfs.try_write_pages(fh.0, offset, data),
-        false => fs.vfs.try_write(fh.0, offset, data),
-    };
+    let tried = fs.vfs.try_write_to(fh.0, to, data);
     if let Some(done) = tried {
         ended(&fs.vfs, done);
         return match done {
@@ -173,10 +194,7 @@ pub(super) fn write(
     let (vfs, data) = (fs.vfs.clone(), bytes::Bytes::copy_from_slice(data));
     // Begun here, so that appends queue in the order in which they came.
     fs.begin(async move {
-        let done = match pages {
-            true => vfs.write_pages(fh.0, offset, data).await,
-            false => vfs.write(fh.0, offset, data).await,
-        };
+        let done = vfs.write_to(fh.0, to, data).await;
         ended(&vfs, done);
         match done {
             Ok(n) => reply.written(n),
