@@ -81,8 +81,8 @@ impl Vfs {
         }
     }
 
-    /// Has the kernel drop what it has cached of a file from an offset on, and waits until it has.
-    /// Nobody may wait for the caller meanwhile: the kernel waits for reads of those pages.
+    /// Has the kernel drop what it has cached of a file from an offset on, and waits until it has. No read of
+    /// the file may wait for the caller: the kernel waits for reads of those pages.
     pub(crate) async fn drop_kernel_pages(&self, ino: Ino, from: u64) {
         if self.inner.kernel.get().is_none() {
             return;

@@ -5,6 +5,8 @@
 //! of the data. What fails is noted with the file, for every handle that was open then: see
 //! [`Vfs::flush_for`].
 
+mod moved;
+
 use crate::handles::Handle;
 use crate::vfs::{Inner, Vfs};
 use jfs_chunk::{ChunkError, ChunkStore, SliceWriter};
@@ -12,6 +14,7 @@ use jfs_meta::Meta;
 use jfs_meta::ops::{NewSlice, SLICES_PER_COMMIT};
 use jfs_types::slice::MAX_FILE_LENGTH;
 use jfs_types::{Attr, CHUNK_SIZE, Errno, Ino, SliceId, SliceRecord, Time};
+use moved::Moved;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -83,6 +86,7 @@ pub(crate) struct FileWriter {
     flush_spawned: AtomicBool,
     /// Counts failures, of any file.
     failures: Arc<AtomicU64>,
+    moved: Moved,
 }
 
 impl FileWriter {
@@ -93,6 +97,7 @@ impl FileWriter {
             state: Mutex::default(),
             flushing: tokio::sync::Mutex::new(()),
             flush_spawned: AtomicBool::new(false),
+            moved: Moved::default(),
         }
     }
 
@@ -120,7 +125,7 @@ impl FileWriter {
     /// Whether a flush for `handle` would neither write nor report anything.
     pub(crate) fn has_nothing_to_flush(&self, handle: &Handle) -> bool {
         let state = self.state.lock();
-        state.is_clean() && state.failure_for(handle).is_none()
+        state.is_clean() && state.failure_for(handle).is_none() && self.moved.is_over()
     }
 
     /// Whether the ticker should flush.
@@ -364,6 +369,7 @@ impl Vfs {
         sync: bool,
     ) -> Result<(), Errno> {
         let result = self.flush_slices(writer, sync).await;
+        writer.moved.over().await;
         let failure = writer.state.lock().failure_for(handle);
         let Some(failure) = failure else {
             return result;
@@ -380,7 +386,7 @@ impl Vfs {
     }
 
     async fn flush_slices(&self, writer: &FileWriter, sync: bool) -> Result<(), Errno> {
-        let one = writer.flushing.lock().await;
+        let _one = writer.flushing.lock().await;
         let mut moved_from = None;
         let mut slices = {
             let mut state = writer.state.lock();
@@ -402,11 +408,12 @@ impl Vfs {
         };
         flush.result = Some(result);
         drop(flush);
-        drop(one);
         if let Some(from) = moved_from {
-            // What was appended is elsewhere than the kernel believes. Not while others wait for this flush:
-            // the kernel waits for their reads.
-            self.drop_kernel_pages(writer.ino, from).await;
+            let (vfs, ino, dropping) = (self.clone(), writer.ino, writer.moved.begin());
+            self.inner.runtime.spawn(async move {
+                vfs.drop_kernel_pages(ino, from).await;
+                drop(dropping);
+            });
         }
         if result.is_err() {
             // What is left will never be committed: its blocks are of no use to anybody.
