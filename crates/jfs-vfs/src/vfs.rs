@@ -81,8 +81,8 @@ impl Vfs {
         }
     }
 
-    /// Has the kernel drop what it has cached of a file from an offset on, and waits until it has.
-    /// Nobody may wait for the caller meanwhile: the kernel waits for reads of those pages.
+    /// Has the kernel drop what it has cached of a file from an offset on, and waits until it has. No read of
+    /// the file may wait for the caller: the kernel waits for reads of those pages.
     pub(crate) async fn drop_kernel_pages(&self, ino: Ino, from: u64) {
         if self.inner.kernel.get().is_none() {
             return;
@@ -157,7 +157,7 @@ impl Vfs {
         attr
     }
 
-    /// What the kernel is told, and noted: [`Vfs::without_trash`], [`Vfs::with_pending`].
+    /// What the kernel is told: as [`Vfs::with_pending`], without the trash, and noted.
     pub(crate) fn told(&self, ino: Ino, attr: Attr) -> Attr {
         let mut attr = self.without_trash(ino, attr);
         if !attr.is_file() {

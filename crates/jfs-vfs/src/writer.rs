@@ -6,6 +6,7 @@
 //! [`Vfs::flush_for`].
 
 mod kernel_size;
+mod moved;
 
 use crate::handles::Handle;
 use crate::vfs::{Inner, Vfs};
@@ -15,6 +16,7 @@ use jfs_meta::ops::{NewSlice, SLICES_PER_COMMIT};
 use jfs_types::slice::MAX_FILE_LENGTH;
 use jfs_types::{Attr, CHUNK_SIZE, Errno, Ino, SliceId, SliceRecord, Time};
 use kernel_size::KernelSizes;
+use moved::Moved;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -87,6 +89,7 @@ pub(crate) struct FileWriter {
     flush_spawned: AtomicBool,
     /// Counts failures, of any file.
     failures: Arc<AtomicU64>,
+    moved: Moved,
 }
 
 impl FileWriter {
@@ -97,6 +100,7 @@ impl FileWriter {
             state: Mutex::default(),
             flushing: tokio::sync::Mutex::new(()),
             flush_spawned: AtomicBool::new(false),
+            moved: Moved::default(),
         }
     }
 
@@ -154,7 +158,7 @@ impl FileWriter {
     /// Whether a flush for `handle` would neither write nor report anything.
     pub(crate) fn has_nothing_to_flush(&self, handle: &Handle) -> bool {
         let state = self.state.lock();
-        state.is_clean() && state.failure_for(handle).is_none()
+        state.is_clean() && state.failure_for(handle).is_none() && self.moved.is_over()
     }
 
     /// Whether the ticker should flush.
@@ -426,6 +430,7 @@ impl Vfs {
         sync: bool,
     ) -> Result<(), Errno> {
         let result = self.flush_slices(writer, sync).await;
+        writer.moved.over().await;
         let failure = writer.state.lock().failure_for(handle);
         let Some(failure) = failure else {
             return result;
@@ -442,7 +447,7 @@ impl Vfs {
     }
 
     async fn flush_slices(&self, writer: &FileWriter, sync: bool) -> Result<(), Errno> {
-        let one = writer.flushing.lock().await;
+        let _one = writer.flushing.lock().await;
         let mut moved_from = None;
         let mut slices = {
             let mut state = writer.state.lock();
@@ -462,14 +467,16 @@ impl Vfs {
             Err(Errno::ENOENT) => Err(Errno::EBADF),
             other => other,
         };
+        // Before the file counts as clean, or an fsync that comes meanwhile would not wait for it.
+        if let Some(from) = moved_from {
+            let (vfs, ino, dropping) = (self.clone(), writer.ino, writer.moved.begin());
+            self.inner.runtime.spawn(async move {
+                vfs.drop_kernel_pages(ino, from).await;
+                drop(dropping);
+            });
+        }
         flush.result = Some(result);
         drop(flush);
-        drop(one);
-        if let Some(from) = moved_from {
-            // What was appended is elsewhere than the kernel believes. Not while others wait for this flush:
-            // the kernel waits for their reads.
-            self.drop_kernel_pages(writer.ino, from).await;
-        }
         if result.is_err() {
             // What is left will never be committed: its blocks are of no use to anybody.
             for slice in slices {
