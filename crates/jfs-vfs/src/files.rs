@@ -113,7 +113,7 @@ impl Vfs {
 
     /// Buffers a write when there is room; for the threads that read requests.
     pub fn try_write(&self, fh: u64, off: u64, data: &[u8]) -> Option<Result<u32, Errno>> {
-        if !self.inner.chunks.budget().has_room() {
+        if !self.inner.chunks.has_room() {
             return None;
         }
         let Some(handle) = self.inner.handles.get(fh) else {
@@ -134,7 +134,7 @@ impl Vfs {
     /// As [`Vfs::try_write`] for pages that the kernel writes back for mmap(2): the offset counts, also
     /// when the handle, which the kernel picks among those that can write, was opened with `O_APPEND`.
     pub fn try_write_pages(&self, fh: u64, off: u64, data: &[u8]) -> Option<Result<u32, Errno>> {
-        if !self.inner.chunks.budget().has_room() {
+        if !self.inner.chunks.has_room() {
             return None;
         }
         Some(match self.inner.handles.get(fh) {
@@ -192,13 +192,13 @@ impl Vfs {
     }
 
     async fn wait_for_room(&self) {
-        while !self.inner.chunks.budget().has_room() {
+        while !self.inner.chunks.has_room() {
             for writer in self.inner.writers.all() {
                 if writer.is_dirty() {
                     self.spawn_flush(writer);
                 }
             }
-            self.inner.chunks.budget().wait_for_room().await;
+            self.inner.chunks.wait_for_room().await;
         }
     }
 
