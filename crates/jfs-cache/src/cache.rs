@@ -1,4 +1,4 @@
-//! The cache everybody uses: memory in front of disk.
+//! The cache everybody uses: blocks on disk, or in memory where there is none.
 
 use crate::disk::{DiskCache, DiskConfig};
 use crate::disks::Disks;
@@ -32,8 +32,6 @@ pub struct CacheConfig {
     pub scan_interval: Duration,
     /// Permissions of cached files. Default 0600.
     pub mode: u32,
-    /// Bytes of blocks kept in memory in front of the disk. Default 32 MiB.
-    pub memory_bytes: u64,
     /// When blocks on disk are verified.
     pub checksum: Checksum,
     /// Whether block keys have a hash prefix.
@@ -52,7 +50,6 @@ impl Default for CacheConfig {
             expire: Duration::ZERO,
             scan_interval: Duration::from_secs(3600),
             mode: 0o600,
-            memory_bytes: 32 << 20,
             checksum: Checksum::Extend,
             hash_prefix: false,
         }
@@ -127,7 +124,7 @@ impl BlockCache {
         let memory = if disks.is_empty() {
             config.size_bytes.min(MEMORY_ONLY_MAX)
         } else {
-            config.memory_bytes
+            0
         };
         Ok(BlockCache {
             inner: Arc::new(Inner {
@@ -196,13 +193,6 @@ impl BlockCache {
             Some(_) if self.inner.disks.holders(&key).any(|d| d.contains(&key)) => {}
             Some(disk) => disk.put(key, data),
             None => self.inner.memory.put(key, data),
-        }
-    }
-
-    /// Keeps a block in memory only, for a reader that is about to come.
-    pub fn put_memory(&self, key: BlockKey, data: Bytes) {
-        if data.len() == key.size as usize {
-            self.inner.memory.put(key, data);
         }
     }
 

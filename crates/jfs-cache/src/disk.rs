@@ -27,6 +27,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Blocks that may wait for the writer thread: the `max pending pages` of the start-up line.
 pub const QUEUE_MAX: usize = 15;
+/// Bytes of blocks that may wait for it, or one block.
+pub(crate) const QUEUE_BYTES_MAX: usize = 64 << 20;
 /// Blocks looked at under one lock when the unused ones are dropped.
 const EXPIRE_STEP: usize = 4096;
 
@@ -224,7 +226,15 @@ impl DiskCache {
             count(&self.counters.dropped);
             return;
         }
-        self.pending.lock().insert(key, data.clone());
+        {
+            let mut pending = self.pending.lock();
+            let waiting: usize = pending.values().map(Bytes::len).sum();
+            if !pending.is_empty() && waiting + data.len() > QUEUE_BYTES_MAX {
+                count(&self.counters.dropped);
+                return;
+            }
+            pending.insert(key, data.clone());
+        }
         let sent = self
             .queue
             .lock()

@@ -143,7 +143,7 @@ impl Vfs {
         off: u64,
         data: &[u8],
     ) -> Option<Result<u32, Errno>> {
-        if !self.inner.chunks.budget().has_room() {
+        if !self.inner.chunks.has_room() {
             return None;
         }
         // Not before those that wait.
@@ -244,13 +244,13 @@ impl Vfs {
     }
 
     async fn wait_for_room(&self) {
-        while !self.inner.chunks.budget().has_room() {
+        while !self.inner.chunks.has_room() {
             for writer in self.inner.writers.all() {
                 if writer.is_dirty() {
                     self.spawn_flush(writer);
                 }
             }
-            self.inner.chunks.budget().wait_for_room().await;
+            self.inner.chunks.wait_for_room().await;
         }
     }
 
