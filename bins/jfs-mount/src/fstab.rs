@@ -95,7 +95,9 @@ pub(crate) fn update(line: &Line) {
         return;
     }
     if jfs_telemetry::mask_url(&line.address) != line.address {
-        tracing::warn!("{FSTAB} now holds the password of the metadata engine");
+        tracing::warn!(
+            "{FSTAB} now holds the password of the metadata engine: make sure that only root can read it"
+        );
     }
     let helper = make_helper(Path::new(HELPER));
     let written = write(Path::new(FSTAB), line);
@@ -139,9 +141,13 @@ fn write(table: &Path, line: &Line) -> anyhow::Result<()> {
     if after == before {
         return Ok(());
     }
-    let mode = table
-        .metadata()
-        .map_or(0o644, |meta| meta.permissions().mode());
+    let secret = jfs_telemetry::mask_url(&line.address) != line.address;
+    let mode = match table.metadata() {
+        Ok(meta) => meta.permissions().mode(),
+        // Programs read the table for everybody; not with a password in it.
+        Err(_) if secret => 0o600,
+        Err(_) => 0o644,
+    };
     let fresh = table.with_extension("jfs-tmp");
     let written = (|| {
         let mut file = std::fs::OpenOptions::new()

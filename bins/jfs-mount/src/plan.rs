@@ -1,6 +1,6 @@
 //! What to mount where and how: the command line, checked and with nothing relative left.
 
-use crate::{cache_flags, fstab, metrics};
+use crate::{cache_flags, fstab, metrics, mountpoint};
 use anyhow::bail;
 use jfs::OpenOptions;
 use jfs_args::address::{absolute, meta_url};
@@ -27,10 +27,14 @@ pub(crate) struct Plan {
     pub(crate) url: String,
     /// Metadata URL as the log shows it, password masked.
     pub(crate) shown_url: String,
-    /// Absolute.
+    /// Absolute, as it was given: what is shown.
     pub(crate) mountpoint: PathBuf,
+    /// The same directory by the kernel's name, with links followed: what is mounted on.
+    pub(crate) place: PathBuf,
     /// Absolute.
     pub(crate) log_file: PathBuf,
+    /// Whether lines go to the system log as well.
+    pub(crate) syslog: bool,
     pub(crate) open: OpenOptions,
     /// Bytes.
     pub(crate) max_fuse_io: u32,
@@ -129,8 +133,10 @@ impl Plan {
         Ok(Plan {
             url: meta_url(given, cwd),
             shown_url: jfs_telemetry::mask_url(&shown),
+            place: mountpoint::resolve(&cwd.join(args.arg(1)))?,
             mountpoint,
             log_file: log_file(args, cwd),
+            syslog: !args.bool("no-syslog"),
             open,
             max_fuse_io: fuse_io(args.bytes("max-fuse-io")),
             umask: umask(&args.text("umask"))?,

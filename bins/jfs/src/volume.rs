@@ -10,7 +10,7 @@ use std::future::Future;
 
 /// Logs the metadata address and returns it in the form to open it with.
 pub(crate) fn announce(given: &str) -> anyhow::Result<String> {
-    let cwd = std::env::current_dir().context("no current directory")?;
+    let cwd = address::here();
     let shown = if given.contains("://") {
         given.to_string()
     } else {

@@ -475,7 +475,7 @@ fn identity(path: &Path) -> io::Result<String> {
         .write(true)
         .create(true)
         .truncate(true)
-        .mode(0o666)
+        .mode(0o644)
         .open(path)?;
     file.write_all(id.as_bytes())?;
     Ok(id)
