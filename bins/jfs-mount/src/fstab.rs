@@ -70,6 +70,10 @@ fn options(args: &Parsed, cwd: &Path) -> String {
                     .map(|p| absolute(p, cwd).display().to_string());
                 items.push(format!("{name}={}", paths.collect::<Vec<_>>().join(":")));
             }
+            // Of a bucket only this machine knows whether it is a directory.
+            ("bucket", _) if cwd.join(&text).is_dir() => {
+                items.push(format!("{name}={}", absolute(&text, cwd).display()));
+            }
             (name, _) => items.push(format!("{name}={text}")),
         }
     }
@@ -220,6 +224,19 @@ mod tests {
         ] {
             assert_eq!(line(words).text(), want, "{words}");
         }
+    }
+
+    #[test]
+    fn a_bucket_that_is_a_directory_is_absolute() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("objects")).unwrap();
+        let argv = ["a", "/m", "--bucket", "objects"].map(str::to_string);
+        let Ok(Invocation::Run(args)) = parse_command(&SPEC, &argv) else {
+            panic!("arguments")
+        };
+        let made = options(&args, dir.path());
+        assert!(made.ends_with(&format!("bucket={}/objects", dir.path().display())));
+        assert!(options(&args, Path::new("/nowhere")).ends_with("bucket=objects"));
     }
 
     #[test]

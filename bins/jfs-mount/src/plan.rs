@@ -69,6 +69,12 @@ impl Plan {
     /// everything else is refused.
     pub(crate) fn read(args: &Parsed, cwd: &Path) -> anyhow::Result<Plan> {
         let given = args.arg(0);
+        // A variable of a script that is not set; the current directory is not meant.
+        for (index, what) in [(0, "metadata URL"), (1, "mount point")] {
+            if args.arg(index).is_empty() {
+                bail!("the {what} is empty");
+            }
+        }
         let shown = if given.contains("://") {
             given.to_string()
         } else {
@@ -478,6 +484,21 @@ mod tests {
                 Err(error) => assert_eq!(error.to_string(), want, "{line}"),
                 Ok(_) => panic!("{line} is accepted"),
             }
+        }
+    }
+
+    #[test]
+    fn empty_words_are_not_the_current_directory() {
+        for (words, want) in [
+            (["redis://h/1", ""], "the mount point is empty"),
+            (["", "/m"], "the metadata URL is empty"),
+        ] {
+            let argv = words.map(str::to_string);
+            let Ok(Invocation::Run(args)) = parse_command(&SPEC, &argv) else {
+                panic!("{words:?}")
+            };
+            let error = Plan::read(&args, Path::new("/home/u")).err().unwrap();
+            assert_eq!(error.to_string(), want);
         }
     }
 

@@ -312,7 +312,6 @@ mod tests {
         for (url, why) in [
             ("rediss://:secret@h/1", "TLS"),
             ("redis+socket://:secret@/r.sock", "unix://"),
-            ("redis://h1:1,:secret@h2:2/1", "Cluster"),
             ("redis://:secret@h1:1,h2:2/1", "Cluster"),
             ("redis://master,h1,h2:1/1", "Sentinel"),
             ("redis://h/1?what=secret", "unknown option what"),

@@ -1,7 +1,8 @@
 //! Passwords in addresses: taken whatever they are made of, and shown nowhere.
 
 use jfs_testkit::{Jfs, RedisServer, pids_with_env, scratch_dir};
-use std::path::Path;
+use nix::mount::{MntFlags, umount2};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// What has to be written with percent signs in an address.
@@ -13,6 +14,17 @@ fn server() -> RedisServer {
     let set = [&b"CONFIG"[..], b"SET", b"requirepass", PASSWORD.as_bytes()];
     server.command(0, &set).unwrap();
     server
+}
+
+/// A mount point that is free again when a test has failed.
+struct Point(PathBuf);
+
+impl Drop for Point {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let _ = umount2(&self.0, MntFlags::MNT_DETACH);
+        }
+    }
 }
 
 /// What `/proc` shows of a process.
@@ -77,7 +89,25 @@ fn no_message_shows_a_password() {
             assert_ne!(said.code, Some(0), "{words:?}");
         }
     }
+    // Keys that somebody wrote into a bucket's address.
+    let objects = dir.path().join("objects");
+    let plain = format!("sqlite3://{}", dir.path().join("b.db").display());
+    jfs.format(&plain, "vol", &objects, &[]).unwrap();
     let bucket = "http://ak:hush77@127.0.0.1:1/bucket";
+    let to_s3 = [
+        "config",
+        &plain,
+        "--force",
+        "--yes",
+        "--storage",
+        "s3",
+        "--bucket",
+        bucket,
+    ];
+    for words in [&to_s3[..], &["config", &plain], &["status", &plain]] {
+        let text = jfs.run(words).unwrap().text();
+        assert!(!text.contains("hush77"), "{words:?}: {text}");
+    }
     let url = format!("sqlite3://{}", dir.path().join("a.db").display());
     let words = ["format", "--storage", "s3", "--bucket", bucket, &url, "vol"];
     let words = ["--secret-key", "hush77"].iter().chain(&words).copied();
@@ -95,6 +125,7 @@ fn no_command_line_shows_a_password() {
         .unwrap();
     let point = dir.path().join("m").display().to_string();
     let log = dir.path().join("log").display().to_string();
+    let _guard = Point(PathBuf::from(&point));
     let flags = ["--cache-dir", "memory", "--no-syslog", "--metrics", ""];
     for daemon in [true, false] {
         let mark = format!("{point}.{daemon}");

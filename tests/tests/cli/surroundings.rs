@@ -75,6 +75,7 @@ fn links_on_the_way_to_a_mount_point() {
         "$JFS" umount blink/../far
         [ ! -d "/proc/$pid" ] || grep -q '^State:.Z' "/proc/$pid/status"
 
+        for words in umount status; do "$JFS" $words "" 2>&1 | grep ' is empty'; done
         mnt "blink/new one
 and \\ more/deep"
         "$JFS" umount "base/new one

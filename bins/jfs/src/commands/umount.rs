@@ -51,6 +51,9 @@ const LINKS_MAX: usize = 40;
 
 pub(crate) fn run(args: &Parsed) -> anyhow::Result<()> {
     let given = args.arg(0).to_string();
+    if given.is_empty() {
+        bail!("umount: the mount point is empty");
+    }
     let (force, flush) = (args.bool("force"), args.bool("flush"));
     let Some(mounted) = look_for(&given)? else {
         bail!("umount {given}: not mounted")
