@@ -5,6 +5,9 @@
 mod kernel {
     use jfs_tests::place;
 
+    mod control_rights;
     mod direct;
+    mod file_handles;
+    mod users;
     mod write_flags;
 }

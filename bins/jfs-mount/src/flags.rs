@@ -40,7 +40,12 @@ pub(crate) const SPEC: CommandSpec = CommandSpec {
             &["force"],
             "force to mount even if the mount point is already mounted by the same filesystem",
         ),
-        FlagSpec::switch(&["hide-internal"], "hide all internal files"),
+        FlagSpec::new(
+            &["hide-internal"],
+            Kind::Bool,
+            "true",
+            "leave internal files and .trash out of listings of the root, where they are found by name; JuiceFS lists them unless told otherwise",
+        ),
         FlagSpec::switch(
             &["update-fstab"],
             "add / update entry in /etc/fstab, will create a symlink from /sbin/mount.juicefs to this program if not existing",

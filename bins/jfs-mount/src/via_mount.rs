@@ -148,4 +148,31 @@ mod tests {
         let refused = translate(&words).unwrap_err().to_string();
         assert!(refused.contains("remount"), "{refused}");
     }
+
+    /// As mount(8) passes them on: the address, the mount point, the options.
+    #[test]
+    fn the_lines_of_deploy_are_understood() {
+        let table = include_str!("../../../deploy/fstab");
+        let lines = table
+            .lines()
+            .filter(|l| !l.is_empty() && !l.starts_with('#'));
+        let mut seen = 0;
+        for line in lines {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            let [url, point, "juicefs", options, "0", "0"] = fields[..] else {
+                panic!("{line}");
+            };
+            let argv = [url, point, "-o", options].map(str::to_string);
+            let argv = translate(&argv).unwrap();
+            match jfs_args::parse_command(&SPEC, &argv) {
+                Ok(jfs_args::Invocation::Run(args)) => {
+                    assert_eq!(args.args(), [url, point]);
+                    assert_eq!(args.text("o"), "", "all of {options} are flags of ours");
+                }
+                other => panic!("{line}: {other:?}"),
+            }
+            seen += 1;
+        }
+        assert_eq!(seen, 3);
+    }
 }

@@ -98,14 +98,17 @@ pub fn warn_without_classes(format: &Format) {
     }
 }
 
-/// Where a volume's data is, as the log shows it.
-pub fn data_address(format: &Format) -> String {
+/// Where a volume's data is, as the log shows it. `shown` gives the short form of a bucket's address for kinds of
+/// storage that have one.
+pub fn data_address(format: &Format, shown: impl Fn(&str, &str) -> Option<String>) -> String {
     let sharded = format.shards > 1;
     // Of several buckets the first one stands for all.
     let bucket = match sharded {
         true => format.bucket.replace("%d", "0"),
         false => format.bucket.clone(),
     };
+    let storage = format.storage.to_lowercase();
+    let bucket = shown(&storage, &bucket).unwrap_or(bucket);
     let bucket = bucket
         .split_once("://")
         .map_or(bucket.as_str(), |(_, rest)| rest);
@@ -116,7 +119,7 @@ pub fn data_address(format: &Format) -> String {
         _ => bucket.rsplit('@').next().unwrap_or_default(),
     };
     let slash = if bucket.ends_with('/') { "" } else { "/" };
-    let (storage, name) = (format.storage.to_lowercase(), &format.name);
+    let name = &format.name;
     let address = format!("{storage}://{bucket}{slash}{name}/");
     let before = match sharded {
         true => format!("shard{}://", format.shards),
@@ -170,6 +173,10 @@ mod tests {
         );
     }
 
+    fn as_written(_: &str, _: &str) -> Option<String> {
+        None
+    }
+
     #[test]
     fn buckets_and_data_addresses() {
         let cwd = Path::new("/home/u");
@@ -183,18 +190,25 @@ mod tests {
             bucket: "/var/jfs/".into(),
             ..Format::default()
         };
-        assert_eq!(data_address(&format), "file:///var/jfs/vol/");
+        assert_eq!(data_address(&format, as_written), "file:///var/jfs/vol/");
         format.storage = "mem".into();
         format.bucket.clear();
-        assert_eq!(data_address(&format), "mem:///vol/");
+        assert_eq!(data_address(&format, as_written), "mem:///vol/");
         format.storage = "minio".into();
         format.bucket = "http://127.0.0.1:9000/b?region=x".into();
-        assert_eq!(data_address(&format), "minio://127.0.0.1:9000/b/vol/");
+        assert_eq!(
+            data_address(&format, as_written),
+            "minio://127.0.0.1:9000/b/vol/"
+        );
         format.bucket = "http://127.0.0.1:9000/b%d".into();
         format.shards = 3;
         format.encrypt_key = "k".into();
         format.bucket = "http://key:secret@127.0.0.1:9000/b%d".into();
         let want = "shard3://minio://127.0.0.1:9000/b0/vol/(encrypted)";
-        assert_eq!(data_address(&format), want);
+        assert_eq!(data_address(&format, as_written), want);
+        let name = |storage: &str, _: &str| (storage == "cos").then(|| "b-1".to_string());
+        format.storage = "COS".into();
+        format.shards = 1;
+        assert_eq!(data_address(&format, name), "cos://b-1/vol/(encrypted)");
     }
 }

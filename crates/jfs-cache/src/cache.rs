@@ -209,6 +209,11 @@ impl BlockCache {
         }
     }
 
+    /// How long reads and writes of block files take, in the form that a mount shows.
+    pub fn times(&self) -> [jfs_telemetry::metrics::Family; 2] {
+        self.inner.counters.times()
+    }
+
     /// Counters since the start.
     pub fn stats(&self) -> CacheStats {
         let (blocks, bytes) = match self.inner.disks.any() {

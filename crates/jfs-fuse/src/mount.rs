@@ -54,8 +54,8 @@ pub struct MountOptions {
     pub root_squash: Option<Squash>,
     /// Count everybody's requests for one user. Permissions are checked here, not by the kernel.
     pub all_squash: Option<Squash>,
-    /// Have the kernel check permissions. Without, they are checked here, with the groups of the process
-    /// (up to a second old), and the kernel lets pass what it has cached.
+    /// Have the kernel check permissions. Without, they are checked here, with the groups of the process,
+    /// and the kernel lets pass what it has cached.
     pub default_permissions: bool,
     /// Mount read-only.
     pub read_only: bool,

@@ -18,6 +18,8 @@ use tracing_subscriber::{Layer, Registry};
 /// Libraries that say little of use below warnings, and much: the FUSE library formats every
 /// request at debug level.
 const NOISY: &[&str] = &["fuser", "opendal", "opendal_core", "mio", "redis"];
+/// Libraries whose errors come back to the caller, who logs them with what they are about.
+const SILENT: &[&str] = &["rustls_platform_verifier"];
 
 /// What is logged, how, and where.
 #[derive(Clone, Debug)]
@@ -107,6 +109,9 @@ pub fn init(options: LogOptions) -> Result<Logs, InitError> {
     let mut targets = Targets::new().with_default(options.level.filter());
     for name in NOISY {
         targets = targets.with_target(*name, options.level.max(Level::Warning).filter());
+    }
+    for name in SILENT {
+        targets = targets.with_target(*name, tracing::level_filters::LevelFilter::OFF);
     }
     Registry::default()
         .with(targets)

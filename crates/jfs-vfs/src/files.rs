@@ -16,7 +16,7 @@ impl Vfs {
     /// EACCES where permissions are checked here, EISDIR, EPERM.
     pub async fn open(&self, caller: &Caller, ino: Ino, flags: i32) -> Result<(u64, bool), Errno> {
         if ino.is_virtual() {
-            return Ok((self.open_special(ino, flags)?, false));
+            return Ok((self.open_special(caller, ino, flags)?, false));
         }
         let writes = matches!(flags & libc::O_ACCMODE, libc::O_WRONLY | libc::O_RDWR);
         if writes || flags & libc::O_TRUNC != 0 {
@@ -30,7 +30,7 @@ impl Vfs {
         }
         if flags & libc::O_TRUNC != 0 {
             keep_cache = false;
-            if let Err(e) = self.truncate_opened(caller, ino, &opened.attr).await {
+            if let Err(e) = self.truncate_opened(caller, ino).await {
                 self.close_ino(ino, writes);
                 return Err(e);
             }
@@ -52,16 +52,14 @@ impl Vfs {
         self.inner.handles.open(ino, flags, heard)
     }
 
-    async fn truncate_opened(&self, caller: &Caller, ino: Ino, attr: &Attr) -> Result<(), Errno> {
-        if attr.length == 0 && self.inner.writers.get(ino).is_none_or(|w| !w.is_dirty()) {
-            return Ok(());
-        }
+    /// An empty file is truncated, too: its times change.
+    async fn truncate_opened(&self, caller: &Caller, ino: Ino) -> Result<(), Errno> {
         // Write permission was checked by open.
         let caller = Caller {
             check_permission: false,
             ..caller.clone()
         };
-        self.truncate(&caller, ino, 0).await.map(|_| ())
+        self.truncate(&caller, ino, 0, true).await.map(|_| ())
     }
 
     /// Creates a file and opens it. Without `O_EXCL` one that exists is opened. Returns what was found or
@@ -332,16 +330,21 @@ impl Vfs {
         }
     }
 
-    /// Sets a file's length after everything written before is committed.
+    /// Sets a file's length after everything written before is committed; `by_handle` for a file that the
+    /// caller has open.
     pub(crate) async fn truncate(
         &self,
         caller: &Caller,
         ino: Ino,
         length: u64,
+        by_handle: bool,
     ) -> Result<Attr, Errno> {
         if let Some(writer) = self.inner.writers.get(ino) {
             self.settle(&writer).await?;
         }
-        self.inner.meta.truncate(caller, ino, length).await
+        match by_handle {
+            true => self.inner.meta.truncate_open(caller, ino, length).await,
+            false => self.inner.meta.truncate(caller, ino, length).await,
+        }
     }
 }

@@ -442,7 +442,8 @@ impl Vfs {
     }
 
     async fn flush_slices(&self, writer: &FileWriter, sync: bool) -> Result<(), Errno> {
-        let _one = writer.flushing.lock().await;
+        let one = writer.flushing.lock().await;
+        let mut moved_from = None;
         let mut slices = {
             let mut state = writer.state.lock();
             let slices = std::mem::take(&mut state.slices);
@@ -453,13 +454,22 @@ impl Vfs {
             writer,
             result: None,
         };
-        let result = match self.upload_and_commit(writer.ino, &mut slices, sync).await {
+        let result = match self
+            .upload_and_commit(writer.ino, &mut slices, sync, &mut moved_from)
+            .await
+        {
             // This mount keeps what it has open: somebody else has removed the file.
             Err(Errno::ENOENT) => Err(Errno::EBADF),
             other => other,
         };
         flush.result = Some(result);
         drop(flush);
+        drop(one);
+        if let Some(from) = moved_from {
+            // What was appended is elsewhere than the kernel believes. Not while others wait for this flush:
+            // the kernel waits for their reads.
+            self.drop_kernel_pages(writer.ino, from).await;
+        }
         if result.is_err() {
             // What is left will never be committed: its blocks are of no use to anybody.
             for slice in slices {
@@ -471,12 +481,14 @@ impl Vfs {
         result
     }
 
-    /// On success `slices` is empty; on failure it holds what was certainly not committed.
+    /// On success `slices` is empty; on failure it holds what was certainly not committed. `moved_from`:
+    /// see [`jfs_meta::ops::Stored`].
     async fn upload_and_commit(
         &self,
         ino: Ino,
         slices: &mut VecDeque<Slice>,
         sync: bool,
+        moved_from: &mut Option<u64>,
     ) -> Result<(), Errno> {
         let Inner { meta, .. } = &*self.inner;
         let mut uploads = Vec::with_capacity(slices.len());
@@ -536,7 +548,8 @@ impl Vfs {
             } else {
                 self.inner.unsynced.done(ino, &sent);
             }
-            committed?;
+            let from = committed?.moved_from;
+            *moved_from = moved_from.map_or(from, |first| Some(from.unwrap_or(first).min(first)));
         }
         earlier
     }

@@ -42,7 +42,7 @@ pub(crate) const SPEC: CommandSpec = CommandSpec {
             &["storage"],
             Kind::Text,
             "file",
-            "object storage type (file, s3, minio)",
+            "object storage type (file, s3, minio, cos, oss)",
         )
         .group(STORAGE),
         FlagSpec::new(
@@ -205,7 +205,7 @@ pub(crate) fn run(args: &Parsed) -> anyhow::Result<()> {
         None => create(name, args)?,
     };
     warn_without_classes(&format);
-    tracing::info!("Data use {}", data_address(&format));
+    tracing::info!("Data use {}", data_address(&format, jfs::shown_bucket));
     let options = FormatOptions {
         force: args.bool("force"),
         check_storage: std::env::var_os("JFS_NO_CHECK_OBJECT_STORAGE").is_none_or(|v| v.is_empty()),

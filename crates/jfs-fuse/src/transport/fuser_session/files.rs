@@ -24,10 +24,25 @@ thread_local! {
 pub(super) type Place = (INodeNo, FileHandle, u64);
 
 pub(super) fn open(fs: &FuserFs, req: &Request, n: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
-    let (vfs, caller) = (fs.vfs.clone(), fs.caller(req));
+    let vfs = fs.vfs.clone();
+    let caller = match ino(n).is_virtual() {
+        // Requests to `.control` are answered by the rights of the process that has opened it.
+        true => fs.who.known(req.uid(), req.gid(), req.pid()),
+        false => fs.caller(req),
+    };
+    // Their modes are those of the process itself, whomever it counts for.
+    let unchecked = ino(n).is_virtual() && !fs.who.kernel_checks();
+    let himself = unchecked.then(|| fs.who.checked(req.uid(), req.gid(), req.pid()));
     let began = vfs.began(Op::Open, ids(req));
     fs.begin_on(ino(n), async move {
-        let opened = vfs.open(&caller, ino(n), flags.0).await;
+        let may = match &himself {
+            Some(himself) => vfs.access(himself, ino(n), ops::access_mask(flags.0)).await,
+            None => Ok(()),
+        };
+        let opened = match may {
+            Ok(()) => vfs.open(&caller, ino(n), flags.0).await,
+            Err(e) => Err(e),
+        };
         vfs.ended(began, outcome(&opened), || match &opened {
             Ok((fh, _)) => format!("({n},0x{:X}) [fh:{fh}]", flags.0),
             Err(_) => format!("({n},0x{:X})", flags.0),
