@@ -14,6 +14,9 @@ use jfs_telemetry::mask_url;
 use opendal::Operator;
 use std::sync::Arc;
 
+/// The signature for requests to one bucket, from the keys of its location.
+type MakeSignature = fn(&BucketHost, &Location) -> Result<Arc<dyn Sign>, String>;
+
 /// What differs from one vendor to the next.
 pub(crate) struct Vendor {
     /// Name of the storage.
@@ -23,7 +26,7 @@ pub(crate) struct Vendor {
     /// Header of an answer that holds an object's checksum.
     pub(crate) checksum_header: &'static str,
     /// Makes the signature for a bucket.
-    pub(crate) sign: fn(&BucketHost, &Location) -> Result<Arc<dyn Sign>, String>,
+    pub(crate) sign: MakeSignature,
     /// opendal's service below a root: root, bucket, address without the bucket. It need not sign.
     pub(crate) service: fn(&str, &str, &str) -> opendal::Result<Operator>,
 }
