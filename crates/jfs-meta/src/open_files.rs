@@ -617,6 +617,24 @@ mod tests {
     }
 
     #[test]
+    fn an_own_change_after_one_of_another_client_keeps_no_pages() {
+        let files = OpenFiles::new(Duration::ZERO, 0);
+        let ino = Ino(5);
+        open(&files, ino, attr(1, 10));
+        files.changed(ino, &attr(1, 10), &attr(2, 20), None);
+        assert!(open(&files, ino, attr(2, 20)), "own changes alone");
+        files.changed(ino, &attr(3, 20), &attr(4, 20), None);
+        assert!(!open(&files, ino, attr(4, 20)), "while it is open");
+        assert!(open(&files, ino, attr(4, 20)), "dropped by then");
+        files.changed(ino, &attr(5, 20), &attr(6, 20), None);
+        for _ in 0..4 {
+            files.close(ino);
+        }
+        assert!(!open(&files, ino, attr(6, 20)), "after the last close");
+        assert!(open(&files, ino, attr(6, 20)));
+    }
+
+    #[test]
     fn foreign_changes_drop_every_view() {
         let files = OpenFiles::new(Duration::ZERO, 0);
         let ino = Ino(5);
