@@ -18,6 +18,8 @@ mod interop {
     mod mounts;
     mod nameless;
     mod options;
+    mod setgid;
+    mod statfs;
     mod times;
     mod tools;
     mod turns;

@@ -28,7 +28,7 @@ mod xattr;
 pub use compact::{CompactPlan, Compacted};
 pub use copy::CopyRange;
 pub use create::NewNode;
-pub use inspect::{Held, InodeLocks, More};
+pub use inspect::{CHUNKS_PEEKED, Held, InodeLocks, More};
 pub use lock::LockRange;
 pub use open::Opened;
 pub use restore::Restored;

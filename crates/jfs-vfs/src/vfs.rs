@@ -98,6 +98,13 @@ impl Vfs {
         }
     }
 
+    /// Has the kernel ask for the attributes of an inode of the volume again.
+    pub(crate) fn kernel_asks_again(&self, ino: Ino) {
+        if let Some(kernel) = self.inner.kernel.get() {
+            kernel.drop_attributes(self.shown(ino));
+        }
+    }
+
     /// The metadata client underneath.
     pub fn meta(&self) -> &Arc<Meta> {
         &self.inner.meta
@@ -165,7 +172,7 @@ impl Vfs {
         }
         if let Some(writer) = self.inner.writers.get(ino) {
             writer.add_pending(&self.inner.meta, &mut attr);
-            writer.told_kernel(attr.length);
+            writer.told_kernel(&attr);
         }
         self.inner.told.note(ino, &attr);
         attr

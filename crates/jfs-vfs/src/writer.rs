@@ -11,8 +11,8 @@ mod moved;
 use crate::handles::Handle;
 use crate::vfs::{Inner, Vfs};
 use jfs_chunk::{ChunkError, ChunkStore, SliceWriter};
-use jfs_meta::Meta;
 use jfs_meta::ops::{NewSlice, SLICES_PER_COMMIT};
+use jfs_meta::{Meta, perm};
 use jfs_types::slice::MAX_FILE_LENGTH;
 use jfs_types::{Attr, CHUNK_SIZE, Errno, Ino, SliceId, SliceRecord, Time};
 use kernel_size::KernelSizes;
@@ -87,6 +87,8 @@ pub(crate) struct FileWriter {
     /// Held by the flush that is under way: commits of a file follow each other.
     flushing: tokio::sync::Mutex<()>,
     flush_spawned: AtomicBool,
+    /// The file had setuid or setgid when this mount looked last.
+    privileged: AtomicBool,
     /// Counts failures, of any file.
     failures: Arc<AtomicU64>,
     moved: Moved,
@@ -101,12 +103,25 @@ impl FileWriter {
             flushing: tokio::sync::Mutex::new(()),
             flush_spawned: AtomicBool::new(false),
             moved: Moved::default(),
+            privileged: AtomicBool::new(false),
         }
     }
 
-    /// A reply tells the kernel the size of the file.
-    pub(crate) fn told_kernel(&self, size: u64) {
-        self.state.lock().kernel.told(size);
+    /// A reply tells the kernel these attributes of the file.
+    pub(crate) fn told_kernel(&self, attr: &Attr) {
+        self.saw(attr);
+        self.state.lock().kernel.told(attr.length);
+    }
+
+    /// These attributes were read.
+    pub(crate) fn saw(&self, attr: &Attr) {
+        let privileged = attr.mode & perm::PRIVILEGES != 0;
+        self.privileged.store(privileged, Ordering::Release);
+    }
+
+    /// Whether a write may have to take setuid or setgid away.
+    pub(crate) fn is_privileged(&self) -> bool {
+        self.privileged.load(Ordering::Acquire)
     }
 
     /// The size that the kernel holds when nothing else is known.

@@ -83,6 +83,55 @@ impl Meta {
     }
 }
 
+/// Takes setuid and setgid away before a write.
+struct DropPrivileges<'a> {
+    caller: &'a Caller,
+    ino: Ino,
+}
+
+impl Meta {
+    /// Takes setuid and setgid from a file whose content `caller` is going to change, by the rule of
+    /// [`perm::mode_after_write`]. Two round trips; one when nothing changes.
+    pub async fn drop_privileges(&self, caller: &Caller, ino: Ino) -> Result<Attr, Errno> {
+        let (before, after) = self.transact(&DropPrivileges { caller, ino }).await?;
+        self.open_files
+            .changed(ino, &before, &after, Some(u32::MAX));
+        Ok(after)
+    }
+}
+
+impl Operation for DropPrivileges<'_> {
+    type Out = (Attr, Attr);
+    const NAME: &'static str = "drop_privileges";
+
+    fn locks(&self) -> Vec<Ino> {
+        vec![self.ino]
+    }
+
+    async fn attempt(&self, _: &Meta, tx: &mut Txn) -> Result<(Attr, Attr), Stop> {
+        tx.load(&[own(Key::Attr(self.ino))]).await?;
+        let before = tx.attr(self.ino)?.ok_or(Errno::ENOENT)?;
+        let mode = perm::mode_after_write(self.caller, &before);
+        if mode == before.mode {
+            return Ok((before.clone(), before));
+        }
+        let after = Attr {
+            mode,
+            ctime: tx.now,
+            ..before.clone()
+        };
+        tx.write(Write::PutAttr {
+            ino: self.ino,
+            attr: after.clone(),
+        })?;
+        Ok((before, after))
+    }
+
+    fn proof(&self, _: &(Attr, Attr)) -> Proof {
+        Proof::Rerun
+    }
+}
+
 impl Operation for SetAttrOp<'_> {
     type Out = (Attr, Attr);
     const NAME: &'static str = "setattr";
@@ -151,15 +200,16 @@ fn plan(
     }
     set_owner(caller, before, set, &mut after, owns)?;
     if let Some(mode) = set.mode {
-        let mut mode = mode & 0o7777;
-        if mode != before.mode && caller.check_permission && !owns {
+        if mode & 0o7777 != before.mode && caller.check_permission && !owns {
             return Err(Errno::EPERM);
         }
-        if mode & 0o2000 != 0 && caller.uid != 0 && !caller.in_group(after.gid) && !before.is_dir()
-        {
-            mode &= !0o2000;
+        // Kernels send the mode with a change of owner to clear bits: one that `set_owner` has cleared,
+        // which knows all rules, does not come back.
+        let cleared = before.mode & !after.mode;
+        after.mode = mode & 0o7777 & !cleared;
+        if caller.check_permission && caller.uid != 0 && !caller.in_group(after.gid) {
+            after.mode &= !0o2000;
         }
-        after.mode = mode;
     }
     for (value, field) in [(set.atime, &mut after.atime), (set.mtime, &mut after.mtime)] {
         match value {
@@ -183,8 +233,9 @@ fn plan(
     Ok(after)
 }
 
-/// chown: the owner only by the super-user, the group by the owner to one of his. Clears suid, and
-/// sgid unless it is a directory or the super-user changes a file that is not group-executable.
+/// chown: the owner only by the super-user, the group by the owner to one of his. Clears suid and
+/// sgid of what is no directory. sgid without group-execute stays when the caller is the super-user or
+/// in the group that the file had.
 fn set_owner(
     caller: &Caller,
     before: &Attr,
@@ -207,7 +258,8 @@ fn set_owner(
     after.uid = set.uid.unwrap_or(before.uid);
     after.gid = set.gid.unwrap_or(before.gid);
     if !before.is_dir() {
-        let keep_sgid = caller.uid == 0 && before.mode & 0o010 == 0;
+        let member = caller.uid == 0 || caller.in_group(before.gid);
+        let keep_sgid = member && before.mode & 0o010 == 0;
         after.mode &= if keep_sgid { 0o3777 } else { 0o1777 };
     }
     Ok(())
@@ -262,10 +314,35 @@ mod tests {
             plan(&owner, &file(0o600), &chmod(0o2755), NOW).map(|a| a.mode),
             Ok(0o755)
         );
+        let mut dir = Attr::new(FileType::Directory);
+        (dir.uid, dir.gid) = (10, 20);
         assert_eq!(
-            plan(&Caller::root(), &file(0o600), &chmod(0o2755), NOW).map(|a| a.mode),
-            Ok(0o2755)
+            plan(&owner, &dir, &chmod(0o2755), NOW).map(|a| a.mode),
+            Ok(0o755)
         );
+        // In it, or the kernel has checked.
+        for caller in [Caller::root(), member(), trusted()] {
+            assert_eq!(
+                plan(&caller, &file(0o600), &chmod(0o2755), NOW).map(|a| a.mode),
+                Ok(0o2755)
+            );
+        }
+    }
+
+    /// The owner, with the file's group as a supplementary one.
+    fn member() -> Caller {
+        Caller {
+            groups: vec![20],
+            ..Caller::user(10, 99)
+        }
+    }
+
+    /// The owner, behind a kernel that checks permissions and does not tell groups.
+    fn trusted() -> Caller {
+        Caller {
+            check_permission: false,
+            ..Caller::user(10, 99)
+        }
     }
 
     #[test]
@@ -290,6 +367,22 @@ mod tests {
         assert_eq!(
             plan(&Caller::root(), &file(0o6744), &chown(Some(1), None), NOW).map(|a| a.mode),
             Ok(0o2744)
+        );
+        // sgid without group-execute goes only when the caller is not in the group.
+        for (caller, mode) in [(member(), 0o2644), (owner.clone(), 0o644)] {
+            assert_eq!(
+                plan(&caller, &file(0o6644), &chown(None, Some(99)), NOW).map(|a| a.mode),
+                Ok(mode)
+            );
+        }
+        // A mode that a kernel computed brings nothing back.
+        let both = SetAttr {
+            mode: Some(0o2644),
+            ..chown(None, Some(99))
+        };
+        assert_eq!(
+            plan(&trusted(), &file(0o6644), &both, NOW).map(|a| a.mode),
+            Ok(0o644)
         );
         assert_eq!(
             plan(
