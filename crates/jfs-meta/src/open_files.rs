@@ -13,6 +13,8 @@
 //! that. So what an open has found is not deleted under it. Removals never wait here. Those that have
 //! waited get the file all the same when the removal can keep it for them ([`Removal::grant`]).
 
+mod in_trash;
+
 use jfs_types::slice::Piece;
 use jfs_types::{Attr, Ino, Time};
 use parking_lot::Mutex;
@@ -199,26 +201,6 @@ impl OpenFiles {
         file.attr = Some((attr.clone(), Instant::now()));
         file.named |= !attr.parent.is_trash();
         Some(same && !std::mem::take(&mut file.mixed))
-    }
-
-    /// Whether the file is open here since before it went to the trash, if it has gone there.
-    pub(crate) fn is_held(&self, ino: Ino) -> bool {
-        let shard = self.shard(ino).lock();
-        shard.open.get(&ino).is_some_and(|file| file.named)
-    }
-
-    /// Notes that a name of an open file went to the trash (1) or left it (-1).
-    pub(crate) fn count_trash_name(&self, ino: Ino, delta: i32) {
-        if let Some(file) = self.shard(ino).lock().open.get_mut(&ino) {
-            file.in_trash = file.in_trash.saturating_add(delta).max(0);
-        }
-    }
-
-    /// Names of an open file that this client has seen go to the trash.
-    pub(crate) fn trash_names(&self, ino: Ino) -> u32 {
-        let shard = self.shard(ino).lock();
-        let file = shard.open.get(&ino);
-        file.map_or(0, |file| file.in_trash.unsigned_abs())
     }
 
     /// Drops a reference. True when it was the last one of a sustained inode.
