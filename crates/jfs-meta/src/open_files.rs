@@ -13,6 +13,8 @@
 //! that. So what an open has found is not deleted under it. Removals never wait here. Those that have
 //! waited get the file all the same when the removal can keep it for them ([`Removal::grant`]).
 
+mod in_trash;
+
 use jfs_types::slice::Piece;
 use jfs_types::{Attr, Ino, Time};
 use parking_lot::Mutex;
@@ -199,26 +201,6 @@ impl OpenFiles {
         file.attr = Some((attr.clone(), Instant::now()));
         file.named |= !attr.parent.is_trash();
         Some(same && !std::mem::take(&mut file.mixed))
-    }
-
-    /// Whether the file is open here since before it went to the trash, if it has gone there.
-    pub(crate) fn is_held(&self, ino: Ino) -> bool {
-        let shard = self.shard(ino).lock();
-        shard.open.get(&ino).is_some_and(|file| file.named)
-    }
-
-    /// Notes that a name of an open file went to the trash (1) or left it (-1).
-    pub(crate) fn count_trash_name(&self, ino: Ino, delta: i32) {
-        if let Some(file) = self.shard(ino).lock().open.get_mut(&ino) {
-            file.in_trash = file.in_trash.saturating_add(delta).max(0);
-        }
-    }
-
-    /// Names of an open file that this client has seen go to the trash.
-    pub(crate) fn trash_names(&self, ino: Ino) -> u32 {
-        let shard = self.shard(ino).lock();
-        let file = shard.open.get(&ino);
-        file.map_or(0, |file| file.in_trash.unsigned_abs())
     }
 
     /// Drops a reference. True when it was the last one of a sustained inode.
@@ -614,6 +596,24 @@ mod tests {
         assert!(files.view(ino, 0).is_none());
         files.learn_view(ino, &attr(2, 20), 0, view(), files.moment());
         assert!(files.view(ino, 0).is_some());
+    }
+
+    #[test]
+    fn an_own_change_after_one_of_another_client_keeps_no_pages() {
+        let files = OpenFiles::new(Duration::ZERO, 0);
+        let ino = Ino(5);
+        open(&files, ino, attr(1, 10));
+        files.changed(ino, &attr(1, 10), &attr(2, 20), None);
+        assert!(open(&files, ino, attr(2, 20)), "own changes alone");
+        files.changed(ino, &attr(3, 20), &attr(4, 20), None);
+        assert!(!open(&files, ino, attr(4, 20)), "while it is open");
+        assert!(open(&files, ino, attr(4, 20)), "dropped by then");
+        files.changed(ino, &attr(5, 20), &attr(6, 20), None);
+        for _ in 0..4 {
+            files.close(ino);
+        }
+        assert!(!open(&files, ino, attr(6, 20)), "after the last close");
+        assert!(open(&files, ino, attr(6, 20)));
     }
 
     #[test]

@@ -82,6 +82,7 @@ fn a_read_that_moves_an_append_waits_for_nobody() {
     assert_eq!(&bytes[..10], b"base......");
     own.sync_all().unwrap();
     assert!(began.elapsed() < Duration::from_secs(5));
+    drop(own);
     let seen = std::fs::read(mounts[0].at("f")).unwrap();
     assert_eq!(seen, b"base......second-mountfirst-mount");
     for mount in mounts {

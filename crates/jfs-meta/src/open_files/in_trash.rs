@@ -1,0 +1,26 @@
+//! Open files that went to the trash, and names of theirs that did.
+
+use super::OpenFiles;
+use jfs_types::Ino;
+
+impl OpenFiles {
+    /// Whether the file is open here since before it went to the trash, if it has gone there.
+    pub(crate) fn is_held(&self, ino: Ino) -> bool {
+        let shard = self.shard(ino).lock();
+        shard.open.get(&ino).is_some_and(|file| file.named)
+    }
+
+    /// Notes that a name of an open file went to the trash (1) or left it (-1).
+    pub(crate) fn count_trash_name(&self, ino: Ino, delta: i32) {
+        if let Some(file) = self.shard(ino).lock().open.get_mut(&ino) {
+            file.in_trash = file.in_trash.saturating_add(delta).max(0);
+        }
+    }
+
+    /// Names of an open file that this client has seen go to the trash.
+    pub(crate) fn trash_names(&self, ino: Ino) -> u32 {
+        let shard = self.shard(ino).lock();
+        let file = shard.open.get(&ino);
+        file.map_or(0, |file| file.in_trash.unsigned_abs())
+    }
+}
