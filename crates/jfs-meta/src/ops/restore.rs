@@ -2,7 +2,7 @@
 
 use super::rename::NOREPLACE;
 use super::trash::TrashHour;
-use crate::engine::DirCursor;
+use crate::engine::{DirCursor, DirPage};
 use crate::meta::Meta;
 use crate::run::patiently;
 use jfs_types::{Attr, Caller, Errno, FileType, Ino, Name};
@@ -22,41 +22,47 @@ pub struct Restored {
 impl Meta {
     /// Moves what was removed within an hour back to the directories it was removed from, never over
     /// what is there. Without `put_back` only trees are put together again inside the trash: entries
-    /// whose directory lies in the same hour directory.
+    /// whose directory lies in the same hour directory. In memory are a page of names and, without
+    /// `put_back`, the inodes of the hour's directories.
     pub async fn restore_hour(&self, hour: &TrashHour, put_back: bool) -> Result<Restored, Errno> {
-        let mut entries = Vec::new();
-        let mut cursor = DirCursor::Start;
-        loop {
-            let page = patiently(|| self.engine().list_dir(hour.ino, &cursor, false)).await;
-            let page = page.map_err(|e| self.to_errno("restore", &e))?;
-            entries.extend(page.entries);
-            match page.next {
-                Some(next) => cursor = next,
-                None => break,
+        let mut directories = HashSet::new();
+        if !put_back {
+            let mut cursor = Some(DirCursor::Start);
+            while let Some(at) = cursor.take() {
+                let page = self.page_of_hour(hour, &at).await?;
+                let all = page.entries.iter().map(|e| &e.entry);
+                let dirs = all.filter(|e| e.kind == FileType::Directory);
+                directories.extend(dirs.map(|e| e.ino));
+                cursor = page.next;
             }
         }
-        let directories: HashSet<Ino> = entries
-            .iter()
-            .filter(|e| e.entry.kind == FileType::Directory)
-            .map(|e| e.entry.ino)
-            .collect();
         let mut done = Restored::default();
-        for e in entries {
-            match origin(&e.name) {
-                Some((dir, _)) if put_back || directories.contains(&dir) => {
-                    match self.restore(hour.ino, &e.name).await {
-                        Ok(_) => done.restored += 1,
-                        Err(why) => {
-                            tracing::warn!("{:?} stays in the trash: {why}", e.name);
-                            done.failed += 1;
+        let mut cursor = Some(DirCursor::Start);
+        while let Some(at) = cursor.take() {
+            let page = self.page_of_hour(hour, &at).await?;
+            cursor = page.next;
+            for e in page.entries {
+                match origin(&e.name) {
+                    Some((dir, _)) if put_back || directories.contains(&dir) => {
+                        match self.restore(hour.ino, &e.name).await {
+                            Ok(_) => done.restored += 1,
+                            Err(why) => {
+                                tracing::warn!("{:?} stays in the trash: {why}", e.name);
+                                done.failed += 1;
+                            }
                         }
                     }
+                    Some(_) => done.skipped += 1,
+                    None => done.failed += 1,
                 }
-                Some(_) => done.skipped += 1,
-                None => done.failed += 1,
             }
         }
         Ok(done)
+    }
+
+    async fn page_of_hour(&self, hour: &TrashHour, at: &DirCursor) -> Result<DirPage, Errno> {
+        let page = patiently(|| self.engine().list_dir(hour.ino, at, false)).await;
+        page.map_err(|e| self.to_errno("restore", &e))
     }
 
     /// Moves one entry of an hour directory back to where it was. EINVAL for a name that the trash does
