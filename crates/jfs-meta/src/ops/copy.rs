@@ -5,6 +5,7 @@
 //! their last user, and their objects, by the time the copy names them again. (That is how version
 //! 1.4.2 loses data: it watches the attributes of both files, which a compaction does not change.)
 
+use super::kept_by_trash;
 use super::truncate::count_growth;
 use super::zeros;
 use crate::EngineError;
@@ -70,6 +71,9 @@ impl Operation for CopyRange {
             .await?;
         let source = tx.attr(self.from)?.ok_or(Errno::ENOENT)?;
         let before = tx.attr(self.to)?.ok_or(Errno::ENOENT)?;
+        if kept_by_trash(meta, self.to, &before) {
+            return Err(Errno::EPERM.into());
+        }
         let (size, mut after) = self.plan(&source, &before)?;
         if size == 0 {
             return Ok((0, before.clone(), before));
@@ -118,7 +122,7 @@ impl CopyRange {
         if !source.is_file() || !target.is_file() {
             return Err(Errno::EINVAL);
         }
-        if target.parent.is_trash() || target.flags & (flags::IMMUTABLE | flags::APPEND) != 0 {
+        if target.flags & (flags::IMMUTABLE | flags::APPEND) != 0 {
             return Err(Errno::EPERM);
         }
         let most = CHUNKS_MAX * CHUNK_SIZE - self.from_off % CHUNK_SIZE;

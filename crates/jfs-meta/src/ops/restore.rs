@@ -8,6 +8,9 @@ use crate::run::patiently;
 use jfs_types::{Attr, Caller, Errno, FileType, Ino, Name};
 use std::collections::HashSet;
 
+/// Directories of an hour that are put together again: some 16 MB of inode numbers.
+const DIRECTORIES_MAX: usize = 1 << 20;
+
 /// What became of the entries of an hour directory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Restored {
@@ -22,25 +25,16 @@ pub struct Restored {
 impl Meta {
     /// Moves what was removed within an hour back to the directories it was removed from, never over
     /// what is there. Without `put_back` only trees are put together again inside the trash: entries
-    /// whose directory lies in the same hour directory. In memory are a page of names and, without
-    /// `put_back`, the inodes of the hour's directories.
+    /// whose directory lies in the same hour directory.
     pub async fn restore_hour(&self, hour: &TrashHour, put_back: bool) -> Result<Restored, Errno> {
-        let mut directories = HashSet::new();
-        if !put_back {
-            let mut cursor = Some(DirCursor::Start);
-            while let Some(at) = cursor.take() {
-                let page = self.page_of_hour(hour, &at).await?;
-                let all = page.entries.iter().map(|e| &e.entry);
-                let dirs = all.filter(|e| e.kind == FileType::Directory);
-                directories.extend(dirs.map(|e| e.ino));
-                cursor = page.next;
-            }
-        }
+        let directories = match put_back {
+            true => HashSet::new(),
+            false => self.directories_in(hour).await?,
+        };
         let mut done = Restored::default();
         let mut cursor = Some(DirCursor::Start);
-        while let Some(at) = cursor.take() {
-            let page = self.page_of_hour(hour, &at).await?;
-            cursor = page.next;
+        while let Some(at) = cursor {
+            let page = self.hour_page(hour, &at).await?;
             for e in page.entries {
                 match origin(&e.name) {
                     Some((dir, _)) if put_back || directories.contains(&dir) => {
@@ -56,11 +50,33 @@ impl Meta {
                     None => done.failed += 1,
                 }
             }
+            cursor = page.next;
         }
         Ok(done)
     }
 
-    async fn page_of_hour(&self, hour: &TrashHour, at: &DirCursor) -> Result<DirPage, Errno> {
+    /// The directories in an hour directory, before anything is moved into them.
+    async fn directories_in(&self, hour: &TrashHour) -> Result<HashSet<Ino>, Errno> {
+        let mut directories = HashSet::new();
+        let mut cursor = Some(DirCursor::Start);
+        while let Some(at) = cursor {
+            let page = self.hour_page(hour, &at).await?;
+            let found = page.entries.iter().map(|e| e.entry);
+            let found = found.filter(|entry| entry.kind == FileType::Directory);
+            directories.extend(found.map(|entry| entry.ino));
+            cursor = page.next;
+            if directories.len() >= DIRECTORIES_MAX {
+                tracing::warn!(
+                    "{:?} has too many directories: some trees stay apart",
+                    hour.name
+                );
+                cursor = None;
+            }
+        }
+        Ok(directories)
+    }
+
+    async fn hour_page(&self, hour: &TrashHour, at: &DirCursor) -> Result<DirPage, Errno> {
         let page = patiently(|| self.engine().list_dir(hour.ino, at, false)).await;
         page.map_err(|e| self.to_errno("restore", &e))
     }

@@ -1,5 +1,6 @@
 //! setattr: mode, owner and times. The size is truncate's.
 
+use super::kept_by_trash;
 use crate::engine::{Key, Write, own};
 use crate::meta::Meta;
 use crate::perm;
@@ -39,17 +40,95 @@ struct SetAttrOp<'a> {
     caller: &'a Caller,
     ino: Ino,
     set: &'a SetAttr,
+    /// The caller has it open.
+    open: bool,
 }
 
 impl Meta {
-    /// Changes attributes and returns all of them. Two round trips; one when nothing changes.
+    /// Changes attributes and returns all of them. Two round trips; one when nothing is set.
     pub async fn setattr(&self, caller: &Caller, ino: Ino, set: &SetAttr) -> Result<Attr, Errno> {
-        let (before, after) = self.transact(&SetAttrOp { caller, ino, set }).await?;
+        self.set_attributes(caller, ino, set, false).await
+    }
+
+    /// As [`Meta::setattr`] for a directory that is open: it may have gone to the trash since. (Meta counts
+    /// the opens of files itself.)
+    pub async fn setattr_open_dir(
+        &self,
+        caller: &Caller,
+        ino: Ino,
+        set: &SetAttr,
+    ) -> Result<Attr, Errno> {
+        self.set_attributes(caller, ino, set, true).await
+    }
+
+    async fn set_attributes(
+        &self,
+        caller: &Caller,
+        ino: Ino,
+        set: &SetAttr,
+        open: bool,
+    ) -> Result<Attr, Errno> {
+        let op = SetAttrOp {
+            caller,
+            ino,
+            set,
+            open,
+        };
+        let (before, after) = self.transact(&op).await?;
         if after.is_file() {
             self.open_files
                 .changed(ino, &before, &after, Some(u32::MAX));
         }
         Ok(after)
+    }
+}
+
+/// Takes setuid and setgid away before a write.
+struct DropPrivileges<'a> {
+    caller: &'a Caller,
+    ino: Ino,
+}
+
+impl Meta {
+    /// Takes setuid and setgid from a file whose content `caller` is going to change, by the rule of
+    /// [`perm::mode_after_write`]. Two round trips; one when nothing changes.
+    pub async fn drop_privileges(&self, caller: &Caller, ino: Ino) -> Result<Attr, Errno> {
+        let (before, after) = self.transact(&DropPrivileges { caller, ino }).await?;
+        self.open_files
+            .changed(ino, &before, &after, Some(u32::MAX));
+        Ok(after)
+    }
+}
+
+impl Operation for DropPrivileges<'_> {
+    type Out = (Attr, Attr);
+    const NAME: &'static str = "drop_privileges";
+
+    fn locks(&self) -> Vec<Ino> {
+        vec![self.ino]
+    }
+
+    async fn attempt(&self, _: &Meta, tx: &mut Txn) -> Result<(Attr, Attr), Stop> {
+        tx.load(&[own(Key::Attr(self.ino))]).await?;
+        let before = tx.attr(self.ino)?.ok_or(Errno::ENOENT)?;
+        let mode = perm::mode_after_write(self.caller, &before);
+        if mode == before.mode {
+            return Ok((before.clone(), before));
+        }
+        let after = Attr {
+            mode,
+            ctime: tx.now,
+            ..before.clone()
+        };
+        tx.write(Write::PutAttr {
+            ino: self.ino,
+            attr: after.clone(),
+        })?;
+        Ok((before, after))
+    }
+
+    fn proof(&self, _: &(Attr, Attr)) -> Proof {
+        Proof::Rerun
     }
 }
 
@@ -64,6 +143,10 @@ impl Operation for SetAttrOp<'_> {
     async fn attempt(&self, meta: &Meta, tx: &mut Txn) -> Result<(Attr, Attr), Stop> {
         tx.load(&[own(Key::Attr(self.ino))]).await?;
         let before = tx.attr(self.ino)?.ok_or(Errno::ENOENT)?;
+        let open = self.open && before.is_dir() && !self.ino.is_trash();
+        if *self.set != SetAttr::default() && !open && kept_by_trash(meta, self.ino, &before) {
+            return Err(Errno::EPERM.into());
+        }
         let may = meta.may(self.caller, &before, perm::WRITE).await;
         let mut after = plan(self.caller, &before, self.set, may, tx.now)?;
         if self.set.mode.is_some() && before.access_acl != 0 {
@@ -85,7 +168,7 @@ impl Operation for SetAttrOp<'_> {
     }
 }
 
-/// The attributes afterwards, or why not. Unchanged when nothing changes, ctime included. `may` says
+/// The attributes afterwards, or why not. Unchanged when nothing is set, ctime included. `may` says
 /// whether the caller may write the content.
 fn plan(
     caller: &Caller,
@@ -103,7 +186,7 @@ fn plan(
         ..set.clone()
     } == SetAttr::default();
     let frozen = before.flags & (flags::IMMUTABLE | flags::APPEND) != 0;
-    if before.parent.is_trash() || frozen && !only_flags {
+    if frozen && !only_flags {
         return Err(Errno::EPERM);
     }
     let mut after = before.clone();
@@ -145,12 +228,8 @@ fn plan(
             }
         }
     }
-    // chown and chmod count as a change even when they set what is there.
-    let touched =
-        set.mode.is_some() || set.uid.is_some() || set.gid.is_some() || set.flags.is_some();
-    if touched || after != *before {
-        after.ctime = now;
-    }
+    // Setting what is there already counts as a change, too.
+    after.ctime = now;
     Ok(after)
 }
 
