@@ -10,6 +10,7 @@ mod interop {
     mod control;
     mod edges;
     mod fixtures;
+    mod holes;
     mod internal;
     mod killed;
     mod kinds;

@@ -79,6 +79,7 @@ impl Maint {
         tasks.spawn(trim_buffers(stopped.clone()));
         if !meta.config().read_only {
             tasks.spawn(background(flush_stats(meta.clone(), stopped.clone())));
+            tasks.spawn(background(recount(meta.clone(), stopped.clone())));
             tasks.spawn(delete::run(
                 meta.clone(),
                 chunks.clone(),
@@ -124,7 +125,17 @@ pub(crate) async fn background<F: Future>(job: F) -> F::Output {
 
 async fn flush_stats(meta: Arc<Meta>, mut stopped: watch::Receiver<bool>) {
     while !sleep_or_stop(FLUSH_EVERY, &mut stopped).await {
-        meta.flush_stats().await;
+        meta.flush_changes().await;
+    }
+}
+
+/// Counts directories whose statistics are missing, apart from the flushes: a large one takes long.
+async fn recount(meta: Arc<Meta>, mut stopped: watch::Receiver<bool>) {
+    while !sleep_or_stop(FLUSH_EVERY, &mut stopped).await {
+        tokio::select! {
+            () = meta.recount_dirs() => {}
+            _ = stopped.wait_for(|stop| *stop) => {}
+        }
     }
 }
 

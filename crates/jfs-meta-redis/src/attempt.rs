@@ -3,7 +3,7 @@
 use crate::connections::{Committed, Connections, Loan, Sent};
 use crate::errors::classify;
 use crate::read::{ask, commands, understand, unexpected, watched};
-use crate::write::{CHUNKS_ONE_BY_ONE, Commit};
+use crate::write::Commit;
 use async_trait::async_trait;
 use jfs_meta::engine::{Answer, Key, Read, Receipt, Strength, Write};
 use jfs_meta::trips::TripLog;
@@ -109,12 +109,11 @@ impl Attempt for RedisAttempt {
                 return Err(EngineError::Conflict);
             }
         }
-        let existing = self.existing_chunks(writes).await?;
         let (mut p, _) = self.begin().await?;
         p.cmd("MULTI");
         let mut commit = Commit::default();
         for write in writes {
-            commit.write(&mut p, write, at, &existing);
+            commit.write(&mut p, write, at);
         }
         let loan = self.loan().await?;
         if writes.is_empty() {
@@ -132,22 +131,6 @@ impl Attempt for RedisAttempt {
             Committed::Unheard => Ok(Receipt::default()),
             Committed::Conflict => Err(EngineError::Conflict),
         }
-    }
-}
-
-impl RedisAttempt {
-    /// Chunk lists that exist, for an append to a range that is too long to name.
-    async fn existing_chunks(&self, writes: &[Write]) -> Result<Vec<u32>, EngineError> {
-        for write in writes {
-            if let Write::AppendToExisting { ino, from, to, .. } = write
-                && to - from >= CHUNKS_ONE_BY_ONE
-            {
-                let mut found = crate::listing::scan_chunks(&self.pool, *ino).await?;
-                found.retain(|i| (*from..*to).contains(i));
-                return Ok(found);
-            }
-        }
-        Ok(Vec::new())
     }
 }
 

@@ -360,11 +360,7 @@ impl Engine for RedisEngine {
     }
 
     async fn list_chunks(&self, ino: Ino, length: u64) -> Result<Vec<u32>, EngineError> {
-        let count = length.div_ceil(CHUNK_SIZE);
-        if count > u64::from(crate::write::CHUNKS_ONE_BY_ONE) {
-            return listing::scan_chunks(&self.pool, ino).await;
-        }
-        Ok((0..count as u32).collect())
+        listing::chunks(&self.pool, ino, length.div_ceil(CHUNK_SIZE)).await
     }
 
     async fn list_delayed(

@@ -5,7 +5,7 @@ use crate::connections::Connections;
 use crate::keys;
 use crate::read::{bytes, list, number, unexpected};
 use jfs_meta::EngineError;
-use jfs_meta::engine::{Delayed, Deleted, DirCursor, DirEntry, DirPage};
+use jfs_meta::engine::{Delayed, Deleted, DirCursor, DirEntry, DirPage, NAMED_MAX};
 use jfs_meta::wire::{decode_attr, decode_entry};
 use jfs_types::{Ino, Name};
 use redis::{Pipeline, Value};
@@ -94,6 +94,22 @@ async fn fill_attrs(pool: &Connections, entries: &mut [DirEntry]) -> Result<(), 
     Ok(())
 }
 
+/// One page of the keys that match a pattern, and the cursor of the next one.
+async fn scan_page(
+    pool: &Connections,
+    pattern: &str,
+    cursor: u64,
+) -> Result<(u64, Vec<Value>), EngineError> {
+    let mut p = Pipeline::new();
+    p.cmd("SCAN")
+        .arg(cursor)
+        .arg("MATCH")
+        .arg(pattern)
+        .arg("COUNT")
+        .arg(PAGE);
+    scanned(one(pool, &p).await?)
+}
+
 /// Keys that match a pattern.
 pub(crate) async fn scan_keys(
     pool: &Connections,
@@ -102,14 +118,7 @@ pub(crate) async fn scan_keys(
     let mut found = Vec::new();
     let mut cursor = 0;
     loop {
-        let mut p = Pipeline::new();
-        p.cmd("SCAN")
-            .arg(cursor)
-            .arg("MATCH")
-            .arg(pattern)
-            .arg("COUNT")
-            .arg(PAGE);
-        let (next, keys) = scanned(one(pool, &p).await?)?;
+        let (next, keys) = scan_page(pool, pattern, cursor).await?;
         for key in keys {
             found.extend(bytes(key)?.map(|b| b.to_vec()));
         }
@@ -122,13 +131,59 @@ pub(crate) async fn scan_keys(
     }
 }
 
-/// Indexes of the chunk lists of a file, by scanning keys.
-pub(crate) async fn scan_chunks(pool: &Connections, ino: Ino) -> Result<Vec<u32>, EngineError> {
-    let keys = scan_keys(pool, &format!("c{ino}_*")).await?;
-    Ok(keys
-        .iter()
-        .filter_map(|key| chunk_index(ino, key))
-        .collect())
+/// Indexes of the chunk lists among the first `count` chunks of a file: those of a short file without
+/// looking, else by asking for each chunk, or by scanning the database when it has fewer keys than the
+/// file has chunks.
+pub(crate) async fn chunks(
+    pool: &Connections,
+    ino: Ino,
+    count: u64,
+) -> Result<Vec<u32>, EngineError> {
+    if count <= NAMED_MAX {
+        return Ok((0..count as u32).collect());
+    }
+    if count > PAGE as u64 {
+        let mut p = Pipeline::new();
+        p.cmd("DBSIZE");
+        if (number(one(pool, &p).await?)? as u64) < count {
+            return scan_chunks(pool, ino).await;
+        }
+    }
+    let mut found = Vec::new();
+    let mut from = 0;
+    while from < count {
+        let to = count.min(from + PAGE as u64);
+        let mut p = Pipeline::new();
+        for index in from..to {
+            p.cmd("EXISTS").arg(keys::chunk(ino, index as u32));
+        }
+        for (index, answer) in (from..to).zip(pool.query(&p).await?) {
+            if number(answer)? != 0 {
+                found.push(index as u32);
+            }
+        }
+        from = to;
+    }
+    Ok(found)
+}
+
+/// Indexes of the chunk lists of a file, by a scan of the database's keys.
+async fn scan_chunks(pool: &Connections, ino: Ino) -> Result<Vec<u32>, EngineError> {
+    let mut found = Vec::new();
+    let pattern = format!("c{ino}_*");
+    let mut cursor = 0;
+    loop {
+        let (next, keys) = scan_page(pool, &pattern, cursor).await?;
+        for key in keys {
+            found.extend(bytes(key)?.and_then(|key| chunk_index(ino, &key)));
+        }
+        if next == 0 {
+            found.sort_unstable();
+            found.dedup();
+            return Ok(found);
+        }
+        cursor = next;
+    }
 }
 
 /// Removed files, oldest first.

@@ -7,10 +7,6 @@ use jfs_meta::wire::{encode_attr, encode_entry, encode_record};
 use jfs_types::Time;
 use redis::{Pipeline, RedisError, Value};
 
-/// Most chunks an append to existing lists names one by one; beyond that the caller has looked for
-/// the lists that exist.
-pub(crate) const CHUNKS_ONE_BY_ONE: u32 = 10_000;
-
 /// What an answer of EXEC is needed for.
 enum Wanted {
     Nothing,
@@ -29,9 +25,8 @@ impl Commit {
         self.wanted.push(wanted);
     }
 
-    /// Adds the commands of one write. `existing` lists the chunk indexes for an append to a range
-    /// that is too long to name.
-    pub(crate) fn write(&mut self, p: &mut Pipeline, write: &Write, at: Time, existing: &[u32]) {
+    /// Adds the commands of one write.
+    pub(crate) fn write(&mut self, p: &mut Pipeline, write: &Write, at: Time) {
         match write {
             Write::NewEntry { dir, name, entry } | Write::ReplaceEntry { dir, name, entry } => {
                 p.cmd("HSET")
@@ -90,12 +85,7 @@ impl Commit {
                 record,
             } => {
                 let record = encode_record(record);
-                let named: Vec<u32> = if to - from < CHUNKS_ONE_BY_ONE {
-                    (*from..*to).collect()
-                } else {
-                    existing.to_vec()
-                };
-                for index in named {
+                for index in *from..*to {
                     p.cmd("RPUSHX")
                         .arg(keys::chunk(*ino, index))
                         .arg(&record[..]);

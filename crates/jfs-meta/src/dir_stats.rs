@@ -4,15 +4,23 @@ use crate::engine::{DirCursor, DirStat, Engine, EngineError};
 use jfs_types::Ino;
 use parking_lot::Mutex;
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::hash::{BuildHasher, RandomState};
 
 /// Most directories with deltas: those changed within a second, or since flushing began to fail.
 const DIRS_MAX: usize = 65_536;
+
+/// Names that a count remembers, where a listing may name an entry twice (Redis, when the directory
+/// shrinks meanwhile): 8 bytes each. Beyond them an entry that comes twice counts twice.
+const NAMES_MAX: usize = 65_536;
+/// Counts of one directory that this client changes meanwhile: such a count is made again.
+const COUNTS_MAX: usize = 3;
 
 /// Deltas not yet flushed.
 #[derive(Default)]
 pub(crate) struct DirStats {
     pending: Mutex<HashMap<Ino, DirStat>>,
-    /// Directories whose last flush may or may not have been applied, as many as have deltas at most.
+    /// Directories to count: their record is missing, or their last flush may or may not have been
+    /// applied. [`DIRS_MAX`] at most.
     in_doubt: Mutex<BTreeSet<Ino>>,
 }
 
@@ -31,9 +39,8 @@ impl DirStats {
         self.pending.lock().remove(&dir);
     }
 
-    /// Makes the record of a directory that may have none: of the root, which a new volume has none of,
-    /// before this client changes anything (recomputed at the first flush it would hold changes that
-    /// are still to be added), and of what comes back from the trash.
+    /// Has the record of a directory made that may have none, by a count in the background: of the
+    /// root, which a new volume has none of, and of what comes back from the trash.
     pub(crate) async fn ensure(&self, engine: &dyn Engine, dir: Ino) -> Result<(), EngineError> {
         let found = engine.fetch(&[crate::engine::Key::DirStat(dir)]).await?;
         let known = found
@@ -43,22 +50,23 @@ impl DirStats {
             .transpose()?
             .flatten()
             .is_some();
-        if known {
-            Ok(())
-        } else {
-            self.recount(engine, dir).await
+        if !known {
+            self.doubt([dir].into_iter());
         }
+        Ok(())
     }
 
-    /// Writes the deltas. Directories without a record are recomputed from their listing, as the
-    /// reference client does (a new volume has none for the root), and so are those whose deltas may
-    /// have been added: to add them again may be as wrong as not to. On failure the rest stays.
+    /// Writes the deltas. Directories without a record are left to [`DirStats::recount_doubtful`], and
+    /// so are those whose deltas may have been added: to add them again may be as wrong as not to. On
+    /// failure the rest stays.
     pub(crate) async fn flush(&self, engine: &dyn Engine) -> Result<(), EngineError> {
-        self.recount_doubtful(engine).await?;
         let deltas: Vec<(Ino, DirStat)> = {
             let mut pending = self.pending.lock();
             pending.retain(|_, d| *d != DirStat::default());
-            pending.drain().collect()
+            // A count under way has to notice them.
+            let in_doubt = self.in_doubt.lock();
+            let settled = pending.extract_if(|dir, _| !in_doubt.contains(dir));
+            settled.collect()
         };
         if deltas.is_empty() {
             return Ok(());
@@ -68,7 +76,7 @@ impl DirStats {
             Err(EngineError::MaybeCommitted(why)) => {
                 tracing::debug!("statistics are counted anew, an answer was lost: {why}");
                 self.doubt(deltas.into_iter().map(|(dir, _)| dir));
-                return self.recount_doubtful(engine).await;
+                return Ok(());
             }
             Err(e) => {
                 for (dir, delta) in deltas {
@@ -77,9 +85,7 @@ impl DirStats {
                 return Err(e);
             }
         };
-        for dir in missing {
-            self.recount(engine, dir).await?;
-        }
+        self.doubt(missing.into_iter());
         Ok(())
     }
 
@@ -91,7 +97,9 @@ impl DirStats {
         }
     }
 
-    async fn recount_doubtful(&self, engine: &dyn Engine) -> Result<(), EngineError> {
+    /// Computes the records that are missing or in doubt from listings, as the reference client does.
+    /// Takes as long as it takes to list these directories; may be given up at any point.
+    pub(crate) async fn recount_doubtful(&self, engine: &dyn Engine) -> Result<(), EngineError> {
         loop {
             let Some(dir) = self.in_doubt.lock().first().copied() else {
                 return Ok(());
@@ -106,12 +114,18 @@ impl DirStats {
         }
     }
 
-    /// Stores what a listing of the directory says. Deltas that are pending belong to changes that
-    /// the listing shows already.
+    /// Stores what a listing of the directory says. Deltas that are pending when it begins belong to
+    /// changes that the listing shows. Of one that comes meanwhile nobody knows: it counts again.
     async fn recount(&self, engine: &dyn Engine, dir: Ino) -> Result<(), EngineError> {
-        self.forget(dir);
-        if let Some(stat) = count(engine, dir).await? {
+        for _ in 0..COUNTS_MAX {
+            self.forget(dir);
+            let Some(stat) = count(engine, dir).await? else {
+                return Ok(());
+            };
             engine.put_dir_stat(dir, stat).await?;
+            if !self.pending.lock().contains_key(&dir) {
+                break;
+            }
         }
         Ok(())
     }
@@ -131,16 +145,27 @@ async fn count(engine: &dyn Engine, dir: Ino) -> Result<Option<DirStat>, EngineE
         return Ok(None);
     }
     let mut stat = DirStat::default();
-    let mut names = HashSet::new(); // a listing may name an entry twice
+    let hasher = RandomState::new();
+    let mut names = HashSet::new();
     let mut cursor = DirCursor::Start;
     loop {
         let page = engine.list_dir(dir, &cursor, true).await?;
+        let may_repeat = matches!(
+            (&cursor, &page.next),
+            (DirCursor::Token(_), _) | (_, Some(DirCursor::Token(_)))
+        );
         for e in &page.entries {
-            if let Some(attr) = &e.attr
-                && names.insert(e.name.clone())
-            {
-                stat += crate::ops::stat_of(attr);
+            let Some(attr) = &e.attr else { continue };
+            if may_repeat {
+                let name = hasher.hash_one(&e.name);
+                if names.contains(&name) {
+                    continue;
+                }
+                if names.len() < NAMES_MAX {
+                    names.insert(name);
+                }
             }
+            stat += crate::ops::stat_of(attr);
         }
         match page.next {
             Some(next) => cursor = next,

@@ -18,7 +18,7 @@ pub use listing::{
     Delayed, Deleted, DirCursor, DirEntry, DirPage, DirQuota, DirStat, IdKind, JobSlot,
     SessionRecord,
 };
-pub use write::{Receipt, Write};
+pub use write::{EXISTING_MAX, Receipt, Write};
 
 use crate::trips::TripLog;
 use async_trait::async_trait;
@@ -38,6 +38,9 @@ pub struct Capabilities {
     /// operation ends with EIO; where false, its proof decides.
     pub settles_lost_answers: bool,
 }
+
+/// Chunks that [`Engine::list_chunks`] may name without looking whether they have lists.
+pub const NAMED_MAX: u64 = 16;
 
 /// One database that holds one volume.
 ///
@@ -181,8 +184,9 @@ pub trait Engine: Send + Sync {
         limit: usize,
     ) -> Result<Vec<Deleted>, EngineError>;
 
-    /// Indexes of the chunk lists a removed file of `length` bytes still has. Redis may name indexes
-    /// that turn out to be empty.
+    /// Indexes of the chunk lists in the first `length` bytes of a file, unordered; others may be among
+    /// them. Redis names those of a file of [`NAMED_MAX`] chunks or less without looking; one round trip
+    /// for 10,000 chunks otherwise, or for 10,000 keys of the database where those are fewer.
     async fn list_chunks(&self, ino: Ino, length: u64) -> Result<Vec<u32>, EngineError>;
 
     /// Delayed slices recorded before `before_sec`, at most `limit`.

@@ -56,6 +56,9 @@ impl Default for MetaConfig {
     }
 }
 
+/// Longest time that the end of a session waits for counts of directories.
+const RECOUNT_WAIT: Duration = Duration::from_secs(2);
+
 /// Space and inodes of a volume.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StatFs {
@@ -295,9 +298,31 @@ impl Meta {
         Ok(())
     }
 
-    /// Writes usage, directory statistics and quotas collected since the last call. Called once a second and
-    /// when the session ends; what fails stays for the next call.
+    /// As [`Meta::flush_changes`], then [`Meta::recount_dirs`] for [`RECOUNT_WAIT`] at most. Called when
+    /// the session ends.
     pub async fn flush_stats(&self) {
+        self.flush_changes().await;
+        if tokio::time::timeout(RECOUNT_WAIT, self.recount_dirs())
+            .await
+            .is_err()
+        {
+            tracing::debug!("counts of large directories are left to others");
+        }
+    }
+
+    /// Computes the statistics of directories anew that have none or may have wrong ones, by listing
+    /// them: as long as that takes. For the background.
+    pub async fn recount_dirs(&self) {
+        if self.format().dir_stats
+            && let Err(e) = self.dir_stats.recount_doubtful(&*self.engine).await
+        {
+            tracing::debug!("directories could not be counted: {e}");
+        }
+    }
+
+    /// Writes usage, directory statistics and quotas collected since the last call. Called once a second;
+    /// what fails stays for the next call.
+    pub async fn flush_changes(&self) {
         let (space, inodes) = self.usage.take_pending();
         if (space, inodes) != (0, 0)
             && let Err(e) = self.engine.add_usage(space, inodes).await

@@ -24,6 +24,7 @@ mod truncate;
 mod victim;
 mod write;
 mod xattr;
+mod zeros;
 
 pub use compact::{CompactPlan, Compacted};
 pub use copy::CopyRange;

@@ -143,6 +143,15 @@ impl Quotas {
     }
 }
 
+/// A directory on the way down a tree.
+struct Level {
+    dir: Ino,
+    /// Where its next page starts.
+    next: Option<DirCursor>,
+    /// Directories of its last page that are still to be visited.
+    below: Vec<Ino>,
+}
+
 impl Meta {
     /// Reads limits and usage of all quotas. Called when a session begins and at every heartbeat.
     pub async fn load_quotas(&self) -> Result<(), Errno> {
@@ -237,27 +246,35 @@ impl Meta {
         }
     }
 
-    /// Bytes and inodes below a directory, by listing the tree.
+    /// Bytes and inodes below a directory, by listing the tree. In memory are a page of names and, for
+    /// each level, the directories of one page.
     async fn usage_below(&self, top: Ino) -> Result<(i64, i64), Errno> {
         let (mut space, mut inodes) = (0, 0);
-        let mut todo = vec![top];
-        while let Some(dir) = todo.pop() {
-            let mut cursor = DirCursor::Start;
-            loop {
-                let page = patiently(|| self.engine().list_dir(dir, &cursor, true)).await;
-                let page = page.map_err(|e| self.to_errno("usage", &e))?;
-                for e in page.entries {
-                    space += e.attr.as_ref().map_or(4096, Attr::space);
-                    inodes += 1;
-                    if e.entry.kind == FileType::Directory {
-                        todo.push(e.entry.ino);
-                    }
-                }
-                match page.next {
-                    Some(next) => cursor = next,
-                    None => break,
+        let level = |dir| Level {
+            dir,
+            next: Some(DirCursor::Start),
+            below: Vec::new(),
+        };
+        let mut levels = vec![level(top)];
+        while let Some(here) = levels.last_mut() {
+            if let Some(dir) = here.below.pop() {
+                levels.push(level(dir));
+                continue;
+            }
+            let Some(cursor) = here.next.take() else {
+                levels.pop();
+                continue;
+            };
+            let page = patiently(|| self.engine().list_dir(here.dir, &cursor, true)).await;
+            let page = page.map_err(|e| self.to_errno("usage", &e))?;
+            for e in page.entries {
+                space += e.attr.as_ref().map_or(4096, Attr::space);
+                inodes += 1;
+                if e.entry.kind == FileType::Directory {
+                    here.below.push(e.entry.ino);
                 }
             }
+            here.next = page.next;
         }
         Ok((space, inodes))
     }

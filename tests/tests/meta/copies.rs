@@ -10,6 +10,7 @@ use jfs_types::*;
 on_every_engine! {
     growing, keeping_the_size, holes, zeros_over_chunk_borders, fallocate_errors,
     copying, copies_over_chunk_borders, copies_inside_a_file, copy_errors, copies_outlive_their_source,
+    sparse_files, files_with_many_lists,
 }
 
 /// What a file shows, piece by piece: position, slice, offset in it, length. Zeros left out.
@@ -252,4 +253,92 @@ async fn copies_outlive_their_source(kind: Kind) {
     c.unlink(&root(), Ino::ROOT, b"g").await.unwrap();
     assert_eq!(c.do_work().await, [(a, 1000)]);
     v.verify().await;
+}
+
+/// A file of 2^20 chunks with data in a few: only those get records, whatever covers the others.
+async fn sparse_files(kind: Kind) {
+    let v = Volume::new(kind, 0).await;
+    let c = v.client().await;
+    let f = c.touch(Ino::ROOT, b"f").await.unwrap();
+    const ALL: u64 = 1 << 46;
+    c.truncate(&root(), f, ALL).await.unwrap();
+    for index in [0, 5, 6, 700_000] {
+        c.put_slice(f, index, 0, 100).await.unwrap();
+    }
+    let lists = async || -> Vec<(u32, usize)> {
+        let census = v.verify().await;
+        let own = census.chunks.iter().filter(|((ino, _), _)| *ino == f);
+        own.map(|((_, index), list)| (*index, list.len())).collect()
+    };
+    // The first one has a record of the growth, too.
+    assert_eq!(lists().await, [(0, 2), (5, 1), (6, 1), (700_000, 1)]);
+    let hole = async |off, size| c.fallocate(&root(), f, 3, off, size).await.unwrap();
+    c.engine().trips().enable(true);
+    hole(CHUNK_SIZE, ALL).await;
+    // Redis has fewer keys than the file has chunks.
+    assert!(c.engine().trips().take().len() < 12);
+    c.engine().trips().enable(false);
+    assert_eq!(lists().await, [(0, 2), (5, 2), (6, 2), (700_000, 2)]);
+    let seen = async |index| {
+        let view = c.read_chunk(f, index).await.unwrap();
+        view.pieces.iter().any(|p| p.id != SliceId::ZERO)
+    };
+    assert!(seen(0).await);
+    for index in [5, 6, 700_000] {
+        assert!(!seen(index).await, "chunk {index}");
+    }
+    // Parts of chunks without a list, a short range, a range that has to be looked up.
+    hole(10 * CHUNK_SIZE + 5, 10).await;
+    hole(10 * CHUNK_SIZE + 5, CHUNK_SIZE).await;
+    hole(0, 1000 * CHUNK_SIZE).await;
+    hole(0, 300_000 * CHUNK_SIZE).await;
+    assert_eq!(lists().await, [(0, 4), (5, 4), (6, 4), (700_000, 2)]);
+    c.put_slice(f, 700_001, 0, 100).await.unwrap();
+    c.truncate(&root(), f, CHUNK_SIZE * 6).await.unwrap();
+    c.truncate(&root(), f, ALL).await.unwrap();
+    assert!(!seen(700_001).await);
+    let all = lists().await;
+    assert_eq!(all.len(), 5);
+    // A copy of holes makes no lists, and hides what the target has.
+    let g = c.touch(Ino::ROOT, b"g").await.unwrap();
+    c.put_slice(g, 3, 0, 1000).await.unwrap();
+    let part = copy(f, 8 * CHUNK_SIZE, g, 0, 20 * CHUNK_SIZE);
+    let (copied, _) = c.copy_file_range(part).await.unwrap();
+    assert_eq!(copied, 20 * CHUNK_SIZE);
+    assert_eq!(shown(&c, g).await, []);
+    let census = v.verify().await;
+    let made: Vec<_> = census.chunks.keys().filter(|(ino, _)| *ino == g).collect();
+    assert_eq!(made, [&(g, 3)]);
+    c.unlink(&root(), Ino::ROOT, b"f").await.unwrap();
+    c.do_work().await;
+    assert_eq!(lists().await, []);
+}
+
+/// More lists than one commit appends to: the work is done in steps.
+async fn files_with_many_lists(kind: Kind) {
+    if kind != Kind::Memory {
+        return; // the steps are the same everywhere
+    }
+    const MANY: u32 = jfs_meta::engine::EXISTING_MAX + 50;
+    let v = Volume::new(kind, 0).await;
+    let c = v.client().await;
+    let f = c.touch(Ino::ROOT, b"f").await.unwrap();
+    for index in 0..MANY {
+        c.put_slice(f, index * 2, 0, 100).await.unwrap();
+    }
+    let length = c.getattr(f).await.unwrap().length;
+    let records = async |index: u32| {
+        let census = v.verify().await;
+        let all = (0..MANY).map(|i| census.chunks[&(f, i * 2)].len());
+        (all.sum::<usize>(), census.chunks[&(f, index)].len())
+    };
+    let after = c.fallocate(&root(), f, 0x10, 0, length + 10).await.unwrap();
+    assert_eq!(after.length, length + 10);
+    assert_eq!(records((MANY - 1) * 2).await, (2 * MANY as usize, 2));
+    c.truncate(&root(), f, 50).await.unwrap();
+    let (all, _) = records(0).await;
+    // Each step has a border, whose record may come on top.
+    assert!((3 * MANY as usize..3 * MANY as usize + 3).contains(&all));
+    let grown = c.truncate(&root(), f, length).await.unwrap();
+    assert_eq!((grown.length, shown(&c, f).await), (length, vec![]));
 }

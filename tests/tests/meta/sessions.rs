@@ -1,13 +1,14 @@
 //! Sessions: ids, expiry, heartbeats, cleaning up after clients that died.
 
 use jfs_meta::MetaConfig;
+use jfs_meta::engine::Key;
 use jfs_tests::volume::{root, session_info};
 use jfs_tests::{Census, Faulty, Kind, Point, Volume, on_every_engine};
 use jfs_types::*;
 use std::sync::Arc;
 use std::time::Duration;
 
-on_every_engine! { statistics_of_the_root_start_right, a_session_lives_and_ends, a_lost_record_comes_back, stale_sessions_are_cleaned, a_session_wakes_up_while_it_is_cleaned, one_client_wins_the_job }
+on_every_engine! { statistics_of_the_root_start_right, the_root_is_counted_in_the_background, a_session_lives_and_ends, a_lost_record_comes_back, stale_sessions_are_cleaned, a_session_wakes_up_while_it_is_cleaned, one_client_wins_the_job }
 
 async fn a_session_lives_and_ends(kind: Kind) {
     let v = Volume::new(kind, 0).await;
@@ -54,6 +55,34 @@ async fn statistics_of_the_root_start_right(kind: Kind) {
     c.touch(d, b"f").await.unwrap();
     let census = v.verify().await;
     assert_eq!(census.dir_stats[&Ino::ROOT].inodes, 2);
+}
+
+/// A session begins at once, however many entries the root has: they are counted afterwards.
+async fn the_root_is_counted_in_the_background(kind: Kind) {
+    // More than a page on SQLite.
+    let entries = if kind == Kind::Sqlite { 2_050 } else { 50 };
+    let v = Volume::new(kind, 0).await;
+    let c = v.client_without_session(v.db.connect().await, MetaConfig::default());
+    for n in 0..entries {
+        let name = format!("a-name-that-is-not-short-{n}");
+        c.touch(Ino::ROOT, name.as_bytes()).await.unwrap();
+    }
+    c.new_session(&session_info()).await.unwrap();
+    let stat = async || {
+        let found = v.engine.fetch(&[Key::DirStat(Ino::ROOT)]).await.unwrap();
+        found.into_iter().next().unwrap().into_stat().unwrap()
+    };
+    assert_eq!(stat().await, None);
+    // What changes until then, and what flushes meanwhile, counts once.
+    c.touch(Ino::ROOT, b"f").await.unwrap();
+    c.flush_changes().await;
+    assert_eq!(stat().await, None);
+    c.touch(Ino::ROOT, b"g").await.unwrap();
+    c.recount_dirs().await;
+    assert_eq!(stat().await.map(|s| s.inodes), Some(entries + 2));
+    c.touch(Ino::ROOT, b"h").await.unwrap();
+    c.flush_changes().await;
+    assert_eq!(stat().await.map(|s| s.inodes), Some(entries + 3));
 }
 
 async fn a_lost_record_comes_back(kind: Kind) {

@@ -5,6 +5,10 @@ use super::LockKind;
 use bytes::Bytes;
 use jfs_types::{Attr, Entry, Ino, Name, SliceRecord};
 
+/// Chunks that one [`Write::AppendToExisting`] may span, and lists that the writes of one commit may
+/// append zeros to this way: Redis names each list.
+pub const EXISTING_MAX: u32 = 10_000;
+
 /// One change of a commit. Changes are applied in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Write {
@@ -121,7 +125,8 @@ pub enum Write {
         /// The record.
         record: SliceRecord,
     },
-    /// Appends a record to every chunk list of the file that exists with an index in `from..to`.
+    /// Appends a record to every chunk list of the file that exists with an index in `from..to`, which
+    /// are [`EXISTING_MAX`] indexes at most.
     AppendToExisting {
         /// The file.
         ino: Ino,

@@ -7,6 +7,7 @@
 
 use super::kept_by_trash;
 use super::truncate::count_growth;
+use super::zeros;
 use crate::EngineError;
 use crate::engine::{Answer, Key, Write, hold, own};
 use crate::meta::Meta;
@@ -147,31 +148,29 @@ impl CopyRange {
             let to = at - self.from_off + self.to_off;
             let (index, pos) = (to / CHUNK_SIZE, to % CHUNK_SIZE);
             let len = (end - at).min(CHUNK_SIZE - pos);
-            let zeros = piece.id == SliceId::ZERO;
-            let record = SliceRecord {
-                pos: pos as u32,
-                id: piece.id,
-                size: if zeros { 0 } else { piece.size },
-                off: if zeros {
-                    0
-                } else {
-                    piece.off + (at - start) as u32
-                },
-                len: len as u32,
-            };
-            tx.write(Write::AppendSlice {
-                ino: self.to,
-                index: index as u32,
-                record,
-            })?;
-            if !zeros {
+            let (index, pos, len) = (index as u32, pos as u32, len as u32);
+            if piece.id == SliceId::ZERO {
+                // A hole hides what the target has there.
+                tx.write(zeros::within(self.to, index, pos, len))?;
+            } else {
+                tx.write(Write::AppendSlice {
+                    ino: self.to,
+                    index,
+                    record: SliceRecord {
+                        pos,
+                        id: piece.id,
+                        size: piece.size,
+                        off: piece.off + (at - start) as u32,
+                        len,
+                    },
+                })?;
                 tx.write(Write::AddSliceUsers {
-                    id: record.id.0,
-                    size: record.size,
+                    id: piece.id.0,
+                    size: piece.size,
                     delta: 1,
                 })?;
             }
-            at += len;
+            at += u64::from(len);
         }
         Ok(())
     }

@@ -2,14 +2,15 @@
 
 use super::kept_by_trash;
 use super::truncate::count_growth;
-use crate::engine::{Answer, Key, Write, own};
+use super::zeros::{self, Known, Lists};
+use crate::engine::{Answer, EXISTING_MAX, Key, Write, own};
 use crate::meta::Meta;
 use crate::perm;
 use crate::run::{Operation, Proof};
 use crate::txn::{Stop, Txn};
 use jfs_types::attr::flags;
 use jfs_types::slice::MAX_FILE_LENGTH;
-use jfs_types::{Attr, CHUNK_SIZE, Caller, Errno, FileType, Ino, SliceId, SliceRecord};
+use jfs_types::{Attr, CHUNK_SIZE, Caller, Errno, FileType, Ino};
 
 /// Mode bits of fallocate(2), as Linux numbers them.
 pub mod mode {
@@ -30,13 +31,18 @@ struct Fallocate<'a> {
     ino: Ino,
     mode: i32,
     off: u64,
-    size: u64,
+    /// One past the last byte.
+    end: u64,
+    known: &'a Known,
 }
 
 impl Meta {
     /// fallocate(2). Space is not reserved: without a flag the file only grows, as with the reference
     /// client. EINVAL for an empty range or flags that do not go together, ENOTSUP for those that are
     /// not supported, EFBIG from 2^57 on, EPIPE for a FIFO, EPERM for what else is no file.
+    ///
+    /// Zeros hide what chunks hold; a chunk without data gets none. One commit, unless more than
+    /// [`EXISTING_MAX`] chunks in the range have data: then the zeros come in steps that others may see.
     pub async fn fallocate(
         &self,
         caller: &Caller,
@@ -52,16 +58,23 @@ impl Meta {
         if off.saturating_add(size) > MAX_FILE_LENGTH {
             return Err(Errno::EFBIG);
         }
-        let op = Fallocate {
+        let known = Known::default();
+        let mut op = Fallocate {
             caller,
             ino,
             mode,
             off,
-            size,
+            end: off + size,
+            known: &known,
         };
-        let (before, after) = self.transact(&op).await?;
-        self.open_files.changed(ino, &before, &after, None);
-        Ok(after)
+        loop {
+            let (before, after, done) = self.transact(&op).await?;
+            self.open_files.changed(ino, &before, &after, None);
+            if done >= op.end {
+                return Ok(after);
+            }
+            op.off = done;
+        }
     }
 }
 
@@ -85,14 +98,15 @@ fn check_mode(mode: i32) -> Result<(), Errno> {
 }
 
 impl Operation for Fallocate<'_> {
-    type Out = (Attr, Attr);
+    /// Attributes before and afterwards, and how far the range is done.
+    type Out = (Attr, Attr, u64);
     const NAME: &'static str = "fallocate";
 
     fn locks(&self) -> Vec<Ino> {
         vec![self.ino]
     }
 
-    async fn attempt(&self, meta: &Meta, tx: &mut Txn) -> Result<(Attr, Attr), Stop> {
+    async fn attempt(&self, meta: &Meta, tx: &mut Txn) -> Result<(Attr, Attr, u64), Stop> {
         tx.load(&[own(Key::Attr(self.ino))]).await?;
         let before = tx.attr(self.ino)?.ok_or(Errno::ENOENT)?;
         let may = meta.may(self.caller, &before, perm::WRITE).await;
@@ -103,24 +117,31 @@ impl Operation for Fallocate<'_> {
         (after.mtime, after.ctime) = (tx.now, tx.now);
         meta.check_file_growth(tx, self.ino, &before, &after)
             .await?;
+        let mut done = self.end;
         if self.mode & (mode::PUNCH_HOLE | mode::ZERO_RANGE) != 0 {
-            for (index, record) in zeros(self.off, self.off + self.size, before.length) {
-                tx.write(Write::AppendSlice {
-                    ino: self.ino,
-                    index,
-                    record,
-                })?;
+            let to = self.end.min(before.length).max(self.off);
+            let chunks = zeros::whole_chunks(self.off, to);
+            let lists = meta
+                .lists_of(self.ino, &before, &chunks, self.known)
+                .await?;
+            let until = step(to, &lists);
+            if until < to {
+                (done, after.length) = (until, before.length);
             }
+            for write in zeros::over_bytes(self.ino, self.off, until, &lists) {
+                tx.write(write)?;
+            }
+            self.known.keep(&after, lists);
         }
         tx.write(Write::PutAttr {
             ino: self.ino,
             attr: after.clone(),
         })?;
         count_growth(tx, self.ino, &before, &after).await?;
-        Ok((before, after))
+        Ok((before, after, done))
     }
 
-    fn proof(&self, (_, after): &(Attr, Attr)) -> Proof {
+    fn proof(&self, (_, after, _): &(Attr, Attr, u64)) -> Proof {
         let after = after.clone();
         let ours = move |a: &Answer| matches!(a, Answer::Attr(Some(attr)) if *attr == after);
         Proof::Record(Key::Attr(self.ino), Box::new(ours))
@@ -143,30 +164,21 @@ impl Fallocate<'_> {
         let mut after = before.clone();
         after.mode = perm::mode_after_write(self.caller, before);
         if self.mode & mode::KEEP_SIZE == 0 {
-            after.length = before.length.max(self.off + self.size);
+            after.length = before.length.max(self.end);
         }
         Ok(after)
     }
 }
 
-/// Zero records over the part of a range that lies below `length`, cut at chunk borders.
-fn zeros(from: u64, to: u64, length: u64) -> Vec<(u32, SliceRecord)> {
-    let (mut at, to) = (from, to.min(length));
-    let mut records = Vec::new();
-    while at < to {
-        let (index, pos) = (at / CHUNK_SIZE, at % CHUNK_SIZE);
-        let len = (to - at).min(CHUNK_SIZE - pos);
-        let record = SliceRecord {
-            pos: pos as u32,
-            id: SliceId::ZERO,
-            size: 0,
-            off: 0,
-            len: len as u32,
-        };
-        records.push((index as u32, record));
-        at += len;
+/// How far towards `to` one commit writes zeros: as far as [`EXISTING_MAX`] of the lists reach.
+fn step(to: u64, lists: &Lists) -> u64 {
+    match lists {
+        Lists::Found(all) => match all.get(EXISTING_MAX as usize) {
+            Some(index) => u64::from(*index) * CHUNK_SIZE,
+            None => to,
+        },
+        Lists::Short => to,
     }
-    records
 }
 
 #[cfg(test)]
@@ -191,30 +203,24 @@ mod tests {
     }
 
     #[test]
-    fn zeros_end_at_the_length_and_at_chunk_borders() {
-        let ranges = |from, to, length| -> Vec<(u32, u32, u32)> {
-            let all = zeros(from, to, length);
-            all.into_iter().map(|(i, r)| (i, r.pos, r.len)).collect()
-        };
-        let c = CHUNK_SIZE;
-        assert_eq!(ranges(10, 20, 15), [(0, 10, 5)]);
-        assert_eq!(ranges(10, 20, 10), []);
-        assert_eq!(
-            ranges(c - 5, 2 * c + 5, 9 * c),
-            [(0, c as u32 - 5, 5), (1, 0, c as u32), (2, 0, 5)]
-        );
-        assert_eq!(ranges(c, 2 * c, 9 * c), [(1, 0, c as u32)]);
+    fn a_step_ends_before_a_list() {
+        let lists = |n: u32| Lists::Found((0..n).map(|i| i * 3).collect());
+        assert_eq!(step(77, &Lists::Short), 77);
+        assert_eq!(step(77, &lists(EXISTING_MAX)), 77);
+        let border = u64::from(EXISTING_MAX) * 3 * CHUNK_SIZE;
+        assert_eq!(step(u64::MAX, &lists(EXISTING_MAX + 5)), border);
     }
 
     #[test]
     fn who_may_what() {
-        let caller = Caller::root();
+        let (caller, known) = (Caller::root(), Known::default());
         let op = |mode| Fallocate {
             caller: &caller,
             ino: Ino(5),
             mode,
             off: 10,
-            size: 10,
+            end: 20,
+            known: &known,
         };
         let mut file = Attr::new(FileType::Regular);
         file.length = 15;

@@ -44,7 +44,7 @@ impl Meta {
                 .ensure(&**self.engine(), jfs_types::Ino::ROOT)
                 .await
         {
-            tracing::debug!("statistics of the root are left to the first flush: {e}");
+            tracing::debug!("whether the root has statistics is left to the first flush: {e}");
         }
         Ok(sid)
     }

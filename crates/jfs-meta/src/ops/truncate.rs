@@ -1,14 +1,16 @@
 //! truncate: another length, with zero records so that what was cut off never shows again.
 
 use super::kept_by_trash;
-use crate::engine::{Answer, DirStat, Key, Write, own};
+use super::zeros::{self, Known, Lists};
+use crate::engine::{Answer, DirStat, EXISTING_MAX, Key, Write, own};
 use crate::meta::Meta;
 use crate::perm;
 use crate::run::{Operation, Proof};
 use crate::txn::{Stop, Txn};
 use jfs_types::attr::flags;
 use jfs_types::slice::MAX_FILE_LENGTH;
-use jfs_types::{Attr, CHUNK_SIZE, Caller, ChunkIndex, Errno, Ino, SliceId, SliceRecord};
+use jfs_types::{Attr, CHUNK_SIZE, Caller, ChunkIndex, Errno, Ino};
+use std::ops::Range;
 
 struct Truncate<'a> {
     caller: &'a Caller,
@@ -16,11 +18,15 @@ struct Truncate<'a> {
     length: u64,
     /// Asked for through a handle.
     open: bool,
+    known: &'a Known,
 }
 
 impl Meta {
     /// Sets the length of a regular file, found by a path: EPERM in the trash. An equal length changes the
     /// times alone. EFBIG from 2^57 on, EPERM for what is no file.
+    ///
+    /// One commit, unless more than [`EXISTING_MAX`] chunks have data in what is cut off (640 GB). Such
+    /// a file gets shorter in steps, each of which others may see.
     pub async fn truncate(&self, caller: &Caller, ino: Ino, length: u64) -> Result<Attr, Errno> {
         self.set_length(caller, ino, length, false).await
     }
@@ -45,16 +51,21 @@ impl Meta {
         if length > MAX_FILE_LENGTH {
             return Err(Errno::EFBIG);
         }
-        let (before, after) = self
-            .transact(&Truncate {
-                caller,
-                ino,
-                length,
-                open,
-            })
-            .await?;
-        self.open_files.changed(ino, &before, &after, None);
-        Ok(after)
+        let known = Known::default();
+        let op = Truncate {
+            caller,
+            ino,
+            length,
+            open,
+            known: &known,
+        };
+        loop {
+            let (before, after) = self.transact(&op).await?;
+            self.open_files.changed(ino, &before, &after, None);
+            if after.length == length {
+                return Ok(after);
+            }
+        }
     }
 }
 
@@ -83,15 +94,23 @@ impl Operation for Truncate<'_> {
         (after.mtime, after.ctime) = (tx.now, tx.now);
         meta.check_file_growth(tx, self.ino, &before, &after)
             .await?;
+        let chunks = between(before.length, self.length);
+        let lists = meta
+            .lists_of(self.ino, &before, &chunks, self.known)
+            .await?;
+        after.length = step(before.length, self.length, &lists);
         // The times change in any case, as with every truncation.
-        for zeros in zero_spans(before.length, self.length) {
-            tx.write(zeros.into_write(self.ino))?;
+        for zeros in zero_spans(before.length, after.length) {
+            for write in zeros.into_writes(self.ino, &lists) {
+                tx.write(write)?;
+            }
         }
         tx.write(Write::PutAttr {
             ino: self.ino,
             attr: after.clone(),
         })?;
         count_growth(tx, self.ino, &before, &after).await?;
+        self.known.keep(&after, lists);
         Ok((before, after))
     }
 
@@ -145,6 +164,24 @@ enum Zeros {
     Existing { from: ChunkIndex, to: ChunkIndex },
 }
 
+/// The chunks strictly between those that two lengths end in.
+fn between(old: u64, new: u64) -> Range<ChunkIndex> {
+    let (left, right) = (old.min(new) / CHUNK_SIZE, old.max(new) / CHUNK_SIZE);
+    (left + 1) as ChunkIndex..right.max(left + 1) as ChunkIndex
+}
+
+/// The length after one commit on the way from `old` to `new`, `lists` being those between: as far as
+/// [`EXISTING_MAX`] of them reach.
+fn step(old: u64, new: u64, lists: &Lists) -> u64 {
+    let most = EXISTING_MAX as usize;
+    let at = |index: ChunkIndex| u64::from(index) * CHUNK_SIZE;
+    match lists {
+        Lists::Found(all) if all.len() > most && new < old => at(all[all.len() - most]),
+        Lists::Found(all) if all.len() > most => at(all[most]),
+        _ => new,
+    }
+}
+
 /// The zero records of a change of length from `old` to `new` (docs/FORMAT.md, truncate): from the
 /// smaller to the larger length, whichever way it goes.
 fn zero_spans(old: u64, new: u64) -> Vec<Zeros> {
@@ -176,26 +213,14 @@ fn zero_spans(old: u64, new: u64) -> Vec<Zeros> {
 }
 
 impl Zeros {
-    fn into_write(self, ino: Ino) -> Write {
-        let record = |pos, len| SliceRecord {
-            pos,
-            id: SliceId::ZERO,
-            size: 0,
-            off: 0,
-            len,
-        };
+    fn into_writes(self, ino: Ino, lists: &Lists) -> Vec<Write> {
         match self {
-            Zeros::In { index, pos, len } => Write::AppendSlice {
+            Zeros::In { index, pos, len } => vec![Write::AppendSlice {
                 ino,
                 index,
-                record: record(pos, len),
-            },
-            Zeros::Existing { from, to } => Write::AppendToExisting {
-                ino,
-                from,
-                to,
-                record: record(0, CHUNK_SIZE as u32),
-            },
+                record: zeros::record(pos, len),
+            }],
+            Zeros::Existing { from, to } => zeros::over_chunks(ino, from..to, lists),
         }
     }
 }
@@ -205,6 +230,23 @@ mod tests {
     use super::*;
 
     const C: u64 = CHUNK_SIZE;
+
+    #[test]
+    fn steps_of_a_file_with_much_data() {
+        let most = EXISTING_MAX;
+        assert_eq!(between(5, C - 1), 1..1);
+        assert_eq!(between(0, C), 1..1);
+        assert_eq!(between(3 * C, 10), 1..3);
+        let lists = |n: u32| Lists::Found((1..=n).map(|i| i * 2).collect());
+        let (old, new) = (u64::from(most) * 10 * C, 5);
+        assert_eq!(step(old, new, &Lists::Short), new);
+        assert_eq!(step(old, new, &lists(most)), new);
+        // Shrinking, the last ones go first.
+        assert_eq!(step(old, new, &lists(most + 7)), 8 * 2 * C);
+        let to = u64::from(most + 1) * 2 * C;
+        assert_eq!(step(new, old, &lists(most + 7)), to);
+        assert!(zero_spans(new, to).len() == 2);
+    }
 
     #[test]
     fn spans_do_not_depend_on_the_direction() {
