@@ -75,7 +75,7 @@ fn df_below_quotas_is_that_of_the_reference() {
         file.set_len(length).unwrap();
     }
     for n in 0..5 {
-        fs::File::create(mount.at(&format!("many/{n}"))).unwrap();
+        fs::File::create(mount.at(format!("many/{n}"))).unwrap();
     }
     fs::create_dir(mount.at("many/x")).unwrap();
     // Its statistics, which a new quota begins with, are flushed.

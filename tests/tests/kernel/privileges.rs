@@ -17,9 +17,12 @@ const TEAM: u32 = 4711;
 const OTHER: u32 = 4712;
 const MODES: [u32; 4] = [0o6777, 0o6767, 0o4777, 0o1777];
 
+/// A change of a file.
+type Change = fn(&Path) -> io::Result<()>;
+
 /// Changes of a file by somebody who may write it.
 #[expect(unsafe_code, reason = "mmap and truncate of a path take raw memory")]
-fn changes() -> Vec<(&'static str, fn(&Path) -> io::Result<()>)> {
+fn changes() -> Vec<(&'static str, Change)> {
     fn open(path: &Path) -> io::Result<File> {
         OpenOptions::new().read(true).write(true).open(path)
     }

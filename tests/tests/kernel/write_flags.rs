@@ -191,8 +191,11 @@ fn appends_to_an_older_size_stay_appends() {
     let fresh = place.mount(&ours(), &[]);
     let text = fs::read_to_string(fresh.at("log")).unwrap();
     let mut found: Vec<String> = text.lines().map(|l| format!("{l}\n")).collect();
-    (found.sort(), lines.sort());
+    found.sort();
+    lines.sort();
     assert_eq!(found, lines);
     fresh.unmount().unwrap();
-    mounts.into_iter().for_each(|m| m.unmount().unwrap());
+    for mount in mounts {
+        mount.unmount().unwrap();
+    }
 }
