@@ -20,7 +20,7 @@ const READ_MAX: u64 = 32 << 20;
 /// A block that nobody has touched for so long is not waited for by a reader any more.
 const STALE: Duration = Duration::from_secs(5);
 /// What a block costs besides its bytes.
-const COST: u64 = 256;
+const COST: u64 = 512;
 
 /// Who needs room.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use jfs_cache::BlockKey;
 use jfs_object::buffers::Buffer;
 use jfs_types::CHUNK_SIZE;
 use std::sync::Arc;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle, JoinSet};
 
 /// A slice whose blocks are all in the bucket.
 #[derive(Clone, Debug)]
@@ -23,6 +23,12 @@ pub struct FinishedSlice {
 
 /// A buffer that outgrows this becomes a whole block, bytes: two requests of the usual 128 KiB.
 const DOUBLING_MAX: usize = 256 << 10;
+
+/// Least size of the buffer of a first block, bytes: many slices are a few bytes at a random place.
+const FIRST_LEAST: usize = 64;
+/// What a slice takes besides its data until it is committed, bytes: here, its place in the file's list, its
+/// record on the way to the engine, and what the allocator adds to each.
+const SLICE_COST: u64 = 1024;
 
 /// One block of the slice.
 enum Block {
@@ -45,12 +51,16 @@ pub struct SliceWriter {
     /// Blocks handed to upload so far; always the first ones.
     sent: usize,
     uploads: Vec<JoinHandle<Result<(), ChunkError>>>,
-    /// The only block, left for [`Uploads::wait`] to upload.
-    only: Option<BlockUpload>,
+    /// Blocks left for whoever waits to upload.
+    queued: Vec<BlockUpload>,
+    /// Counts the slice itself.
+    _lease: Lease,
 }
 
 impl SliceWriter {
     pub(crate) fn new(store: ChunkStore) -> SliceWriter {
+        let mut lease = store.budget().lease();
+        lease.grow(SLICE_COST);
         SliceWriter {
             store,
             id: None,
@@ -58,7 +68,8 @@ impl SliceWriter {
             blocks: Vec::new(),
             sent: 0,
             uploads: Vec::new(),
-            only: None,
+            queued: Vec::new(),
+            _lease: lease,
         }
     }
 
@@ -108,12 +119,15 @@ impl SliceWriter {
             let (index, inside) = (at / block_size, at % block_size);
             let n = rest.len().min(block_size - inside);
             if index == self.blocks.len() {
+                if index == 0 {
+                    self.blocks.reserve_exact(1); // there are many slices of one block
+                }
                 self.blocks
                     .push(Block::Open(Buffer::default(), self.store.budget().lease()));
             }
             if let Some(Block::Open(buffer, lease)) = self.blocks.get_mut(index) {
                 // A first block may be all there is; later ones will most likely be filled.
-                let least = if index == 0 { 4096 } else { block_size };
+                let least = if index == 0 { FIRST_LEAST } else { block_size };
                 fill(buffer, lease, inside, &rest[..n], least, block_size);
             }
             at += n;
@@ -164,8 +178,17 @@ impl SliceWriter {
             self.upload_rest();
             return false;
         }
-        self.only = self.take_block(durable);
-        durable && self.only.is_some()
+        let only = self.take_block(durable);
+        self.queued.extend(only);
+        durable && !self.queued.is_empty()
+    }
+
+    /// As [`SliceWriter::upload_rest`], for a caller who waits for many slices by
+    /// [`ChunkStore::wait_for_uploads`]: no more blocks are under way than may be uploaded at a time.
+    pub fn queue_rest(&mut self) {
+        while let Some(upload) = self.take_block(false) {
+            self.queued.push(upload);
+        }
     }
 
     fn upload_to(&mut self, end: usize) {
@@ -204,7 +227,7 @@ impl SliceWriter {
     pub fn take_uploads(&mut self) -> Uploads {
         Uploads {
             tasks: std::mem::take(&mut self.uploads),
-            only: self.only.take(),
+            queued: std::mem::take(&mut self.queued),
         }
     }
 
@@ -226,25 +249,58 @@ impl SliceWriter {
 /// Uploads under way.
 pub struct Uploads {
     tasks: Vec<JoinHandle<Result<(), ChunkError>>>,
-    only: Option<BlockUpload>,
+    queued: Vec<BlockUpload>,
 }
 
 impl Uploads {
-    /// Waits for all of them; the first failure is returned.
+    /// Waits for all of them; the first failure is returned. What is queued is uploaded one by one.
     pub async fn wait(self) -> Result<(), ChunkError> {
-        let mut result = match self.only {
-            Some(upload) => upload.run().await,
-            None => Ok(()),
-        };
-        for upload in self.tasks {
-            let outcome = match upload.await {
-                Ok(outcome) => outcome,
-                Err(e) => Err(ChunkError::Misuse(format!("an upload was cut off: {e}"))),
-            };
-            result = result.and(outcome);
+        let mut result = Ok(());
+        for upload in self.queued {
+            result = result.and(upload.run().await);
         }
-        result
+        result.and(wait_for(self.tasks).await)
     }
+}
+
+impl ChunkStore {
+    /// Waits for the uploads of many slices, and uploads what they have queued, as many blocks at a time as
+    /// may be. After a failure, which is returned, no more are begun.
+    pub async fn wait_for_uploads(&self, uploads: Vec<Uploads>) -> Result<(), ChunkError> {
+        let config = &self.inner.config;
+        let mut running = JoinSet::new();
+        let mut tasks = Vec::new();
+        let mut result = Ok(());
+        for upload in uploads {
+            tasks.extend(upload.tasks);
+            for block in upload.queued {
+                if running.len() >= config.max_uploads.max(1)
+                    && let Some(ended) = running.join_next().await
+                {
+                    result = result.and(outcome(ended));
+                }
+                if result.is_ok() {
+                    running.spawn_on(block.run(), &config.runtime);
+                }
+            }
+        }
+        while let Some(ended) = running.join_next().await {
+            result = result.and(outcome(ended));
+        }
+        result.and(wait_for(tasks).await)
+    }
+}
+
+async fn wait_for(tasks: Vec<JoinHandle<Result<(), ChunkError>>>) -> Result<(), ChunkError> {
+    let mut result = Ok(());
+    for task in tasks {
+        result = result.and(outcome(task.await));
+    }
+    result
+}
+
+fn outcome(ended: Result<Result<(), ChunkError>, JoinError>) -> Result<(), ChunkError> {
+    ended.unwrap_or_else(|e| Err(ChunkError::Misuse(format!("an upload was cut off: {e}"))))
 }
 
 /// Copies into a block's buffer, which grows by doubling so that a small file stays small, and then to
@@ -446,8 +502,8 @@ mod tests {
     async fn small_writes_take_little_memory() {
         let store = store(Compression::None);
         let mut w = store.new_slice();
-        w.write(0, &[1; 100]).unwrap();
-        assert!(store.budget().used() <= 4096);
+        w.write(0, &[1; 8]).unwrap();
+        assert!(store.budget().used() <= 2048);
         drop(w);
         assert_eq!(store.budget().used(), 0);
     }

@@ -27,7 +27,7 @@ use std::time::{Duration, Instant};
 const IDLE: Duration = Duration::from_secs(1);
 /// A slice is committed after this long in any case.
 const AGE: Duration = Duration::from_secs(5);
-/// More slices than this make a file flush itself.
+/// More slices than this make a file flush itself; so many are uploaded, then committed, at a time.
 const SLICES_MAX: usize = 800;
 /// Open slices that a write looks at, newest first, for one to continue.
 const LOOK_BACK: usize = 3;
@@ -512,12 +512,45 @@ impl Vfs {
         sync: bool,
         moved_from: &mut Option<u64>,
     ) -> Result<(), Errno> {
-        let Inner { meta, .. } = &*self.inner;
-        let mut uploads = Vec::with_capacity(slices.len());
+        // What an earlier commit has brought may be lost: that is no reason to lose what comes now.
+        let mut earlier = None;
+        while !slices.is_empty() {
+            let round = slices.len().min(SLICES_MAX);
+            let durable = self.upload(ino, slices, round, sync).await?;
+            if sync {
+                if earlier.is_none() {
+                    earlier = Some(self.sync_committed(ino).await);
+                }
+                if !durable {
+                    let new = slices.iter().take(round).map(Slice::record);
+                    let new: Vec<_> = new.map(|s| (s.record.id.0, s.record.size)).collect();
+                    let synced = self.sync_slices(&new).await;
+                    synced.map_err(|e| data_error(ino, &e))?;
+                }
+            }
+            self.commit(ino, slices, round, sync, moved_from).await?;
+        }
+        match earlier {
+            Some(synced) => synced,
+            None if sync => self.sync_committed(ino).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Uploads the first `round` slices. True when they are safe from a power cut, too.
+    async fn upload(
+        &self,
+        ino: Ino,
+        slices: &mut VecDeque<Slice>,
+        round: usize,
+        sync: bool,
+    ) -> Result<bool, Errno> {
+        let Inner { meta, chunks, .. } = &*self.inner;
+        let mut uploads = Vec::with_capacity(round);
         // A single small slice needs no task: the one who flushes waits for it anyway.
         let alone = slices.len() == 1;
         let mut durable = false;
-        for slice in slices.iter_mut() {
+        for slice in slices.iter_mut().take(round) {
             slice.frozen = true;
             if slice.writer.id().is_none() {
                 let id = match meta.try_new_slice_id() {
@@ -529,40 +562,41 @@ impl Vfs {
             if alone {
                 durable = slice.writer.upload_rest_here(sync);
             } else {
-                slice.writer.upload_rest();
+                slice.writer.queue_rest();
             }
             uploads.push(slice.writer.take_uploads());
         }
-        let mut uploaded = Ok(());
-        for upload in uploads {
-            uploaded = uploaded.and(upload.wait().await);
-        }
-        uploaded.map_err(|e| data_error(ino, &e))?;
-        // What an earlier commit has brought may be lost: that is no reason to lose what comes now.
-        let mut earlier = Ok(());
-        if sync {
-            earlier = self.sync_committed(ino).await;
-            if !durable {
-                let new = slices.iter().map(Slice::record);
-                let new: Vec<(u64, u32)> = new.map(|s| (s.record.id.0, s.record.size)).collect();
-                self.sync_slices(&new)
-                    .await
-                    .map_err(|e| data_error(ino, &e))?;
+        let uploaded = match uploads.pop() {
+            Some(only) if alone => only.wait().await,
+            last => {
+                uploads.extend(last);
+                chunks.wait_for_uploads(uploads).await
             }
-        }
-        while !slices.is_empty() {
-            let batch: Vec<NewSlice> = slices
-                .iter()
-                .take(SLICES_PER_COMMIT)
-                .map(Slice::record)
-                .collect();
+        };
+        uploaded.map_err(|e| data_error(ino, &e))?;
+        Ok(durable)
+    }
+
+    /// Commits the first `round` slices and takes them out.
+    async fn commit(
+        &self,
+        ino: Ino,
+        slices: &mut VecDeque<Slice>,
+        round: usize,
+        sync: bool,
+        moved_from: &mut Option<u64>,
+    ) -> Result<(), Errno> {
+        let mut left = round;
+        while left > 0 {
+            let next = slices.iter().take(left.min(SLICES_PER_COMMIT));
+            let batch: Vec<NewSlice> = next.map(Slice::record).collect();
             let sent = batch.iter().map(|s| (s.record.id.0, s.record.size));
             let sent: Vec<(u64, u32)> = sent.collect();
             if !sync {
                 // Before the commit: who sees it, a copy perhaps, finds them listed.
                 self.list_unsynced(ino, &sent).await?;
             }
-            let committed = meta.write_slices(ino, &batch).await;
+            let committed = self.inner.meta.write_slices(ino, &batch).await;
             if let Ok(_) | Err(Errno::EIO) = committed {
                 // After EIO nobody knows whether the commit took place. Blocks that nobody uses do
                 // less harm than a file without its blocks: they stay.
@@ -572,8 +606,9 @@ impl Vfs {
             }
             let from = committed?.moved_from;
             *moved_from = moved_from.map_or(from, |first| Some(from.unwrap_or(first).min(first)));
+            left -= batch.len();
         }
-        earlier
+        Ok(())
     }
 }
 
