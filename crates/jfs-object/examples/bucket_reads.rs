@@ -45,7 +45,11 @@ async fn measure(store: ObjectStore) -> Outcome {
         let (began, before) = (Instant::now(), usage()?);
         let reads = (0..BLOCKS).map(|n| {
             let store = store.clone();
-            let read = async move { store.get(&format!("block-{n}"), Some(0..BLOCK as u64)).await };
+            let read = async move {
+                store
+                    .get(&format!("block-{n}"), Some(0..BLOCK as u64))
+                    .await
+            };
             async { Ok::<_, Box<dyn Error + Send + Sync>>(tokio::spawn(read).await??) }
         });
         let mut reads = stream::iter(reads).buffered(AT_A_TIME);
@@ -71,7 +75,13 @@ async fn measure(store: ObjectStore) -> Outcome {
 fn usage() -> Result<(f64, f64, f64), Box<dyn Error + Send + Sync>> {
     let stat = std::fs::read_to_string("/proc/self/stat")?;
     let (_, fields) = stat.rsplit_once(") ").ok_or("an odd /proc/self/stat")?;
-    let field = |n: usize| fields.split(' ').nth(n - 3).unwrap_or_default().parse::<f64>();
+    let field = |n: usize| {
+        fields
+            .split(' ')
+            .nth(n - 3)
+            .unwrap_or_default()
+            .parse::<f64>()
+    };
     // A clock tick is 10 ms on all machines that matter.
     Ok((field(14)? * 1e4, field(15)? * 1e4, field(10)?))
 }
