@@ -31,7 +31,10 @@ impl Pool {
     fn take(&mut self, capacity: usize) -> Option<Vec<u8>> {
         self.used = true;
         let fits = capacity..=capacity + capacity / 8;
-        let at = self.free.iter().rposition(|b| fits.contains(&b.capacity()))?;
+        let at = self
+            .free
+            .iter()
+            .rposition(|b| fits.contains(&b.capacity()))?;
         let buffer = self.free.swap_remove(at);
         self.bytes -= buffer.capacity();
         Some(buffer)
@@ -127,6 +130,14 @@ pub fn trim_idle() {
     };
 }
 
+/// How many buffers of this capacity are kept.
+#[cfg(test)]
+pub(crate) fn kept_of(capacity: usize) -> usize {
+    let pool = POOL.lock();
+    let same = pool.free.iter().filter(|b| b.capacity() == capacity);
+    same.count()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -135,8 +146,7 @@ mod tests {
     const SIZE: usize = LARGE + 12_345;
 
     fn kept() -> usize {
-        let pool = POOL.lock();
-        pool.free.iter().filter(|b| b.capacity() == SIZE).count()
+        kept_of(SIZE)
     }
 
     #[test]

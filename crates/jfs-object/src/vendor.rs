@@ -14,6 +14,9 @@ use jfs_telemetry::mask_url;
 use opendal::Operator;
 use std::sync::Arc;
 
+/// Makes the signature for a bucket, or says why it cannot.
+type MakeSign = fn(&BucketHost, &Location) -> Result<Arc<dyn Sign>, String>;
+
 /// What differs from one vendor to the next.
 pub(crate) struct Vendor {
     /// Name of the storage.
@@ -22,8 +25,8 @@ pub(crate) struct Vendor {
     pub(crate) class_header: &'static str,
     /// Header of an answer that holds an object's checksum.
     pub(crate) checksum_header: &'static str,
-    /// Makes the signature for a bucket.
-    pub(crate) sign: fn(&BucketHost, &Location) -> Result<Arc<dyn Sign>, String>,
+    /// The signature.
+    pub(crate) sign: MakeSign,
     /// opendal's service below a root: root, bucket, address without the bucket. It need not sign.
     pub(crate) service: fn(&str, &str, &str) -> opendal::Result<Operator>,
 }
