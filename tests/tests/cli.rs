@@ -1,5 +1,6 @@
-//! Command lines: what `config` stores against the reference, `bench`, the files of `deploy/`, mount points that are taken or hang, and
-//! the command lines of the tutorial, through a link named `juicefs`. Needs `/dev/fuse` and root.
+//! Command lines: what `config` stores against the reference, `bench`, the files of `deploy/`, mount points that are taken or
+//! hang, secrets, odd surroundings, and the command lines of the tutorial, through a link named `juicefs`. Needs `/dev/fuse`
+//! and root.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 #[path = "cli/bench.rs"]
@@ -10,5 +11,9 @@ mod config;
 mod deploy;
 #[path = "cli/mounting.rs"]
 mod mounting;
+#[path = "cli/secrets.rs"]
+mod secrets;
+#[path = "cli/surroundings.rs"]
+mod surroundings;
 #[path = "cli/tutorial.rs"]
 mod tutorial;

@@ -77,6 +77,10 @@ fn options(args: &Parsed, cwd: &Path) -> String {
                     .map(|p| absolute(p, cwd).display().to_string());
                 items.push(format!("{name}={}", paths.collect::<Vec<_>>().join(":")));
             }
+            // Of a bucket only this machine knows whether it is a directory.
+            ("bucket", _) if cwd.join(&text).is_dir() => {
+                items.push(format!("{name}={}", absolute(&text, cwd).display()));
+            }
             (name, _) => items.push(format!("{name}={text}")),
         }
     }
@@ -102,7 +106,9 @@ pub(crate) fn update(line: &Line) {
         return;
     }
     if jfs_telemetry::mask_url(&line.address) != line.address {
-        tracing::warn!("{FSTAB} now holds the password of the metadata engine");
+        tracing::warn!(
+            "{FSTAB} now holds the password of the metadata engine: make sure that only root can read it"
+        );
     }
     let helper = make_helper(Path::new(HELPER));
     let written = write(Path::new(FSTAB), line);
@@ -152,9 +158,13 @@ fn write(table: &Path, line: &Line) -> anyhow::Result<()> {
     if after == before {
         return Ok(());
     }
-    let mode = table
-        .metadata()
-        .map_or(0o644, |meta| meta.permissions().mode());
+    let secret = jfs_telemetry::mask_url(&line.address) != line.address;
+    let mode = match table.metadata() {
+        Ok(meta) => meta.permissions().mode(),
+        // Programs read the table for everybody; not with a password in it.
+        Err(_) if secret => 0o600,
+        Err(_) => 0o644,
+    };
     let fresh = table.with_extension("jfs-tmp");
     // The lock is held, so a file of that name was left by a process that was killed.
     let _ = std::fs::remove_file(&fresh);
@@ -245,6 +255,19 @@ mod tests {
         ] {
             assert_eq!(line(words).text(), want, "{words}");
         }
+    }
+
+    #[test]
+    fn a_bucket_that_is_a_directory_is_absolute() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("objects")).unwrap();
+        let argv = ["a", "/m", "--bucket", "objects"].map(str::to_string);
+        let Ok(Invocation::Run(args)) = parse_command(&SPEC, &argv) else {
+            panic!("arguments")
+        };
+        let made = options(&args, dir.path());
+        assert!(made.ends_with(&format!("bucket={}/objects", dir.path().display())));
+        assert!(options(&args, Path::new("/nowhere")).ends_with("bucket=objects"));
     }
 
     #[test]

@@ -50,7 +50,7 @@ pub(crate) fn mount(plan: &Plan, volume: &jfs::Volume) -> anyhow::Result<jfs_fus
         plan.mountpoint.display()
     );
     let options = jfs_fuse::MountOptions {
-        mountpoint: plan.mountpoint.clone(),
+        mountpoint: plan.place.clone(),
         fsname: format!("JuiceFS:{name}"),
         max_fuse_io: plan.max_fuse_io,
         umask: plan.umask,

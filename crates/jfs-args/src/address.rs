@@ -4,23 +4,65 @@
 use jfs_types::Format;
 use std::path::{Component, Path, PathBuf};
 
-/// The metadata URL with its scheme (Redis when there is none) and, for a database in a file, with
-/// the file's absolute path.
+/// The metadata URL with its scheme (Redis when there is none) and, for a database in a file or a
+/// server behind a socket, with the file's absolute path.
 pub fn meta_url(url: &str, cwd: &Path) -> String {
     let Some((scheme, rest)) = url.split_once("://") else {
         return format!("redis://{url}");
     };
-    if scheme != "sqlite3" || rest.starts_with([':', '/']) || rest.starts_with("file:") {
-        return url.to_string();
-    }
     let (path, query) = match rest.split_once('?') {
         Some((path, query)) => (path, format!("?{query}")),
         None => (rest, String::new()),
     };
-    if path.is_empty() {
-        return url.to_string();
+    match scheme {
+        "sqlite3" => {
+            let (file, path) = match path.strip_prefix("file:") {
+                Some(path) => (true, path),
+                None => (false, path),
+            };
+            if path.is_empty() || path.starts_with([':', '/']) {
+                return url.to_string();
+            }
+            // A directory may have a `?` in its name; then only the form `file:` can name it.
+            let here = cwd.display().to_string();
+            let escaped = encoded(&here);
+            match (file, here.contains('?')) {
+                (false, false) => {
+                    format!("{scheme}://{}{query}", absolute(path, cwd).display())
+                }
+                (false, true) => format!("{scheme}://file:{escaped}/{}{query}", encoded(path)),
+                (true, _) => format!("{scheme}://file:{escaped}/{path}{query}"),
+            }
+        }
+        "unix" => {
+            // A user and a password may come first; a socket's path follows the @.
+            let slash = path.find('/').unwrap_or(path.len());
+            let at = path[..slash].rfind('@').map_or(0, |at| at + 1);
+            let (user, socket) = path.split_at(at);
+            // A password with a slash in it, which the engine refuses.
+            let cut = at == 0 && path[..slash].contains(':');
+            if cut || socket.is_empty() || socket.starts_with('/') {
+                return url.to_string();
+            }
+            let here = encoded(&cwd.display().to_string());
+            format!("{scheme}://{user}{here}/{socket}{query}")
+        }
+        _ => url.to_string(),
     }
-    format!("{scheme}://{}{query}", absolute(path, cwd).display())
+}
+
+/// A path as it stands in an address where percent signs have a meaning.
+fn encoded(path: &str) -> String {
+    path.replace('%', "%25")
+        .replace('?', "%3F")
+        .replace('#', "%23")
+        .replace('@', "%40")
+}
+
+/// The current directory. One that was removed still has a name here, which leads nowhere, so that paths from
+/// the root work there.
+pub fn here() -> PathBuf {
+    std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/proc/self/cwd"))
 }
 
 /// The path from the root, without `.` and with `..` resolved by name; links are not followed.
@@ -105,10 +147,30 @@ mod tests {
             ("sqlite3://./d/../a.db?x=1", "sqlite3:///home/u/a.db?x=1"),
             ("sqlite3:///data/a.db", "sqlite3:///data/a.db"),
             ("sqlite3://:memory:", "sqlite3://:memory:"),
+            ("sqlite3://file:a.db", "sqlite3://file:/home/u/a.db"),
+            (
+                "sqlite3://file:d/a%20b.db?cache=shared",
+                "sqlite3://file:/home/u/d/a%20b.db?cache=shared",
+            ),
+            ("sqlite3://file:/a.db", "sqlite3://file:/a.db"),
+            ("sqlite3://", "sqlite3://"),
+            ("unix://r.sock?db=2", "unix:///home/u/r.sock?db=2"),
+            (
+                "unix://us:p%40w@d/r.sock?db=2",
+                "unix://us:p%40w@/home/u/d/r.sock?db=2",
+            ),
+            ("unix://us:p%40w@/r.sock", "unix://us:p%40w@/r.sock"),
+            ("unix://", "unix://"),
+            ("unix://:p/w@/r.sock", "unix://:p/w@/r.sock"),
             ("memkv://x", "memkv://x"),
         ] {
             assert_eq!(meta_url(url, cwd), want, "{url}");
         }
+        let odd = Path::new("/a?b%");
+        assert_eq!(
+            meta_url("sqlite3://x.db?y=1", odd),
+            "sqlite3://file:/a%3Fb%25/x.db?y=1"
+        );
     }
 
     fn as_written(_: &str, _: &str) -> Option<String> {

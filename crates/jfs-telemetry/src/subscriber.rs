@@ -51,14 +51,6 @@ impl Default for LogOptions {
 /// Logging could not be set up.
 #[derive(Debug, Error)]
 pub enum InitError {
-    /// The log file cannot be opened.
-    #[error("open log file {}: {source}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
     /// The process has a subscriber already.
     #[error("logging is set up already")]
     Twice,
@@ -92,13 +84,7 @@ struct Shared {
 /// Installs the subscriber; once per process. Lines of threads that are running go out at once,
 /// there is no buffer.
 pub fn init(options: LogOptions) -> Result<Logs, InitError> {
-    let sink = Sink::open(&options.output).map_err(|source| InitError::File {
-        path: match &options.output {
-            Output::File(path) => path.clone(),
-            Output::Stderr => PathBuf::from("stderr"),
-        },
-        source,
-    })?;
+    let (sink, error) = Sink::open(&options.output);
     let log_id = options
         .log_id
         .filter(|id| !id.is_empty())
@@ -132,6 +118,10 @@ pub fn init(options: LogOptions) -> Result<Logs, InitError> {
         .with(Lines(Arc::clone(&shared)))
         .try_init()
         .map_err(|_| InitError::Twice)?;
+    if let (Some(error), Output::File(path)) = (error, &options.output) {
+        let path = path.display();
+        tracing::warn!("log file {path}: {error}; the mount goes on without it");
+    }
     Ok(Logs { shared })
 }
 

@@ -4,7 +4,7 @@ use crate::patience::Waiting;
 use crate::volume;
 use anyhow::{Context, bail};
 use jfs::admin::{FormatOptions, NewSecrets};
-use jfs_args::address::{data_address, file_bucket, warn_without_classes};
+use jfs_args::address::{data_address, file_bucket, here, warn_without_classes};
 use jfs_args::{CommandSpec, FlagSpec, Kind, Parsed};
 use jfs_types::Format;
 use jfs_types::format::META_VERSION;
@@ -290,8 +290,7 @@ pub(super) fn bucket(args: &Parsed, storage: &str) -> anyhow::Result<String> {
     if storage != "file" {
         return Ok(given);
     }
-    let cwd = std::env::current_dir().context("no current directory")?;
-    Ok(file_bucket(&given, &cwd))
+    Ok(file_bucket(&given, &here()))
 }
 
 /// The text of the private key.
