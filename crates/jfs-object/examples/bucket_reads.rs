@@ -6,7 +6,6 @@
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use jfs_object::{Location, ObjectStore, StoreOptions};
-use nix::sys::resource::{UsageWho, getrusage};
 use std::error::Error;
 use std::time::Instant;
 
@@ -37,7 +36,7 @@ async fn main() -> Outcome {
 
 async fn measure(store: ObjectStore) -> Outcome {
     store.create().await?;
-    let block: Bytes = (0..BLOCK).map(|n| (n * 7919 >> 3) as u8).collect();
+    let block: Bytes = (0..BLOCK).map(|n| ((n * 7919) >> 3) as u8).collect();
     for n in 0..BLOCKS {
         store.put(&format!("block-{n}"), block.clone()).await?;
     }
@@ -56,7 +55,7 @@ async fn measure(store: ObjectStore) -> Outcome {
         while let Some(data) = reads.try_next().await? {
             assert_eq!(data.len(), BLOCK);
         }
-        let (mib, after) = ((BLOCK * BLOCKS >> 20) as f64, usage()?);
+        let (mib, after) = (((BLOCK * BLOCKS) >> 20) as f64, usage()?);
         println!(
             "round {round}: {:.0} MiB/s, {:.0} us user and {:.0} us system per MiB, {:.1} page faults per MiB",
             mib / began.elapsed().as_secs_f64(),

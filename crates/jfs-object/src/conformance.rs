@@ -342,6 +342,21 @@ async fn checksums_of_buckets() {
     assert_eq!(store.get("k", None).await.unwrap(), bytes(10));
 }
 
+/// The memory of a block of a bucket that was read and let go serves the next one.
+#[tokio::test]
+async fn reads_of_buckets_use_memory_again() {
+    const LENGTH: usize = (3 << 20) + 13;
+    let store = ObjectStore::open_at(&in_minio("s3", "memory"), &impatient()).unwrap();
+    store.create().await.unwrap();
+    store.put("k", bytes(LENGTH)).await.unwrap();
+    for range in [None, Some(0..LENGTH as u64)] {
+        let data = store.get("k", range).await.unwrap();
+        assert_eq!(data, bytes(LENGTH));
+        drop(data);
+        assert_eq!(crate::buffers::kept_of(LENGTH), 1);
+    }
+}
+
 #[tokio::test]
 async fn more_objects_than_a_page() {
     let store = ObjectStore::open_at(&in_minio("minio", "pages"), &impatient()).unwrap();

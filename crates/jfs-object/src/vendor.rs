@@ -14,8 +14,8 @@ use jfs_telemetry::mask_url;
 use opendal::Operator;
 use std::sync::Arc;
 
-/// The signature for requests to one bucket, from the keys of its location.
-type MakeSignature = fn(&BucketHost, &Location) -> Result<Arc<dyn Sign>, String>;
+/// Makes the signature for a bucket, or says why it cannot.
+type MakeSign = fn(&BucketHost, &Location) -> Result<Arc<dyn Sign>, String>;
 
 /// What differs from one vendor to the next.
 pub(crate) struct Vendor {
@@ -25,8 +25,8 @@ pub(crate) struct Vendor {
     pub(crate) class_header: &'static str,
     /// Header of an answer that holds an object's checksum.
     pub(crate) checksum_header: &'static str,
-    /// Makes the signature for a bucket.
-    pub(crate) sign: MakeSignature,
+    /// The signature.
+    pub(crate) sign: MakeSign,
     /// opendal's service below a root: root, bucket, address without the bucket. It need not sign.
     pub(crate) service: fn(&str, &str, &str) -> opendal::Result<Operator>,
 }

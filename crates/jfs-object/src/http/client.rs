@@ -43,13 +43,21 @@ pub(crate) fn failure(key: &str, error: reqwest::Error) -> ObjectError {
 fn build() -> Result<reqwest::Client, String> {
     // One that the program has chosen before stays.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let client = reqwest::Client::builder()
-        .http1_only()
-        .connect_timeout(CONNECT_TIMEOUT)
-        .pool_idle_timeout(IDLE_MAX)
-        .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
-        .tcp_nodelay(true)
-        .redirect(reqwest::redirect::Policy::none())
-        .build();
+    let builder = || {
+        reqwest::Client::builder()
+            .http1_only()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .pool_idle_timeout(IDLE_MAX)
+            .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
+            .tcp_nodelay(true)
+            .redirect(reqwest::redirect::Policy::none())
+    };
+    let client = builder().build().or_else(|_| {
+        // A small container may have no authorities. Buckets behind http need none.
+        tracing::warn!(
+            "no certificates of authorities are found, so servers behind https are not trusted: install ca-certificates or set SSL_CERT_FILE"
+        );
+        builder().tls_certs_only([]).build()
+    });
     client.map_err(|e| format!("cannot make an HTTP client: {e}"))
 }
