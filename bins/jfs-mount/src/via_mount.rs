@@ -163,7 +163,7 @@ mod tests {
                 panic!("{line}");
             };
             let argv = [url, point, "-o", options].map(str::to_string);
-            let argv = translate(&argv).unwrap();
+            let argv = translate(&argv).unwrap().unwrap();
             match jfs_args::parse_command(&SPEC, &argv) {
                 Ok(jfs_args::Invocation::Run(args)) => {
                     assert_eq!(args.args(), [url, point]);
