@@ -8,6 +8,7 @@ mod kernel {
     mod control_rights;
     mod direct;
     mod file_handles;
+    mod privileges;
     mod users;
     mod write_flags;
 }

@@ -138,7 +138,7 @@ impl Fixed {
                 jfs::cache::Eviction::TwoRandom => "2-random",
                 jfs::cache::Eviction::Lru => "lru",
             },
-            "CacheScanInterval": 0,
+            "CacheScanInterval": nanos(o.cache_scan_interval),
             "CacheExpire": nanos(o.cache_expire),
             "OSCache": true,
             "FreeSpace": o.free_space_ratio,

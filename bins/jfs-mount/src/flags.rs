@@ -302,10 +302,9 @@ pub(crate) const SPEC: CommandSpec = CommandSpec {
         FlagSpec::new(
             &["cache-scan-interval"],
             Kind::Duration,
-            "0",
-            "interval to scan cache-dir to rebuild in-memory index",
+            "1h",
+            "time between two looks at what other processes have stored or removed in the cache directories (0 means only at the start)",
         )
-        .off_only(ZERO)
         .group(CACHE),
         FlagSpec::new(
             &["cache-expire"],

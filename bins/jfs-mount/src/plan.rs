@@ -112,6 +112,7 @@ impl Plan {
             cache_items: cache_flags::items(args)?,
             cache_eviction: cache_flags::eviction(&args.text("cache-eviction"))?,
             cache_expire: cache_flags::expire(args.duration("cache-expire")),
+            cache_scan_interval: cache_flags::scan_interval(args.duration("cache-scan-interval")),
             cache_mode: cache_flags::mode(&args.text("cache-mode"))?,
             cache_checksum: cache_flags::checksum(&args.text("verify-cache-checksum"))?,
             cache_partial_only: args.bool("cache-partial-only"),

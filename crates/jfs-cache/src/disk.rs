@@ -1,5 +1,6 @@
 //! Blocks on a local disk: one directory, an index in memory, a writer thread, eviction.
 
+mod scan;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -8,7 +9,7 @@ use crate::fds::{BlockFile, Miss, OpenFiles};
 use crate::health::Health;
 use crate::index::{Eviction, Index, cost};
 use crate::stats::{Counters, count};
-use crate::temporary::{Temporary, is_temporary, remove_left_over};
+use crate::temporary::Temporary;
 use crate::{BlockKey, Checksum};
 use bytes::Bytes;
 use nix::sys::statfs::statfs;
@@ -17,7 +18,7 @@ use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::fs;
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,6 +27,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Blocks that may wait for the writer thread: the `max pending pages` of the start-up line.
 pub const QUEUE_MAX: usize = 15;
+/// Bytes of blocks that may wait for it, or one block.
+pub(crate) const QUEUE_BYTES_MAX: usize = 64 << 20;
 /// Blocks looked at under one lock when the unused ones are dropped.
 const EXPIRE_STEP: usize = 4096;
 
@@ -45,6 +48,8 @@ pub(crate) struct DiskCache {
     pending: Mutex<HashMap<BlockKey, Bytes>>,
     health: Health,
     warned: Mutex<Option<Instant>>,
+    /// Its end tells the scanning thread that the cache is gone.
+    _alive: SyncSender<()>,
 }
 
 pub(crate) struct DiskConfig {
@@ -57,6 +62,8 @@ pub(crate) struct DiskConfig {
     pub(crate) eviction: Eviction,
     /// Blocks not used for this long go; zero = never.
     pub(crate) expire: Duration,
+    /// Time between two scans; zero = only at the start.
+    pub(crate) scan_interval: Duration,
     /// Permissions of the files.
     pub(crate) mode: u32,
     pub(crate) hash_prefix: bool,
@@ -76,6 +83,7 @@ impl DiskCache {
         let id = identity(&config.dir.join(".lock"))?;
         let in_memory = is_in_memory(&config.dir);
         let (sender, queue) = sync_channel(QUEUE_MAX);
+        let (alive, closed) = sync_channel(0);
         let cache = Arc::new(DiskCache {
             index: Mutex::new(Index::new(config.eviction)),
             scanned: AtomicBool::new(false),
@@ -88,20 +96,16 @@ impl DiskCache {
             pending: Mutex::default(),
             health: Health::default(),
             warned: Mutex::new(None),
+            _alive: alive,
         });
         let writer = Arc::downgrade(&cache);
         std::thread::Builder::new()
             .name("cache-writer".into())
             .spawn(move || write::write_loop(&writer, &queue))?;
-        let scanner = cache.clone();
+        let scanner = Arc::downgrade(&cache);
         std::thread::Builder::new()
             .name("cache-scan".into())
-            .spawn(move || {
-                let raw = scanner.config.dir.join("raw");
-                let _ = scanner.scan(&raw);
-                scanner.scanned.store(true, Ordering::Relaxed);
-                scanner.evict();
-            })?;
+            .spawn(move || scan::scan_loop(&scanner, &closed))?;
         Ok(cache)
     }
 
@@ -222,7 +226,15 @@ impl DiskCache {
             count(&self.counters.dropped);
             return;
         }
-        self.pending.lock().insert(key, data.clone());
+        {
+            let mut pending = self.pending.lock();
+            let waiting: usize = pending.values().map(Bytes::len).sum();
+            if !pending.is_empty() && waiting + data.len() > QUEUE_BYTES_MAX {
+                count(&self.counters.dropped);
+                return;
+            }
+            pending.insert(key, data.clone());
+        }
         let sent = self
             .queue
             .lock()
@@ -314,37 +326,12 @@ impl DiskCache {
             }
         }
     }
-
-    fn scan(&self, dir: &Path) -> io::Result<()> {
-        for entry in fs::read_dir(dir)? {
-            let entry = entry?;
-            let kind = entry.file_type()?;
-            if kind.is_dir() {
-                let _ = self.scan(&entry.path());
-                continue;
-            }
-            let name = entry.file_name();
-            let name = name.to_string_lossy();
-            if let Some(key) = BlockKey::from_file_name(&name) {
-                self.index.lock().add(key, last_use(&entry));
-            } else if is_temporary(&name) {
-                remove_left_over(&entry.path());
-            }
-        }
-        Ok(())
-    }
 }
 
 /// Milliseconds since 1970.
 fn now() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |d| d.as_millis() as u64)
-}
-
-/// When a cached file was read or written last, milliseconds since 1970.
-fn last_use(entry: &fs::DirEntry) -> u64 {
-    let millis = |m: fs::Metadata| m.atime().max(m.mtime()).max(0) as u64 * 1000;
-    entry.metadata().map_or(0, millis)
 }
 
 fn make_dir(dir: &Path, mode: u32) -> io::Result<()> {

@@ -40,6 +40,11 @@ impl Who {
         self.all.is_none() && !self.unchecked
     }
 
+    /// Whether requests of a user count for another one.
+    pub(crate) fn counts_for_other(&self, uid: u32) -> bool {
+        self.all.is_some() || uid == 0 && self.root.is_some()
+    }
+
     /// Credentials of a request. Somebody who is mapped has no supplementary groups.
     pub(crate) fn caller(&self, uid: u32, gid: u32, pid: u32) -> Caller {
         let root = self.root.filter(|_| uid == 0);

@@ -81,8 +81,8 @@ impl Vfs {
         }
     }
 
-    /// Has the kernel drop what it has cached of a file from an offset on, and waits until it has.
-    /// Nobody may wait for the caller meanwhile: the kernel waits for reads of those pages.
+    /// Has the kernel drop what it has cached of a file from an offset on, and waits until it has. No read of
+    /// the file may wait for the caller: the kernel waits for reads of those pages.
     pub(crate) async fn drop_kernel_pages(&self, ino: Ino, from: u64) {
         if self.inner.kernel.get().is_none() {
             return;
@@ -95,6 +95,13 @@ impl Vfs {
         });
         if tokio::time::timeout(DROP_PAGES_MAX, dropped).await.is_err() {
             tracing::warn!("the kernel has not dropped its pages of {ino:?} in time");
+        }
+    }
+
+    /// Has the kernel ask for the attributes of an inode of the volume again.
+    pub(crate) fn kernel_asks_again(&self, ino: Ino) {
+        if let Some(kernel) = self.inner.kernel.get() {
+            kernel.drop_attributes(self.shown(ino));
         }
     }
 
@@ -157,7 +164,7 @@ impl Vfs {
         attr
     }
 
-    /// What the kernel is told, and noted: [`Vfs::without_trash`], [`Vfs::with_pending`].
+    /// What the kernel is told: as [`Vfs::with_pending`], without the trash, and noted.
     pub(crate) fn told(&self, ino: Ino, attr: Attr) -> Attr {
         let mut attr = self.without_trash(ino, attr);
         if !attr.is_file() {
@@ -165,7 +172,7 @@ impl Vfs {
         }
         if let Some(writer) = self.inner.writers.get(ino) {
             writer.add_pending(&self.inner.meta, &mut attr);
-            writer.told_kernel(attr.length);
+            writer.told_kernel(&attr);
         }
         self.inner.told.note(ino, &attr);
         attr

@@ -6,15 +6,17 @@
 //! [`Vfs::flush_for`].
 
 mod kernel_size;
+mod moved;
 
 use crate::handles::Handle;
 use crate::vfs::{Inner, Vfs};
 use jfs_chunk::{ChunkError, ChunkStore, SliceWriter};
-use jfs_meta::Meta;
 use jfs_meta::ops::{NewSlice, SLICES_PER_COMMIT};
+use jfs_meta::{Meta, perm};
 use jfs_types::slice::MAX_FILE_LENGTH;
 use jfs_types::{Attr, CHUNK_SIZE, Errno, Ino, SliceId, SliceRecord, Time};
 use kernel_size::KernelSizes;
+use moved::Moved;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -85,8 +87,11 @@ pub(crate) struct FileWriter {
     /// Held by the flush that is under way: commits of a file follow each other.
     flushing: tokio::sync::Mutex<()>,
     flush_spawned: AtomicBool,
+    /// The file had setuid or setgid when this mount looked last.
+    privileged: AtomicBool,
     /// Counts failures, of any file.
     failures: Arc<AtomicU64>,
+    moved: Moved,
 }
 
 impl FileWriter {
@@ -97,12 +102,26 @@ impl FileWriter {
             state: Mutex::default(),
             flushing: tokio::sync::Mutex::new(()),
             flush_spawned: AtomicBool::new(false),
+            moved: Moved::default(),
+            privileged: AtomicBool::new(false),
         }
     }
 
-    /// A reply tells the kernel the size of the file.
-    pub(crate) fn told_kernel(&self, size: u64) {
-        self.state.lock().kernel.told(size);
+    /// A reply tells the kernel these attributes of the file.
+    pub(crate) fn told_kernel(&self, attr: &Attr) {
+        self.saw(attr);
+        self.state.lock().kernel.told(attr.length);
+    }
+
+    /// These attributes were read.
+    pub(crate) fn saw(&self, attr: &Attr) {
+        let privileged = attr.mode & perm::PRIVILEGES != 0;
+        self.privileged.store(privileged, Ordering::Release);
+    }
+
+    /// Whether a write may have to take setuid or setgid away.
+    pub(crate) fn is_privileged(&self) -> bool {
+        self.privileged.load(Ordering::Acquire)
     }
 
     /// The size that the kernel holds when nothing else is known.
@@ -154,7 +173,7 @@ impl FileWriter {
     /// Whether a flush for `handle` would neither write nor report anything.
     pub(crate) fn has_nothing_to_flush(&self, handle: &Handle) -> bool {
         let state = self.state.lock();
-        state.is_clean() && state.failure_for(handle).is_none()
+        state.is_clean() && state.failure_for(handle).is_none() && self.moved.is_over()
     }
 
     /// Whether the ticker should flush.
@@ -426,6 +445,7 @@ impl Vfs {
         sync: bool,
     ) -> Result<(), Errno> {
         let result = self.flush_slices(writer, sync).await;
+        writer.moved.over().await;
         let failure = writer.state.lock().failure_for(handle);
         let Some(failure) = failure else {
             return result;
@@ -442,7 +462,7 @@ impl Vfs {
     }
 
     async fn flush_slices(&self, writer: &FileWriter, sync: bool) -> Result<(), Errno> {
-        let one = writer.flushing.lock().await;
+        let _one = writer.flushing.lock().await;
         let mut moved_from = None;
         let mut slices = {
             let mut state = writer.state.lock();
@@ -462,14 +482,16 @@ impl Vfs {
             Err(Errno::ENOENT) => Err(Errno::EBADF),
             other => other,
         };
+        // Before the file counts as clean, or an fsync that comes meanwhile would not wait for it.
+        if let Some(from) = moved_from {
+            let (vfs, ino, dropping) = (self.clone(), writer.ino, writer.moved.begin());
+            self.inner.runtime.spawn(async move {
+                vfs.drop_kernel_pages(ino, from).await;
+                drop(dropping);
+            });
+        }
         flush.result = Some(result);
         drop(flush);
-        drop(one);
-        if let Some(from) = moved_from {
-            // What was appended is elsewhere than the kernel believes. Not while others wait for this flush:
-            // the kernel waits for their reads.
-            self.drop_kernel_pages(writer.ino, from).await;
-        }
         if result.is_err() {
             // What is left will never be committed: its blocks are of no use to anybody.
             for slice in slices {

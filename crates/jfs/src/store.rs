@@ -143,6 +143,7 @@ pub(crate) async fn open_chunks(
         free_space_ratio: options.free_space_ratio,
         eviction: options.cache_eviction,
         expire: options.cache_expire,
+        scan_interval: options.cache_scan_interval,
         mode: options.cache_mode,
         checksum: options.cache_checksum,
         hash_prefix: format.hash_prefix,

@@ -6,6 +6,7 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 fn open(path: &Path) -> File {
     let mut options = OpenOptions::new();
@@ -56,6 +57,35 @@ fn an_append_that_was_moved_is_seen_at_once() {
         for mount in mounts {
             mount.unmount().unwrap();
         }
+    }
+}
+
+/// A read has the pending append committed, and it is moved: the kernel drops the pages when the read is over.
+#[test]
+fn a_read_that_moves_an_append_waits_for_nobody() {
+    let place = Place::new(Meta::Sqlite);
+    place.format(&ours(), &["--trash-days", "0"]);
+    let mounts = [place.mount(&ours(), &[]), place.mount(&ours(), &[])];
+    std::fs::write(mounts[0].at("f"), b"base......").unwrap();
+    let append = |mount: &Mount, data: &[u8]| {
+        let mut options = OpenOptions::new();
+        let options = options.read(true).append(true);
+        let mut file = options.open(mount.at("f")).unwrap();
+        io::Write::write_all(&mut file, data).unwrap();
+        file
+    };
+    let own = append(&mounts[0], b"first-mount");
+    drop(append(&mounts[1], b"second-mount"));
+    let began = Instant::now();
+    let mut bytes = [0; 21];
+    own.read_exact_at(&mut bytes, 0).unwrap();
+    assert_eq!(&bytes[..10], b"base......");
+    own.sync_all().unwrap();
+    assert!(began.elapsed() < Duration::from_secs(5));
+    let seen = std::fs::read(mounts[0].at("f")).unwrap();
+    assert_eq!(seen, b"base......second-mountfirst-mount");
+    for mount in mounts {
+        mount.unmount().unwrap();
     }
 }
 

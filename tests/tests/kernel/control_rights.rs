@@ -222,7 +222,7 @@ fn info_reads_the_chunks_that_exist() {
         let place = Place::new(meta);
         place.format(&ours(), &["--trash-days", "0"]);
         let mount = place.mount(&ours(), &[]);
-        let sparse = fs::File::create(mount.at("sparse")).unwrap();
+        let sparse = File::create(mount.at("sparse")).unwrap();
         let parts = [0u64, 3 << 30, (1 << 56) - 100];
         for part in parts {
             std::os::unix::fs::FileExt::write_all_at(&sparse, b"x", part).unwrap();

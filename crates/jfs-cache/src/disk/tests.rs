@@ -2,10 +2,10 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use super::*;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 
-fn open(dir: &Path) -> Arc<DiskCache> {
-    let config = DiskConfig {
+fn config(dir: &Path) -> DiskConfig {
+    DiskConfig {
         dir: dir.to_path_buf(),
         limit: 1 << 30,
         items: 0,
@@ -13,10 +13,14 @@ fn open(dir: &Path) -> Arc<DiskCache> {
         level: Checksum::Extend,
         eviction: Eviction::default(),
         expire: Duration::ZERO,
+        scan_interval: Duration::ZERO,
         mode: 0o600,
         hash_prefix: false,
-    };
-    let cache = DiskCache::open(config, Arc::default()).unwrap();
+    }
+}
+
+fn open(dir: &Path) -> Arc<DiskCache> {
+    let cache = DiskCache::open(config(dir), Arc::default()).unwrap();
     wait(|| cache.scanned.load(Ordering::Relaxed));
     cache
 }
@@ -141,4 +145,43 @@ fn processes_that_begin_together_agree_on_the_name_of_a_directory() {
         assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
+}
+
+/// What another process stores or removes is known after the next scan, without a read.
+#[test]
+fn a_scan_follows_what_other_processes_did() {
+    let dir = tempfile::tempdir().unwrap();
+    let (one, two) = (open(dir.path()), open(dir.path()));
+    put(&one);
+    wait(|| one.contains(&KEY));
+    assert!(!two.contains(&KEY));
+    two.scan();
+    assert!(two.contains(&KEY));
+    assert_eq!(two.held(), (1, 5000));
+    one.remove(&KEY);
+    let left = one.path(&KEY).with_extension("jfs-00-1.tmp");
+    fs::write(&left, "of a killed process").unwrap();
+    two.scan();
+    assert_eq!(two.held(), (0, 0));
+    assert!(!left.exists());
+}
+
+#[test]
+fn scans_are_repeated_and_end_with_the_cache() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = DiskConfig {
+        scan_interval: Duration::from_millis(5),
+        ..config(dir.path())
+    };
+    let (one, two) = (
+        open(dir.path()),
+        DiskCache::open(config, Arc::default()).unwrap(),
+    );
+    put(&one);
+    wait(|| two.contains(&KEY));
+    one.remove(&KEY);
+    wait(|| !two.contains(&KEY));
+    let gone = Arc::downgrade(&two);
+    drop(two);
+    wait(|| gone.strong_count() == 0);
 }

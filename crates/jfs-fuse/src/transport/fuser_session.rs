@@ -238,7 +238,7 @@ impl Filesystem for FuserFs {
         reply: ReplyWrite,
     ) {
         let to = files::write_to(offset, flags, how);
-        files::write(self, req, (n, fh, offset), data, to, reply);
+        files::write(self, req, (n, fh, offset), data, (to, how), reply);
     }
 
     fn flush(

@@ -141,6 +141,7 @@ impl Fallocate<'_> {
             return Err(Errno::EPERM);
         }
         let mut after = before.clone();
+        after.mode = perm::mode_after_write(self.caller, before);
         if self.mode & mode::KEEP_SIZE == 0 {
             after.length = before.length.max(self.off + self.size);
         }

@@ -83,6 +83,55 @@ impl Meta {
     }
 }
 
+/// Takes setuid and setgid away before a write.
+struct DropPrivileges<'a> {
+    caller: &'a Caller,
+    ino: Ino,
+}
+
+impl Meta {
+    /// Takes setuid and setgid from a file whose content `caller` is going to change, by the rule of
+    /// [`perm::mode_after_write`]. Two round trips; one when nothing changes.
+    pub async fn drop_privileges(&self, caller: &Caller, ino: Ino) -> Result<Attr, Errno> {
+        let (before, after) = self.transact(&DropPrivileges { caller, ino }).await?;
+        self.open_files
+            .changed(ino, &before, &after, Some(u32::MAX));
+        Ok(after)
+    }
+}
+
+impl Operation for DropPrivileges<'_> {
+    type Out = (Attr, Attr);
+    const NAME: &'static str = "drop_privileges";
+
+    fn locks(&self) -> Vec<Ino> {
+        vec![self.ino]
+    }
+
+    async fn attempt(&self, _: &Meta, tx: &mut Txn) -> Result<(Attr, Attr), Stop> {
+        tx.load(&[own(Key::Attr(self.ino))]).await?;
+        let before = tx.attr(self.ino)?.ok_or(Errno::ENOENT)?;
+        let mode = perm::mode_after_write(self.caller, &before);
+        if mode == before.mode {
+            return Ok((before.clone(), before));
+        }
+        let after = Attr {
+            mode,
+            ctime: tx.now,
+            ..before.clone()
+        };
+        tx.write(Write::PutAttr {
+            ino: self.ino,
+            attr: after.clone(),
+        })?;
+        Ok((before, after))
+    }
+
+    fn proof(&self, _: &(Attr, Attr)) -> Proof {
+        Proof::Rerun
+    }
+}
+
 impl Operation for SetAttrOp<'_> {
     type Out = (Attr, Attr);
     const NAME: &'static str = "setattr";

@@ -79,6 +79,7 @@ impl Operation for Truncate<'_> {
         meta.may(self.caller, &before, perm::WRITE).await?;
         let mut after = before.clone();
         after.length = self.length;
+        after.mode = perm::mode_after_write(self.caller, &before);
         (after.mtime, after.ctime) = (tx.now, tx.now);
         meta.check_file_growth(tx, self.ino, &before, &after)
             .await?;

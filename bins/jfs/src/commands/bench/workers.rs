@@ -7,7 +7,7 @@ use anyhow::{Context, anyhow};
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -25,10 +25,11 @@ pub(crate) fn run(
     stop: &AtomicBool,
 ) -> anyhow::Result<Duration> {
     let failed = AtomicBool::new(false);
-    // Buffers are filled before the clock starts.
+    // Made before the clock starts.
+    let contents = contents(phase, settings)?;
     let workers: Vec<Worker> = (0..settings.threads)
-        .map(|thread| Worker::new(phase, settings, dir, thread))
-        .collect::<anyhow::Result<_>>()?;
+        .map(|thread| Worker::new(phase, settings, dir, thread, &contents))
+        .collect();
     let begun = Instant::now();
     let results: Vec<anyhow::Result<()>> = std::thread::scope(|scope| {
         let threads: Vec<_> = workers
@@ -64,52 +65,72 @@ pub(crate) fn run(
     Ok(took)
 }
 
+/// The block that all threads write: random, so that no compression makes it smaller. Other phases get zeros to read into.
+fn contents(phase: Phase, settings: &Settings) -> anyhow::Result<Vec<u8>> {
+    let bytes = match phase {
+        Phase::StatSmall => 0,
+        _ => settings.block.min(settings.file_size(phase)),
+    };
+    let mut block = vec![0; usize::try_from(bytes)?];
+    if !phase.reads() {
+        File::open(RANDOM)
+            .and_then(|mut random| random.read_exact(&mut block))
+            .context(RANDOM)?;
+    }
+    Ok(block)
+}
+
 /// One thread's part of a phase.
-struct Worker {
-    /// Paths of its files: this, and a number.
+struct Worker<'a> {
+    dir: &'a Path,
+    /// Names of its files: this, and a number.
     prefix: String,
     files: u64,
     /// Bytes.
     file_size: u64,
-    block: Vec<u8>,
+    /// What is written; as long as what is read at once.
+    block: &'a [u8],
 }
 
-impl Worker {
-    fn new(phase: Phase, settings: &Settings, dir: &Path, thread: u64) -> anyhow::Result<Worker> {
+impl<'a> Worker<'a> {
+    fn new(
+        phase: Phase,
+        settings: &Settings,
+        dir: &'a Path,
+        thread: u64,
+        block: &'a [u8],
+    ) -> Worker<'a> {
         let kind = if phase.is_big() {
             "bigfile"
         } else {
             "smallfile"
         };
-        let file_size = settings.file_size(phase);
-        let bytes = match phase {
-            Phase::StatSmall => 0,
-            _ => settings.block.min(file_size),
-        };
-        let mut block = vec![0; usize::try_from(bytes)?];
-        if matches!(phase, Phase::WriteBig | Phase::WriteSmall) {
-            File::open(RANDOM)
-                .and_then(|mut random| random.read_exact(&mut block))
-                .context(RANDOM)?;
-        }
-        Ok(Worker {
-            prefix: dir.join(format!("{kind}.{thread}.")).display().to_string(),
+        Worker {
+            dir,
+            prefix: format!("{kind}.{thread}."),
             files: settings.files(phase),
-            file_size,
+            file_size: settings.file_size(phase),
             block,
-        })
+        }
     }
 
     /// Does all of it, or until `ended`.
-    fn run(mut self, phase: Phase, bar: &Bar, ended: &dyn Fn() -> bool) -> anyhow::Result<()> {
+    fn run(&self, phase: Phase, bar: &Bar, ended: &dyn Fn() -> bool) -> anyhow::Result<()> {
+        let mut buffer = if phase.reads() {
+            self.block.to_vec()
+        } else {
+            Vec::new()
+        };
         for number in 0..self.files {
             if ended() {
                 return Ok(());
             }
-            let path = PathBuf::from(format!("{}{number}", self.prefix));
+            let path = self.dir.join(format!("{}{number}", self.prefix));
             let (what, result) = match phase {
                 Phase::WriteBig | Phase::WriteSmall => ("write", self.write(&path, bar, ended)),
-                Phase::ReadBig | Phase::ReadSmall => ("read", self.read(&path, bar, ended)),
+                Phase::ReadBig | Phase::ReadSmall => {
+                    ("read", self.read(&path, &mut buffer, bar, ended))
+                }
                 Phase::StatSmall => ("stat", path.metadata().map(|_| bar.step())),
             };
             result.with_context(|| format!("Failed to {what} file \"{}\"", path.display()))?;
@@ -132,12 +153,18 @@ impl Worker {
         close(file)
     }
 
-    fn read(&mut self, path: &Path, bar: &Bar, ended: &dyn Fn() -> bool) -> std::io::Result<()> {
+    fn read(
+        &self,
+        path: &Path,
+        buffer: &mut [u8],
+        bar: &Bar,
+        ended: &dyn Fn() -> bool,
+    ) -> std::io::Result<()> {
         let mut file = File::open(path)?;
         let mut left = self.file_size;
         while left > 0 && !ended() {
-            let part = left.min(self.block.len() as u64);
-            file.read_exact(self.block.get_mut(..part as usize).unwrap_or_default())?;
+            let part = left.min(buffer.len() as u64);
+            file.read_exact(buffer.get_mut(..part as usize).unwrap_or_default())?;
             left -= part;
             bar.step();
         }

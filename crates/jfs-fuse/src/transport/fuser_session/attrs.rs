@@ -40,7 +40,7 @@ pub(super) fn setattr(
     reply: ReplyAttr,
 ) {
     let vfs = fs.vfs.clone();
-    let caller = match set.uid.is_some() || set.gid.is_some() {
+    let caller = match set.uid.is_some() || set.gid.is_some() || set.size.is_some() {
         true => fs.caller_with_groups(req),
         false => fs.caller(req),
     };

@@ -13,6 +13,7 @@
 //! | `MAX_PAGES` | sends requests of up to `max_write` bytes | buffers of that size |
 //! | `CACHE_SYMLINKS` | keeps the target of a link as long as its inode | targets never change: a new link is a new inode |
 //! | `EXPORT_SUPPORT` | finds an inode that it has forgotten by `.`, and a directory's parent by `..`, for file handles (open_by_handle_at, NFS) | both are found by number, none outside of the mount's root; numbers are never used twice |
+//! | `HANDLE_KILLPRIV_V2` | does not ask for `security.capability` before every write, and takes setuid and setgid from no file | writes, truncations, fallocate, copies and chown take them away, before they answer. A write says whether it is to (`WRITE_KILL_SUIDGID`). fuser 0.18 drops the flags of setattr and open that say so (`FATTR_KILL_SUIDGID`, `OPEN_KILL_SUIDGID`), and fallocate and copies have none: there the user decides, everybody but the super-user takes them away. The kernel goes on with the mode that it has cached, so it is told to ask again. `security.capability` cannot be set here |
 //! | `POSIX_ACL` | applies the rules itself and caches them | rules are shown as they are stored; a new file inherits them from us, the umask left out |
 //!
 //! Not asked for:
@@ -76,6 +77,7 @@ pub(super) fn negotiate(config: &mut KernelConfig, features: Features, max_io: u
         InitFlags::FUSE_MAX_PAGES,
         InitFlags::FUSE_CACHE_SYMLINKS,
         InitFlags::FUSE_EXPORT_SUPPORT,
+        InitFlags::FUSE_HANDLE_KILLPRIV_V2,
     ];
     for flag in wanted {
         // What an older kernel lacks is not needed to be correct.
