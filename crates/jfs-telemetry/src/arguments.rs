@@ -107,6 +107,10 @@ fn place_of(place: usize, len: usize) -> Option<*mut u8> {
 }
 
 /// Moves variables that hold secrets to memory that is not shown.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the values stay the same, and no other thread runs yet"
+)]
 fn hide_environment() {
     let Ok(old) = std::fs::read("/proc/self/environ") else {
         return;
