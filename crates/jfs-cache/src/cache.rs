@@ -27,6 +27,9 @@ pub struct CacheConfig {
     pub eviction: Eviction,
     /// Blocks on disk not used for this long go; zero = never. Default zero.
     pub expire: Duration,
+    /// Time between two scans of the directories, which find what other processes have stored or removed there;
+    /// zero = only at the start. Default one hour.
+    pub scan_interval: Duration,
     /// Permissions of cached files. Default 0600.
     pub mode: u32,
     /// When blocks on disk are verified.
@@ -45,6 +48,7 @@ impl Default for CacheConfig {
             free_space_ratio: 0.1,
             eviction: Eviction::default(),
             expire: Duration::ZERO,
+            scan_interval: Duration::from_secs(3600),
             mode: 0o600,
             checksum: Checksum::Extend,
             hash_prefix: false,
@@ -99,6 +103,7 @@ impl BlockCache {
                 level: config.checksum,
                 eviction: config.eviction,
                 expire: config.expire,
+                scan_interval: config.scan_interval,
                 mode: config.mode,
                 hash_prefix: config.hash_prefix,
             };
@@ -197,6 +202,11 @@ impl BlockCache {
         for disk in self.inner.disks.holders(key) {
             disk.remove(key);
         }
+    }
+
+    /// How long reads and writes of block files take, in the form that a mount shows.
+    pub fn times(&self) -> [jfs_telemetry::metrics::Family; 2] {
+        self.inner.counters.times()
     }
 
     /// Counters since the start.

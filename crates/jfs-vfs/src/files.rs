@@ -16,7 +16,7 @@ impl Vfs {
     /// EACCES where permissions are checked here, EISDIR, EPERM.
     pub async fn open(&self, caller: &Caller, ino: Ino, flags: i32) -> Result<(u64, bool), Errno> {
         if ino.is_virtual() {
-            return Ok((self.open_special(ino, flags)?, false));
+            return Ok((self.open_special(caller, ino, flags)?, false));
         }
         let writes = matches!(flags & libc::O_ACCMODE, libc::O_WRONLY | libc::O_RDWR);
         if writes || flags & libc::O_TRUNC != 0 {
@@ -26,16 +26,25 @@ impl Vfs {
         let mut keep_cache = opened.keep_cache;
         self.correct_kernel(ino, &self.with_pending(ino, opened.attr.clone()));
         if writes {
-            self.inner.writers.open(ino);
+            self.open_writer(ino, &opened.attr);
         }
         if flags & libc::O_TRUNC != 0 {
             keep_cache = false;
-            if let Err(e) = self.truncate_opened(caller, ino, &opened.attr).await {
+            if let Err(e) = self.truncate_opened(caller, ino).await {
                 self.close_ino(ino, writes);
                 return Err(e);
             }
         }
         Ok((self.new_handle(ino, flags), keep_cache))
+    }
+
+    /// Counts a handle that can write. A new writer begins with the size that the kernel holds.
+    fn open_writer(&self, ino: Ino, attr: &Attr) {
+        let writer = self.inner.writers.open(ino);
+        writer.saw(attr);
+        if let Some(size) = self.inner.told.size(ino) {
+            writer.kernel_begins(size);
+        }
     }
 
     /// A handle that hears of the failures from now on.
@@ -44,16 +53,14 @@ impl Vfs {
         self.inner.handles.open(ino, flags, heard)
     }
 
-    async fn truncate_opened(&self, caller: &Caller, ino: Ino, attr: &Attr) -> Result<(), Errno> {
-        if attr.length == 0 && self.inner.writers.get(ino).is_none_or(|w| !w.is_dirty()) {
-            return Ok(());
-        }
+    /// An empty file is truncated, too: its times change.
+    async fn truncate_opened(&self, caller: &Caller, ino: Ino) -> Result<(), Errno> {
         // Write permission was checked by open.
         let caller = Caller {
             check_permission: false,
             ..caller.clone()
         };
-        self.truncate(&caller, ino, 0).await.map(|_| ())
+        self.truncate(&caller, ino, 0, true).await.map(|_| ())
     }
 
     /// Creates a file and opens it. Without `O_EXCL` one that exists is opened. Returns what was found or
@@ -73,7 +80,7 @@ impl Vfs {
         match self.inner.meta.create(caller, dir, name, mode, umask).await {
             Ok((ino, attr)) => {
                 if matches!(flags & libc::O_ACCMODE, libc::O_WRONLY | libc::O_RDWR) {
-                    self.inner.writers.open(ino);
+                    self.open_writer(ino, &attr);
                 }
                 let fh = self.new_handle(ino, flags);
                 Ok((self.entry_reply(ino, attr), fh, false))
@@ -111,36 +118,72 @@ impl Vfs {
         Ok((self.entry_reply(entry.ino, attr), fh, keep))
     }
 
-    /// Buffers a write when there is room; for the threads that read requests.
+    /// Buffers a write when there is room; for the threads that read requests. As [`Vfs::write`]
+    /// otherwise.
     pub fn try_write(&self, fh: u64, off: u64, data: &[u8]) -> Option<Result<u32, Errno>> {
-        if !self.inner.chunks.has_room() {
-            return None;
-        }
         let Some(handle) = self.inner.handles.get(fh) else {
             return Some(Err(Errno::EBADF));
         };
-        let to = WriteTo::of(&handle, off);
-        // Not before those that wait.
-        let _turn = match to {
-            WriteTo::End => Some(handle.appends.try_lock().ok()?),
-            WriteTo::Offset(_) => None,
-        };
-        Some(match self.write_special(&handle, off, data) {
-            Some(special) => special,
-            None => self.buffer_write(&handle, to, data),
-        })
+        self.try_write_through(&handle, WriteTo::of(&handle, off), off, data)
     }
 
-    /// As [`Vfs::try_write`] for pages that the kernel writes back for mmap(2): the offset counts, also
-    /// when the handle, which the kernel picks among those that can write, was opened with `O_APPEND`.
-    pub fn try_write_pages(&self, fh: u64, off: u64, data: &[u8]) -> Option<Result<u32, Errno>> {
+    /// As [`Vfs::try_write`] for a kernel, whose request says where the write goes. Pages that the kernel
+    /// writes back for mmap(2) go to their offset, whichever handle the kernel picks for them.
+    pub fn try_write_to(&self, fh: u64, to: WriteTo, data: &[u8]) -> Option<Result<u32, Errno>> {
+        let Some(handle) = self.inner.handles.get(fh) else {
+            return Some(Err(Errno::EBADF));
+        };
+        self.try_write_through(&handle, to, to.offset(), data)
+    }
+
+    fn try_write_through(
+        &self,
+        handle: &Handle,
+        to: WriteTo,
+        off: u64,
+        data: &[u8],
+    ) -> Option<Result<u32, Errno>> {
         if !self.inner.chunks.has_room() {
             return None;
         }
-        Some(match self.inner.handles.get(fh) {
-            Some(handle) => self.buffer_write(&handle, WriteTo::Offset(off), data),
-            None => Err(Errno::EBADF),
+        // Not before those that wait.
+        let _turn = match to.in_turn() {
+            true => Some(handle.appends.try_lock().ok()?),
+            false => None,
+        };
+        Some(match self.write_special(handle, off, data) {
+            Some(special) => special,
+            None => self.buffer_write(handle, to, data),
         })
+    }
+
+    /// Whether a change of the content through a handle by somebody else than the super-user has to be
+    /// announced to [`Vfs::drop_privileges`] first: the file had setuid or setgid when this mount looked
+    /// last.
+    pub fn is_privileged(&self, fh: u64) -> bool {
+        let handle = self.inner.handles.get(fh);
+        let writer = handle.and_then(|handle| self.inner.writers.get(handle.ino));
+        writer.is_some_and(|writer| writer.is_privileged())
+    }
+
+    /// Takes setuid and setgid from a file whose content `caller` is going to change through a handle, as
+    /// Linux file systems do: the group's only where it may execute, or the caller is no member. The
+    /// super-user changes content without that. Nothing for files without, else two round trips.
+    pub async fn drop_privileges(&self, caller: &Caller, fh: u64) -> Result<(), Errno> {
+        if caller.uid == 0 || !self.is_privileged(fh) {
+            return Ok(());
+        }
+        let Some(handle) = self.inner.handles.get(fh).filter(|h| h.can_write()) else {
+            return Ok(());
+        };
+        self.writable()?;
+        let attr = self.inner.meta.drop_privileges(caller, handle.ino).await?;
+        if let Some(writer) = self.inner.writers.get(handle.ino) {
+            writer.saw(&attr);
+        }
+        // Before the write ends: the kernel would run the file with the old mode.
+        self.kernel_asks_again(handle.ino);
+        Ok(())
     }
 
     fn buffer_write(&self, handle: &Handle, to: WriteTo, data: &[u8]) -> Result<u32, Errno> {
@@ -172,23 +215,32 @@ impl Vfs {
     /// EBADF for a handle that cannot write, EFBIG from 2^57 bytes on; and what went wrong before.
     pub async fn write(&self, fh: u64, off: u64, data: Bytes) -> Result<u32, Errno> {
         let handle = self.inner.handles.get(fh).ok_or(Errno::EBADF)?;
-        if let Some(special) = self.write_special(&handle, off, &data) {
-            return special;
-        }
         let to = WriteTo::of(&handle, off);
-        let _turn = match to {
-            WriteTo::End => Some(handle.appends.lock().await),
-            WriteTo::Offset(_) => None,
-        };
-        self.wait_for_room().await;
-        self.buffer_write(&handle, to, &data)
+        self.write_through(&handle, to, off, data).await
     }
 
-    /// As [`Vfs::write`] for what [`Vfs::try_write_pages`] describes.
-    pub async fn write_pages(&self, fh: u64, off: u64, data: Bytes) -> Result<u32, Errno> {
+    /// As [`Vfs::write`] for what [`Vfs::try_write_to`] describes.
+    pub async fn write_to(&self, fh: u64, to: WriteTo, data: Bytes) -> Result<u32, Errno> {
         let handle = self.inner.handles.get(fh).ok_or(Errno::EBADF)?;
+        self.write_through(&handle, to, to.offset(), data).await
+    }
+
+    async fn write_through(
+        &self,
+        handle: &Handle,
+        to: WriteTo,
+        off: u64,
+        data: Bytes,
+    ) -> Result<u32, Errno> {
+        if let Some(special) = self.write_special(handle, off, &data) {
+            return special;
+        }
+        let _turn = match to.in_turn() {
+            true => Some(handle.appends.lock().await),
+            false => None,
+        };
         self.wait_for_room().await;
-        self.buffer_write(&handle, WriteTo::Offset(off), &data)
+        self.buffer_write(handle, to, &data)
     }
 
     async fn wait_for_room(&self) {
@@ -291,6 +343,9 @@ impl Vfs {
             return;
         }
         if writes {
+            if let Some(writer) = self.inner.writers.get(ino) {
+                self.inner.told.holds(ino, writer.kernel_size());
+            }
             self.inner.writers.close(ino);
         }
         if let Some(ino) = self.inner.meta.close(ino) {
@@ -305,16 +360,21 @@ impl Vfs {
         }
     }
 
-    /// Sets a file's length after everything written before is committed.
+    /// Sets a file's length after everything written before is committed; `by_handle` for a file that the
+    /// caller has open.
     pub(crate) async fn truncate(
         &self,
         caller: &Caller,
         ino: Ino,
         length: u64,
+        by_handle: bool,
     ) -> Result<Attr, Errno> {
         if let Some(writer) = self.inner.writers.get(ino) {
             self.settle(&writer).await?;
         }
-        self.inner.meta.truncate(caller, ino, length).await
+        match by_handle {
+            true => self.inner.meta.truncate_open(caller, ino, length).await,
+            false => self.inner.meta.truncate(caller, ino, length).await,
+        }
     }
 }

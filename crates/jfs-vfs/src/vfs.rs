@@ -17,6 +17,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::runtime::Handle as Runtime;
 
+/// Longest wait for the kernel to drop pages.
+const DROP_PAGES_MAX: Duration = Duration::from_secs(10);
+
 pub(crate) struct Inner {
     pub(crate) meta: Arc<Meta>,
     pub(crate) chunks: ChunkStore,
@@ -78,6 +81,30 @@ impl Vfs {
         }
     }
 
+    /// Has the kernel drop what it has cached of a file from an offset on, and waits until it has. No read of
+    /// the file may wait for the caller: the kernel waits for reads of those pages.
+    pub(crate) async fn drop_kernel_pages(&self, ino: Ino, from: u64) {
+        if self.inner.kernel.get().is_none() {
+            return;
+        }
+        let (vfs, shown) = (self.clone(), self.shown(ino));
+        let dropped = self.inner.runtime.spawn_blocking(move || {
+            if let Some(kernel) = vfs.inner.kernel.get() {
+                kernel.drop_pages(shown, from);
+            }
+        });
+        if tokio::time::timeout(DROP_PAGES_MAX, dropped).await.is_err() {
+            tracing::warn!("the kernel has not dropped its pages of {ino:?} in time");
+        }
+    }
+
+    /// Has the kernel ask for the attributes of an inode of the volume again.
+    pub(crate) fn kernel_asks_again(&self, ino: Ino) {
+        if let Some(kernel) = self.inner.kernel.get() {
+            kernel.drop_attributes(self.shown(ino));
+        }
+    }
+
     /// The metadata client underneath.
     pub fn meta(&self) -> &Arc<Meta> {
         &self.inner.meta
@@ -121,9 +148,38 @@ impl Vfs {
         attr
     }
 
-    pub(crate) fn attr_reply(&self, ino: Ino, attr: Attr, age: Duration) -> AttrReply {
-        let attr = self.with_pending(ino, attr);
+    /// Leaves the trash out of the link count of what programs still have open, and remembers what is shown
+    /// of a directory.
+    pub(crate) fn without_trash(&self, ino: Ino, mut attr: Attr) -> Attr {
+        let dirs = &self.inner.dirs.held;
+        let removed = attr.is_dir() && attr.parent.is_trash() && !ino.is_trash();
+        let hidden = match removed && dirs.is_open(ino) {
+            true => attr.nlink,
+            false => self.inner.meta.links_in_trash(ino, &attr),
+        };
+        attr.nlink = attr.nlink.saturating_sub(hidden);
+        if attr.is_dir() {
+            dirs.note(ino, &attr);
+        }
+        attr
+    }
+
+    /// What the kernel is told: as [`Vfs::with_pending`], without the trash, and noted.
+    pub(crate) fn told(&self, ino: Ino, attr: Attr) -> Attr {
+        let mut attr = self.without_trash(ino, attr);
+        if !attr.is_file() {
+            return attr;
+        }
+        if let Some(writer) = self.inner.writers.get(ino) {
+            writer.add_pending(&self.inner.meta, &mut attr);
+            writer.told_kernel(&attr);
+        }
         self.inner.told.note(ino, &attr);
+        attr
+    }
+
+    pub(crate) fn attr_reply(&self, ino: Ino, attr: Attr, age: Duration) -> AttrReply {
+        let attr = self.told(ino, attr);
         AttrReply {
             ino: self.shown(ino),
             attr,
@@ -133,8 +189,7 @@ impl Vfs {
 
     pub(crate) fn entry_reply(&self, ino: Ino, attr: Attr) -> EntryReply {
         let config = &self.inner.config;
-        let attr = self.with_pending(ino, attr);
-        self.inner.told.note(ino, &attr);
+        let attr = self.told(ino, attr);
         let entry_ttl = if attr.is_dir() {
             config.dir_entry_timeout
         } else {

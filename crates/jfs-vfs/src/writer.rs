@@ -5,13 +5,18 @@
 //! of the data. What fails is noted with the file, for every handle that was open then: see
 //! [`Vfs::flush_for`].
 
+mod kernel_size;
+mod moved;
+
 use crate::handles::Handle;
 use crate::vfs::{Inner, Vfs};
 use jfs_chunk::{ChunkError, ChunkStore, SliceWriter};
-use jfs_meta::Meta;
 use jfs_meta::ops::{NewSlice, SLICES_PER_COMMIT};
+use jfs_meta::{Meta, perm};
 use jfs_types::slice::MAX_FILE_LENGTH;
 use jfs_types::{Attr, CHUNK_SIZE, Errno, Ino, SliceId, SliceRecord, Time};
+use kernel_size::KernelSizes;
+use moved::Moved;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -64,6 +69,7 @@ struct State {
     handles: usize,
     /// The last failure.
     failed: Option<Failure>,
+    kernel: KernelSizes,
 }
 
 /// Written data that could not be stored.
@@ -81,8 +87,11 @@ pub(crate) struct FileWriter {
     /// Held by the flush that is under way: commits of a file follow each other.
     flushing: tokio::sync::Mutex<()>,
     flush_spawned: AtomicBool,
+    /// The file had setuid or setgid when this mount looked last.
+    privileged: AtomicBool,
     /// Counts failures, of any file.
     failures: Arc<AtomicU64>,
+    moved: Moved,
 }
 
 impl FileWriter {
@@ -93,7 +102,51 @@ impl FileWriter {
             state: Mutex::default(),
             flushing: tokio::sync::Mutex::new(()),
             flush_spawned: AtomicBool::new(false),
+            moved: Moved::default(),
+            privileged: AtomicBool::new(false),
         }
+    }
+
+    /// A reply tells the kernel these attributes of the file.
+    pub(crate) fn told_kernel(&self, attr: &Attr) {
+        self.saw(attr);
+        self.state.lock().kernel.told(attr.length);
+    }
+
+    /// These attributes were read.
+    pub(crate) fn saw(&self, attr: &Attr) {
+        let privileged = attr.mode & perm::PRIVILEGES != 0;
+        self.privileged.store(privileged, Ordering::Release);
+    }
+
+    /// Whether a write may have to take setuid or setgid away.
+    pub(crate) fn is_privileged(&self) -> bool {
+        self.privileged.load(Ordering::Acquire)
+    }
+
+    /// The size that the kernel holds when nothing else is known.
+    pub(crate) fn kernel_begins(&self, size: u64) {
+        let mut state = self.state.lock();
+        if state.kernel.is_unknown() {
+            state.kernel.told(size);
+        }
+    }
+
+    /// The size that the kernel holds, if only one is possible.
+    pub(crate) fn kernel_size(&self) -> Option<u64> {
+        self.state.lock().kernel.only()
+    }
+
+    /// The kernel has set the size itself, and nothing overtakes that.
+    pub(crate) fn kernel_set(&self, size: u64) {
+        let mut state = self.state.lock();
+        state.kernel = KernelSizes::default();
+        state.kernel.told(size);
+    }
+
+    /// The kernel has the file changed up to `end`, otherwise than by a write.
+    pub(crate) fn kernel_reaches(&self, end: u64) {
+        self.state.lock().kernel.reaches(end);
     }
 
     pub(crate) fn add_handle(&self) {
@@ -120,7 +173,7 @@ impl FileWriter {
     /// Whether a flush for `handle` would neither write nor report anything.
     pub(crate) fn has_nothing_to_flush(&self, handle: &Handle) -> bool {
         let state = self.state.lock();
-        state.is_clean() && state.failure_for(handle).is_none()
+        state.is_clean() && state.failure_for(handle).is_none() && self.moved.is_over()
     }
 
     /// Whether the ticker should flush.
@@ -179,9 +232,17 @@ impl FileWriter {
         if let Some(failure) = state.failure_for(handle) {
             return Err(failure.errno);
         }
-        let off = match to {
-            WriteTo::Offset(off) => off,
-            WriteTo::End => state.length(meta, self.ino).ok_or(Errno::EBADF)?,
+        let length = |state: &State| state.length(meta, self.ino).ok_or(Errno::EBADF);
+        let (off, append) = match to {
+            WriteTo::Offset(off) => (off, false),
+            WriteTo::End => (length(&state)?, true),
+            WriteTo::KernelEnd(off) => {
+                let length = length(&state)?;
+                match state.kernel.is_append(off, length) {
+                    true => (length, true),
+                    false => (off, false),
+                }
+            }
         };
         if off.saturating_add(data.len() as u64) > MAX_FILE_LENGTH {
             return Err(Errno::EFBIG);
@@ -193,7 +254,6 @@ impl FileWriter {
             let index = (at / CHUNK_SIZE) as u32;
             let pos = (at % CHUNK_SIZE) as u32;
             let n = rest.len().min((CHUNK_SIZE - u64::from(pos)) as usize);
-            let append = matches!(to, WriteTo::End);
             let slice = state.slice_for(chunks, index, pos, n, append);
             slice.append &= append;
             slice
@@ -218,6 +278,9 @@ impl FileWriter {
             after.flush |= u64::from(slice.pos) + u64::from(slice.writer.len()) == CHUNK_SIZE;
             at += n as u64;
             rest = &rest[n..];
+        }
+        if let WriteTo::Offset(off) | WriteTo::KernelEnd(off) = to {
+            state.kernel.reaches(off.saturating_add(data.len() as u64));
         }
         after.flush |= state.slices.len() > SLICES_MAX;
         after.became_dirty = was_clean;
@@ -308,22 +371,40 @@ impl State {
     }
 }
 
-/// Where a write goes.
-#[derive(Clone, Copy)]
-pub(crate) enum WriteTo {
+/// Where a write goes. Each request says it anew: `O_APPEND` can be set and cleared on an open
+/// descriptor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WriteTo {
+    /// To this place.
     Offset(u64),
-    /// The end of the file, with `O_APPEND`: as this mount knows it at the moment of the write, and
-    /// finally as it is when the write is committed.
+    /// To the end of the file: as this mount knows it at the moment of the write, and finally as it is
+    /// when the write is committed.
     End,
+    /// A kernel's request on a descriptor with `O_APPEND`. To the end if the offset is the size that the
+    /// kernel may hold of the file, else to the offset (`RWF_NOAPPEND`).
+    KernelEnd(u64),
 }
 
 impl WriteTo {
-    /// Where a write to `off` through `handle` goes.
+    /// Where a write to `off` through `handle` goes, by the flags of its open.
     pub(crate) fn of(handle: &Handle, off: u64) -> WriteTo {
         match handle.appends() {
             true => WriteTo::End,
             false => WriteTo::Offset(off),
         }
+    }
+
+    /// The offset that the request carries.
+    pub(crate) fn offset(self) -> u64 {
+        match self {
+            WriteTo::Offset(off) | WriteTo::KernelEnd(off) => off,
+            WriteTo::End => 0,
+        }
+    }
+
+    /// Whether such writes are carried out one after the other.
+    pub(crate) fn in_turn(self) -> bool {
+        !matches!(self, WriteTo::Offset(_))
     }
 }
 
@@ -364,6 +445,7 @@ impl Vfs {
         sync: bool,
     ) -> Result<(), Errno> {
         let result = self.flush_slices(writer, sync).await;
+        writer.moved.over().await;
         let failure = writer.state.lock().failure_for(handle);
         let Some(failure) = failure else {
             return result;
@@ -381,6 +463,7 @@ impl Vfs {
 
     async fn flush_slices(&self, writer: &FileWriter, sync: bool) -> Result<(), Errno> {
         let _one = writer.flushing.lock().await;
+        let mut moved_from = None;
         let mut slices = {
             let mut state = writer.state.lock();
             let slices = std::mem::take(&mut state.slices);
@@ -391,11 +474,22 @@ impl Vfs {
             writer,
             result: None,
         };
-        let result = match self.upload_and_commit(writer.ino, &mut slices, sync).await {
+        let result = match self
+            .upload_and_commit(writer.ino, &mut slices, sync, &mut moved_from)
+            .await
+        {
             // This mount keeps what it has open: somebody else has removed the file.
             Err(Errno::ENOENT) => Err(Errno::EBADF),
             other => other,
         };
+        // Before the file counts as clean, or an fsync that comes meanwhile would not wait for it.
+        if let Some(from) = moved_from {
+            let (vfs, ino, dropping) = (self.clone(), writer.ino, writer.moved.begin());
+            self.inner.runtime.spawn(async move {
+                vfs.drop_kernel_pages(ino, from).await;
+                drop(dropping);
+            });
+        }
         flush.result = Some(result);
         drop(flush);
         if result.is_err() {
@@ -409,12 +503,14 @@ impl Vfs {
         result
     }
 
-    /// On success `slices` is empty; on failure it holds what was certainly not committed.
+    /// On success `slices` is empty; on failure it holds what was certainly not committed. `moved_from`:
+    /// see [`jfs_meta::ops::Stored`].
     async fn upload_and_commit(
         &self,
         ino: Ino,
         slices: &mut VecDeque<Slice>,
         sync: bool,
+        moved_from: &mut Option<u64>,
     ) -> Result<(), Errno> {
         // What an earlier commit has brought may be lost: that is no reason to lose what comes now.
         let mut earlier = None;
@@ -432,7 +528,7 @@ impl Vfs {
                     synced.map_err(|e| data_error(ino, &e))?;
                 }
             }
-            self.commit(ino, slices, round, sync).await?;
+            self.commit(ino, slices, round, sync, moved_from).await?;
         }
         match earlier {
             Some(synced) => synced,
@@ -488,6 +584,7 @@ impl Vfs {
         slices: &mut VecDeque<Slice>,
         round: usize,
         sync: bool,
+        moved_from: &mut Option<u64>,
     ) -> Result<(), Errno> {
         let mut left = round;
         while left > 0 {
@@ -507,8 +604,9 @@ impl Vfs {
             } else {
                 self.inner.unsynced.done(ino, &sent);
             }
-            committed?;
             left -= batch.len();
+            let from = committed?.moved_from;
+            *moved_from = moved_from.map_or(from, |first| Some(from.unwrap_or(first).min(first)));
         }
         Ok(())
     }
