@@ -604,9 +604,9 @@ impl Vfs {
             } else {
                 self.inner.unsynced.done(ino, &sent);
             }
+            left -= batch.len();
             let from = committed?.moved_from;
             *moved_from = moved_from.map_or(from, |first| Some(from.unwrap_or(first).min(first)));
-            left -= batch.len();
         }
         Ok(())
     }

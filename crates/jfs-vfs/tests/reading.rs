@@ -157,6 +157,9 @@ async fn downloads_stay_within_the_budget() {
         assert!(used <= buffer, "{what}: {used} bytes of {buffer}");
     };
     within("all have come");
+    let two = volume.store.gets.holds(2);
+    let two = tokio::time::timeout(std::time::Duration::from_millis(50), two).await;
+    assert!(two.is_err(), "there is room for one download");
     // Writers take what is left, and more than that.
     volume.store.puts.shut();
     let (_, out) = mount.create_file("out").await;
