@@ -32,7 +32,7 @@ pub(crate) async fn run(
 ) {
     while !sleep_or_stop(jitter(EVERY, meta.rand()), &mut stopped).await {
         for job in [JobSlot::DeletedFiles, JobSlot::Slices, JobSlot::Trash] {
-            if max_deletes == 0 && job != JobSlot::Trash {
+            if !meta.is_writable() || max_deletes == 0 && job != JobSlot::Trash {
                 continue;
             }
             // Every step may be repeated, so a job ends where it is when the client does.
@@ -128,6 +128,11 @@ impl Tally {
 /// Deletes the objects of slices that have no user left. Returns how many.
 pub async fn clean_unused_slices(meta: &Meta, chunks: &ChunkStore) -> Result<usize, Errno> {
     let slices = meta.unused_slices(BATCH).await?;
+    // The list of another volume, which took the place of this one meanwhile, would name objects that are
+    // in use here. Other clean-ups begin with a commit, which the engine refuses then.
+    if meta.reload_format().await.is_err() || !meta.is_writable() {
+        return Err(Errno::EIO);
+    }
     delete_slices(meta, chunks, &slices).await?;
     Ok(slices.len())
 }

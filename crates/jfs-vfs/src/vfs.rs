@@ -149,10 +149,9 @@ impl Vfs {
     }
 
     pub(crate) fn writable(&self) -> Result<(), Errno> {
-        if self.inner.config.read_only {
-            Err(Errno::EROFS)
-        } else {
-            Ok(())
+        match self.inner.config.read_only {
+            true => Err(Errno::EROFS),
+            false => self.inner.meta.check_writable(),
         }
     }
 

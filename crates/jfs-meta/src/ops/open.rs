@@ -141,8 +141,8 @@ impl Meta {
             mask |= EXEC;
         }
         self.may(caller, attr, mask).await?;
-        if (writing || flags & o::TRUNC != 0) && self.config().read_only {
-            return Err(Errno::EROFS);
+        if writing || flags & o::TRUNC != 0 {
+            self.check_writable()?;
         }
         let changes = mask & WRITE != 0;
         if changes && (attr.flags & attr_flags::IMMUTABLE != 0 || attr.parent.is_trash()) {
