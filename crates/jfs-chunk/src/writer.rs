@@ -4,10 +4,13 @@ use crate::budget::Lease;
 use crate::store::Inner;
 use crate::{ChunkError, ChunkStore};
 use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use jfs_cache::BlockKey;
 use jfs_object::buffers::Buffer;
 use jfs_types::CHUNK_SIZE;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use tokio::task::JoinHandle;
 
 /// A slice whose blocks are all in the bucket.
@@ -203,7 +206,7 @@ impl SliceWriter {
     /// What is still to be awaited. The caller awaits it without holding a lock on the writer.
     pub fn take_uploads(&mut self) -> Uploads {
         Uploads {
-            tasks: std::mem::take(&mut self.uploads),
+            tasks: std::mem::take(&mut self.uploads).into_iter().collect(),
             only: self.only.take(),
         }
     }
@@ -225,25 +228,25 @@ impl SliceWriter {
 
 /// Uploads under way.
 pub struct Uploads {
-    tasks: Vec<JoinHandle<Result<(), ChunkError>>>,
+    tasks: FuturesUnordered<JoinHandle<Result<(), ChunkError>>>,
     only: Option<BlockUpload>,
 }
 
 impl Uploads {
-    /// Waits for all of them; the first failure is returned.
-    pub async fn wait(self) -> Result<(), ChunkError> {
-        let mut result = match self.only {
-            Some(upload) => upload.run().await,
-            None => Ok(()),
-        };
-        for upload in self.tasks {
-            let outcome = match upload.await {
-                Ok(outcome) => outcome,
-                Err(e) => Err(ChunkError::Misuse(format!("an upload was cut off: {e}"))),
-            };
-            result = result.and(outcome);
+    /// Waits for all of them, or until one fails: the others are under way then, see [`Uploads::end`].
+    pub async fn wait(&mut self) -> Result<(), ChunkError> {
+        if let Some(upload) = self.only.take() {
+            upload.run().await?;
         }
-        result
+        while let Some(ended) = self.tasks.next().await {
+            ended.map_err(|e| ChunkError::Misuse(format!("an upload was cut off: {e}")))??;
+        }
+        Ok(())
+    }
+
+    /// Waits until none is under way, whatever becomes of them.
+    pub async fn end(mut self) {
+        while self.tasks.next().await.is_some() {}
     }
 }
 
@@ -314,6 +317,7 @@ impl BlockUpload {
             true => inner.objects.put_durable(&path, stored).await?,
             false => inner.objects.put(&path, stored).await?,
         }
+        inner.uploaded.fetch_add(1, Ordering::Relaxed);
         if (key.size as usize) < inner.config.block_size || inner.config.cache_large_write {
             inner.cache.put(*key, data.clone());
         }

@@ -92,11 +92,17 @@ impl Maint {
         Maint { meta, stop, tasks }
     }
 
-    /// Ends every job. Deletions under way finish; what waits is left to the hourly job of any
-    /// client. Then usage is flushed.
-    pub async fn stop(mut self) {
+    /// Ends every job. Deletions under way may take `wait` to finish; they are cut off then, which any
+    /// step of them may be. What waits is left to the hourly job of any client. Then usage is flushed.
+    pub async fn stop(mut self, wait: Duration) {
         let _ = self.stop.send(true);
-        while self.tasks.join_next().await.is_some() {}
+        let ended = tokio::time::timeout(wait, async {
+            while self.tasks.join_next().await.is_some() {}
+        });
+        if ended.await.is_err() {
+            tracing::warn!("clean-ups under way are left to the hourly jobs");
+            self.tasks.abort_all();
+        }
         self.meta.flush_stats().await;
     }
 }

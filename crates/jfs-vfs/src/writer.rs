@@ -6,8 +6,11 @@
 //! [`Vfs::flush_for`].
 
 use crate::handles::Handle;
+use crate::losses::Failures;
 use crate::vfs::{Inner, Vfs};
-use jfs_chunk::{ChunkError, ChunkStore, SliceWriter};
+use futures_util::stream::FuturesUnordered;
+use futures_util::{TryStreamExt, future};
+use jfs_chunk::{ChunkError, ChunkStore, SliceWriter, Uploads};
 use jfs_meta::Meta;
 use jfs_meta::ops::{NewSlice, SLICES_PER_COMMIT};
 use jfs_types::slice::MAX_FILE_LENGTH;
@@ -15,7 +18,7 @@ use jfs_types::{Attr, CHUNK_SIZE, Errno, Ino, SliceId, SliceRecord, Time};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// A slice without writes for this long is committed.
@@ -61,6 +64,8 @@ struct State {
     /// End and mtime of what a flush has taken out of `slices` and not committed yet, with its
     /// first byte.
     committing: Option<(u64, u64, Time)>,
+    /// Bytes of that.
+    committing_bytes: u64,
     handles: usize,
     /// The last failure.
     failed: Option<Failure>,
@@ -81,12 +86,12 @@ pub(crate) struct FileWriter {
     /// Held by the flush that is under way: commits of a file follow each other.
     flushing: tokio::sync::Mutex<()>,
     flush_spawned: AtomicBool,
-    /// Counts failures, of any file.
-    failures: Arc<AtomicU64>,
+    /// Failures of any file.
+    failures: Arc<Failures>,
 }
 
 impl FileWriter {
-    pub(crate) fn new(ino: Ino, failures: Arc<AtomicU64>) -> FileWriter {
+    pub(crate) fn new(ino: Ino, failures: Arc<Failures>) -> FileWriter {
         FileWriter {
             ino,
             failures,
@@ -115,6 +120,12 @@ impl FileWriter {
     /// Whether something is not committed yet.
     pub(crate) fn is_dirty(&self) -> bool {
         !self.state.lock().is_clean()
+    }
+
+    /// Bytes that are not committed yet.
+    pub(crate) fn unwritten(&self) -> u64 {
+        let state = self.state.lock();
+        state.committing_bytes + bytes_of(&state.slices)
     }
 
     /// Whether a flush for `handle` would neither write nor report anything.
@@ -385,13 +396,19 @@ impl Vfs {
             let mut state = writer.state.lock();
             let slices = std::mem::take(&mut state.slices);
             state.committing = span(&slices);
+            state.committing_bytes = bytes_of(&slices);
             slices
         };
         let mut flush = Flush {
             writer,
+            left: bytes_of(&slices),
             result: None,
         };
-        let result = match self.upload_and_commit(writer.ino, &mut slices, sync).await {
+        let mut uploads = Vec::with_capacity(slices.len());
+        let done = self
+            .upload_and_commit(writer.ino, &mut slices, &mut uploads, &mut flush.left, sync)
+            .await;
+        let result = match done {
             // This mount keeps what it has open: somebody else has removed the file.
             Err(Errno::ENOENT) => Err(Errno::EBADF),
             other => other,
@@ -399,25 +416,55 @@ impl Vfs {
         flush.result = Some(result);
         drop(flush);
         if result.is_err() {
-            // What is left will never be committed: its blocks are of no use to anybody.
-            for slice in slices {
-                if let Some(id) = slice.writer.id() {
-                    let _ = self.inner.chunks.remove(id, slice.writer.len()).await;
-                }
-            }
+            self.remove_left_over(slices, uploads);
         }
         result
     }
 
-    /// On success `slices` is empty; on failure it holds what was certainly not committed.
+    /// Removes the blocks of slices that will never be committed. In the background: the failure is
+    /// reported before, since removing from a store that is away takes as long as storing. What there
+    /// is no place for stays in the bucket, for `gc` to find.
+    fn remove_left_over(&self, slices: VecDeque<Slice>, uploads: Vec<Uploads>) {
+        let named = slices
+            .iter()
+            .filter_map(|s| Some((s.writer.id()?, s.writer.len())));
+        let named: Vec<(u64, u32)> = named.collect();
+        // The buffers go at once.
+        drop(slices);
+        let Ok(place) = self.inner.left_over.clone().try_acquire_owned() else {
+            tracing::debug!("blocks of {} slices stay in the bucket", named.len());
+            return;
+        };
+        let chunks = self.inner.chunks.clone();
+        self.inner.runtime.spawn(async move {
+            let _place = place;
+            // A block that arrives later than its removal would stay.
+            for upload in uploads {
+                upload.end().await;
+            }
+            for (id, len) in named {
+                if let Err(e) = chunks.remove(id, len).await {
+                    tracing::debug!("slice {id}, which nobody uses, stays in the bucket: {e}");
+                }
+            }
+        });
+    }
+
+    /// On success `slices` is empty; on failure it holds what was certainly not committed, and `uploads`
+    /// those under way. `left` counts the bytes that are not committed.
     async fn upload_and_commit(
         &self,
         ino: Ino,
         slices: &mut VecDeque<Slice>,
+        uploads: &mut Vec<Uploads>,
+        left: &mut u64,
         sync: bool,
     ) -> Result<(), Errno> {
         let Inner { meta, .. } = &*self.inner;
-        let mut uploads = Vec::with_capacity(slices.len());
+        if !slices.is_empty() {
+            // Nothing is stored that could not be committed.
+            meta.check_writable()?;
+        }
         // A single small slice needs no task: the one who flushes waits for it anyway.
         let alone = slices.len() == 1;
         let mut durable = false;
@@ -437,11 +484,12 @@ impl Vfs {
             }
             uploads.push(slice.writer.take_uploads());
         }
-        let mut uploaded = Ok(());
-        for upload in uploads {
-            uploaded = uploaded.and(upload.wait().await);
-        }
-        uploaded.map_err(|e| data_error(ino, &e))?;
+        // The first failure ends it: the others may take long.
+        let waits: FuturesUnordered<_> = uploads.iter_mut().map(Uploads::wait).collect();
+        waits
+            .try_for_each(|()| future::ready(Ok(())))
+            .await
+            .map_err(|e| data_error(ino, &e))?;
         if sync {
             self.sync_committed(ino).await?;
             if !durable {
@@ -468,7 +516,14 @@ impl Vfs {
             if let Ok(_) | Err(Errno::EIO) = committed {
                 // After EIO nobody knows whether the commit took place. Blocks that nobody uses do
                 // less harm than a file without its blocks: they stay.
-                slices.drain(..batch.len());
+                let bytes: u64 = slices
+                    .drain(..batch.len())
+                    .map(|slice| u64::from(slice.writer.len()))
+                    .sum();
+                if committed.is_ok() {
+                    *left -= bytes;
+                    self.inner.committed.fetch_add(1, Ordering::Relaxed);
+                }
             } else {
                 self.inner.unsynced.done(ino, &sent);
             }
@@ -482,6 +537,8 @@ impl Vfs {
 /// the writers hear of it.
 struct Flush<'a> {
     writer: &'a FileWriter,
+    /// Bytes that are not committed.
+    left: u64,
     result: Option<Result<(), Errno>>,
 }
 
@@ -494,8 +551,9 @@ impl Drop for Flush<'_> {
         // In one step: whoever finds the file clean finds the failure, too.
         let mut state = self.writer.state.lock();
         state.committing = None;
+        state.committing_bytes = 0;
         if let Err(errno) = result {
-            let number = self.writer.failures.fetch_add(1, Ordering::AcqRel) + 1;
+            let number = self.writer.failures.add(self.writer.ino, self.left);
             state.failed = Some(Failure { number, errno });
         }
     }
@@ -519,6 +577,11 @@ impl Slice {
             append: self.append,
         }
     }
+}
+
+/// Bytes of slices.
+fn bytes_of(slices: &VecDeque<Slice>) -> u64 {
+    slices.iter().map(|s| u64::from(s.writer.len())).sum()
 }
 
 /// First byte, end and newest time of slices.

@@ -12,6 +12,7 @@ use common::pattern::{assert_same, pattern};
 use common::volume::{BLOCK, Mount, Options, Volume};
 use jfs_types::{Errno, Format, Ino};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// As many slices may be committed and not synced before all are synced in the background.
 const UNSYNCED_MAX: usize = 4096;
@@ -610,8 +611,88 @@ async fn blocks_of_a_refused_commit_go() {
     mount.meta().set_format(small);
     mount.put(fh, 0, &pattern(1, 2 << 20)).await.unwrap();
     assert_eq!(mount.close(fh).await, Err(Errno::ENOSPC));
-    assert_eq!(volume.store.keys(), Vec::<String>::new());
+    eventually("its blocks are removed", async || {
+        volume.store.keys().is_empty()
+    })
+    .await;
     assert_eq!(mount.getattr(ino).await.unwrap().attr.length, 0);
+}
+
+/// Removing what a failed flush has left takes as long as the store likes; the failure is told before.
+#[tokio::test]
+async fn a_failure_is_reported_before_its_blocks_are_removed() {
+    let (volume, mount) = start().await;
+    volume.store.deletes.shut();
+    for sync in [false, true] {
+        let name = format!("f{sync}");
+        let (_, fh) = mount.create_file(&name).await;
+        volume.engine.fail_write(Fault::Refused);
+        mount.put(fh, 0, &pattern(1, 100)).await.unwrap();
+        let told = async {
+            match sync {
+                true => mount.sync(fh).await,
+                false => mount.close(fh).await,
+            }
+        };
+        let told = tokio::time::timeout(Duration::from_secs(10), told).await;
+        assert!(told.expect("a report").is_err());
+    }
+    volume.store.deletes.open();
+}
+
+/// One failed upload is enough to know; the others may take as long as the store likes.
+#[tokio::test]
+async fn a_failure_is_reported_before_the_other_uploads_end() {
+    let (volume, mount) = start().await;
+    let (_, fh) = mount.create_file("f").await;
+    volume.store.puts.shut();
+    mount.put(fh, 0, &pattern(1, 2 * BLOCK)).await.unwrap();
+    volume.store.puts.holds(2).await;
+    volume.store.fail_puts(true);
+    volume.store.puts.call();
+    let told = tokio::time::timeout(Duration::from_secs(10), mount.sync(fh)).await;
+    assert_eq!(told.expect("a report"), Err(Errno::EIO));
+    volume.store.puts.open();
+}
+
+#[tokio::test]
+async fn all_files_are_flushed_at_the_same_time() {
+    const FILES: usize = 4;
+    let (volume, mount) = start().await;
+    volume.store.puts.shut();
+    let mut inodes = Vec::new();
+    for n in 0..FILES {
+        let (ino, fh) = mount.create_file(&format!("f{n}")).await;
+        mount.put(fh, 0, &pattern(1, 100 + n)).await.unwrap();
+        inodes.push(ino);
+    }
+    assert_eq!(mount.unwritten().bytes, 406);
+    let flushing = {
+        let mount = (*mount).clone();
+        tokio::spawn(async move { mount.flush_all().await })
+    };
+    volume.store.puts.holds(FILES).await;
+    let left = mount.unwritten();
+    assert_eq!(left.bytes, 406, "what is under way counts");
+    assert_eq!(left.files.keys().copied().collect::<Vec<_>>(), inodes);
+    volume.store.puts.open();
+    flushing.await.unwrap().unwrap();
+    assert!(mount.unwritten().is_empty());
+}
+
+/// What was lost is known until somebody says that it has been told.
+#[tokio::test]
+async fn losses_are_counted() {
+    let (volume, mount) = start().await;
+    let (ino, fh) = mount.create_file("f").await;
+    mount.put(fh, 0, &pattern(1, 100)).await.unwrap();
+    volume.store.fail_puts(true);
+    assert_eq!(mount.sync(fh).await, Err(Errno::EIO));
+    assert_eq!(mount.unwritten().files, [(ino, 100)].into());
+    mount.put(fh, 0, &pattern(1, 50)).await.unwrap();
+    assert_eq!(mount.unwritten().bytes, 150);
+    mount.forget_losses();
+    assert_eq!(mount.unwritten().files, [(ino, 50)].into());
 }
 
 /// A little generator: which file, what next.

@@ -28,6 +28,7 @@
 #![forbid(unsafe_code)]
 
 pub mod admin;
+mod closing;
 mod engines;
 mod error;
 mod options;
@@ -38,6 +39,7 @@ mod store;
 mod support;
 mod volume;
 
+pub use closing::{STALL_MAX, describe_unwritten};
 pub use engines::connect;
 pub use error::Error;
 pub use options::OpenOptions;

@@ -1,6 +1,7 @@
 //! An open volume: all parts wired together, and taken apart in the right order.
 
 use crate::admin::read_setting;
+use crate::closing::Closing;
 use crate::engines::connect;
 use crate::store::{follower, open_chunks};
 use crate::support::{check_readable, read_only_reason};
@@ -92,8 +93,9 @@ pub async fn open_engine(engine: Arc<dyn Engine>, options: OpenOptions) -> Resul
     Ok(Volume {
         meta,
         vfs,
-        maint,
+        maint: Some(maint),
         read_only,
+        closing: Closing::default(),
     })
 }
 
@@ -133,10 +135,12 @@ async fn find_root(meta: &Meta, subdir: Option<&str>, read_only: bool) -> Result
 
 /// An open volume. Call [`Volume::close`] when done; dropping it loses what is not flushed.
 pub struct Volume {
-    meta: Arc<Meta>,
-    vfs: Vfs,
-    maint: Maint,
+    pub(crate) meta: Arc<Meta>,
+    pub(crate) vfs: Vfs,
+    /// Until the volume is closed.
+    pub(crate) maint: Option<Maint>,
     read_only: bool,
+    pub(crate) closing: Closing,
 }
 
 impl Volume {
@@ -168,16 +172,5 @@ impl Volume {
     /// Tells when the volume was lost and the owner has to stop.
     pub fn lost(&self) -> Lost {
         self.meta.lost()
-    }
-
-    /// Writes everything out, ends the background jobs and the session, and disconnects.
-    pub async fn close(self) -> Result<(), Error> {
-        let flushed = self.vfs.flush_all().await;
-        self.maint.stop().await;
-        let closed = self.meta.close_session().await;
-        self.meta.engine().shutdown().await?;
-        flushed?;
-        closed?;
-        Ok(())
     }
 }

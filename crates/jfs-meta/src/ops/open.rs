@@ -197,6 +197,7 @@ impl Meta {
     /// The same for an inode that a stale session left behind.
     pub(crate) async fn delete_sustained_of(&self, sid: u64, ino: Ino) -> Result<(), Errno> {
         if let Some(attr) = self.transact(&DropSustained { sid, ino }).await? {
+            self.stats().deleted_sustained();
             let length = attr.length;
             self.emit(Work::DeleteFile { ino, length });
         }
