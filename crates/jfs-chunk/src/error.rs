@@ -26,4 +26,8 @@ impl ChunkError {
     pub fn is_not_found(&self) -> bool {
         matches!(self, ChunkError::Object(e) if e.kind == ErrorKind::NotFound)
     }
+    /// Whether the disk has refused to flush a block: another sync of it is in vain.
+    pub fn is_unflushed(&self) -> bool {
+        matches!(self, ChunkError::Object(e) if e.kind == ErrorKind::Unflushed)
+    }
 }

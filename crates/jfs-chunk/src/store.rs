@@ -345,9 +345,19 @@ impl ChunkStore {
             .collect()
     }
 
-    /// Makes blocks that were uploaded survive a power cut.
+    /// Makes blocks that were uploaded survive a power cut. What the disk has refused to flush once stays
+    /// an error: see [`ObjectStore::sync`].
     pub async fn sync(&self, keys: &[String]) -> Result<(), ChunkError> {
         Ok(self.inner.objects.sync(keys).await?)
+    }
+
+    /// An error when the disk has refused to flush a block of this slice: what it holds now may not be what
+    /// was written.
+    pub fn check_flushed(&self, id: u64, size: u32) -> Result<(), ChunkError> {
+        match self.inner.objects.unflushed(&self.keys(id, size)) {
+            Some(e) => Err(e.into()),
+            None => Ok(()),
+        }
     }
 
     /// Whether blocks that were uploaded may be lost in a power cut before [`ChunkStore::sync`].

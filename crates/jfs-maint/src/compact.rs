@@ -110,6 +110,11 @@ async fn copy(
     }
     let finished = slice.finish().await?;
     chunks.sync(&finished.keys).await?;
+    // What a disk has lost must not become durable under another name. Looked at last: it may have been
+    // refused while it was read.
+    for piece in plan.pieces.iter().filter(|p| p.id != SliceId::ZERO) {
+        chunks.check_flushed(piece.id.0, piece.size)?;
+    }
     Ok(finished)
 }
 

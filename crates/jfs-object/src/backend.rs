@@ -44,12 +44,18 @@ pub trait Backend: Send + Sync + Debug {
     ) -> Result<Vec<ObjectInfo>, ObjectError>;
 
     /// Makes objects that were put before survive a power cut. Nothing to do for stores that are
-    /// durable when they answer a put.
+    /// durable when they answer a put. A flush that failed gives `Unflushed`, and gives it again until
+    /// the object is put again: whoever asks a second time is not told that all is well.
     async fn sync(&self, keys: &[String]) -> Result<(), ObjectError>;
 
     /// Whether objects may be lost in a power cut before they are synced.
     fn needs_sync(&self) -> bool {
         true
+    }
+
+    /// Whether a sync of these objects would give `Unflushed`, by what is known without one.
+    fn unflushed(&self, _keys: &[String]) -> Option<ObjectError> {
+        None
     }
 
     /// [`Backend::put`] and [`Backend::sync`] of one object, for a caller who waits for both.

@@ -89,6 +89,10 @@ impl Backend for Encrypted {
         self.inner.needs_sync()
     }
 
+    fn unflushed(&self, keys: &[String]) -> Option<ObjectError> {
+        self.inner.unflushed(keys)
+    }
+
     async fn create(&self) -> Result<(), ObjectError> {
         self.inner.create().await
     }

@@ -14,6 +14,9 @@ pub enum ErrorKind {
     /// The contents are not those that the object's checksum was made of: changed in the store, or on
     /// the way here. Was read again as often as the options say.
     Altered,
+    /// The disk has refused to flush it. A repetition would succeed and prove nothing: what had not
+    /// arrived may be lost. Stays so until the object is put again.
+    Unflushed,
     /// No answer within the deadline. The request may still take effect.
     Timeout,
     /// A fault that may pass; was retried as often as the options say.
@@ -39,6 +42,7 @@ impl fmt::Display for ErrorKind {
             ErrorKind::Short => "too short",
             ErrorKind::Damaged => "damaged",
             ErrorKind::Altered => "altered",
+            ErrorKind::Unflushed => "not flushed",
             ErrorKind::Timeout => "timed out",
             ErrorKind::Transient => "failed",
             ErrorKind::Permanent => "failed for good",

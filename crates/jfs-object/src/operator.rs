@@ -193,6 +193,10 @@ impl Backend for OperatorBackend {
         self.local.is_some()
     }
 
+    fn unflushed(&self, keys: &[String]) -> Option<ObjectError> {
+        self.local.as_ref()?.refused(keys)
+    }
+
     async fn put_durable(&self, key: &str, data: Bytes) -> Result<(), ObjectError> {
         let Some(local) = self.local.clone() else {
             return self.put(key, data).await;

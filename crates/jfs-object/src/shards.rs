@@ -34,6 +34,15 @@ impl Shards {
         (hash % self.stores.len() as u32) as usize
     }
 
+    /// The keys that belong to each store.
+    fn split(&self, keys: &[String]) -> Vec<Vec<String>> {
+        let mut parts: Vec<Vec<String>> = vec![Vec::new(); self.stores.len()];
+        for key in keys {
+            parts[self.index(key)].push(key.clone());
+        }
+        parts
+    }
+
     fn store(&self, key: &str) -> &dyn Backend {
         &*self.stores[self.index(key)]
     }
@@ -78,10 +87,7 @@ impl Backend for Shards {
     }
 
     async fn sync(&self, keys: &[String]) -> Result<(), ObjectError> {
-        let mut parts: Vec<Vec<String>> = vec![Vec::new(); self.stores.len()];
-        for key in keys {
-            parts[self.index(key)].push(key.clone());
-        }
+        let parts = self.split(keys);
         let parts = self.stores.iter().zip(&parts);
         let wanted = parts.filter(|(_, keys)| !keys.is_empty());
         try_join_all(wanted.map(|(store, keys)| store.sync(keys))).await?;
@@ -90,6 +96,12 @@ impl Backend for Shards {
 
     fn needs_sync(&self) -> bool {
         self.stores.iter().any(|s| s.needs_sync())
+    }
+
+    fn unflushed(&self, keys: &[String]) -> Option<ObjectError> {
+        let parts = self.split(keys);
+        let mut parts = self.stores.iter().zip(&parts);
+        parts.find_map(|(store, keys)| store.unflushed(keys))
     }
 
     async fn create(&self) -> Result<(), ObjectError> {

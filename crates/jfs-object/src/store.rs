@@ -221,6 +221,9 @@ impl ObjectStore {
 
     /// Makes objects put before survive a power cut. Costs one flush per object and directory on a
     /// local disk, nothing on stores that are durable when they answer.
+    ///
+    /// `Unflushed` when the disk has refused to flush one of them, now or earlier, also when an earlier
+    /// attempt ran out of time: nothing but a new put of that object mends it.
     pub async fn sync(&self, keys: &[String]) -> Result<(), ObjectError> {
         let Some(first) = keys.first() else {
             return Ok(());
@@ -231,6 +234,11 @@ impl ObjectStore {
             async move { backend.sync(keys).await }
         })
         .await
+    }
+
+    /// Whether a sync of these objects is known to fail for good: see [`ObjectStore::sync`].
+    pub fn unflushed(&self, keys: &[String]) -> Option<ObjectError> {
+        self.backend().unflushed(keys)
     }
 
     /// Whether objects may be lost in a power cut before [`ObjectStore::sync`]: those of a local disk

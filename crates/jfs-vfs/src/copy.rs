@@ -2,6 +2,7 @@
 
 use crate::vfs::Vfs;
 use jfs_meta::CopyRange;
+use jfs_meta::ops::fallocate::mode as fallocate_mode;
 use jfs_types::{Caller, Errno, Ino};
 
 /// Most bytes of one copy, as Linux limits reads and writes.
@@ -25,8 +26,11 @@ impl Vfs {
         self.inner
             .meta
             .fallocate(caller, ino, mode, off, size)
-            .await
-            .map(|_| ())
+            .await?;
+        if mode & fallocate_mode::KEEP_SIZE == 0 {
+            self.kernel_reaches(ino, off.saturating_add(size));
+        }
+        Ok(())
     }
 
     /// copy_file_range(2) between two handles; what was written to both before is committed first.
@@ -60,7 +64,17 @@ impl Vfs {
         let copying = self.copying(from, to).await?;
         let copied = self.inner.meta.copy_file_range(range).await;
         drop(copying);
-        copied.map(|(copied, _)| copied)
+        let (copied, _) = copied?;
+        if copied > 0 {
+            self.kernel_reaches(to, to_off.saturating_add(copied));
+        }
+        Ok(copied)
+    }
+
+    fn kernel_reaches(&self, ino: Ino, end: u64) {
+        if let Some(writer) = self.inner.writers.get(ino) {
+            writer.kernel_reaches(end);
+        }
     }
 
     async fn commit_written(&self, ino: Ino) -> Result<(), Errno> {

@@ -219,10 +219,7 @@ impl Vfs {
     /// Entries as they are known outside; the kernel is told their attributes.
     fn items(&self, entries: Vec<DirEntry>) -> Vec<DirItem> {
         let item = |e: DirEntry| {
-            let attr = e.attr.map(|attr| self.with_pending(e.entry.ino, attr));
-            if let Some(attr) = &attr {
-                self.inner.told.note(e.entry.ino, attr);
-            }
+            let attr = e.attr.map(|attr| self.told(e.entry.ino, attr));
             DirItem {
                 ino: self.shown(e.entry.ino),
                 kind: e.entry.kind,

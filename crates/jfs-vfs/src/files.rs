@@ -26,7 +26,7 @@ impl Vfs {
         let mut keep_cache = opened.keep_cache;
         self.correct_kernel(ino, &self.with_pending(ino, opened.attr.clone()));
         if writes {
-            self.inner.writers.open(ino);
+            self.open_writer(ino);
         }
         if flags & libc::O_TRUNC != 0 {
             keep_cache = false;
@@ -36,6 +36,14 @@ impl Vfs {
             }
         }
         Ok((self.new_handle(ino, flags), keep_cache))
+    }
+
+    /// Counts a handle that can write. A new writer begins with the size that the kernel holds.
+    fn open_writer(&self, ino: Ino) {
+        let writer = self.inner.writers.open(ino);
+        if let Some(size) = self.inner.told.size(ino) {
+            writer.kernel_begins(size);
+        }
     }
 
     /// A handle that hears of the failures from now on.
@@ -73,7 +81,7 @@ impl Vfs {
         match self.inner.meta.create(caller, dir, name, mode, umask).await {
             Ok((ino, attr)) => {
                 if matches!(flags & libc::O_ACCMODE, libc::O_WRONLY | libc::O_RDWR) {
-                    self.inner.writers.open(ino);
+                    self.open_writer(ino);
                 }
                 let fh = self.new_handle(ino, flags);
                 Ok((self.entry_reply(ino, attr), fh, false))
@@ -111,35 +119,42 @@ impl Vfs {
         Ok((self.entry_reply(entry.ino, attr), fh, keep))
     }
 
-    /// Buffers a write when there is room; for the threads that read requests.
+    /// Buffers a write when there is room; for the threads that read requests. As [`Vfs::write`]
+    /// otherwise.
     pub fn try_write(&self, fh: u64, off: u64, data: &[u8]) -> Option<Result<u32, Errno>> {
-        if !self.inner.chunks.budget().has_room() {
-            return None;
-        }
         let Some(handle) = self.inner.handles.get(fh) else {
             return Some(Err(Errno::EBADF));
         };
-        let to = WriteTo::of(&handle, off);
-        // Not before those that wait.
-        let _turn = match to {
-            WriteTo::End => Some(handle.appends.try_lock().ok()?),
-            WriteTo::Offset(_) => None,
-        };
-        Some(match self.write_special(&handle, off, data) {
-            Some(special) => special,
-            None => self.buffer_write(&handle, to, data),
-        })
+        self.try_write_through(&handle, WriteTo::of(&handle, off), off, data)
     }
 
-    /// As [`Vfs::try_write`] for pages that the kernel writes back for mmap(2): the offset counts, also
-    /// when the handle, which the kernel picks among those that can write, was opened with `O_APPEND`.
-    pub fn try_write_pages(&self, fh: u64, off: u64, data: &[u8]) -> Option<Result<u32, Errno>> {
+    /// As [`Vfs::try_write`] for a kernel, whose request says where the write goes. Pages that the kernel
+    /// writes back for mmap(2) go to their offset, whichever handle the kernel picks for them.
+    pub fn try_write_to(&self, fh: u64, to: WriteTo, data: &[u8]) -> Option<Result<u32, Errno>> {
+        let Some(handle) = self.inner.handles.get(fh) else {
+            return Some(Err(Errno::EBADF));
+        };
+        self.try_write_through(&handle, to, to.offset(), data)
+    }
+
+    fn try_write_through(
+        &self,
+        handle: &Handle,
+        to: WriteTo,
+        off: u64,
+        data: &[u8],
+    ) -> Option<Result<u32, Errno>> {
         if !self.inner.chunks.budget().has_room() {
             return None;
         }
-        Some(match self.inner.handles.get(fh) {
-            Some(handle) => self.buffer_write(&handle, WriteTo::Offset(off), data),
-            None => Err(Errno::EBADF),
+        // Not before those that wait.
+        let _turn = match to.in_turn() {
+            true => Some(handle.appends.try_lock().ok()?),
+            false => None,
+        };
+        Some(match self.write_special(handle, off, data) {
+            Some(special) => special,
+            None => self.buffer_write(handle, to, data),
         })
     }
 
@@ -173,23 +188,32 @@ impl Vfs {
     /// EBADF for a handle that cannot write, EFBIG from 2^57 bytes on; and what went wrong before.
     pub async fn write(&self, fh: u64, off: u64, data: Bytes) -> Result<u32, Errno> {
         let handle = self.inner.handles.get(fh).ok_or(Errno::EBADF)?;
-        if let Some(special) = self.write_special(&handle, off, &data) {
-            return special;
-        }
         let to = WriteTo::of(&handle, off);
-        let _turn = match to {
-            WriteTo::End => Some(handle.appends.lock().await),
-            WriteTo::Offset(_) => None,
-        };
-        self.wait_for_room().await;
-        self.buffer_write(&handle, to, &data)
+        self.write_through(&handle, to, off, data).await
     }
 
-    /// As [`Vfs::write`] for what [`Vfs::try_write_pages`] describes.
-    pub async fn write_pages(&self, fh: u64, off: u64, data: Bytes) -> Result<u32, Errno> {
+    /// As [`Vfs::write`] for what [`Vfs::try_write_to`] describes.
+    pub async fn write_to(&self, fh: u64, to: WriteTo, data: Bytes) -> Result<u32, Errno> {
         let handle = self.inner.handles.get(fh).ok_or(Errno::EBADF)?;
+        self.write_through(&handle, to, to.offset(), data).await
+    }
+
+    async fn write_through(
+        &self,
+        handle: &Handle,
+        to: WriteTo,
+        off: u64,
+        data: Bytes,
+    ) -> Result<u32, Errno> {
+        if let Some(special) = self.write_special(handle, off, &data) {
+            return special;
+        }
+        let _turn = match to.in_turn() {
+            true => Some(handle.appends.lock().await),
+            false => None,
+        };
         self.wait_for_room().await;
-        self.buffer_write(&handle, WriteTo::Offset(off), &data)
+        self.buffer_write(handle, to, &data)
     }
 
     async fn wait_for_room(&self) {
@@ -292,6 +316,9 @@ impl Vfs {
             return;
         }
         if writes {
+            if let Some(writer) = self.inner.writers.get(ino) {
+                self.inner.told.holds(ino, writer.kernel_size());
+            }
             self.inner.writers.close(ino);
         }
         if let Some(ino) = self.inner.meta.close(ino) {

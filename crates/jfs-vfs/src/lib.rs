@@ -70,3 +70,4 @@ pub use reply::{AttrReply, DirItem, DirItems, EntryReply, SetAttrRequest};
 pub use told::KernelCache;
 pub use vfs::Vfs;
 pub use watch::{Began, Op, Shown, VfsStats, changes, mode_text, shown};
+pub use writer::WriteTo;

@@ -87,6 +87,9 @@ impl Vfs {
                 ..caller.clone()
             };
             attr = Some(self.truncate(&by, ino, size).await?);
+            if let Some(writer) = self.inner.writers.get(ino) {
+                writer.kernel_set(size);
+            }
         }
         let rest = SetAttr {
             mode: set.mode,

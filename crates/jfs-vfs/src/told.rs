@@ -22,9 +22,17 @@ pub trait KernelCache: Send + Sync {
     fn drop_attributes(&self, ino: Ino);
 }
 
+struct File {
+    mtime: Time,
+    length: u64,
+    at: Instant,
+    /// The size that the kernel holds, if only one is possible: what it was told, or has written since.
+    size: Option<u64>,
+}
+
 #[derive(Default)]
 struct Shard {
-    files: HashMap<Ino, (Time, u64, Instant)>,
+    files: HashMap<Ino, File>,
     /// When files that still counted were forgotten.
     forgot: Option<Instant>,
 }
@@ -50,19 +58,38 @@ impl Told {
 
     /// The kernel is told `attr`.
     pub(crate) fn note(&self, ino: Ino, attr: &Attr) {
-        if self.life.is_zero() || !attr.is_file() {
+        if !attr.is_file() {
             return;
         }
         let mut shard = self.shard(ino).lock();
         let now = Instant::now();
         if shard.files.len() >= FILES_MAX {
-            shard.files.retain(|_, f| now - f.2 < self.life);
+            shard.files.retain(|_, f| now - f.at < self.life);
             if shard.files.len() >= FILES_MAX {
                 shard.files.clear();
                 shard.forgot = Some(now);
             }
         }
-        shard.files.insert(ino, (attr.mtime, attr.length, now));
+        let file = File {
+            mtime: attr.mtime,
+            length: attr.length,
+            at: now,
+            size: Some(attr.length),
+        };
+        shard.files.insert(ino, file);
+    }
+
+    /// The kernel holds this size of a file that it was told of; `None` if several are possible.
+    pub(crate) fn holds(&self, ino: Ino, size: Option<u64>) {
+        if let Some(file) = self.shard(ino).lock().files.get_mut(&ino) {
+            file.size = size;
+        }
+    }
+
+    /// The size that the kernel holds, if that is known. However old: the kernel appends to the size that
+    /// it holds without asking for a newer one.
+    pub(crate) fn size(&self, ino: Ino) -> Option<u64> {
+        self.shard(ino).lock().files.get(&ino)?.size
     }
 
     /// Whether the kernel may believe something else than `attr`.
@@ -72,8 +99,8 @@ impl Told {
         }
         let shard = self.shard(ino).lock();
         match shard.files.get(&ino) {
-            Some((mtime, length, at)) => {
-                (*mtime, *length) != (attr.mtime, attr.length) && at.elapsed() < self.life
+            Some(f) => {
+                (f.mtime, f.length) != (attr.mtime, attr.length) && f.at.elapsed() < self.life
             }
             None => shard.forgot.is_some_and(|at| at.elapsed() < self.life),
         }

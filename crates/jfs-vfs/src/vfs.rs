@@ -135,9 +135,21 @@ impl Vfs {
         attr
     }
 
-    pub(crate) fn attr_reply(&self, ino: Ino, attr: Attr, age: Duration) -> AttrReply {
-        let attr = self.with_pending(ino, attr);
+    /// What the kernel is told: as [`Vfs::with_pending`], and noted.
+    pub(crate) fn told(&self, ino: Ino, mut attr: Attr) -> Attr {
+        if !attr.is_file() {
+            return attr;
+        }
+        if let Some(writer) = self.inner.writers.get(ino) {
+            writer.add_pending(&self.inner.meta, &mut attr);
+            writer.told_kernel(attr.length);
+        }
         self.inner.told.note(ino, &attr);
+        attr
+    }
+
+    pub(crate) fn attr_reply(&self, ino: Ino, attr: Attr, age: Duration) -> AttrReply {
+        let attr = self.told(ino, attr);
         AttrReply {
             ino: self.shown(ino),
             attr,
@@ -147,8 +159,7 @@ impl Vfs {
 
     pub(crate) fn entry_reply(&self, ino: Ino, attr: Attr) -> EntryReply {
         let config = &self.inner.config;
-        let attr = self.with_pending(ino, attr);
-        self.inner.told.note(ino, &attr);
+        let attr = self.told(ino, attr);
         let entry_ttl = if attr.is_dir() {
             config.dir_entry_timeout
         } else {

@@ -5,6 +5,8 @@
 //! of the data. What fails is noted with the file, for every handle that was open then: see
 //! [`Vfs::flush_for`].
 
+mod kernel_size;
+
 use crate::handles::Handle;
 use crate::losses::Failures;
 use crate::vfs::{Inner, Vfs};
@@ -15,6 +17,7 @@ use jfs_meta::Meta;
 use jfs_meta::ops::{NewSlice, SLICES_PER_COMMIT};
 use jfs_types::slice::MAX_FILE_LENGTH;
 use jfs_types::{Attr, CHUNK_SIZE, Errno, Ino, SliceId, SliceRecord, Time};
+use kernel_size::KernelSizes;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -69,6 +72,7 @@ struct State {
     handles: usize,
     /// The last failure.
     failed: Option<Failure>,
+    kernel: KernelSizes,
 }
 
 /// Written data that could not be stored.
@@ -99,6 +103,36 @@ impl FileWriter {
             flushing: tokio::sync::Mutex::new(()),
             flush_spawned: AtomicBool::new(false),
         }
+    }
+
+    /// A reply tells the kernel the size of the file.
+    pub(crate) fn told_kernel(&self, size: u64) {
+        self.state.lock().kernel.told(size);
+    }
+
+    /// The size that the kernel holds when nothing else is known.
+    pub(crate) fn kernel_begins(&self, size: u64) {
+        let mut state = self.state.lock();
+        if state.kernel.is_unknown() {
+            state.kernel.told(size);
+        }
+    }
+
+    /// The size that the kernel holds, if only one is possible.
+    pub(crate) fn kernel_size(&self) -> Option<u64> {
+        self.state.lock().kernel.only()
+    }
+
+    /// The kernel has set the size itself, and nothing overtakes that.
+    pub(crate) fn kernel_set(&self, size: u64) {
+        let mut state = self.state.lock();
+        state.kernel = KernelSizes::default();
+        state.kernel.told(size);
+    }
+
+    /// The kernel has the file changed up to `end`, otherwise than by a write.
+    pub(crate) fn kernel_reaches(&self, end: u64) {
+        self.state.lock().kernel.reaches(end);
     }
 
     pub(crate) fn add_handle(&self) {
@@ -190,9 +224,17 @@ impl FileWriter {
         if let Some(failure) = state.failure_for(handle) {
             return Err(failure.errno);
         }
-        let off = match to {
-            WriteTo::Offset(off) => off,
-            WriteTo::End => state.length(meta, self.ino).ok_or(Errno::EBADF)?,
+        let length = |state: &State| state.length(meta, self.ino).ok_or(Errno::EBADF);
+        let (off, append) = match to {
+            WriteTo::Offset(off) => (off, false),
+            WriteTo::End => (length(&state)?, true),
+            WriteTo::KernelEnd(off) => {
+                let length = length(&state)?;
+                match state.kernel.is_append(off, length) {
+                    true => (length, true),
+                    false => (off, false),
+                }
+            }
         };
         if off.saturating_add(data.len() as u64) > MAX_FILE_LENGTH {
             return Err(Errno::EFBIG);
@@ -204,7 +246,6 @@ impl FileWriter {
             let index = (at / CHUNK_SIZE) as u32;
             let pos = (at % CHUNK_SIZE) as u32;
             let n = rest.len().min((CHUNK_SIZE - u64::from(pos)) as usize);
-            let append = matches!(to, WriteTo::End);
             let slice = state.slice_for(chunks, index, pos, n, append);
             slice.append &= append;
             slice
@@ -229,6 +270,9 @@ impl FileWriter {
             after.flush |= u64::from(slice.pos) + u64::from(slice.writer.len()) == CHUNK_SIZE;
             at += n as u64;
             rest = &rest[n..];
+        }
+        if let WriteTo::Offset(off) | WriteTo::KernelEnd(off) = to {
+            state.kernel.reaches(off.saturating_add(data.len() as u64));
         }
         after.flush |= state.slices.len() > SLICES_MAX;
         after.became_dirty = was_clean;
@@ -319,22 +363,40 @@ impl State {
     }
 }
 
-/// Where a write goes.
-#[derive(Clone, Copy)]
-pub(crate) enum WriteTo {
+/// Where a write goes. Each request says it anew: `O_APPEND` can be set and cleared on an open
+/// descriptor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WriteTo {
+    /// To this place.
     Offset(u64),
-    /// The end of the file, with `O_APPEND`: as this mount knows it at the moment of the write, and
-    /// finally as it is when the write is committed.
+    /// To the end of the file: as this mount knows it at the moment of the write, and finally as it is
+    /// when the write is committed.
     End,
+    /// A kernel's request on a descriptor with `O_APPEND`. To the end if the offset is the size that the
+    /// kernel may hold of the file, else to the offset (`RWF_NOAPPEND`).
+    KernelEnd(u64),
 }
 
 impl WriteTo {
-    /// Where a write to `off` through `handle` goes.
+    /// Where a write to `off` through `handle` goes, by the flags of its open.
     pub(crate) fn of(handle: &Handle, off: u64) -> WriteTo {
         match handle.appends() {
             true => WriteTo::End,
             false => WriteTo::Offset(off),
         }
+    }
+
+    /// The offset that the request carries.
+    pub(crate) fn offset(self) -> u64 {
+        match self {
+            WriteTo::Offset(off) | WriteTo::KernelEnd(off) => off,
+            WriteTo::End => 0,
+        }
+    }
+
+    /// Whether such writes are carried out one after the other.
+    pub(crate) fn in_turn(self) -> bool {
+        !matches!(self, WriteTo::Offset(_))
     }
 }
 
@@ -490,8 +552,10 @@ impl Vfs {
             .try_for_each(|()| future::ready(Ok(())))
             .await
             .map_err(|e| data_error(ino, &e))?;
+        // What an earlier commit has brought may be lost: that is no reason to lose what comes now.
+        let mut earlier = Ok(());
         if sync {
-            self.sync_committed(ino).await?;
+            earlier = self.sync_committed(ino).await;
             if !durable {
                 let new = slices.iter().map(Slice::record);
                 let new: Vec<(u64, u32)> = new.map(|s| (s.record.id.0, s.record.size)).collect();
@@ -529,7 +593,7 @@ impl Vfs {
             }
             committed?;
         }
-        Ok(())
+        earlier
     }
 }
 

@@ -539,6 +539,72 @@ async fn a_failed_sync_of_committed_data_is_tried_again() {
     assert_durable(&volume, &mount, ino, volume.events.count()).await;
 }
 
+/// The disk tells of lost data once. It stays lost, for every descriptor and every copy, and costs nothing
+/// else: what is written later, and other files.
+#[tokio::test]
+async fn what_the_disk_refused_to_flush_stays_an_error() {
+    let (volume, mount) = start().await;
+    let (ino, fh) = mount.create_file("f").await;
+    mount.put(fh, 0, &pattern(1, 100)).await.unwrap();
+    mount.flush(fh).await.unwrap();
+    let lost = volume.store.keys().remove(0);
+    volume.store.refuse(&lost);
+    assert_eq!(mount.sync(fh).await, Err(Errno::EIO));
+    let later = pattern(2, 100);
+    mount.put(fh, 100, &later).await.unwrap();
+    assert_eq!(mount.sync(fh).await, Err(Errno::EIO));
+    let again = mount.open_file(ino).await;
+    assert_eq!(mount.sync(again).await, Err(Errno::EIO));
+    assert_same(&mount.get(fh, 100, 100).await.unwrap(), &later, "later");
+    let kept = volume.store.keys().into_iter().filter(|key| *key != lost);
+    for key in kept {
+        assert!(volume.store.is_durable(&key), "{key} was written later");
+    }
+    let (_, other) = mount.create_file("copy").await;
+    copy(&mount, fh, other, 100).await.unwrap();
+    assert_eq!(mount.sync(other).await, Err(Errno::EIO), "a copy");
+    let (_, other) = mount.create_file("other").await;
+    mount.put(other, 0, b"x").await.unwrap();
+    assert_eq!(mount.sync(other).await, Ok(()));
+    // The data goes: with it the error.
+    volume.store.tamper(&lost, None);
+    assert_eq!(mount.sync(again).await, Ok(()));
+}
+
+/// In the background, one block that the disk refuses does not keep the others from it.
+#[tokio::test]
+async fn a_refused_block_keeps_no_other_from_being_synced() {
+    let (volume, mount) = start().await;
+    let mount = Arc::new(mount);
+    let (ino, _) = sliced_file(&mount, "f", 3000).await;
+    let lost = volume.store.keys().remove(1000);
+    volume.store.refuse(&lost);
+    let (other, _) = sliced_file(&mount, "g", 3000).await;
+    // Both together are too many: they are synced in the background. What is left on the lists shows in the
+    // number of requests that an fsync makes.
+    let fh = mount.open_file(ino).await;
+    let mut requests = usize::MAX;
+    for _ in 0..100 {
+        let before = volume.store.sync_requests();
+        assert_eq!(mount.sync(fh).await, Err(Errno::EIO));
+        requests = volume.store.sync_requests() - before;
+        if requests == 1 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(requests, 1, "one slice is left");
+    let fh = mount.open_file(other).await;
+    assert_eq!(mount.sync(fh).await, Ok(()));
+    assert!(
+        volume
+            .store
+            .keys()
+            .iter()
+            .all(|k| volume.store.is_durable(k) || *k == lost)
+    );
+}
+
 /// The commit took place, its answer was lost, and so was the answer to the look at what happened:
 /// the file shows the data, so the blocks have to stay.
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! The trash: names, hour directories, what goes there and what does not, expiry.
 
+use jfs_meta::engine::Write;
 use jfs_tests::volume::root;
 use jfs_tests::{Client, Kind, Volume, on_every_engine};
 use jfs_types::*;
@@ -7,7 +8,8 @@ use std::time::Duration;
 
 on_every_engine! {
     removed_things_keep_their_inode, hour_directories, hard_links_in_the_trash, long_names_are_cut,
-    what_the_trash_refuses, restoring, expiry, two_clients_make_one_hour,
+    what_the_trash_refuses, restoring, expiry, two_clients_make_one_hour, hour_directories_stay,
+    an_hour_directory_that_is_gone_is_made_again, emptying_ends_without_progress,
 }
 
 /// `2027-01-15-08` and later ones: the tests' clock starts there.
@@ -292,4 +294,109 @@ async fn two_clients_make_one_hour(kind: Kind) {
     }
     let census = v.verify().await;
     assert_eq!(census.entries[&Ino::TRASH].len(), 1);
+}
+
+async fn hour_directories_stay(kind: Kind) {
+    let v = Volume::new(kind, 1).await;
+    let c = v.client().await;
+    let me = root();
+    let d = c.dir(Ino::ROOT, b"d").await;
+    let f = c.touch(Ino::ROOT, b"f").await.unwrap();
+    c.touch(Ino::ROOT, b"a").await.unwrap();
+    c.unlink(&me, Ino::ROOT, b"a").await.unwrap();
+    let refused = [
+        c.rmdir(&me, Ino::TRASH, HOUR).await,
+        c.unlink(&me, Ino::TRASH, HOUR).await,
+        c.rename(&me, (Ino::TRASH, HOUR), (Ino::ROOT, b"x"), 0)
+            .await
+            .map(|_| ()),
+        c.rename(&me, (Ino::TRASH, HOUR), (d, b"x"), 1)
+            .await
+            .map(|_| ()),
+        c.rename(&me, (Ino::TRASH, HOUR), (Ino::ROOT, b"d"), 2)
+            .await
+            .map(|_| ()),
+        c.rename(&me, (Ino::ROOT, b"d"), (Ino::TRASH, HOUR), 2)
+            .await
+            .map(|_| ()),
+        c.rename(&me, (Ino::ROOT, b"d"), (Ino::TRASH, HOUR), 0)
+            .await
+            .map(|_| ()),
+        c.mkdir(&me, Ino::TRASH, b"x", 0o755, 0).await.map(|_| ()),
+        c.mkdir(&me, hour(1), b"x", 0o755, 0).await.map(|_| ()),
+        c.link(&me, f, hour(1), b"x").await.map(|_| ()),
+        c.link(&me, f, Ino::TRASH, b"x").await.map(|_| ()),
+    ];
+    assert_eq!(refused, [Err(Errno::EPERM); 11]);
+    assert_eq!(
+        c.restore(Ino::TRASH, &Name::new(b"1-2-x").unwrap())
+            .await
+            .map(|_| ()),
+        Err(Errno::EINVAL)
+    );
+    // An empty one stays, too: more may come within its hour.
+    let name = c.names(hour(1)).await.remove(0);
+    c.unlink(&me, hour(1), &name).await.unwrap();
+    assert_eq!(c.rmdir(&me, Ino::TRASH, HOUR).await, Err(Errno::EPERM));
+    c.unlink(&me, Ino::ROOT, b"f").await.unwrap();
+    assert_eq!(c.names(hour(1)).await.len(), 1);
+    v.verify().await;
+}
+
+async fn an_hour_directory_that_is_gone_is_made_again(kind: Kind) {
+    let v = Volume::new(kind, 1).await;
+    let (c, other) = (v.client().await, v.client().await);
+    let me = root();
+    let remove_it = async || {
+        for hour in other.trash_hours().await.unwrap() {
+            other.empty_trash_hour(&hour).await.unwrap();
+        }
+    };
+    for name in [&b"a"[..], b"b", b"c", b"new", b"old"] {
+        c.touch(Ino::ROOT, name).await.unwrap();
+    }
+    let d = c.dir(Ino::ROOT, b"d").await;
+    c.unlink(&me, Ino::ROOT, b"a").await.unwrap();
+    remove_it().await;
+    let (b, _) = c.lookup(&me, Ino::ROOT, b"b").await.unwrap();
+    c.unlink(&me, Ino::ROOT, b"b").await.unwrap();
+    assert_eq!(c.names(hour(2)).await, [format!("1-{b}-b").into_bytes()]);
+    remove_it().await;
+    c.rename(&me, (Ino::ROOT, b"new"), (Ino::ROOT, b"old"), 0)
+        .await
+        .unwrap();
+    assert_eq!(c.names(hour(3)).await.len(), 1);
+    remove_it().await;
+    c.rmdir(&me, Ino::ROOT, b"d").await.unwrap();
+    assert_eq!(c.names(hour(4)).await, [format!("1-{d}-d").into_bytes()]);
+    c.unlink(&me, Ino::ROOT, b"c").await.unwrap();
+    assert_eq!(c.names(Ino::TRASH).await, [HOUR]);
+    assert_eq!(c.names(hour(4)).await.len(), 2);
+    c.do_work().await;
+    other.do_work().await;
+    v.verify().await;
+}
+
+/// Entries below a directory without an inode: they are listed, and a removal answers ENOENT.
+async fn emptying_ends_without_progress(kind: Kind) {
+    let v = Volume::new(kind, 1).await;
+    let c = v.client().await;
+    let lost = jfs_meta::ops::TrashHour {
+        name: Name::new(HOUR).unwrap(),
+        ino: hour(77),
+        hour: 0,
+    };
+    let entries = [5, 6].map(|n| Write::NewEntry {
+        dir: lost.ino,
+        name: Name::new(format!("1-{n}-x").as_bytes()).unwrap(),
+        entry: Entry {
+            kind: FileType::Regular,
+            ino: Ino(n),
+        },
+    });
+    let attempt = c.engine().begin().await.unwrap();
+    attempt.commit(&entries, c.now()).await.unwrap();
+    assert_eq!(c.names(lost.ino).await.len(), 2);
+    let emptied = tokio::time::timeout(Duration::from_secs(20), c.empty_trash_hour(&lost)).await;
+    assert_eq!(emptied, Ok(Err(Errno::ENOENT)));
 }

@@ -219,13 +219,13 @@ impl Filesystem for FuserFs {
         fh: FileHandle,
         offset: u64,
         data: &[u8],
-        flags: WriteFlags,
-        _: OpenFlags,
+        how: WriteFlags,
+        flags: OpenFlags,
         _: Option<LockOwner>,
         reply: ReplyWrite,
     ) {
-        let pages = flags.contains(WriteFlags::FUSE_WRITE_CACHE);
-        files::write(self, req, (n, fh, offset), data, pages, reply);
+        let to = files::write_to(offset, flags, how);
+        files::write(self, req, (n, fh, offset), data, to, reply);
     }
 
     fn flush(

@@ -1,7 +1,7 @@
 //! unlink and rmdir.
 
 use super::victim::{Fate, Victim};
-use super::{checked_name, lookup::TRASH_NAME, touch_dir, writable_dir};
+use super::{checked_name, lookup::TRASH_NAME, touch_dir, trash, writable_dir};
 use crate::engine::{Answer, Key, Write, hold, own};
 use crate::meta::Meta;
 use crate::open_files::Removal;
@@ -84,19 +84,29 @@ impl Meta {
         if parent.is_trash() && caller.uid != 0 {
             return Err(Errno::EPERM);
         }
-        let trash = match use_trash && !parent.is_trash() {
-            true => self.trash_dir().await?,
-            false => None,
-        };
-        let op = Remove {
+        // Hour directories go when they expire, never by hand.
+        if parent == Ino::TRASH && use_trash {
+            return Err(Errno::EPERM);
+        }
+        let mut op = Remove {
             caller,
             parent,
             name,
             wanted,
-            trash,
+            trash: None,
             removal: self.open_files.removal(),
         };
-        let removed = self.transact(&op).await?;
+        let use_trash = use_trash && !parent.is_trash();
+        let mut tries = 0;
+        let removed = loop {
+            if use_trash {
+                op.trash = self.trash_dir().await?;
+            }
+            if let Some(removed) = self.transact(&op).await? {
+                break removed;
+            }
+            self.forget_hour(op.trash, &mut tries)?;
+        };
         self.after_fate(
             removed.entry.ino,
             removed.attr.as_ref(),
@@ -109,14 +119,15 @@ impl Meta {
 }
 
 impl Operation for Remove<'_> {
-    type Out = Removed;
+    /// `None`: the hour directory of the trash is gone.
+    type Out = Option<Removed>;
     const NAME: &'static str = "remove";
 
     fn locks(&self) -> Vec<Ino> {
         vec![self.parent]
     }
 
-    async fn attempt(&self, meta: &Meta, tx: &mut Txn) -> Result<Removed, Stop> {
+    async fn attempt(&self, meta: &Meta, tx: &mut Txn) -> Result<Option<Removed>, Stop> {
         tx.load(&[
             own(Key::Attr(self.parent)),
             own(Key::Entry(self.parent, self.name.clone())),
@@ -127,20 +138,19 @@ impl Operation for Remove<'_> {
         self.check_kind(entry.kind)?;
         meta.may(self.caller, &dir, WRITE | EXEC).await?;
 
-        let child_is_empty = match self.wanted {
-            Wanted::File => {
-                tx.load(&[own(Key::Attr(entry.ino))]).await?;
-                true
-            }
-            Wanted::Directory => {
-                let empty = Key::DirIsEmpty(entry.ino);
-                tx.load(&[own(Key::Attr(entry.ino)), hold(empty.clone())])
-                    .await?;
-                tx.flag(&empty)?
-            }
-        };
+        let empty = Key::DirIsEmpty(entry.ino);
+        let mut reads = vec![own(Key::Attr(entry.ino))];
+        if self.wanted == Wanted::Directory {
+            reads.push(hold(empty.clone()));
+        }
+        reads.extend(trash::hour_read(self.trash));
+        tx.load(&reads).await?;
+        let child_is_empty = self.wanted == Wanted::File || tx.flag(&empty)?;
         let attr = tx.attr(entry.ino)?;
         check_child(self.caller, &dir, attr.as_ref(), child_is_empty)?;
+        if trash::hour_is_gone(tx, self.trash)? {
+            return Ok(None);
+        }
 
         tx.write(Write::DelEntry {
             dir: self.parent,
@@ -162,11 +172,13 @@ impl Operation for Remove<'_> {
                 -i32::from(self.wanted == Wanted::Directory),
             )?;
         }
-        Ok(Removed { entry, attr, fate })
+        Ok(Some(Removed { entry, attr, fate }))
     }
 
-    fn proof(&self, out: &Removed) -> Proof {
-        let ino = out.entry.ino;
+    fn proof(&self, out: &Option<Removed>) -> Proof {
+        let Some(ino) = out.as_ref().map(|removed| removed.entry.ino) else {
+            return Proof::Rerun;
+        };
         let ours = move |a: &Answer| !matches!(a, Answer::Entry(Some(e)) if e.ino == ino);
         Proof::Record(Key::Entry(self.parent, self.name.clone()), Box::new(ours))
     }

@@ -2,7 +2,7 @@
 
 use super::remove::check_child;
 use super::victim::{Fate, Victim};
-use super::{checked_name, lookup::TRASH_NAME, negated, stat_of, touch_dir, writable_dir};
+use super::{checked_name, lookup::TRASH_NAME, negated, stat_of, touch_dir, trash, writable_dir};
 use crate::engine::{Answer, Key, Read, Write, hold, own};
 use crate::meta::Meta;
 use crate::open_files::Removal;
@@ -66,7 +66,8 @@ impl Meta {
         if is_trash(from) || is_trash(to) || to.0.is_trash() {
             return Err(Errno::EPERM);
         }
-        if from.0.is_trash() && caller.uid != 0 {
+        // Hour directories stay where they are, whoever asks.
+        if from.0 == Ino::TRASH || from.0.is_trash() && caller.uid != 0 {
             return Err(Errno::EPERM);
         }
         let from = (from.0, checked_name(from.1, Errno::EBUSY)?);
@@ -98,12 +99,14 @@ impl Meta {
             trash: self.known_trash_dir(),
             removal: self.open_files.removal(),
         };
-        let mut done = self.transact(&op).await?;
-        if done.is_none() {
+        let mut tries = 0;
+        let renamed = loop {
+            if let Some(renamed) = self.transact(&op).await? {
+                break renamed;
+            }
+            self.forget_hour(op.trash.flatten(), &mut tries)?;
             op.trash = Some(self.trash_dir().await?);
-            done = self.transact(&op).await?;
-        }
-        let renamed = done.ok_or(Errno::EIO)?;
+        };
         if renamed.moved {
             self.open_files
                 .changed(renamed.ino, &renamed.before, &renamed.attr, Some(u32::MAX));
@@ -122,7 +125,7 @@ impl Meta {
 }
 
 impl Operation for Rename<'_> {
-    /// `None`: something would be replaced and the trash directory is not known yet.
+    /// `None`: something would be replaced, and the hour directory of the trash is not known yet or gone.
     type Out = Option<Renamed>;
     const NAME: &'static str = "rename";
 
@@ -141,7 +144,8 @@ impl Operation for Rename<'_> {
         .await?;
         let source = tx.entry(*from_dir, from_name)?.ok_or(Errno::ENOENT)?;
         let target = tx.entry(*to_dir, to_name)?;
-        tx.load(&second_round(source, target)).await?;
+        let trash = self.trash.flatten();
+        tx.load(&second_round(source, target, trash)).await?;
         let dirs = (
             writable_dir(tx.attr(*from_dir)?, true)?,
             writable_dir(tx.attr(*to_dir)?, false)?,
@@ -174,10 +178,9 @@ impl Operation for Rename<'_> {
                 replaced: None,
             }));
         }
-        let trash = match (&target, self.trash) {
-            (Some(_), None) => return Ok(None),
-            (_, trash) => trash.flatten(),
-        };
+        if target.is_some() && (self.trash.is_none() || trash::hour_is_gone(tx, trash)?) {
+            return Ok(None);
+        }
         if before.is_dir() && from_dir != to_dir {
             refuse_circle(tx, source.ino, *to_dir, &dirs.1).await?;
         }
@@ -285,14 +288,16 @@ struct May {
     moved: Result<(), Errno>,
 }
 
-/// What the second round reads: both inodes, and whether a directory in the way is empty.
-fn second_round(source: Entry, target: Option<Entry>) -> Vec<Read> {
+/// What the second round reads: both inodes, whether a directory in the way is empty, and the hour
+/// directory that what is replaced goes to.
+fn second_round(source: Entry, target: Option<Entry>, trash: Option<Ino>) -> Vec<Read> {
     let mut reads = vec![own(Key::Attr(source.ino))];
     if let Some(target) = target {
         reads.push(own(Key::Attr(target.ino)));
         if target.kind == FileType::Directory {
             reads.push(hold(Key::DirIsEmpty(target.ino)));
         }
+        reads.extend(trash::hour_read(trash));
     }
     reads
 }

@@ -63,7 +63,7 @@ impl Meta {
     /// not give, EEXIST when the place is taken, ENOENT when its directory is gone for good.
     pub async fn restore(&self, hour: Ino, name: &Name) -> Result<(Ino, Attr), Errno> {
         let (dir, old) = origin(name).ok_or(Errno::EINVAL)?;
-        if !hour.is_trash() || dir.is_trash() {
+        if !hour.is_trash() || hour == Ino::TRASH || dir.is_trash() {
             return Err(Errno::EINVAL);
         }
         let from = (hour, name.clone());

@@ -1,14 +1,16 @@
 //! The trash: hour directories, and emptying the old ones.
 
 use super::lookup::TRASH_NAME;
-use crate::engine::{Answer, Counter, DirCursor, Key, Write, own};
+use crate::engine::{Answer, Counter, DirCursor, Key, Read, Write, hold, own};
 use crate::meta::Meta;
 use crate::run::{Operation, Proof, patiently};
 use crate::txn::{Stop, Txn};
 use jfs_types::{Attr, Entry, Errno, FileType, Ino, Name};
 
-/// Entries that fail one after the other before the rest is left for later: then the engine is away.
+/// Entries that fail with EIO one after the other before the rest is left for later: then the engine is away.
 const FAILURES_MAX: usize = 20;
+/// Passes in a row over an hour directory in which each entry turns out to be gone.
+const VAIN_PASSES_MAX: u32 = 3;
 
 /// An hour directory of the trash.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,9 +23,36 @@ pub struct TrashHour {
     pub hour: i64,
 }
 
+/// What became of the entries of an hour directory when each was tried once.
+#[derive(Default)]
+struct Pass {
+    removed: usize,
+    /// Listed, but not there when they were to be removed.
+    vanished: usize,
+    /// The first failure.
+    failed: Option<Errno>,
+}
+
+/// Times that one removal makes a new hour directory because the one it knew was gone.
+const HOURS_MAX: u32 = 3;
+
 struct NewHour {
     name: Name,
     ino: Ino,
+}
+
+/// Reads the hour directory that a removed inode goes to, for [`hour_is_gone`].
+pub(super) fn hour_read(trash: Option<Ino>) -> Option<Read> {
+    trash.map(|hour| hold(Key::Attr(hour)))
+}
+
+/// Whether the hour directory is no longer in the trash. A client remembers its inode for an hour, and any
+/// client may remove it meanwhile. An entry below a removed directory would be lost, so each commit that
+/// adds one holds the directory.
+pub(super) fn hour_is_gone(tx: &Txn, trash: Option<Ino>) -> Result<bool, Stop> {
+    let Some(hour) = trash else { return Ok(false) };
+    let attr = tx.attr(hour)?;
+    Ok(!attr.is_some_and(|a| a.is_dir() && a.parent == Ino::TRASH))
 }
 
 impl Meta {
@@ -56,10 +85,28 @@ impl Meta {
             .map(|(_, ino)| Some(*ino))
     }
 
+    /// Forgets the hour directory `gone`, which a transaction has not found. EIO after [`HOURS_MAX`] `tries`.
+    pub(super) fn forget_hour(&self, gone: Option<Ino>, tries: &mut u32) -> Result<(), Errno> {
+        let Some(gone) = gone else { return Ok(()) };
+        let mut hour = self.trash_hour.lock();
+        if hour.as_ref().is_some_and(|(_, known)| *known == gone) {
+            *hour = None;
+        }
+        *tries += 1;
+        if *tries < HOURS_MAX {
+            return Ok(());
+        }
+        tracing::error!("hour directories of the trash disappear as soon as they are made");
+        Err(Errno::EIO)
+    }
+
     async fn find_or_make_hour(&self, name: Name) -> Result<Ino, Errno> {
         for _ in 0..3 {
-            let found = self.fetch(&[Key::Entry(Ino::TRASH, name.clone())]).await?;
-            if let Some(Answer::Entry(Some(entry))) = found.into_iter().next() {
+            let found = patiently(|| self.engine().lookup(Ino::TRASH, &name)).await;
+            let found = found.map_err(|e| self.to_errno("trash_dir", &e))?;
+            if let Some((entry, Some(attr))) = found
+                && attr.parent == Ino::TRASH
+            {
                 return Ok(entry.ino);
             }
             let n = patiently(|| self.engine().add_counter(Counter::NextTrash, 1)).await;
@@ -114,41 +161,27 @@ impl Meta {
         Ok(hours)
     }
 
-    /// Removes what an hour directory holds, oldest inode first, then the directory. Returns the
+    /// Removes what an hour directory holds, oldest inodes of a page first, then the directory. Returns the
     /// number of entries removed. Safe to repeat. An entry that fails does not keep the others; the first
-    /// failure is returned when all were tried.
+    /// failure is returned when all were tried. ENOENT when entries show that nobody can remove.
     pub async fn empty_trash_hour(&self, hour: &TrashHour) -> Result<usize, Errno> {
-        let mut removed = 0;
+        let (mut removed, mut vain) = (0, 0);
         loop {
-            let start = DirCursor::Start;
-            let page = patiently(|| self.engine().list_dir(hour.ino, &start, false)).await;
-            let mut entries = page.map_err(|e| self.to_errno("trash", &e))?.entries;
-            if entries.is_empty() {
-                break;
-            }
-            entries.sort_by_key(|e| e.entry.ino);
-            let (before, mut failed, mut in_a_row) = (removed, None, 0);
-            for e in entries {
-                if in_a_row == FAILURES_MAX {
-                    break;
-                }
-                match self.remove_for_good(hour.ino, &e.name, e.entry.kind).await {
-                    Ok(()) => {
-                        removed += 1;
-                        in_a_row = 0;
-                    }
-                    Err(Errno::ENOENT) => {}
-                    Err(why) => {
-                        tracing::warn!("{:?} stays in the trash: {why}", e.name);
-                        failed = failed.or(Some(why));
-                        in_a_row += 1;
+            let pass = self.empty_once(hour.ino).await?;
+            removed += pass.removed;
+            match (pass.removed, pass.vanished, pass.failed) {
+                (0, 0, None) => break,
+                (0, _, Some(why)) => return Err(why),
+                (0, names, None) => {
+                    // Another client removes them at the same time, or they cannot be removed at all.
+                    vain += 1;
+                    if vain == VAIN_PASSES_MAX {
+                        let name = &hour.name;
+                        tracing::error!("{names} entries of {name:?} in the trash lead nowhere");
+                        return Err(Errno::ENOENT);
                     }
                 }
-            }
-            if let Some(why) = failed
-                && (removed == before || in_a_row == FAILURES_MAX)
-            {
-                return Err(why);
+                _ => vain = 0,
             }
         }
         match self
@@ -157,6 +190,38 @@ impl Meta {
         {
             Ok(()) | Err(Errno::ENOENT) => Ok(removed),
             Err(e) => Err(e),
+        }
+    }
+
+    /// Tries each entry of an hour directory once.
+    async fn empty_once(&self, hour: Ino) -> Result<Pass, Errno> {
+        let (mut pass, mut away) = (Pass::default(), 0);
+        let mut cursor = DirCursor::Start;
+        loop {
+            let page = patiently(|| self.engine().list_dir(hour, &cursor, false)).await;
+            let mut page = page.map_err(|e| self.to_errno("trash", &e))?;
+            page.entries.sort_by_key(|e| e.entry.ino);
+            for e in page.entries {
+                match self.remove_for_good(hour, &e.name, e.entry.kind).await {
+                    Ok(()) => {
+                        pass.removed += 1;
+                        away = 0;
+                    }
+                    Err(Errno::ENOENT) => pass.vanished += 1,
+                    Err(why) => {
+                        tracing::warn!("{:?} stays in the trash: {why}", e.name);
+                        pass.failed = pass.failed.or(Some(why));
+                        away = if why == Errno::EIO { away + 1 } else { 0 };
+                        if away == FAILURES_MAX {
+                            return Err(why);
+                        }
+                    }
+                }
+            }
+            match page.next {
+                Some(next) => cursor = next,
+                None => return Ok(pass),
+            }
         }
     }
 
@@ -177,8 +242,12 @@ impl Operation for NewHour {
     async fn attempt(&self, meta: &Meta, tx: &mut Txn) -> Result<(), Stop> {
         tx.load(&[own(Key::Entry(Ino::TRASH, self.name.clone()))])
             .await?;
-        if tx.entry(Ino::TRASH, &self.name)?.is_some() {
-            return Err(Errno::EEXIST.into());
+        let old = tx.entry(Ino::TRASH, &self.name)?;
+        if let Some(old) = old {
+            tx.load(&[hold(Key::Attr(old.ino))]).await?;
+            if !hour_is_gone(tx, Some(old.ino))? {
+                return Err(Errno::EEXIST.into());
+            }
         }
         let mut attr = Attr::new(FileType::Directory);
         attr.mode = 0o555;
@@ -188,10 +257,11 @@ impl Operation for NewHour {
             kind: FileType::Directory,
             ino: self.ino,
         };
-        tx.write(Write::NewEntry {
-            dir: Ino::TRASH,
-            name: self.name.clone(),
-            entry,
+        let (dir, name) = (Ino::TRASH, self.name.clone());
+        tx.write(match old {
+            // The name of an hour directory that is not there.
+            Some(_) => Write::ReplaceEntry { dir, name, entry },
+            None => Write::NewEntry { dir, name, entry },
         })?;
         tx.write(Write::NewNode {
             ino: self.ino,

@@ -1,5 +1,6 @@
 //! Blocking reads and writes of objects that are files.
 
+use super::flush::Flushes;
 use super::sync::Anchored;
 use crate::buffers::Buffer;
 use std::fs::{DirBuilder, File, OpenOptions};
@@ -25,16 +26,27 @@ struct Place {
     bucket: PathBuf,
     dir: PathBuf,
     anchored: Anchored,
+    flushes: &'static Flushes,
 }
 
 impl FileRoot {
     /// The place `bucket`/`volume_name`. Nothing is made until the first put.
     pub(crate) fn new(bucket: &Path, volume_name: &str) -> FileRoot {
+        FileRoot::with_flushes(bucket, volume_name, Flushes::of_process())
+    }
+
+    /// As [`FileRoot::new`], with another way to flush.
+    pub(super) fn with_flushes(
+        bucket: &Path,
+        volume_name: &str,
+        flushes: &'static Flushes,
+    ) -> FileRoot {
         let dir = bucket.join(volume_name);
         FileRoot(Arc::new(Place {
             bucket: bucket.into(),
             dir,
             anchored: Anchored::default(),
+            flushes,
         }))
     }
 
@@ -51,6 +63,11 @@ impl FileRoot {
     /// Which directories are known to be safe.
     pub(super) fn anchored(&self) -> &Anchored {
         &self.0.anchored
+    }
+
+    /// How files are flushed, and what was refused.
+    pub(super) fn flushes(&self) -> &Flushes {
+        self.0.flushes
     }
 
     /// The file of `key`.
@@ -74,9 +91,11 @@ impl FileRoot {
                 file.write_all(part)?;
             }
             if flush {
-                file.sync_all()?;
+                self.flushes().flush_own(&file, &temp)?;
             }
-            std::fs::rename(&temp, &target)
+            std::fs::rename(&temp, &target)?;
+            self.flushes().renewed(&target);
+            Ok(())
         };
         write().inspect_err(|_| {
             // The error that matters is the one of the write.
@@ -117,7 +136,10 @@ impl FileRoot {
     pub(super) fn delete(&self, key: &str) -> io::Result<()> {
         match std::fs::remove_file(self.path(key)) {
             Err(e) if !matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Err(e),
-            _ => Ok(()),
+            _ => {
+                self.flushes().renewed(&self.path(key));
+                Ok(())
+            }
         }
     }
 }

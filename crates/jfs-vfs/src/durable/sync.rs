@@ -5,7 +5,7 @@ use crate::vfs::Vfs;
 use crate::writer::data_error;
 use jfs_chunk::ChunkError;
 use jfs_types::{Errno, Ino};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::pin::pin;
 
 /// Slices that are synced, and taken off the lists, at a time when all are.
@@ -78,7 +78,8 @@ impl Vfs {
         }
     }
 
-    /// Makes what was committed of a file durable.
+    /// Makes what was committed of a file durable. What the disk has refused to flush stays listed, and an
+    /// error each time, until the file no longer holds it.
     pub(crate) async fn sync_committed(&self, ino: Ino) -> Result<(), Errno> {
         let slices = self.inner.unsynced.of(ino);
         let synced = self.sync_existing(&slices).await;
@@ -120,6 +121,17 @@ impl Vfs {
         Ok(())
     }
 
+    /// Syncs slices one by one, as the disk has refused some of them. Returns those that are not synced.
+    async fn unflushed_of(&self, slices: &[Listed]) -> HashSet<Listed> {
+        let mut left = HashSet::new();
+        for slice in slices {
+            if self.sync_existing(&[*slice]).await.is_err() {
+                left.insert(*slice);
+            }
+        }
+        left
+    }
+
     /// Too much is not known to be durable: sync it all in the background.
     fn spawn_sync_all(&self) {
         let vfs = self.clone();
@@ -139,12 +151,20 @@ impl Vfs {
         for part in self.inner.unsynced.all().chunks(SLICES_PER_SYNC) {
             let mut slices: Vec<Listed> = part.iter().map(|(slice, _)| *slice).collect();
             slices.dedup();
-            if let Err(e) = self.sync_existing(&slices).await {
-                result = result.and(Err(e));
-                continue;
+            let mut refused = HashSet::new();
+            match self.sync_existing(&slices).await {
+                Err(e) if e.is_unflushed() => {
+                    refused = self.unflushed_of(&slices).await;
+                    result = result.and(Err(e));
+                }
+                Err(e) => {
+                    result = result.and(Err(e));
+                    continue;
+                }
+                Ok(()) => {}
             }
             let mut files: HashMap<Ino, Vec<Listed>> = HashMap::new();
-            for (slice, ino) in part {
+            for (slice, ino) in part.iter().filter(|(slice, _)| !refused.contains(slice)) {
                 files.entry(*ino).or_default().push(*slice);
             }
             for (ino, slices) in files {

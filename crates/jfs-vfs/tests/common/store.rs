@@ -20,6 +20,8 @@ pub(crate) struct TestStore {
     pub(crate) deletes: Gate,
     /// Objects that survive a power cut.
     durable: Mutex<BTreeSet<String>>,
+    /// Objects that the disk has refused to flush.
+    refused: Mutex<BTreeSet<String>>,
     sync_requests: AtomicUsize,
     put_fails: AtomicBool,
     get_fails: AtomicBool,
@@ -48,6 +50,11 @@ impl TestStore {
     /// Whether syncs fail from now on.
     pub(crate) fn fail_syncs(&self, on: bool) {
         self.sync_fails.store(on, Ordering::SeqCst);
+    }
+
+    /// The disk has lost an object and says so to whoever syncs it.
+    pub(crate) fn refuse(&self, key: &str) {
+        self.refused.lock().insert(key.to_string());
     }
 
     /// Objects are durable when they are stored from now on, as in a bucket.
@@ -175,9 +182,20 @@ impl Backend for TestStore {
             fault(&self.sync_fails, key)?;
             self.find(key)?;
         }
-        self.durable.lock().extend(keys.iter().cloned());
+        let refused = self.refused.lock().clone();
+        let flushed: Vec<_> = keys.iter().filter(|k| !refused.contains(*k)).collect();
+        self.durable.lock().extend(flushed.into_iter().cloned());
         self.events.push(Event::Sync(keys.to_vec()));
-        Ok(())
+        match self.unflushed(keys) {
+            Some(e) => Err(e),
+            None => Ok(()),
+        }
+    }
+
+    fn unflushed(&self, keys: &[String]) -> Option<ObjectError> {
+        let refused = self.refused.lock();
+        let key = keys.iter().find(|key| refused.contains(*key))?;
+        Some(ObjectError::new(ErrorKind::Unflushed, key, "as told"))
     }
 
     fn needs_sync(&self) -> bool {

@@ -7,10 +7,10 @@ use super::{FuserFs, GENERATION};
 use crate::ops;
 use fuser::{
     FileHandle, INodeNo, LockOwner, OpenFlags, ReplyCreate, ReplyData, ReplyEmpty, ReplyOpen,
-    ReplyWrite, Request,
+    ReplyWrite, Request, WriteFlags,
 };
 use jfs_types::{Caller, Errno};
-use jfs_vfs::{Op, ReadNow, Shown, Vfs, mode_text};
+use jfs_vfs::{Op, ReadNow, Shown, Vfs, WriteTo, mode_text};
 use std::cell::RefCell;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -141,13 +141,22 @@ pub(super) fn read(
     });
 }
 
-/// `pages`: the kernel writes back what was written through a mapping.
+/// Where a write goes. The flags of the request are those of the descriptor at this moment: `fcntl(2)` may
+/// have set or cleared `O_APPEND` since the open. Pages of a mapping are written back to their place.
+pub(super) fn write_to(offset: u64, flags: OpenFlags, how: WriteFlags) -> WriteTo {
+    let pages = how.contains(WriteFlags::FUSE_WRITE_CACHE);
+    match flags.0 & libc::O_APPEND != 0 && !pages {
+        true => WriteTo::KernelEnd(offset),
+        false => WriteTo::Offset(offset),
+    }
+}
+
 pub(super) fn write(
     fs: &FuserFs,
     req: &Request,
     (n, fh, offset): Place,
     data: &[u8],
-    pages: bool,
+    to: WriteTo,
     reply: ReplyWrite,
 ) {
     let (began, size) = (fs.vfs.began(Op::Write, ids(req)), data.len());
@@ -159,10 +168,7 @@ pub(super) fn write(
             format!("({n},{size},{offset},{})", fh.0)
         });
     };
-    let tried = match pages {
-        true => fs.vfs.try_write_pages(fh.0, offset, data),
-        false => fs.vfs.try_write(fh.0, offset, data),
-    };
+    let tried = fs.vfs.try_write_to(fh.0, to, data);
     if let Some(done) = tried {
         ended(&fs.vfs, done);
         return match done {
@@ -173,10 +179,7 @@ pub(super) fn write(
     let (vfs, data) = (fs.vfs.clone(), bytes::Bytes::copy_from_slice(data));
     // Begun here, so that appends queue in the order in which they came.
     fs.begin(async move {
-        let done = match pages {
-            true => vfs.write_pages(fh.0, offset, data).await,
-            false => vfs.write(fh.0, offset, data).await,
-        };
+        let done = vfs.write_to(fh.0, to, data).await;
         ended(&vfs, done);
         match done {
             Ok(n) => reply.written(n),

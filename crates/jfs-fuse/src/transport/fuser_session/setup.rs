@@ -1,4 +1,29 @@
 //! What is agreed with the kernel at the start, and notices to it.
+//!
+//! A capability is asked for only with what it makes our duty:
+//!
+//! | capability | what the kernel does then | our duty |
+//! |---|---|---|
+//! | `ASYNC_READ` | sends the pieces of a read-ahead at once | pieces in any order: a read depends on its offset alone |
+//! | `BIG_WRITES` | writes more than a page in a request | any length up to `max_write` |
+//! | `DONT_MASK` | leaves the umask to us | applied to everything that is made, unless a default ACL is inherited |
+//! | `AUTO_INVAL_DATA` | drops pages when a reply shows another size or mtime | replies carry what this mount has written and not committed |
+//! | `DO_READDIRPLUS`, `READDIRPLUS_AUTO` | takes entries and attributes from listings, and counts a look-up for each | attributes as fresh as those of a look-up; no inode is forgotten by count here |
+//! | `PARALLEL_DIROPS` | looks up and lists in one directory at the same time | a handle's listing has its own lock |
+//! | `MAX_PAGES` | sends requests of up to `max_write` bytes | buffers of that size |
+//! | `CACHE_SYMLINKS` | keeps the target of a link as long as its inode | targets never change: a new link is a new inode |
+//! | `POSIX_ACL` | applies the rules itself and caches them | rules are shown as they are stored; a new file inherits them from us, the umask left out |
+//!
+//! Not asked for:
+//!
+//! | capability | why not |
+//! |---|---|
+//! | `ASYNC_DIO` | the kernel completes an asynchronous direct write without dropping the pages that readers have brought in meanwhile (xfstests generic/451): buffered reads see the bytes from before. Dropping them would be our duty, by a notice before each reply, which waits for readers that wait for us |
+//! | `ATOMIC_O_TRUNC` | the file is emptied before the kernel asks whether the open may go through: an `O_RDONLY \| O_TRUNC` of a running program returns ETXTBSY from a file that is empty by then. Without it the truncation is a request of its own after that |
+//! | `WRITEBACK_CACHE` | sizes and times would be the kernel's; other mounts see neither, and appends of two mounts overwrite each other |
+//! | `EXPLICIT_INVAL_DATA` | we would have to tell of each change that another mount makes |
+//! | `POSIX_LOCKS`, `FLOCK_LOCKS` | locks of other mounts are not served yet: the kernel keeps them itself |
+//! | `SPLICE_*`, `NO_OPEN_SUPPORT`, `NO_OPENDIR_SUPPORT`, `SUBMOUNTS`, `SECURITY_CTX`, `PASSTHROUGH` and the like | nothing here makes use of them |
 
 use fuser::{INodeNo, InitFlags, KernelConfig, Notifier};
 use jfs_types::Ino;
@@ -29,9 +54,7 @@ impl KernelCache for Notices {
     }
 }
 
-/// Asks for what we can make use of. Not for `FUSE_ATOMIC_O_TRUNC`: with it the file is emptied before the
-/// kernel asks whether the open may go through, and an `O_RDONLY | O_TRUNC` of a running program returns
-/// ETXTBSY from a file that is empty by then. Without it the truncation is a request of its own after that.
+/// Asks for what the table above lists.
 pub(super) fn negotiate(config: &mut KernelConfig, features: Features, max_io: u32) {
     let wanted = [
         InitFlags::FUSE_ASYNC_READ,
@@ -40,7 +63,6 @@ pub(super) fn negotiate(config: &mut KernelConfig, features: Features, max_io: u
         InitFlags::FUSE_AUTO_INVAL_DATA,
         InitFlags::FUSE_DO_READDIRPLUS,
         InitFlags::FUSE_READDIRPLUS_AUTO,
-        InitFlags::FUSE_ASYNC_DIO,
         InitFlags::FUSE_PARALLEL_DIROPS,
         InitFlags::FUSE_MAX_PAGES,
         InitFlags::FUSE_CACHE_SYMLINKS,

@@ -1,0 +1,10 @@
+//! What the kernel asks of a mount, and what it leaves to us: each test does the same on a mount and on a
+//! local file system, or looks at what a program sees.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod kernel {
+    use jfs_tests::place;
+
+    mod direct;
+    mod write_flags;
+}
