@@ -57,8 +57,10 @@ impl Volume {
     pub async fn close(mut self) -> Result<(), Error> {
         self.begin_end();
         if self.meta.is_lost() {
+            let lost = self.unwritten();
             self.abandon();
-            return Err(Error::Unwritten("the volume was lost".into()));
+            let lost = lost.map(|lost| format!(": {lost}")).unwrap_or_default();
+            return Err(Error::Unwritten(format!("the volume was lost{lost}")));
         }
         if !self.closing.gave_up.load(Ordering::Acquire) {
             // What fails is among the losses.

@@ -7,7 +7,7 @@ use jfs_tests::{Census, Client, Faulty, Kind, Point, Volume, on_every_engine};
 use jfs_types::*;
 use std::sync::Arc;
 
-on_every_engine! { nothing_reaches_another_volume, a_replacement_during_a_commit, another_setting_is_followed_by_the_next_change, a_feature_that_is_new_stops_changes, a_feature_that_comes_during_a_commit, fixed_members_do_not_change }
+on_every_engine! { nothing_reaches_another_volume, a_replacement_during_a_commit, another_setting_is_followed_by_the_next_change, a_feature_that_is_new_stops_changes, a_feature_that_comes_during_a_commit, fixed_members_do_not_change, a_client_that_is_too_old_stops }
 
 /// Puts another volume into the database, with a file whose inode and slice have the numbers of the first.
 async fn replace(v: &Volume) -> String {
@@ -229,6 +229,23 @@ async fn a_feature_that_comes_during_a_commit(kind: Kind) {
     held.release();
     assert_eq!(making.await.unwrap().map(drop), Err(Errno::EROFS));
     assert_eq!(text(&v).await, stored);
+}
+
+/// As a new client would be refused.
+async fn a_client_that_is_too_old_stops(kind: Kind) {
+    let v = Volume::new(kind, 0).await;
+    let c = v.client().await;
+    let format = Format {
+        min_client_version: "9.0.0".into(),
+        ..v.format.clone()
+    };
+    v.engine
+        .store_setting(v.format.to_json().as_bytes(), format.to_json().as_bytes())
+        .await
+        .unwrap();
+    assert_eq!(c.touch(Ino::ROOT, b"a").await.map(drop), Err(Errno::EIO));
+    let why = c.lost().borrow().clone().unwrap_or_default();
+    assert!(why.contains("9.0.0"), "{why}");
 }
 
 /// Blocks would be cut and named another way.
