@@ -422,14 +422,14 @@ def make(name):
         return Rclone(name)
     if name == "s3fs":
         return S3fs(name)
-    ports = {"juicefs": 16400, "jfs": 16410}
+    clients = {"juicefs": ("JUICEFS_BIN", 16400), "jfs": ("JFS_BIN", 16410), "base": ("BASE_BIN", 16420)}
     kinds = {"sqlite-file": ("sqlite", "file", 0), "redis-file": ("redis", "file", 1), "redis-s3": ("redis", "s3", 2)}
     who, _, kind = name.partition("-")
-    if who not in ports or kind not in kinds:
+    if who not in clients or kind not in kinds:
         raise SystemExit(f"unknown target {name}; known: {', '.join(NAMES)}")
-    meta, storage, n = kinds[kind]
-    return JuiceFS(name, "JUICEFS_BIN" if who == "juicefs" else "JFS_BIN", who, meta, storage, ports[who] + n)
+    (meta, storage, n), (variable, port) = kinds[kind], clients[who]
+    return JuiceFS(name, variable, who, meta, storage, port + n)
 
 
 NAMES = ["local", "passthrough", "passthrough-ll", "passthrough-kernel", "passthrough-uring", "bindfs", "juicefs-sqlite-file", "juicefs-redis-file", "juicefs-redis-s3",
-         "jfs-sqlite-file", "jfs-redis-file", "jfs-redis-s3", "rclone", "s3fs"]
+         "base-sqlite-file", "base-redis-file", "base-redis-s3", "jfs-sqlite-file", "jfs-redis-file", "jfs-redis-s3", "rclone", "s3fs"]

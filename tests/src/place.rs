@@ -45,7 +45,8 @@ impl Place {
         }
     }
 
-    fn bucket(&self) -> PathBuf {
+    /// The directory that holds the objects of the volume below `vol/`.
+    pub fn bucket(&self) -> PathBuf {
         self.dir.path().join("bucket")
     }
 

@@ -1,10 +1,19 @@
-//! Command lines: what `config` stores against the reference, mount points that are taken or hang, and
-//! the command lines of the tutorial, through a link named `juicefs`. Needs `/dev/fuse` and root.
+//! Command lines: what `config` stores against the reference, `bench`, the files of `deploy/`, mount points that are taken or
+//! hang, secrets, odd surroundings, and the command lines of the tutorial, through a link named `juicefs`. Needs `/dev/fuse`
+//! and root.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+#[path = "cli/bench.rs"]
+mod bench;
 #[path = "cli/config.rs"]
 mod config;
+#[path = "cli/deploy.rs"]
+mod deploy;
 #[path = "cli/mounting.rs"]
 mod mounting;
+#[path = "cli/secrets.rs"]
+mod secrets;
+#[path = "cli/surroundings.rs"]
+mod surroundings;
 #[path = "cli/tutorial.rs"]
 mod tutorial;

@@ -14,8 +14,13 @@ mod interop {
     mod killed;
     mod kinds;
     mod metrics;
+    mod mixed;
     mod mounts;
+    mod nameless;
     mod options;
+    mod setgid;
+    mod statfs;
+    mod times;
     mod tools;
     mod turns;
     mod volumes;

@@ -5,6 +5,10 @@
 mod kernel {
     use jfs_tests::place;
 
+    mod control_rights;
     mod direct;
+    mod file_handles;
+    mod privileges;
+    mod users;
     mod write_flags;
 }

@@ -18,6 +18,8 @@ mod cache;
 mod database;
 #[path = "limits/ending.rs"]
 mod ending;
+#[path = "limits/memory.rs"]
+mod memory;
 #[path = "limits/records.rs"]
 mod records;
 #[path = "limits/words.rs"]

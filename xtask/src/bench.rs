@@ -1,4 +1,4 @@
-//! The side-by-side benchmark: builds what is compared, then hands over to `bench/bench.py`.
+//! The side-by-side benchmark: builds what is compared, then hands over to `bench/bench.py` or `bench/matrix.py`.
 
 use crate::house;
 use crate::step::{cargo, run as run_program};
@@ -9,11 +9,27 @@ use std::process::Command;
 
 const PASSTHROUGH_SOURCE: &str = "/usr/share/doc/libfuse3-dev/examples/passthrough_ll.c";
 
+/// Clients of the options matrix unless `-c` names others.
+const MATRIX_CLIENTS: &str = "jfs,juicefs";
+
 pub(crate) fn run(arguments: &[&str]) -> Result<()> {
     let mut python = Command::new("python3");
-    python.arg("bench/bench.py").args(arguments);
-    if arguments.first() == Some(&"run") {
-        prepare(&mut python, &targets(arguments))?;
+    match arguments {
+        ["matrix", rest @ ..] => {
+            python.arg("bench/matrix.py").args(rest);
+            if !rest.iter().any(|a| matches!(*a, "-h" | "--help")) {
+                let clients = list(rest, ["-c", "--clients"]);
+                let clients = clients.unwrap_or_else(|| MATRIX_CLIENTS.split(',').collect());
+                prepare(&mut python, &clients)?;
+            }
+        }
+        _ => {
+            python.arg("bench/bench.py").args(arguments);
+            if arguments.first() == Some(&"run") {
+                let targets = list(arguments, ["-t", "--targets"]);
+                prepare(&mut python, &targets.unwrap_or_default())?;
+            }
+        }
     }
     run_program(&mut python)
 }
@@ -21,9 +37,14 @@ pub(crate) fn run(arguments: &[&str]) -> Result<()> {
 /// Builds or finds the programs of `targets` and names them to the harness by variables. A variable that
 /// the caller has set stays.
 fn prepare(python: &mut Command, targets: &[&str]) -> Result<()> {
-    let wanted = |prefix: &str| targets.iter().any(|t| t.starts_with(prefix));
+    let wanted = |client: &str| targets.iter().any(|t| t.split('-').next() == Some(client));
     let unset = |name: &str| std::env::var_os(name).is_none();
-    if wanted("jfs-") && unset("JFS_BIN") {
+    if wanted("base") && unset("BASE_BIN") {
+        bail!(
+            "BASE_BIN is not set: the path of an older jfs, with its jfs-mount beside it; see bench/README.md"
+        );
+    }
+    if wanted("jfs") && unset("JFS_BIN") {
         cargo(&[
             "build",
             "--locked",
@@ -35,7 +56,7 @@ fn prepare(python: &mut Command, targets: &[&str]) -> Result<()> {
         ])?;
         python.env("JFS_BIN", house::target_dir().join("release/jfs"));
     }
-    if wanted("juicefs-") && unset("JUICEFS_BIN") {
+    if wanted("juicefs") && unset("JUICEFS_BIN") {
         python.env("JUICEFS_BIN", Reference::find()?.program());
     }
     if targets.contains(&"passthrough-ll") && unset("PASSTHROUGH_LL_BIN") {
@@ -44,15 +65,13 @@ fn prepare(python: &mut Command, targets: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// The value of `-t`, `--targets` or `--targets=`.
-fn targets<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
-    let after_flag = arguments
-        .windows(2)
-        .find(|w| matches!(w[0], "-t" | "--targets"))
-        .map(|w| w[1]);
-    let list = after_flag.or_else(|| arguments.iter().find_map(|a| a.strip_prefix("--targets=")));
-    list.map(|list| list.split(',').collect())
-        .unwrap_or_default()
+/// The parts of a comma list after one of two spellings of a flag, or after `=`. `None` when it is not given.
+fn list<'a>(arguments: &[&'a str], names: [&str; 2]) -> Option<Vec<&'a str>> {
+    let mut after_flag = arguments.windows(2).filter(|w| names.contains(&w[0]));
+    let long = format!("{}=", names[1]);
+    let joined = || arguments.iter().find_map(|a| a.strip_prefix(&long));
+    let list = after_flag.next().map(|w| w[1]).or_else(joined)?;
+    Some(list.split(',').collect())
 }
 
 /// Compiles the example that Debian ships as source, once.
@@ -78,7 +97,7 @@ fn passthrough_ll() -> Result<PathBuf> {
 
 #[cfg(test)]
 mod tests {
-    use super::targets;
+    use super::list;
 
     #[test]
     fn targets_are_found_in_any_spelling() {
@@ -87,8 +106,9 @@ mod tests {
             &["run", "--targets=a,b"],
             &["--targets", "a,b"],
         ] {
-            assert_eq!(targets(line), ["a", "b"]);
+            let found = list(line, ["-t", "--targets"]);
+            assert_eq!(found, Some(vec!["a", "b"]));
         }
-        assert!(targets(&["run"]).is_empty());
+        assert_eq!(list(&["run"], ["-t", "--targets"]), None);
     }
 }

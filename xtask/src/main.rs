@@ -23,7 +23,7 @@ usage: cargo xtask COMMAND
   test [ARGS]           build the binaries, then cargo test --workspace ARGS
   tidy                  the rules of this repository that a machine can check
   deny                  licences, bans and sources of all dependencies
-  bench run|compare|check ARGS
+  bench run|compare|check|matrix ARGS
                         the side-by-side benchmark; see bench/README.md
   fuzz [TARGET|all] [--seconds N] [INPUT...]
                         decoders of foreign bytes under libFuzzer; see fuzz/README.md

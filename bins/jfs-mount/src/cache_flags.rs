@@ -10,6 +10,7 @@ use std::time::Duration;
 
 /// Blocks can be dropped after this time at the soonest.
 const EXPIRE_MIN: Duration = Duration::from_secs(1);
+const SCAN_INTERVAL_MIN: Duration = Duration::from_secs(1);
 
 /// A colon-separated list; `memory` stays a word. A pattern stands for the directories that match it.
 pub(crate) fn dirs(text: &str, cwd: &Path) -> anyhow::Result<Vec<PathBuf>> {
@@ -89,6 +90,14 @@ pub(crate) fn expire(asked: Duration) -> Duration {
     asked
 }
 
+/// Zero, or at least [`SCAN_INTERVAL_MIN`]: a scan reads all names of a cache.
+pub(crate) fn scan_interval(asked: Duration) -> Duration {
+    if asked.is_zero() {
+        return asked;
+    }
+    asked.max(SCAN_INTERVAL_MIN)
+}
+
 /// Octal permissions of files; who mounts can always read and write them.
 pub(crate) fn mode(text: &str) -> anyhow::Result<u32> {
     match u32::from_str_radix(text, 8) {
@@ -135,5 +144,7 @@ mod tests {
         }
         assert_eq!(expire(Duration::from_millis(5)), EXPIRE_MIN);
         assert_eq!(expire(Duration::ZERO), Duration::ZERO);
+        assert_eq!(scan_interval(Duration::from_millis(5)), SCAN_INTERVAL_MIN);
+        assert_eq!(scan_interval(Duration::ZERO), Duration::ZERO);
     }
 }

@@ -26,7 +26,8 @@ pub(crate) fn describe(plan: &Plan, volume: &jfs::Volume, metrics: Option<String
     let text = move || {
         let format = fixed.open.apply((*meta.format()).clone()).without_secrets();
         let text = serde_json::to_string_pretty(&fixed.json(&format)).unwrap_or_default();
-        one_space(&text)
+        // Keys that somebody wrote into the bucket's address.
+        one_space(&jfs_telemetry::mask_text(&text))
     };
     volume.vfs().described_by(Box::new(text));
 }
@@ -137,7 +138,7 @@ impl Fixed {
                 jfs::cache::Eviction::TwoRandom => "2-random",
                 jfs::cache::Eviction::Lru => "lru",
             },
-            "CacheScanInterval": 0,
+            "CacheScanInterval": nanos(o.cache_scan_interval),
             "CacheExpire": nanos(o.cache_expire),
             "OSCache": true,
             "FreeSpace": o.free_space_ratio,

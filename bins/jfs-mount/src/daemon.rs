@@ -9,11 +9,15 @@ use crate::plan::Plan;
 use crate::{via_mount, volume};
 use anyhow::{Context, bail};
 use jfs_telemetry::Logs;
+use jfs_telemetry::arguments::Handover;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
-use std::fs::{File, OpenOptions};
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
@@ -26,14 +30,14 @@ const READY: &str = "ready\n";
 const READY_WAIT: Duration = Duration::from_secs(120);
 
 /// Starts the daemon and waits until it serves. Ends with the line that scripts wait for.
-pub(crate) fn start(plan: &Plan, args: &[String], logs: &Logs) -> anyhow::Result<()> {
+pub(crate) fn start(plan: &Plan, args: &[String], cwd: &Path, logs: &Logs) -> anyhow::Result<()> {
     let name = volume::introduce(plan)?;
     let (reader, writer) = std::io::pipe().context("cannot make a pipe")?;
-    let mut child = spawn(plan, args, writer.as_raw_fd())?;
+    let mut child = spawn(plan, args, cwd, writer.as_raw_fd())?;
     drop(writer);
     let outcome = read_outcome(reader);
     match outcome.as_deref() {
-        Ok(READY) => wait_for_answer(&plan.mountpoint)?,
+        Ok(READY) => wait_for_answer(&plan.place)?,
         Ok(reason) => {
             let status = child.wait().context("cannot wait for the mount process")?;
             match reason.trim_end() {
@@ -69,18 +73,33 @@ pub(crate) fn log_ready(name: &str, plan: &Plan, logs: &Logs) {
 }
 
 #[allow(unsafe_code, reason = "pre_exec")]
-fn spawn(plan: &Plan, args: &[String], ready_fd: RawFd) -> anyhow::Result<Child> {
+fn spawn(plan: &Plan, args: &[String], cwd: &Path, ready_fd: RawFd) -> anyhow::Result<Child> {
     let program = std::env::current_exe().context("cannot find this program's own file")?;
-    let log = open_log(plan)?;
     let mut command = Command::new(program);
+    let handover = Handover::of(args);
     command
-        .args(args)
+        .args(handover.shown())
         .env(READY_FD, ready_fd.to_string())
         // The arguments are those of `mount` already.
         .env_remove(via_mount::MARK)
-        .stdin(Stdio::null())
-        .stdout(log.try_clone().context("cannot share the log file")?)
-        .stderr(log);
+        .stdin(Stdio::null());
+    match handover.variable() {
+        (name, Some(value)) => command.env(name, value),
+        (name, None) => command.env_remove(name),
+    };
+    for (name, value) in std::env::vars_os() {
+        if let Some(value) = from_root(&name, &value, cwd) {
+            command.env(name, value);
+        }
+    }
+    match open_log(plan) {
+        Some(log) => command
+            .stdout(log.try_clone().context("cannot share the log file")?)
+            .stderr(log),
+        // What the caller reads must not stay open as long as the daemon lives.
+        None => command.stdout(Stdio::null()).stderr(Stdio::null()),
+    };
+    let arguments_fd = handover.descriptor().unwrap_or(ready_fd);
     // SAFETY: between fork and exec only setsid, close_range and fcntl are called, which are
     // plain system calls; nothing is allocated.
     unsafe {
@@ -89,7 +108,8 @@ fn spawn(plan: &Plan, args: &[String], ready_fd: RawFd) -> anyhow::Result<Child>
             // lives. Kernels that cannot do it change nothing.
             let mark = libc::CLOSE_RANGE_CLOEXEC as libc::c_int;
             libc::close_range(3, libc::c_uint::MAX, mark);
-            if libc::setsid() < 0 || libc::fcntl(ready_fd, libc::F_SETFD, 0) < 0 {
+            let keep = |fd| libc::fcntl(fd, libc::F_SETFD, 0) >= 0;
+            if libc::setsid() < 0 || !keep(ready_fd) || !keep(arguments_fd) {
                 return Err(std::io::Error::last_os_error());
             }
             Ok(())
@@ -98,13 +118,47 @@ fn spawn(plan: &Plan, args: &[String], ready_fd: RawFd) -> anyhow::Result<Child>
     command.spawn().context("cannot start the mount process")
 }
 
-fn open_log(plan: &Plan) -> anyhow::Result<File> {
-    let path = &plan.log_file;
-    if let Some(dir) = path.parent() {
-        std::fs::create_dir_all(dir).with_context(|| format!("log file {}", path.display()))?;
+/// The log file. Nothing about the volume depends on it: where it cannot be written, that is said and
+/// the mount goes on.
+fn open_log(plan: &Plan) -> Option<File> {
+    match jfs_telemetry::append_to(&plan.log_file) {
+        Ok(file) => Some(file),
+        Err(error) => {
+            let to = match plan.syslog {
+                true => "lines go to the system log only",
+                false => "there is no log; choose another by --log",
+            };
+            let path = plan.log_file.display();
+            tracing::warn!("log file {path}: {error}: {to}");
+            None
+        }
     }
-    let open = OpenOptions::new().create(true).append(true).open(path);
-    open.with_context(|| format!("log file {}", path.display()))
+}
+
+/// A variable of the environment that names files or directories from here, as a process with another
+/// directory has to read it. `None` when it can stay.
+fn from_root(name: &OsStr, value: &OsStr, cwd: &Path) -> Option<OsString> {
+    /// How names of such variables end: `META_PASSWORD_FILE`, `SSL_CERT_DIR`, `AWS_CA_BUNDLE`.
+    const ENDS: [&str; 5] = ["_FILE", "_DIR", "_BUNDLE", "_CREDENTIALS", "_CONFIG"];
+    /// Others.
+    const NAMES: [&str; 3] = ["HOME", "TMPDIR", "PATH"];
+    let name = name.to_str()?;
+    let of_file = ENDS.iter().any(|end| name.ends_with(end)) || NAMES.contains(&name);
+    let parts: Vec<&[u8]> = value.as_bytes().split(|b| *b == b':').collect();
+    let relative = |part: &&[u8]| !part.is_empty() && !part.starts_with(b"/");
+    // An address has a colon, too.
+    let address = value.as_bytes().windows(3).any(|w| w == b"://");
+    if !of_file || address || !parts.iter().any(relative) {
+        return None;
+    }
+    let full = parts.iter().map(|part| match relative(part) {
+        true => cwd
+            .join(OsStr::from_bytes(part))
+            .into_os_string()
+            .into_vec(),
+        false => part.to_vec(),
+    });
+    Some(OsString::from_vec(full.collect::<Vec<_>>().join(&b':')))
 }
 
 /// What came through the pipe, at the latest after [`READY_WAIT`].
@@ -168,6 +222,30 @@ impl Ready {
     fn tell(&self, text: &str) {
         if let Some(mut pipe) = self.pipe.take() {
             let _ = pipe.write_all(text.as_bytes());
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_in_the_environment_are_absolute_for_the_daemon() {
+        for (name, value, want) in [
+            ("META_PASSWORD_FILE", "pw", Some("/home/u/pw")),
+            ("SSL_CERT_FILE", "../ca.pem", Some("/home/u/../ca.pem")),
+            ("SSL_CERT_DIR", "a:/b:c", Some("/home/u/a:/b:/home/u/c")),
+            ("AWS_CA_BUNDLE", "./x", Some("/home/u/./x")),
+            ("PATH", "/bin:bin:", Some("/bin:/home/u/bin:")),
+            ("META_PASSWORD_FILE", "/pw", None),
+            ("META_PASSWORD_FILE", "", None),
+            ("META_PASSWORD", "pw", None),
+            ("SOME_CONFIG", "http://h/x", None),
+        ] {
+            let made = from_root(name.as_ref(), value.as_ref(), Path::new("/home/u"));
+            assert_eq!(made.as_deref(), want.map(OsStr::new), "{name}={value}");
         }
     }
 }

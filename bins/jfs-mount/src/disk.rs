@@ -10,6 +10,10 @@ pub(crate) fn log_caches(options: &OpenOptions, uuid: &str) {
     let dirs: Vec<_> = options.cache_dir.iter().filter(on_disk).collect();
     for dir in &dirs {
         let dir = dir.join(uuid);
+        // Left out: that was said.
+        if !dir.is_dir() {
+            continue;
+        }
         // Each has its share.
         let capacity = (options.cache_size / dirs.len() as u64) >> 20;
         let free = options.free_space_ratio * 100.0;

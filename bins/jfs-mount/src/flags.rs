@@ -40,7 +40,12 @@ pub(crate) const SPEC: CommandSpec = CommandSpec {
             &["force"],
             "force to mount even if the mount point is already mounted by the same filesystem",
         ),
-        FlagSpec::switch(&["hide-internal"], "hide all internal files"),
+        FlagSpec::new(
+            &["hide-internal"],
+            Kind::Bool,
+            "true",
+            "leave internal files and .trash out of listings of the root, where they are found by name; JuiceFS lists them unless told otherwise",
+        ),
         FlagSpec::switch(
             &["update-fstab"],
             "add / update entry in /etc/fstab, will create a symlink from /sbin/mount.juicefs to this program if not existing",
@@ -297,10 +302,9 @@ pub(crate) const SPEC: CommandSpec = CommandSpec {
         FlagSpec::new(
             &["cache-scan-interval"],
             Kind::Duration,
-            "0",
-            "interval to scan cache-dir to rebuild in-memory index",
+            "1h",
+            "time between two looks at what other processes have stored or removed in the cache directories (0 means only at the start)",
         )
-        .off_only(ZERO)
         .group(CACHE),
         FlagSpec::new(
             &["cache-expire"],

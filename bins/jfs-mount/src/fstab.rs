@@ -5,13 +5,20 @@ use anyhow::Context;
 use jfs_args::address::{absolute, meta_url};
 use jfs_args::globals::GLOBALS;
 use jfs_args::{Kind, Parsed};
+use nix::fcntl::{Flock, FlockArg};
+use std::fs::File;
 use std::io::Write;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 const FSTAB: &str = "/etc/fstab";
 /// The helper that mount(8) calls for the type `juicefs`.
 const HELPER: &str = "/sbin/mount.juicefs";
+/// Longest wait for another mount that changes the table at the same time.
+const LOCK_WAIT: Duration = Duration::from_secs(10);
+/// Pause between two attempts to get the lock.
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
 /// Flags that are about this call and not about the mount.
 const LEFT_OUT: &[&str] = &["d", "f", "update-fstab", "force", "help", "version"];
 /// Flags whose value is a path, relative to where this call was made.
@@ -70,6 +77,10 @@ fn options(args: &Parsed, cwd: &Path) -> String {
                     .map(|p| absolute(p, cwd).display().to_string());
                 items.push(format!("{name}={}", paths.collect::<Vec<_>>().join(":")));
             }
+            // Of a bucket only this machine knows whether it is a directory.
+            ("bucket", _) if cwd.join(&text).is_dir() => {
+                items.push(format!("{name}={}", absolute(&text, cwd).display()));
+            }
             (name, _) => items.push(format!("{name}={text}")),
         }
     }
@@ -95,7 +106,9 @@ pub(crate) fn update(line: &Line) {
         return;
     }
     if jfs_telemetry::mask_url(&line.address) != line.address {
-        tracing::warn!("{FSTAB} now holds the password of the metadata engine");
+        tracing::warn!(
+            "{FSTAB} now holds the password of the metadata engine: make sure that only root can read it"
+        );
     }
     let helper = make_helper(Path::new(HELPER));
     let written = write(Path::new(FSTAB), line);
@@ -125,11 +138,17 @@ fn make_helper(helper: &Path) -> anyhow::Result<()> {
     let here = std::env::current_exe().context("cannot find this program's own file")?;
     let front = here.with_file_name("jfs");
     let target = if front.is_file() { front } else { here };
-    symlink(target, helper).context("symlink")
+    match symlink(target, helper) {
+        // Another mount was faster.
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        made => made.context("symlink"),
+    }
 }
 
-/// Replaces the table as a whole, so that a machine that loses its power keeps the old or the new one.
+/// Replaces the table as a whole, so that a machine that loses its power keeps the old or the new one. Two mounts that do
+/// so at the same time take turns, so that both entries are kept.
 fn write(table: &Path, line: &Line) -> anyhow::Result<()> {
+    let _turn = lock(table)?;
     let before = match std::fs::read_to_string(table) {
         Ok(text) => text,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
@@ -139,15 +158,20 @@ fn write(table: &Path, line: &Line) -> anyhow::Result<()> {
     if after == before {
         return Ok(());
     }
-    let mode = table
-        .metadata()
-        .map_or(0o644, |meta| meta.permissions().mode());
+    let secret = jfs_telemetry::mask_url(&line.address) != line.address;
+    let mode = match table.metadata() {
+        Ok(meta) => meta.permissions().mode(),
+        // Programs read the table for everybody; not with a password in it.
+        Err(_) if secret => 0o600,
+        Err(_) => 0o644,
+    };
     let fresh = table.with_extension("jfs-tmp");
+    // The lock is held, so a file of that name was left by a process that was killed.
+    let _ = std::fs::remove_file(&fresh);
     let written = (|| {
         let mut file = std::fs::OpenOptions::new()
             .write(true)
-            .create(true)
-            .truncate(true)
+            .create_new(true)
             .mode(mode & 0o777)
             .open(&fresh)?;
         file.set_permissions(std::fs::Permissions::from_mode(mode & 0o777))?;
@@ -159,6 +183,23 @@ fn write(table: &Path, line: &Line) -> anyhow::Result<()> {
         let _ = std::fs::remove_file(&fresh);
     }
     written.with_context(|| format!("write {}", table.display()))
+}
+
+/// Locks the directory of the table: the table itself is another file after each change.
+fn lock(table: &Path) -> anyhow::Result<Flock<File>> {
+    let dir = table.parent().unwrap_or(Path::new("/"));
+    let mut file = File::open(dir).with_context(|| format!("open {}", dir.display()))?;
+    let deadline = Instant::now() + LOCK_WAIT;
+    loop {
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(turn) => return Ok(turn),
+            Err((_, error)) if Instant::now() >= deadline => {
+                return Err(error).with_context(|| format!("lock {}", dir.display()));
+            }
+            Err((back, _)) => file = back,
+        }
+        std::thread::sleep(LOCK_PAUSE);
+    }
 }
 
 fn replaced(before: &str, line: &Line) -> String {
@@ -217,6 +258,19 @@ mod tests {
     }
 
     #[test]
+    fn a_bucket_that_is_a_directory_is_absolute() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("objects")).unwrap();
+        let argv = ["a", "/m", "--bucket", "objects"].map(str::to_string);
+        let Ok(Invocation::Run(args)) = parse_command(&SPEC, &argv) else {
+            panic!("arguments")
+        };
+        let made = options(&args, dir.path());
+        assert!(made.ends_with(&format!("bucket={}/objects", dir.path().display())));
+        assert!(options(&args, Path::new("/nowhere")).ends_with("bucket=objects"));
+    }
+
+    #[test]
     fn only_the_own_entry_is_replaced() {
         let dir = tempfile::tempdir().unwrap();
         let table = dir.path().join("fstab");
@@ -243,6 +297,25 @@ mod tests {
             text,
             format!("{want}redis://h/1  /m\\040m  juicefs  _netdev,nofail  0 0\n")
         );
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn mounts_that_add_entries_at_the_same_time_keep_all() {
+        let dir = tempfile::tempdir().unwrap();
+        let table = dir.path().join("fstab");
+        std::fs::write(&table, "# comment\n").unwrap();
+        std::fs::write(table.with_extension("jfs-tmp"), "left by a killed process").unwrap();
+        std::thread::scope(|scope| {
+            for n in 0..8 {
+                let table = &table;
+                scope.spawn(move || {
+                    write(table, &line(&format!("redis://h/{n} /m --update-fstab"))).unwrap();
+                });
+            }
+        });
+        let text = std::fs::read_to_string(&table).unwrap();
+        assert_eq!(text.lines().count(), 9, "{text}");
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 }

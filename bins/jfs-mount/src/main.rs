@@ -23,12 +23,14 @@ use anyhow::Context;
 use jfs_args::{Invocation, help, parse_command};
 use jfs_telemetry::fatal;
 use plan::Plan;
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    // The descriptor is taken first so that every failure below is told to who waits.
+    let argv = jfs_telemetry::arguments::take();
+    // The descriptor is taken next so that every failure below is told to who waits.
     let ready = daemon::Ready::inherit();
-    match run(ready.as_ref()) {
+    match run(argv, ready.as_ref()) {
         Ok(code) => code,
         Err(error) => {
             logging::plain();
@@ -41,8 +43,9 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(ready: Option<&daemon::Ready>) -> anyhow::Result<ExitCode> {
-    let argv: Vec<String> = std::env::args_os()
+fn run(argv: Vec<OsString>, ready: Option<&daemon::Ready>) -> anyhow::Result<ExitCode> {
+    let argv: Vec<String> = argv
+        .into_iter()
         .skip(1)
         .map(|arg| {
             arg.into_string()
@@ -50,7 +53,7 @@ fn run(ready: Option<&daemon::Ready>) -> anyhow::Result<ExitCode> {
         })
         .collect::<anyhow::Result<_>>()?;
     let argv = if via_mount::is_called() {
-        match via_mount::translate(&argv) {
+        match via_mount::translate(&argv)? {
             Some(argv) => argv,
             // A dry run of mount(8): everything but the mount.
             None => return Ok(ExitCode::SUCCESS),
@@ -69,17 +72,19 @@ fn run(ready: Option<&daemon::Ready>) -> anyhow::Result<ExitCode> {
         }
         Ok(Invocation::Run(parsed)) => parsed,
         Err(error) if error.is_usage() => {
+            let error = jfs_telemetry::mask_text(&error.to_string());
             jfs_telemetry::say!("ERROR: {error}\nUSAGE:\n   {}", flags::SPEC.usage());
             return Ok(ExitCode::from(1));
         }
         Err(error) => return Err(error.into()),
     };
-    let cwd = std::env::current_dir().context("no current directory")?;
+    let cwd = jfs_args::address::here();
+    process::settle();
     match (Plan::wants_background(&parsed), ready) {
         (true, None) => {
             let logs = logging::init(&parsed, None)?;
             let plan = Plan::read(&parsed, &cwd)?;
-            daemon::start(&plan, &plan.daemon_args(&argv, &parsed), &logs)?;
+            daemon::start(&plan, &plan.daemon_args(&argv, &parsed), &cwd, &logs)?;
         }
         (true, Some(ready)) => {
             let logs = logging::init(&parsed, Some(plan::log_file(&parsed, &cwd)))?;

@@ -1,9 +1,10 @@
 //! The directory to mount on: made ready before, looked at after.
 
 use anyhow::{Context, bail};
+use std::fs::DirBuilder;
 use std::io;
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -14,6 +15,26 @@ const ROOT_INODE: u64 = 1;
 
 /// Type of a mounted volume, ours or the reference's.
 const VOLUME_TYPE: &str = "fuse.juicefs";
+
+/// Permissions of a mount point that is made, and of the directories above it.
+const DIR_MODE: u32 = 0o755;
+
+/// The directory by the name that the kernel gives it, links followed; see [`jfs_fuse::resolve`]. Never
+/// takes longer than [`ANSWER_WAIT`].
+pub(crate) fn resolve(path: &Path) -> anyhow::Result<PathBuf> {
+    let (sender, receiver) = mpsc::channel();
+    let place = path.to_path_buf();
+    std::thread::spawn(move || {
+        let _ = sender.send(jfs_fuse::resolve(&place));
+    });
+    match receiver.recv_timeout(ANSWER_WAIT) {
+        Ok(resolved) => resolved.with_context(|| format!("mount point {}", path.display())),
+        Err(_) => bail!(
+            "the way to mount point {} does not answer in {ANSWER_WAIT:?}",
+            path.display()
+        ),
+    }
+}
 
 /// Makes sure there is a directory to mount on. A missing one is made; what a killed mount left
 /// is cleared; a volume that is mounted there is left alone and refused, unless `force`: then the new
@@ -35,8 +56,9 @@ pub(crate) fn prepare(path: &Path, force: bool) -> anyhow::Result<()> {
         Ok(found) if !found.is_dir() => bail!("mount point {} is not a directory", path.display()),
         Ok(_) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            std::fs::create_dir_all(path)
-                .with_context(|| format!("cannot make mount point {}", path.display()))?;
+            let mut builder = DirBuilder::new();
+            let made = builder.recursive(true).mode(DIR_MODE).create(path);
+            made.with_context(|| format!("cannot make mount point {}", path.display()))?;
         }
         Err(error) if error.raw_os_error() == Some(libc::ENOTCONN) => {
             tracing::warn!("{} is a dead mount point, unmount it first", path.display());

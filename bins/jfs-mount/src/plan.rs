@@ -1,6 +1,6 @@
 //! What to mount where and how: the command line, checked and with nothing relative left.
 
-use crate::{cache_flags, fstab, metrics};
+use crate::{cache_flags, fstab, metrics, mountpoint};
 use anyhow::bail;
 use jfs::OpenOptions;
 use jfs_args::address::{absolute, meta_url};
@@ -27,10 +27,14 @@ pub(crate) struct Plan {
     pub(crate) url: String,
     /// Metadata URL as the log shows it, password masked.
     pub(crate) shown_url: String,
-    /// Absolute.
+    /// Absolute, as it was given: what is shown.
     pub(crate) mountpoint: PathBuf,
+    /// The same directory by the kernel's name, with links followed: what is mounted on.
+    pub(crate) place: PathBuf,
     /// Absolute.
     pub(crate) log_file: PathBuf,
+    /// Whether lines go to the system log as well.
+    pub(crate) syslog: bool,
     pub(crate) open: OpenOptions,
     /// Bytes.
     pub(crate) max_fuse_io: u32,
@@ -65,6 +69,12 @@ impl Plan {
     /// everything else is refused.
     pub(crate) fn read(args: &Parsed, cwd: &Path) -> anyhow::Result<Plan> {
         let given = args.arg(0);
+        // A variable of a script that is not set; the current directory is not meant.
+        for (index, what) in [(0, "metadata URL"), (1, "mount point")] {
+            if args.arg(index).is_empty() {
+                bail!("the {what} is empty");
+            }
+        }
         let shown = if given.contains("://") {
             given.to_string()
         } else {
@@ -102,6 +112,7 @@ impl Plan {
             cache_items: cache_flags::items(args)?,
             cache_eviction: cache_flags::eviction(&args.text("cache-eviction"))?,
             cache_expire: cache_flags::expire(args.duration("cache-expire")),
+            cache_scan_interval: cache_flags::scan_interval(args.duration("cache-scan-interval")),
             cache_mode: cache_flags::mode(&args.text("cache-mode"))?,
             cache_checksum: cache_flags::checksum(&args.text("verify-cache-checksum"))?,
             cache_partial_only: args.bool("cache-partial-only"),
@@ -129,8 +140,10 @@ impl Plan {
         Ok(Plan {
             url: meta_url(given, cwd),
             shown_url: jfs_telemetry::mask_url(&shown),
+            place: mountpoint::resolve(&cwd.join(args.arg(1)))?,
             mountpoint,
             log_file: log_file(args, cwd),
+            syslog: !args.bool("no-syslog"),
             open,
             max_fuse_io: fuse_io(args.bytes("max-fuse-io")),
             umask: umask(&args.text("umask"))?,
@@ -472,6 +485,21 @@ mod tests {
                 Err(error) => assert_eq!(error.to_string(), want, "{line}"),
                 Ok(_) => panic!("{line} is accepted"),
             }
+        }
+    }
+
+    #[test]
+    fn empty_words_are_not_the_current_directory() {
+        for (words, want) in [
+            (["redis://h/1", ""], "the mount point is empty"),
+            (["", "/m"], "the metadata URL is empty"),
+        ] {
+            let argv = words.map(str::to_string);
+            let Ok(Invocation::Run(args)) = parse_command(&SPEC, &argv) else {
+                panic!("{words:?}")
+            };
+            let error = Plan::read(&args, Path::new("/home/u")).err().unwrap();
+            assert_eq!(error.to_string(), want);
         }
     }
 

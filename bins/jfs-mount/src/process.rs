@@ -1,5 +1,9 @@
-//! What the process asks of the C library and the kernel before it serves.
-#![allow(unsafe_code, reason = "mallopt and setrlimit have no safe form here")]
+//! What the process asks of the C library and the kernel before it serves, and what it does not take over
+//! from who started it.
+#![allow(
+    unsafe_code,
+    reason = "mallopt, signals and limits have no safe form here"
+)]
 
 /// Arenas of the allocator; each keeps its own free memory.
 const ARENAS: libc::c_int = 2;
@@ -20,20 +24,66 @@ pub(crate) fn tune_memory() {
     }
 }
 
-/// As many open files as the administrator allows: cached blocks and connections need them.
-pub(crate) fn raise_file_limit() {
+/// Limits of a shell that make no sense for a service. Open files: cached blocks and connections need
+/// them. The size of files, memory and time would end it by a signal, or in the middle of a write.
+const LIMITS: [libc::__rlimit_resource_t; 5] = [
+    libc::RLIMIT_NOFILE,
+    libc::RLIMIT_FSIZE,
+    libc::RLIMIT_AS,
+    libc::RLIMIT_DATA,
+    libc::RLIMIT_CPU,
+];
+
+/// Puts aside what this process inherited and a service must not depend on: blocked signals, a limit that
+/// the administrator would let it pass, children that nobody could wait for. Called before other
+/// threads run.
+pub(crate) fn settle() {
+    let none = nix::sys::signal::SigSet::empty();
+    let _ = none.thread_set_mask();
+    // SAFETY: no handler is installed, and no other thread runs.
+    unsafe {
+        // Ignored, ends of children could not be waited for.
+        libc::signal(libc::SIGCHLD, libc::SIG_DFL);
+        // A write past a limit fails then, and can be told.
+        libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
+    }
+    LIMITS.into_iter().for_each(raise);
+}
+
+/// Whether who started this process wants it to outlive the terminal (`nohup`).
+pub(crate) fn ignores_hangup() -> bool {
+    // SAFETY: all zeroes is a value of the struct, and the call only fills it in.
+    unsafe {
+        let mut now: libc::sigaction = std::mem::zeroed();
+        libc::sigaction(libc::SIGHUP, std::ptr::null(), &mut now) == 0
+            && now.sa_sigaction == libc::SIG_IGN
+    }
+}
+
+/// As much as the administrator allows.
+fn raise(resource: libc::__rlimit_resource_t) {
     let mut limit = libc::rlimit {
         rlim_cur: 0,
         rlim_max: 0,
     };
     // SAFETY: the pointers are to a valid struct of the right type for the calls.
-    let done = unsafe {
-        libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) == 0 && {
+    unsafe {
+        if libc::getrlimit(resource, &mut limit) == 0 {
             limit.rlim_cur = limit.rlim_max;
-            libc::setrlimit(libc::RLIMIT_NOFILE, &limit) == 0
+            libc::setrlimit(resource, &limit);
         }
-    };
-    if !done {
-        tracing::debug!("cannot raise the limit of open files");
     }
+}
+
+/// For a daemon of the super-user, as far as the kernel lets it: the last to be ended when memory is
+/// short, since every program on the mount hangs without it; and its own allocations must not wait
+/// for pages that it has to write out itself.
+pub(crate) fn protect() {
+    const LAST: &str = "-1000";
+    const PR_SET_IO_FLUSHER: libc::c_int = 57;
+    if let Err(error) = std::fs::write("/proc/self/oom_score_adj", LAST) {
+        tracing::debug!("oom_score_adj stays: {error}");
+    }
+    // SAFETY: takes plain numbers.
+    unsafe { libc::prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0) };
 }

@@ -33,8 +33,10 @@ pub(crate) fn serve(plan: Plan, logs: &Logs, ready: Option<&Ready>) -> anyhow::R
     process::tune_memory();
     // Modes of files in the bucket and the cache are what this program says.
     umask(Mode::empty());
-    process::raise_file_limit();
-    mountpoint::prepare(&plan.mountpoint, plan.force)?;
+    if ready.is_some() && nix::unistd::geteuid().is_root() {
+        process::protect();
+    }
+    mountpoint::prepare(&plan.place, plan.force)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(WORKERS)
         .thread_name("jfs-worker")
@@ -48,7 +50,8 @@ pub(crate) fn serve(plan: Plan, logs: &Logs, ready: Option<&Ready>) -> anyhow::R
 
 async fn run(plan: &Plan, logs: &Logs, ready: Option<&Ready>) -> anyhow::Result<()> {
     // From here on a signal ends the mount in order.
-    let mut signals = Signals::listen()?;
+    let nohup = ready.is_none() && process::ignores_hangup();
+    let mut signals = Signals::listen(nohup)?;
     let volume = tokio::select! {
         volume = volume::open(plan) => volume?,
         name = signals.next() => bail!("received signal {name} before the volume was open"),
@@ -65,7 +68,7 @@ async fn run(plan: &Plan, logs: &Logs, ready: Option<&Ready>) -> anyhow::Result<
         }
     };
     let mut ended = watch_end(&handle);
-    let place = plan.mountpoint.clone();
+    let place = plan.place.clone();
     let answered = tokio::task::spawn_blocking(move || mountpoint::wait_for_answer(&place)).await;
     let end = match answered.context("looking at the mount point")? {
         Ok(()) => {
@@ -139,16 +142,20 @@ pub(crate) fn reopen(logs: &Logs) {
 pub(crate) struct Signals {
     interrupt: Signal,
     terminate: Signal,
-    hangup: Signal,
+    /// None when nobody wants to hear of it.
+    hangup: Option<Signal>,
 }
 
 impl Signals {
-    fn listen() -> anyhow::Result<Signals> {
+    fn listen(nohup: bool) -> anyhow::Result<Signals> {
         let on = |kind| signal(kind).context("cannot listen for signals");
         Ok(Signals {
             interrupt: on(SignalKind::interrupt())?,
             terminate: on(SignalKind::terminate())?,
-            hangup: on(SignalKind::hangup())?,
+            hangup: match nohup {
+                true => None,
+                false => Some(on(SignalKind::hangup())?),
+            },
         })
     }
 
@@ -157,7 +164,16 @@ impl Signals {
         tokio::select! {
             _ = self.interrupt.recv() => "interrupt",
             _ = self.terminate.recv() => "terminated",
-            _ = self.hangup.recv() => "hangup",
+            _ = hangup(&mut self.hangup) => "hangup",
         }
+    }
+}
+
+async fn hangup(signal: &mut Option<Signal>) {
+    match signal {
+        Some(signal) => {
+            signal.recv().await;
+        }
+        None => std::future::pending().await,
     }
 }

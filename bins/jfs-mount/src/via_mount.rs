@@ -1,6 +1,7 @@
 //! Being `/sbin/mount.juicefs`: the arguments that mount(8) gives to its helpers.
 
 use crate::flags::SPEC;
+use anyhow::bail;
 use jfs_args::globals::GLOBALS;
 use jfs_args::{FlagSpec, Kind};
 use std::path::Path;
@@ -15,7 +16,6 @@ const DROPPED: &[&str] = &[
     "nofail",
     "rw",
     "defaults",
-    "remount",
     "background",
     "auto",
     "noauto",
@@ -25,6 +25,8 @@ const DROPPED: &[&str] = &[
     "owner",
     "group",
 ];
+/// The same, with a value.
+const ABOUT_TABLE: &[&str] = &["comment", "user", "helper", "uhelper"];
 /// The names of older clients.
 const RENAMED: &[(&str, &str)] = &[
     ("attrcacheto", "attr-cache"),
@@ -40,10 +42,10 @@ pub(crate) fn is_called() -> bool {
 }
 
 /// The command line of `mount` that `META-URL MOUNTPOINT [-fnsv] [-N NS] [-t TYPE] [-o OPTIONS]` means;
-/// `None` for a dry run (`-f`). Fewer than two words ask for help.
-pub(crate) fn translate(argv: &[String]) -> Option<Vec<String>> {
+/// `None` for a dry run (`-f`). Fewer than two words ask for help. What cannot be done is refused.
+pub(crate) fn translate(argv: &[String]) -> anyhow::Result<Option<Vec<String>>> {
     let [url, point, rest @ ..] = argv else {
-        return Some(vec!["--help".to_string()]);
+        return Ok(Some(vec!["--help".to_string()]));
     };
     let mut out = vec!["-d".to_string()];
     let mut fuse = Vec::new();
@@ -52,14 +54,18 @@ pub(crate) fn translate(argv: &[String]) -> Option<Vec<String>> {
         match word.as_str() {
             "-o" => {
                 let items = words.next().map_or("", String::as_str);
-                items
-                    .split(',')
-                    .for_each(|item| read(item.trim(), &mut out, &mut fuse));
+                let items = items.split(',').map(str::trim);
+                if items.clone().any(|item| item == "remount") {
+                    bail!(
+                        "-o remount: a mount cannot be changed, unmount {point} and mount it anew"
+                    );
+                }
+                items.for_each(|item| read(item, &mut out, &mut fuse));
             }
             "-N" | "-t" => {
                 words.next();
             }
-            letters if letters.starts_with('-') && letters.contains('f') => return None,
+            letters if letters.starts_with('-') && letters.contains('f') => return Ok(None),
             // -n, -s and -v are about mount(8) itself.
             _ => {}
         }
@@ -68,7 +74,7 @@ pub(crate) fn translate(argv: &[String]) -> Option<Vec<String>> {
         out.extend(["-o".to_string(), fuse.join(",")]);
     }
     out.extend([url.clone(), point.clone()]);
-    Some(out)
+    Ok(Some(out))
 }
 
 /// One item of `-o`: a flag, something for others, or an option for FUSE.
@@ -77,7 +83,8 @@ fn read(item: &str, flags: &mut Vec<String>, fuse: &mut Vec<String>) {
         Some((name, value)) => (name, Some(value)),
         None => (item, None),
     };
-    if item.is_empty() || DROPPED.contains(&item) || name == "comment" || name.starts_with("x-") {
+    let about_table = DROPPED.contains(&item) || ABOUT_TABLE.contains(&name);
+    if item.is_empty() || about_table || name.starts_with("x-") || name.starts_with("X-") {
         return;
     }
     let renamed = RENAMED.iter().find(|(old, _)| *old == name);
@@ -104,7 +111,7 @@ mod tests {
 
     fn translated(line: &str) -> Option<String> {
         let argv: Vec<String> = line.split(' ').map(str::to_string).collect();
-        translate(&argv).map(|out| out.join(" "))
+        translate(&argv).unwrap().map(|out| out.join(" "))
     }
 
     #[test]
@@ -116,7 +123,7 @@ mod tests {
                 "-d --cache-size=0 --read-only --attr-cache=3 -o noatime redis://h/1 /mnt",
             ),
             (
-                "a /m -v -o verbose,x-systemd.automount,noauto,ro,max_read=4096 -t juicefs",
+                "a /m -v -o verbose,x-systemd.automount,user=joe,comment=a,noauto,ro,max_read=4096 -t juicefs",
                 "-d --verbose -o ro,max_read=4096 a /m",
             ),
             (
@@ -137,5 +144,35 @@ mod tests {
             None,
             "a dry run mounts nothing"
         );
+        let words = ["a", "/m", "-n", "-o", "remount,ro"].map(str::to_string);
+        let refused = translate(&words).unwrap_err().to_string();
+        assert!(refused.contains("remount"), "{refused}");
+    }
+
+    /// As mount(8) passes them on: the address, the mount point, the options.
+    #[test]
+    fn the_lines_of_deploy_are_understood() {
+        let table = include_str!("../../../deploy/fstab");
+        let lines = table
+            .lines()
+            .filter(|l| !l.is_empty() && !l.starts_with('#'));
+        let mut seen = 0;
+        for line in lines {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            let [url, point, "juicefs", options, "0", "0"] = fields[..] else {
+                panic!("{line}");
+            };
+            let argv = [url, point, "-o", options].map(str::to_string);
+            let argv = translate(&argv).unwrap().unwrap();
+            match jfs_args::parse_command(&SPEC, &argv) {
+                Ok(jfs_args::Invocation::Run(args)) => {
+                    assert_eq!(args.args(), [url, point]);
+                    assert_eq!(args.text("o"), "", "all of {options} are flags of ours");
+                }
+                other => panic!("{line}: {other:?}"),
+            }
+            seen += 1;
+        }
+        assert_eq!(seen, 3);
     }
 }

@@ -24,7 +24,7 @@ pub(crate) fn introduce(plan: &Plan) -> anyhow::Result<String> {
 /// Logs where the data is.
 pub(crate) fn log_data(format: &Format) {
     jfs_args::address::warn_without_classes(format);
-    tracing::info!("Data use {}", data_address(format));
+    tracing::info!("Data use {}", data_address(format, jfs::shown_bucket));
 }
 
 /// Opens the volume on the current runtime and logs it.
@@ -50,7 +50,7 @@ pub(crate) fn mount(plan: &Plan, volume: &jfs::Volume) -> anyhow::Result<jfs_fus
         plan.mountpoint.display()
     );
     let options = jfs_fuse::MountOptions {
-        mountpoint: plan.mountpoint.clone(),
+        mountpoint: plan.place.clone(),
         fsname: format!("JuiceFS:{name}"),
         max_fuse_io: plan.max_fuse_io,
         umask: plan.umask,

@@ -1,5 +1,6 @@
 //! All sub-commands of the contract, one file for each that works.
 
+pub(crate) mod bench;
 pub(crate) mod config;
 pub(crate) mod format;
 pub(crate) mod handover;
@@ -69,7 +70,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     Command::Here(&umount::SPEC, umount::run),
     Command::Missing("gateway"),
     Command::Missing("webdav"),
-    Command::Missing("bench"),
+    Command::Here(&bench::SPEC, bench::run),
     Command::Missing("objbench"),
     Command::Missing("mdtest"),
     Command::Missing("warmup"),

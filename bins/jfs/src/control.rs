@@ -27,7 +27,11 @@ const DATA_BYTES: usize = 5;
 pub(crate) fn open(path: &Path) -> io::Result<File> {
     let dir = match path.metadata() {
         Ok(meta) if meta.is_dir() => path.to_path_buf(),
-        _ => path.parent().map(Path::to_path_buf).unwrap_or_default(),
+        // A link outside may lead into a mount.
+        _ => {
+            let file = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+            file.parent().map(Path::to_path_buf).unwrap_or_default()
+        }
     };
     let mut last = None;
     for name in NAMES {

@@ -19,7 +19,8 @@ use jfs_telemetry::fatal;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let argv: Result<Vec<String>, _> = std::env::args_os()
+    let argv: Result<Vec<String>, _> = jfs_telemetry::arguments::take()
+        .into_iter()
         .skip(1)
         .map(std::ffi::OsString::into_string)
         .collect();
@@ -83,6 +84,7 @@ fn run_here(spec: &'static CommandSpec, run: &Run, args: &[String]) -> anyhow::R
         }
         Ok(Invocation::Run(parsed)) => parsed,
         Err(error) if error.is_usage() => {
+            let error = jfs_telemetry::mask_text(&error.to_string());
             jfs_telemetry::say!("ERROR: {error}\nUSAGE:\n   {}", spec.usage());
             return Ok(ExitCode::from(1));
         }

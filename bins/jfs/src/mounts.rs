@@ -97,8 +97,11 @@ fn serves(pid: u32, point: &Path) -> io::Result<bool> {
         return Ok(false);
     }
     let cwd = std::fs::read_link(proc.join("cwd"))?;
+    // The name that was given may lead there through links.
+    let leads_there = |path: &Path| path == point || path.canonicalize().is_ok_and(|p| p == point);
     Ok(args.any(|arg| match std::str::from_utf8(arg) {
-        Ok(text) => absolute(text, &cwd) == point,
+        Ok(text) if text.starts_with('-') || text.contains("://") => false,
+        Ok(text) => absolute(text, &cwd) == point || leads_there(&cwd.join(text)),
         Err(_) => arg == point.as_os_str().as_bytes(),
     }))
 }

@@ -16,7 +16,7 @@ pub(crate) fn render(head: &[(&str, Side)], rows: &[Vec<String>]) -> String {
         .enumerate()
         .map(|(at, (name, _))| {
             let cells = rows.iter().filter_map(|row| row.get(at));
-            let widest = cells.map(|cell| cell.chars().count()).max();
+            let widest = cells.map(|cell| shown_width(cell)).max();
             widest.unwrap_or(0).max(name.len())
         })
         .collect();
@@ -35,15 +35,27 @@ pub(crate) fn render(head: &[(&str, Side)], rows: &[Vec<String>]) -> String {
     for row in rows {
         out.push('|');
         for ((cell, (_, side)), width) in row.iter().zip(head).zip(&widths) {
+            let blanks = " ".repeat(width - shown_width(cell));
             let _ = match side {
-                Side::Left => write!(out, " {cell:<width$} |"),
-                Side::Right => write!(out, " {cell:>width$} |"),
+                Side::Left => write!(out, " {cell}{blanks} |"),
+                Side::Right => write!(out, " {blanks}{cell} |"),
             };
         }
         out.push('\n');
     }
     let _ = writeln!(out, "{line}");
     out
+}
+
+/// Characters that a terminal shows: colours (from ESC to `m`) are none.
+fn shown_width(cell: &str) -> usize {
+    let mut parts = cell.split('\x1b');
+    let first = parts.next().unwrap_or_default().chars().count();
+    let after = |part: &str| {
+        part.split_once('m')
+            .map_or(0, |(_, text)| text.chars().count())
+    };
+    first + parts.map(after).sum::<usize>()
 }
 
 #[cfg(test)]
@@ -58,5 +70,10 @@ mod tests {
             render(&head, &rows),
             "+-------+------+\n|  size | name |\n+-------+------+\n| 65536 | a    |\n+-------+------+\n"
         );
+    }
+
+    #[test]
+    fn colours_take_no_room() {
+        assert_eq!(shown_width("\x1b[1;32mdüne\x1b[0m s"), 6);
     }
 }

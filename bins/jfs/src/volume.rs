@@ -3,14 +3,17 @@
 use anyhow::Context;
 use jfs::admin::{FormatOptions, NewSecrets, SessionDetails, Status};
 use jfs_args::address;
-use jfs_telemetry::mask_url;
+use jfs_telemetry::{mask_text, mask_url};
 use jfs_types::Format;
 use serde::Serialize;
 use std::future::Future;
 
 /// Logs the metadata address and returns it in the form to open it with.
 pub(crate) fn announce(given: &str) -> anyhow::Result<String> {
-    let cwd = std::env::current_dir().context("no current directory")?;
+    if given.is_empty() {
+        anyhow::bail!("the metadata URL is empty");
+    }
+    let cwd = address::here();
     let shown = if given.contains("://") {
         given.to_string()
     } else {
@@ -64,10 +67,10 @@ pub(crate) fn session(url: &str, sid: u64) -> anyhow::Result<SessionDetails> {
     Ok(block_on(jfs::admin::session(url, sid))??)
 }
 
-/// JSON for people, escaped as the reference escapes it.
+/// JSON for people, escaped as the reference escapes it. Keys that somebody wrote into an address are masked.
 pub(crate) fn to_pretty_json(value: &impl Serialize) -> anyhow::Result<String> {
     let text = serde_json::to_string_pretty(value)?;
-    Ok(text
+    Ok(mask_text(&text)
         .replace('<', "\\u003c")
         .replace('>', "\\u003e")
         .replace('&', "\\u0026"))

@@ -194,7 +194,6 @@ fn unknown_commands_exit_with_3_and_later_ones_are_refused_by_name() {
         "summary",
         "gateway",
         "webdav",
-        "bench",
         "objbench",
         "mdtest",
         "warmup",

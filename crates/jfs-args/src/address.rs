@@ -4,23 +4,65 @@
 use jfs_types::Format;
 use std::path::{Component, Path, PathBuf};
 
-/// The metadata URL with its scheme (Redis when there is none) and, for a database in a file, with
-/// the file's absolute path.
+/// The metadata URL with its scheme (Redis when there is none) and, for a database in a file or a
+/// server behind a socket, with the file's absolute path.
 pub fn meta_url(url: &str, cwd: &Path) -> String {
     let Some((scheme, rest)) = url.split_once("://") else {
         return format!("redis://{url}");
     };
-    if scheme != "sqlite3" || rest.starts_with([':', '/']) || rest.starts_with("file:") {
-        return url.to_string();
-    }
     let (path, query) = match rest.split_once('?') {
         Some((path, query)) => (path, format!("?{query}")),
         None => (rest, String::new()),
     };
-    if path.is_empty() {
-        return url.to_string();
+    match scheme {
+        "sqlite3" => {
+            let (file, path) = match path.strip_prefix("file:") {
+                Some(path) => (true, path),
+                None => (false, path),
+            };
+            if path.is_empty() || path.starts_with([':', '/']) {
+                return url.to_string();
+            }
+            // A directory may have a `?` in its name; then only the form `file:` can name it.
+            let here = cwd.display().to_string();
+            let escaped = encoded(&here);
+            match (file, here.contains('?')) {
+                (false, false) => {
+                    format!("{scheme}://{}{query}", absolute(path, cwd).display())
+                }
+                (false, true) => format!("{scheme}://file:{escaped}/{}{query}", encoded(path)),
+                (true, _) => format!("{scheme}://file:{escaped}/{path}{query}"),
+            }
+        }
+        "unix" => {
+            // A user and a password may come first; a socket's path follows the @.
+            let slash = path.find('/').unwrap_or(path.len());
+            let at = path[..slash].rfind('@').map_or(0, |at| at + 1);
+            let (user, socket) = path.split_at(at);
+            // A password with a slash in it, which the engine refuses.
+            let cut = at == 0 && path[..slash].contains(':');
+            if cut || socket.is_empty() || socket.starts_with('/') {
+                return url.to_string();
+            }
+            let here = encoded(&cwd.display().to_string());
+            format!("{scheme}://{user}{here}/{socket}{query}")
+        }
+        _ => url.to_string(),
     }
-    format!("{scheme}://{}{query}", absolute(path, cwd).display())
+}
+
+/// A path as it stands in an address where percent signs have a meaning.
+fn encoded(path: &str) -> String {
+    path.replace('%', "%25")
+        .replace('?', "%3F")
+        .replace('#', "%23")
+        .replace('@', "%40")
+}
+
+/// The current directory. One that was removed still has a name here, which leads nowhere, so that paths from
+/// the root work there.
+pub fn here() -> PathBuf {
+    std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/proc/self/cwd"))
 }
 
 /// The path from the root, without `.` and with `..` resolved by name; links are not followed.
@@ -56,14 +98,17 @@ pub fn warn_without_classes(format: &Format) {
     }
 }
 
-/// Where a volume's data is, as the log shows it.
-pub fn data_address(format: &Format) -> String {
+/// Where a volume's data is, as the log shows it. `shown` gives the short form of a bucket's address for kinds of
+/// storage that have one.
+pub fn data_address(format: &Format, shown: impl Fn(&str, &str) -> Option<String>) -> String {
     let sharded = format.shards > 1;
     // Of several buckets the first one stands for all.
     let bucket = match sharded {
         true => format.bucket.replace("%d", "0"),
         false => format.bucket.clone(),
     };
+    let storage = format.storage.to_lowercase();
+    let bucket = shown(&storage, &bucket).unwrap_or(bucket);
     let bucket = bucket
         .split_once("://")
         .map_or(bucket.as_str(), |(_, rest)| rest);
@@ -74,7 +119,7 @@ pub fn data_address(format: &Format) -> String {
         _ => bucket.rsplit('@').next().unwrap_or_default(),
     };
     let slash = if bucket.ends_with('/') { "" } else { "/" };
-    let (storage, name) = (format.storage.to_lowercase(), &format.name);
+    let name = &format.name;
     let address = format!("{storage}://{bucket}{slash}{name}/");
     let before = match sharded {
         true => format!("shard{}://", format.shards),
@@ -102,10 +147,34 @@ mod tests {
             ("sqlite3://./d/../a.db?x=1", "sqlite3:///home/u/a.db?x=1"),
             ("sqlite3:///data/a.db", "sqlite3:///data/a.db"),
             ("sqlite3://:memory:", "sqlite3://:memory:"),
+            ("sqlite3://file:a.db", "sqlite3://file:/home/u/a.db"),
+            (
+                "sqlite3://file:d/a%20b.db?cache=shared",
+                "sqlite3://file:/home/u/d/a%20b.db?cache=shared",
+            ),
+            ("sqlite3://file:/a.db", "sqlite3://file:/a.db"),
+            ("sqlite3://", "sqlite3://"),
+            ("unix://r.sock?db=2", "unix:///home/u/r.sock?db=2"),
+            (
+                "unix://us:p%40w@d/r.sock?db=2",
+                "unix://us:p%40w@/home/u/d/r.sock?db=2",
+            ),
+            ("unix://us:p%40w@/r.sock", "unix://us:p%40w@/r.sock"),
+            ("unix://", "unix://"),
+            ("unix://:p/w@/r.sock", "unix://:p/w@/r.sock"),
             ("memkv://x", "memkv://x"),
         ] {
             assert_eq!(meta_url(url, cwd), want, "{url}");
         }
+        let odd = Path::new("/a?b%");
+        assert_eq!(
+            meta_url("sqlite3://x.db?y=1", odd),
+            "sqlite3://file:/a%3Fb%25/x.db?y=1"
+        );
+    }
+
+    fn as_written(_: &str, _: &str) -> Option<String> {
+        None
     }
 
     #[test]
@@ -121,18 +190,25 @@ mod tests {
             bucket: "/var/jfs/".into(),
             ..Format::default()
         };
-        assert_eq!(data_address(&format), "file:///var/jfs/vol/");
+        assert_eq!(data_address(&format, as_written), "file:///var/jfs/vol/");
         format.storage = "mem".into();
         format.bucket.clear();
-        assert_eq!(data_address(&format), "mem:///vol/");
+        assert_eq!(data_address(&format, as_written), "mem:///vol/");
         format.storage = "minio".into();
         format.bucket = "http://127.0.0.1:9000/b?region=x".into();
-        assert_eq!(data_address(&format), "minio://127.0.0.1:9000/b/vol/");
+        assert_eq!(
+            data_address(&format, as_written),
+            "minio://127.0.0.1:9000/b/vol/"
+        );
         format.bucket = "http://127.0.0.1:9000/b%d".into();
         format.shards = 3;
         format.encrypt_key = "k".into();
         format.bucket = "http://key:secret@127.0.0.1:9000/b%d".into();
         let want = "shard3://minio://127.0.0.1:9000/b0/vol/(encrypted)";
-        assert_eq!(data_address(&format), want);
+        assert_eq!(data_address(&format, as_written), want);
+        let name = |storage: &str, _: &str| (storage == "cos").then(|| "b-1".to_string());
+        format.storage = "COS".into();
+        format.shards = 1;
+        assert_eq!(data_address(&format, name), "cos://b-1/vol/(encrypted)");
     }
 }

@@ -1,4 +1,4 @@
-//! The cache everybody uses: memory in front of disk.
+//! The cache everybody uses: blocks on disk, or in memory where there is none.
 
 use crate::disk::{DiskCache, DiskConfig};
 use crate::disks::Disks;
@@ -27,10 +27,11 @@ pub struct CacheConfig {
     pub eviction: Eviction,
     /// Blocks on disk not used for this long go; zero = never. Default zero.
     pub expire: Duration,
+    /// Time between two scans of the directories, which find what other processes have stored or removed there;
+    /// zero = only at the start. Default one hour.
+    pub scan_interval: Duration,
     /// Permissions of cached files. Default 0600.
     pub mode: u32,
-    /// Bytes of blocks kept in memory in front of the disk. Default 32 MiB.
-    pub memory_bytes: u64,
     /// When blocks on disk are verified.
     pub checksum: Checksum,
     /// Whether block keys have a hash prefix.
@@ -47,8 +48,8 @@ impl Default for CacheConfig {
             free_space_ratio: 0.1,
             eviction: Eviction::default(),
             expire: Duration::ZERO,
+            scan_interval: Duration::from_secs(3600),
             mode: 0o600,
-            memory_bytes: 32 << 20,
             checksum: Checksum::Extend,
             hash_prefix: false,
         }
@@ -102,6 +103,7 @@ impl BlockCache {
                 level: config.checksum,
                 eviction: config.eviction,
                 expire: config.expire,
+                scan_interval: config.scan_interval,
                 mode: config.mode,
                 hash_prefix: config.hash_prefix,
             };
@@ -122,7 +124,7 @@ impl BlockCache {
         let memory = if disks.is_empty() {
             config.size_bytes.min(MEMORY_ONLY_MAX)
         } else {
-            config.memory_bytes
+            0
         };
         Ok(BlockCache {
             inner: Arc::new(Inner {
@@ -194,19 +196,17 @@ impl BlockCache {
         }
     }
 
-    /// Keeps a block in memory only, for a reader that is about to come.
-    pub fn put_memory(&self, key: BlockKey, data: Bytes) {
-        if data.len() == key.size as usize {
-            self.inner.memory.put(key, data);
-        }
-    }
-
     /// Forgets a block.
     pub fn remove(&self, key: &BlockKey) {
         self.inner.memory.remove(key);
         for disk in self.inner.disks.holders(key) {
             disk.remove(key);
         }
+    }
+
+    /// How long reads and writes of block files take, in the form that a mount shows.
+    pub fn times(&self) -> [jfs_telemetry::metrics::Family; 2] {
+        self.inner.counters.times()
     }
 
     /// Counters since the start.

@@ -1,30 +1,34 @@
 //! Blocks on a local disk: one directory, an index in memory, a writer thread, eviction.
 
-use crate::checksum::sums;
+mod scan;
+#[cfg(test)]
+mod tests;
+mod write;
+
 use crate::fds::{BlockFile, Miss, OpenFiles};
+use crate::health::Health;
 use crate::index::{Eviction, Index, cost};
 use crate::stats::{Counters, count};
+use crate::temporary::Temporary;
 use crate::{BlockKey, Checksum};
 use bytes::Bytes;
 use nix::sys::statfs::statfs;
 use nix::sys::statvfs::statvfs;
 use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Blocks that may wait for the writer thread: the `max pending pages` of the start-up line.
 pub const QUEUE_MAX: usize = 15;
-/// Writes that fail one after the other before a directory is left out.
-const FAILURES_MAX: u32 = 3;
-/// Time between two warnings about a full disk.
-const FULL_WARNING: Duration = Duration::from_secs(60);
+/// Bytes of blocks that may wait for it, or one block.
+pub(crate) const QUEUE_BYTES_MAX: usize = 64 << 20;
 /// Blocks looked at under one lock when the unused ones are dropped.
 const EXPIRE_STEP: usize = 4096;
 
@@ -42,9 +46,10 @@ pub(crate) struct DiskCache {
     counters: Arc<Counters>,
     queue: Mutex<Option<SyncSender<(BlockKey, Bytes)>>>,
     pending: Mutex<HashMap<BlockKey, Bytes>>,
-    failures: AtomicU32,
-    failed: AtomicBool,
+    health: Health,
     warned: Mutex<Option<Instant>>,
+    /// Its end tells the scanning thread that the cache is gone.
+    _alive: SyncSender<()>,
 }
 
 pub(crate) struct DiskConfig {
@@ -57,6 +62,8 @@ pub(crate) struct DiskConfig {
     pub(crate) eviction: Eviction,
     /// Blocks not used for this long go; zero = never.
     pub(crate) expire: Duration,
+    /// Time between two scans; zero = only at the start.
+    pub(crate) scan_interval: Duration,
     /// Permissions of the files.
     pub(crate) mode: u32,
     pub(crate) hash_prefix: bool,
@@ -76,6 +83,7 @@ impl DiskCache {
         let id = identity(&config.dir.join(".lock"))?;
         let in_memory = is_in_memory(&config.dir);
         let (sender, queue) = sync_channel(QUEUE_MAX);
+        let (alive, closed) = sync_channel(0);
         let cache = Arc::new(DiskCache {
             index: Mutex::new(Index::new(config.eviction)),
             scanned: AtomicBool::new(false),
@@ -86,23 +94,18 @@ impl DiskCache {
             counters,
             queue: Mutex::new(Some(sender)),
             pending: Mutex::default(),
-            failures: AtomicU32::new(0),
-            failed: AtomicBool::new(false),
+            health: Health::default(),
             warned: Mutex::new(None),
+            _alive: alive,
         });
         let writer = Arc::downgrade(&cache);
         std::thread::Builder::new()
             .name("cache-writer".into())
-            .spawn(move || write_loop(&writer, &queue))?;
-        let scanner = cache.clone();
+            .spawn(move || write::write_loop(&writer, &queue))?;
+        let scanner = Arc::downgrade(&cache);
         std::thread::Builder::new()
             .name("cache-scan".into())
-            .spawn(move || {
-                let raw = scanner.config.dir.join("raw");
-                let _ = scanner.scan(&raw);
-                scanner.scanned.store(true, Ordering::Relaxed);
-                scanner.evict();
-            })?;
+            .spawn(move || scan::scan_loop(&scanner, &closed))?;
         Ok(cache)
     }
 
@@ -117,9 +120,9 @@ impl DiskCache {
         (index.len(), index.bytes())
     }
 
-    /// Whether writing here failed too often: the directory is not used any more.
+    /// Whether writing here failed too often: the directory is not used until a trial succeeds.
     pub(crate) fn is_out(&self) -> bool {
-        self.failed.load(Ordering::Relaxed)
+        self.health.is_out()
     }
 
     fn path(&self, key: &BlockKey) -> PathBuf {
@@ -147,6 +150,7 @@ impl DiskCache {
         out: &mut [u8],
         nowait: bool,
     ) -> Option<()> {
+        let begun = Instant::now();
         let quick = nowait;
         let nowait = nowait && !self.in_memory;
         let file = match self.open.get(key) {
@@ -176,16 +180,19 @@ impl DiskCache {
                         self.open.put(*key, file.clone());
                         file
                     }
-                    Err(_) => {
-                        self.forget_missing(key);
+                    Err(miss) => {
+                        self.forget(key, &miss);
                         return None;
                     }
                 }
             }
         };
         match file.read(off, out, self.config.level, nowait) {
-            Ok(()) => Some(()),
-            Err(Miss::WouldBlock) => None,
+            Ok(()) => {
+                self.counters.read_times.observe(begun.elapsed());
+                Some(())
+            }
+            Err(Miss::WouldBlock | Miss::Absent | Miss::Unreadable) => None,
             Err(Miss::Bad) => {
                 count(&self.counters.corrupt);
                 tracing::warn!(
@@ -198,9 +205,14 @@ impl DiskCache {
         }
     }
 
-    fn forget_missing(&self, key: &BlockKey) {
+    /// Forgets a block whose file could not be opened. Another process may have removed the file, or written it again
+    /// since: only a file of the wrong length is removed.
+    fn forget(&self, key: &BlockKey, miss: &Miss) {
+        if !matches!(miss, Miss::Absent | Miss::Bad) {
+            return;
+        }
         let known = self.index.lock().remove(key);
-        if known {
+        if known && matches!(miss, Miss::Bad) {
             let _ = fs::remove_file(self.path(key));
         }
     }
@@ -214,7 +226,15 @@ impl DiskCache {
             count(&self.counters.dropped);
             return;
         }
-        self.pending.lock().insert(key, data.clone());
+        {
+            let mut pending = self.pending.lock();
+            let waiting: usize = pending.values().map(Bytes::len).sum();
+            if !pending.is_empty() && waiting + data.len() > QUEUE_BYTES_MAX {
+                count(&self.counters.dropped);
+                return;
+            }
+            pending.insert(key, data.clone());
+        }
         let sent = self
             .queue
             .lock()
@@ -234,87 +254,6 @@ impl DiskCache {
         }
     }
 
-    fn write(&self, key: &BlockKey, data: &[u8]) -> io::Result<()> {
-        let path = self.path(key);
-        let tmp = path.with_file_name(format!(
-            "{}.tmp",
-            path.file_name()
-                .map(|n| n.to_string_lossy().into_owned())
-                .unwrap_or_default()
-        ));
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true);
-        options.mode(self.config.mode);
-        let mut file = match options.open(&tmp) {
-            // A new directory is rare, so it is not looked for each time.
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                if let Some(dir) = path.parent() {
-                    make_dir(dir, self.config.dir_mode())?;
-                }
-                options.open(&tmp)?
-            }
-            opened => opened?,
-        };
-        let written = file
-            .write_all(data)
-            .and_then(|()| {
-                if self.config.level == Checksum::None {
-                    Ok(())
-                } else {
-                    file.write_all(&sums(data))
-                }
-            })
-            .and_then(|()| fs::rename(&tmp, &path));
-        if written.is_err() {
-            let _ = fs::remove_file(&tmp);
-        }
-        written
-    }
-
-    fn stored(&self, key: BlockKey, result: io::Result<()>) {
-        match result {
-            Ok(()) => {
-                count(&self.counters.writes);
-                let bytes = u64::from(key.size);
-                self.counters
-                    .write_bytes
-                    .fetch_add(bytes, Ordering::Relaxed);
-                self.failures.store(0, Ordering::Relaxed);
-                // Removed while it was being written?
-                if self.pending.lock().remove(&key).is_some() {
-                    self.index.lock().add(key, now());
-                } else {
-                    let _ = fs::remove_file(self.path(&key));
-                }
-            }
-            Err(e) => {
-                self.pending.lock().remove(&key);
-                self.failed_write(&e);
-            }
-        }
-    }
-
-    /// A full disk is said now and then; what else fails again and again has the directory left out.
-    fn failed_write(&self, error: &io::Error) {
-        let dir = self.config.dir.display();
-        let full = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
-        if full.contains(&error.kind()) {
-            let mut warned = self.warned.lock();
-            if warned.is_none_or(|at| at.elapsed() > FULL_WARNING) {
-                *warned = Some(Instant::now());
-                tracing::warn!("cache directory {dir}: {error}; blocks are not cached there");
-            }
-            return;
-        }
-        let failures = 1 + self.failures.fetch_add(1, Ordering::Relaxed);
-        tracing::warn!("a block could not be cached in {dir}: {error}");
-        if failures >= FAILURES_MAX && !self.failed.swap(true, Ordering::Relaxed) {
-            tracing::error!(
-                "cache directory {dir} is left out after {failures} failures; mount again when it is mended"
-            );
-        }
-    }
-
     /// Whether a block of `more` bytes would make it too much.
     fn is_full(&self, more: u64) -> bool {
         let index = self.index.lock();
@@ -328,6 +267,9 @@ impl DiskCache {
             return;
         }
         let (mut bytes, mut files) = self.disk_excess();
+        if bytes > 0 || files > 0 {
+            self.open.close_removed();
+        }
         loop {
             let victim = {
                 let index = self.index.lock();
@@ -384,36 +326,6 @@ impl DiskCache {
             }
         }
     }
-
-    fn scan(&self, dir: &Path) -> io::Result<()> {
-        for entry in fs::read_dir(dir)? {
-            let entry = entry?;
-            let kind = entry.file_type()?;
-            if kind.is_dir() {
-                let _ = self.scan(&entry.path());
-                continue;
-            }
-            let name = entry.file_name();
-            let name = name.to_string_lossy();
-            if let Some(key) = BlockKey::from_file_name(&name) {
-                self.index.lock().add(key, last_use(&entry));
-            } else if name.ends_with(".tmp") && is_old(&entry) {
-                let _ = fs::remove_file(entry.path());
-            }
-        }
-        Ok(())
-    }
-}
-
-/// A temporary file of a writer that is gone: ten minutes old.
-fn is_old(entry: &fs::DirEntry) -> bool {
-    let modified = entry
-        .metadata()
-        .and_then(|m| m.modified())
-        .unwrap_or(UNIX_EPOCH);
-    SystemTime::now()
-        .duration_since(modified)
-        .is_ok_and(|age| age.as_secs() > 600)
 }
 
 /// Milliseconds since 1970.
@@ -422,62 +334,25 @@ fn now() -> u64 {
     since.map_or(0, |d| d.as_millis() as u64)
 }
 
-/// When a cached file was read or written last, milliseconds since 1970.
-fn last_use(entry: &fs::DirEntry) -> u64 {
-    let millis = |m: fs::Metadata| m.atime().max(m.mtime()).max(0) as u64 * 1000;
-    entry.metadata().map_or(0, millis)
-}
-
-fn write_loop(cache: &std::sync::Weak<DiskCache>, queue: &Receiver<(BlockKey, Bytes)>) {
-    let expire = cache.upgrade().map_or(Duration::ZERO, |c| c.config.expire);
-    // A tenth of the time is precise enough, a minute often enough.
-    let pause = (expire / 10).clamp(Duration::from_millis(50), Duration::from_secs(60));
-    let (mut looked, mut dropped) = (Instant::now(), Instant::now());
-    loop {
-        let next = if expire.is_zero() {
-            queue.recv().map_err(|_| RecvTimeoutError::Disconnected)
-        } else {
-            queue.recv_timeout(pause)
-        };
-        let Some(cache) = cache.upgrade() else { return };
-        match next {
-            Ok((key, data)) => {
-                let result = cache.write(&key, &data);
-                cache.stored(key, result);
-                if cache.is_full(0) || looked.elapsed().as_secs() >= 1 {
-                    cache.evict();
-                    looked = Instant::now();
-                }
-            }
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return,
-        }
-        if !expire.is_zero() && dropped.elapsed() >= pause {
-            cache.drop_unused();
-            dropped = Instant::now();
-        }
-    }
-}
-
 fn make_dir(dir: &Path, mode: u32) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(mode).create(dir)
 }
 
-/// The identity of this cache directory, made once.
+/// The identity of this cache directory, made once, also when several processes begin at the same time.
 fn identity(path: &Path) -> io::Result<String> {
-    if let Ok(id) = fs::read_to_string(path)
-        && !id.is_empty()
-    {
+    let read = || fs::read_to_string(path).ok().filter(|id| !id.is_empty());
+    if let Some(id) = read() {
         return Ok(id);
     }
     let id = uuid::Uuid::new_v4().to_string();
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o666)
-        .open(path)?;
-    file.write_all(id.as_bytes())?;
+    let mut file = Temporary::create(path, 0o644)?;
+    file.file().write_all(id.as_bytes())?;
+    match file.link(path).is_err().then(read) {
+        Some(Some(other)) => return Ok(other),
+        // An empty file, or a file system without links.
+        Some(None) => file.rename(path)?,
+        None => {}
+    }
     Ok(id)
 }
 

@@ -11,6 +11,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 
 /// Descriptors kept open.
@@ -34,7 +35,11 @@ thread_local! {
 pub(crate) enum Miss {
     /// It would have to wait for the disk.
     WouldBlock,
-    /// The file is damaged or gone.
+    /// There is no file.
+    Absent,
+    /// The file could not be opened, for want of descriptors or rights: it may be good.
+    Unreadable,
+    /// The file is damaged.
     Bad,
 }
 
@@ -44,7 +49,10 @@ impl BlockFile {
         key: &BlockKey,
         level: Checksum,
     ) -> Result<BlockFile, Miss> {
-        let file = File::open(path).map_err(|_| Miss::Bad)?;
+        let file = File::open(path).map_err(|e| match e.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Miss::Absent,
+            _ => Miss::Unreadable,
+        })?;
         let len = file.metadata().map_err(|_| Miss::Bad)?.len() as usize;
         let size = key.size as usize;
         let extra = len.checked_sub(size).ok_or(Miss::Bad)?;
@@ -59,6 +67,11 @@ impl BlockFile {
             }
         }
         Ok(BlockFile { file, size, sums })
+    }
+
+    /// Whether the file has what this level of checks asks for.
+    pub(crate) fn is_complete(&self, level: Checksum) -> bool {
+        level == Checksum::None || self.sums.len() == sums_len(self.size)
     }
 
     /// Fills `out` from offset `off`. With `nowait` only from the page cache.
@@ -186,5 +199,19 @@ impl OpenFiles {
 
     pub(crate) fn remove(&self, key: &BlockKey) {
         self.inner.lock().0.remove(key);
+    }
+
+    /// Closes files that another process has removed: they take space as long as they are open.
+    pub(crate) fn close_removed(&self) {
+        let all: Vec<(BlockKey, Arc<BlockFile>)> = {
+            let inner = self.inner.lock();
+            let each = inner.0.iter();
+            each.map(|(key, (file, _))| (*key, file.clone())).collect()
+        };
+        for (key, file) in all {
+            if file.file.metadata().is_ok_and(|meta| meta.nlink() == 0) {
+                self.remove(&key);
+            }
+        }
     }
 }

@@ -29,7 +29,9 @@ struct Known {
     /// When it was used last, milliseconds since 1970.
     used: u64,
     /// Its place in `keys`.
-    place: usize,
+    place: u32,
+    /// The last scan that saw it.
+    seen: u32,
 }
 
 /// The blocks of a directory.
@@ -42,6 +44,8 @@ pub(crate) struct Index {
     by_use: BTreeSet<(u64, BlockKey)>,
     ordered: bool,
     bytes: u64,
+    /// Number of the scan that runs, or ran last.
+    scan: u32,
 }
 
 impl Index {
@@ -57,8 +61,13 @@ impl Index {
         if self.touch(&key, now) {
             return;
         }
-        let place = self.keys.len();
-        self.blocks.insert(key, Known { used: now, place });
+        let place = self.keys.len() as u32;
+        let known = Known {
+            used: now,
+            place,
+            seen: self.scan,
+        };
+        self.blocks.insert(key, known);
         self.keys.push(key);
         self.bytes += cost(&key);
         if self.ordered {
@@ -86,8 +95,9 @@ impl Index {
             return false;
         };
         self.bytes -= cost(key);
-        self.keys.swap_remove(known.place);
-        if let Some(moved) = self.keys.get(known.place)
+        let place = known.place as usize;
+        self.keys.swap_remove(place);
+        if let Some(moved) = self.keys.get(place)
             && let Some(moved) = self.blocks.get_mut(moved)
         {
             moved.place = known.place;
@@ -96,6 +106,25 @@ impl Index {
             self.by_use.remove(&(known.used, *key));
         }
         true
+    }
+
+    /// A scan begins: nothing has been seen by it but what is added from now on.
+    pub(crate) fn begin_scan(&mut self) {
+        self.scan = self.scan.wrapping_add(1);
+    }
+
+    /// Notes that the scan saw a block; false when it is not here.
+    pub(crate) fn see(&mut self, key: &BlockKey) -> bool {
+        let scan = self.scan;
+        let known = self.blocks.get_mut(key);
+        known.map(|known| known.seen = scan).is_some()
+    }
+
+    /// Those of `n` blocks from place `from` that the scan has not seen.
+    pub(crate) fn unseen(&self, from: usize, n: usize) -> Vec<BlockKey> {
+        let unseen = |key: &&BlockKey| self.blocks.get(key).is_some_and(|k| k.seen != self.scan);
+        let keys = self.keys.iter().skip(from).take(n);
+        keys.filter(unseen).copied().collect()
     }
 
     pub(crate) fn contains(&self, key: &BlockKey) -> bool {

@@ -10,11 +10,13 @@ mod disks;
 mod fds;
 #[doc(hidden)]
 pub mod fuzzing;
+mod health;
 mod index;
 mod key;
 mod memory;
 mod ring;
 mod stats;
+mod temporary;
 
 pub use cache::{BlockCache, CacheConfig, CacheError};
 pub use checksum::Checksum;

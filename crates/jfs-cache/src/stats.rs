@@ -1,5 +1,6 @@
 //! What the cache counts.
 
+use jfs_telemetry::metrics::{Family, Histogram};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Counters since the start.
@@ -29,7 +30,6 @@ pub struct CacheStats {
     pub bytes: u64,
 }
 
-#[derive(Default)]
 pub(crate) struct Counters {
     pub(crate) hits: AtomicU64,
     pub(crate) hit_bytes: AtomicU64,
@@ -40,9 +40,49 @@ pub(crate) struct Counters {
     pub(crate) dropped: AtomicU64,
     pub(crate) evictions: AtomicU64,
     pub(crate) corrupt: AtomicU64,
+    /// How long reads of block files take that find their block.
+    pub(crate) read_times: Histogram,
+    /// How long writes of block files take.
+    pub(crate) write_times: Histogram,
+}
+
+impl Default for Counters {
+    fn default() -> Counters {
+        // From 10 microseconds to 5 seconds.
+        let times = || Histogram::seconds(0.00001, 2.0, 20);
+        Counters {
+            hits: AtomicU64::new(0),
+            hit_bytes: AtomicU64::new(0),
+            misses: AtomicU64::new(0),
+            miss_bytes: AtomicU64::new(0),
+            writes: AtomicU64::new(0),
+            write_bytes: AtomicU64::new(0),
+            dropped: AtomicU64::new(0),
+            evictions: AtomicU64::new(0),
+            corrupt: AtomicU64::new(0),
+            read_times: times(),
+            write_times: times(),
+        }
+    }
 }
 
 impl Counters {
+    /// How long reads and writes of block files take.
+    pub(crate) fn times(&self) -> [Family; 2] {
+        [
+            Family::histogram(
+                "juicefs_blockcache_read_hist_seconds",
+                "How long reads of blocks from a cache directory take.",
+                &self.read_times,
+            ),
+            Family::histogram(
+                "juicefs_blockcache_write_hist_seconds",
+                "How long writes of blocks into a cache directory take.",
+                &self.write_times,
+            ),
+        ]
+    }
+
     pub(crate) fn snapshot(&self) -> CacheStats {
         let get = |c: &AtomicU64| c.load(Ordering::Relaxed);
         CacheStats {

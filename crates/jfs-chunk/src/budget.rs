@@ -1,8 +1,25 @@
-//! A limit on buffered bytes, shared by everything that buffers.
+//! A limit on buffered bytes, shared by everything that buffers: what was written and is not uploaded,
+//! what is being downloaded, and blocks that are held for readers.
+//!
+//! # Why nobody waits for ever
+//!
+//! - Uploads need no room, so what was written goes away without anybody's help. Writers have room
+//!   while the sum is below the limit, and for a quarter of the limit whatever readers hold.
+//! - A download takes its room before anything else and waits for no more room until it ends, which the
+//!   deadlines of requests see to. When none is running, the next one may run, whatever it costs and
+//!   whoever has the rest. So who holds the room of a write and reads meanwhile, as a compaction does, gets
+//!   his bytes. Downloads that wait are served in the order of their coming.
+//! - Blocks that are held are given up for whoever waits.
+//!
+//! So there may be more than the limit: a quarter of it for readers who come when writers have filled
+//! everything, or one block that is larger than what is left.
 
+use parking_lot::Mutex;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::Notify;
+
+/// This part of the limit is free for writers whatever readers have taken, and the other way round.
+const SHARE: u64 = 4;
 
 /// Counts buffered bytes against a limit. Cheap to clone.
 #[derive(Clone)]
@@ -12,8 +29,20 @@ pub struct Budget {
 
 struct Inner {
     limit: u64,
-    used: AtomicU64,
+    counts: Mutex<Counts>,
     released: Notify,
+    /// Held by the download that waits for room in front of all others.
+    turn: tokio::sync::Mutex<()>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Counts {
+    /// Bytes of what was written.
+    writes: u64,
+    /// Bytes of downloads and of blocks that are held.
+    reads: u64,
+    /// Downloads that have their room.
+    running: usize,
 }
 
 impl Budget {
@@ -21,17 +50,19 @@ impl Budget {
     pub fn new(limit: u64) -> Budget {
         let inner = Inner {
             limit,
-            used: AtomicU64::new(0),
+            counts: Mutex::default(),
             released: Notify::new(),
+            turn: tokio::sync::Mutex::default(),
         };
         Budget {
             inner: Arc::new(inner),
         }
     }
 
-    /// Bytes buffered at present. May exceed the limit by what was taken before the check.
+    /// Bytes buffered at present.
     pub fn used(&self) -> u64 {
-        self.inner.used.load(Ordering::Relaxed)
+        let counts = self.inner.counts.lock();
+        counts.writes + counts.reads
     }
 
     /// The limit, bytes.
@@ -39,34 +70,87 @@ impl Budget {
         self.inner.limit
     }
 
-    /// Whether more may be buffered.
-    pub fn has_room(&self) -> bool {
-        self.used() < self.inner.limit
+    /// The part of the limit that readers have in any case, and writers too.
+    pub(crate) fn share(&self) -> u64 {
+        self.inner.limit / SHARE
     }
 
-    /// Waits until more may be buffered.
-    pub async fn wait_for_room(&self) {
+    /// Bytes of downloads and of blocks that are held.
+    pub(crate) fn reads(&self) -> u64 {
+        self.inner.counts.lock().reads
+    }
+
+    /// Whether more may be written.
+    pub fn has_room(&self) -> bool {
+        let counts = self.inner.counts.lock();
+        counts.writes + counts.reads < self.inner.limit || counts.writes < self.share()
+    }
+
+    /// Waits until `has_room` gives something; it is asked again whenever room was given back.
+    pub(crate) async fn wait_for<T>(&self, mut has_room: impl FnMut() -> Option<T>) -> T {
         loop {
             let released = self.inner.released.notified();
             tokio::pin!(released);
             released.as_mut().enable();
-            if self.has_room() {
-                return;
+            if let Some(room) = has_room() {
+                return room;
             }
             released.await;
         }
     }
 
-    /// An empty lease.
+    /// An empty lease for what is written.
     pub fn lease(&self) -> Lease {
         Lease {
             budget: self.clone(),
             bytes: 0,
         }
     }
+
+    /// Room for a download of `bytes`, if there is some.
+    pub(crate) fn try_download(&self, bytes: u64) -> Option<Room> {
+        let mut counts = self.inner.counts.lock();
+        let (limit, share) = (self.inner.limit, self.share());
+        let reads = counts.reads + bytes;
+        let fits = reads <= share || (reads <= limit - share && counts.writes + reads <= limit);
+        fits.then(|| self.take(&mut counts, bytes))
+    }
+
+    /// As [`Budget::try_download`], and any download when none is running.
+    fn try_download_alone(&self, bytes: u64) -> Option<Room> {
+        let mut counts = self.inner.counts.lock();
+        (counts.running == 0).then(|| self.take(&mut counts, bytes))
+    }
+
+    fn take(&self, counts: &mut Counts, bytes: u64) -> Room {
+        counts.reads += bytes;
+        counts.running += 1;
+        Room {
+            budget: self.clone(),
+            bytes,
+            running: true,
+        }
+    }
+
+    /// Room for a download of `bytes`, as soon as there is some. `give_up` frees blocks that are held,
+    /// about as many bytes as it is told, and says whether there were any.
+    pub(crate) async fn download(&self, bytes: u64, give_up: impl Fn(u64) -> bool) -> Room {
+        let _turn = self.inner.turn.lock().await;
+        self.wait_for(|| {
+            loop {
+                if let Some(room) = self.try_download(bytes) {
+                    return Some(room);
+                }
+                if !give_up(bytes) {
+                    return self.try_download_alone(bytes);
+                }
+            }
+        })
+        .await
+    }
 }
 
-/// A part of a budget, given back when dropped.
+/// A part of a budget for what is written, given back when dropped.
 pub struct Lease {
     budget: Budget,
     bytes: u64,
@@ -76,25 +160,58 @@ impl Lease {
     /// Takes `bytes` more.
     pub fn grow(&mut self, bytes: u64) {
         self.bytes += bytes;
-        self.budget.inner.used.fetch_add(bytes, Ordering::Relaxed);
+        self.budget.inner.counts.lock().writes += bytes;
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
         if self.bytes > 0 {
-            self.budget
-                .inner
-                .used
-                .fetch_sub(self.bytes, Ordering::Relaxed);
+            self.budget.inner.counts.lock().writes -= self.bytes;
             self.budget.inner.released.notify_waiters();
         }
     }
 }
 
+/// The room of a download and of what it has brought, given back when dropped.
+pub(crate) struct Room {
+    budget: Budget,
+    bytes: u64,
+    running: bool,
+}
+
+impl Room {
+    /// The download has ended; `bytes` of it are kept.
+    pub(crate) fn keep(&mut self, bytes: u64) {
+        let mut counts = self.budget.inner.counts.lock();
+        counts.reads = counts.reads - self.bytes + bytes;
+        counts.running -= usize::from(std::mem::take(&mut self.running));
+        self.bytes = bytes;
+        drop(counts);
+        self.budget.inner.released.notify_waiters();
+    }
+
+    /// Bytes.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.keep(0);
+    }
+}
+
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+    use std::time::Duration;
+
+    async fn wait_for_room(budget: Budget) {
+        budget.wait_for(|| budget.has_room().then_some(())).await;
+    }
 
     #[tokio::test]
     async fn waits_until_something_is_given_back() {
@@ -102,14 +219,66 @@ mod tests {
         let mut lease = budget.lease();
         lease.grow(10);
         assert!(!budget.has_room());
-        let waiting = tokio::spawn({
-            let budget = budget.clone();
-            async move { budget.wait_for_room().await }
-        });
+        let waiting = tokio::spawn(wait_for_room(budget.clone()));
         tokio::task::yield_now().await;
         assert!(!waiting.is_finished());
         drop(lease);
         assert!(waiting.await.is_ok());
         assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    fn neither_side_takes_everything() {
+        let budget = Budget::new(100);
+        let mut writes = budget.lease();
+        writes.grow(100);
+        let first = budget.try_download(25).unwrap();
+        assert!(budget.try_download(1).is_none(), "no more than a share");
+        drop((writes, first));
+        let reads = budget.try_download(75).unwrap();
+        assert!(budget.try_download(1).is_none());
+        let mut writes = budget.lease();
+        writes.grow(24);
+        assert!(budget.has_room());
+        writes.grow(2);
+        assert!(!budget.has_room());
+        drop((reads, writes));
+        assert_eq!(budget.used(), 0);
+    }
+
+    /// Blocks of any size are downloaded, one after the other, whatever writers hold.
+    #[tokio::test]
+    async fn a_download_always_gets_its_turn() {
+        let budget = Budget::new(10);
+        let mut writes = budget.lease();
+        writes.grow(50);
+        let nothing_held = |_| false;
+        let first = budget.download(1000, nothing_held).await;
+        let b = budget.clone();
+        let mut second = tokio::spawn(async move { b.download(1, nothing_held).await });
+        let b = budget.clone();
+        let third = tokio::spawn(async move { b.download(30, nothing_held).await });
+        let soon = Duration::from_millis(20);
+        assert!(tokio::time::timeout(soon, &mut second).await.is_err());
+        drop(first);
+        let second = second.await.unwrap();
+        assert!(!third.is_finished());
+        drop(second);
+        third.await.unwrap();
+        assert_eq!(budget.used(), 50);
+    }
+
+    #[tokio::test]
+    async fn what_is_held_is_given_up() {
+        let budget = Budget::new(100);
+        let mut kept = budget.download(100, |_| false).await;
+        kept.keep(60);
+        let held = Mutex::new(Some(kept));
+        let give_up = |bytes| {
+            assert_eq!(bytes, 50);
+            held.lock().take().is_some()
+        };
+        let room = budget.download(50, give_up).await;
+        assert_eq!((room.bytes(), budget.used()), (50, 50));
     }
 }

@@ -35,38 +35,60 @@ impl Downloads {
         self.running.lock().contains_key(key)
     }
 
-    /// Runs `download` unless one for `key` is running; either way gives its outcome. The download
-    /// is a task of its own: it goes on when a reader gives up.
-    pub(crate) async fn run(
+    /// Begins a download of `key`, or joins the one that is running. `download` is asked for one only when
+    /// there is none, and may find that it is not needed any more: then it gives the block at once. It is a
+    /// task of its own, which goes on when a reader gives up.
+    pub(crate) fn start<F>(
         &self,
         key: BlockKey,
         runtime: &Handle,
-        download: impl Future<Output = Result<Bytes, ChunkError>> + Send + 'static,
-    ) -> Result<Bytes, ChunkError> {
-        let mut outcome = {
-            let mut running = self.running.lock();
-            match running.get(&key) {
-                Some(outcome) => outcome.clone(),
-                None => {
-                    let (sender, outcome) = watch::channel(None);
-                    running.insert(key, outcome.clone());
-                    let running = self.running.clone();
-                    runtime.spawn(async move {
-                        let result = download.await;
-                        running.lock().remove(&key);
-                        let _ = sender.send(Some(result));
-                    });
-                    outcome
-                }
-            }
+        download: impl FnOnce() -> Result<F, Bytes>,
+    ) -> Running
+    where
+        F: Future<Output = Result<Bytes, ChunkError>> + Send + 'static,
+    {
+        let mut running = self.running.lock();
+        if let Some(outcome) = running.get(&key) {
+            return Running(outcome.clone());
+        }
+        let download = match download() {
+            Ok(download) => download,
+            Err(block) => return Running(watch::channel(Some(Ok(block))).1),
         };
-        let result = match outcome.wait_for(Option::is_some).await {
+        let (sender, outcome) = watch::channel(None);
+        running.insert(key, outcome.clone());
+        drop(running);
+        let entry = Entry(self.running.clone(), key);
+        runtime.spawn(async move {
+            let result = download.await;
+            drop(entry);
+            let _ = sender.send(Some(result));
+        });
+        Running(outcome)
+    }
+}
+
+/// The place of a download among those that are running; it goes also when the download panics.
+struct Entry(
+    Arc<Mutex<HashMap<BlockKey, watch::Receiver<Outcome>>>>,
+    BlockKey,
+);
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        self.0.lock().remove(&self.1);
+    }
+}
+
+/// A download to wait for.
+pub(crate) struct Running(watch::Receiver<Outcome>);
+
+impl Running {
+    pub(crate) async fn wait(mut self) -> Result<Bytes, ChunkError> {
+        let result = match self.0.wait_for(Option::is_some).await {
             Ok(value) => value.clone(),
             Err(_) => None,
         };
-        self.running
-            .lock()
-            .retain(|k, r| *k != key || r.has_changed().is_ok());
         result.unwrap_or_else(|| Err(ChunkError::Misuse("a download was cut off".to_string())))
     }
 }

@@ -9,6 +9,7 @@ pub mod budget;
 mod compress;
 mod download;
 mod error;
+mod held;
 mod store;
 mod writer;
 

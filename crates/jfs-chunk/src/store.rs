@@ -1,22 +1,24 @@
 //! Reading, prefetching and removing slices.
 
-use crate::download::Downloads;
+use crate::budget::Room;
+use crate::download::{Downloads, Running};
+use crate::held::{For, Held};
 use crate::writer::SliceWriter;
 use crate::{Budget, ChunkError, Compression};
 use bytes::{Bytes, BytesMut};
 use futures_util::future::try_join_all;
 use jfs_cache::{BlockCache, BlockKey};
 use jfs_object::ObjectStore;
-use parking_lot::Mutex;
-use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Blocks that may be on their way ahead of readers at the same time.
 const PREFETCH_MAX: usize = 32;
+/// Bytes of held blocks that are given up at a time for writers: one or two blocks.
+const GIVEN_UP: u64 = 8 << 20;
 
 /// How blocks are cut, stored and moved.
 #[derive(Clone, Debug)]
@@ -55,8 +57,10 @@ pub(crate) struct Inner {
     pub(crate) uploaded: AtomicU64,
     deletes: Semaphore,
     downloads: Downloads,
-    /// Blocks on their way ahead of readers.
-    ahead: Mutex<HashSet<BlockKey>>,
+    /// Number of blocks on their way ahead of readers.
+    ahead: AtomicUsize,
+    /// Blocks that were downloaded whole.
+    held: Held,
     /// Whole blocks that are fetched because a small part of them was read ([`ChunkConfig::prefetch`]).
     around: Arc<Semaphore>,
 }
@@ -76,7 +80,8 @@ impl ChunkStore {
             uploaded: AtomicU64::new(0),
             deletes: Semaphore::new(config.max_deletes.max(1)),
             budget: Budget::new(config.buffer_size),
-            ahead: Mutex::default(),
+            ahead: AtomicUsize::new(0),
+            held: Held::default(),
             around: Arc::new(Semaphore::new(config.prefetch)),
             objects,
             cache,
@@ -92,9 +97,22 @@ impl ChunkStore {
         self.inner.config.block_size
     }
 
-    /// The budget that write buffers count against.
+    /// The budget that write buffers, downloads and blocks held for readers count against.
     pub fn budget(&self) -> &Budget {
         &self.inner.budget
+    }
+
+    /// Whether more may be written. Blocks that are held for readers give way.
+    pub fn has_room(&self) -> bool {
+        let budget = &self.inner.budget;
+        let give_up = || self.inner.held.give_up(GIVEN_UP, budget, For::Write);
+        budget.has_room() || (give_up() && budget.has_room())
+    }
+
+    /// Waits until more may be written.
+    pub async fn wait_for_room(&self) {
+        let has_room = || self.has_room().then_some(());
+        self.inner.budget.wait_for(has_room).await;
     }
 
     /// The block cache.
@@ -149,11 +167,10 @@ impl ChunkStore {
         let mut done = 0;
         for (key, range) in self.parts(id, size, off, out.len()) {
             let n = range.len();
-            if !self
-                .inner
-                .cache
-                .try_read(&key, range.start, &mut out[done..done + n])
-            {
+            let out = &mut out[done..done + n];
+            if self.inner.held.read(&key, range.start, out) {
+                self.inner.cache.count_read(true, n);
+            } else if !self.inner.cache.try_read(&key, range.start, out) {
                 return false;
             }
             done += n;
@@ -169,7 +186,7 @@ impl ChunkStore {
         let mut parts = self.parts(id, size, off, len);
         match (parts.next(), parts.next()) {
             (Some((key, range)), None) => {
-                let block = self.inner.cache.get_memory(&key)?;
+                let block = self.in_memory(&key, range.len())?;
                 self.inner.cache.count_read(true, range.len());
                 Some(block.slice(range))
             }
@@ -206,9 +223,15 @@ impl ChunkStore {
         }
     }
 
+    /// The whole block when memory holds it; `len` bytes of it are going to be read.
+    fn in_memory(&self, key: &BlockKey, len: usize) -> Option<Bytes> {
+        let held = self.inner.held.get(key, len);
+        held.or_else(|| self.inner.cache.get_memory(key))
+    }
+
     async fn read_block(&self, key: BlockKey, range: Range<usize>) -> Result<Bytes, ChunkError> {
         let cache = &self.inner.cache;
-        if let Some(block) = cache.get_memory(&key) {
+        if let Some(block) = self.in_memory(&key, range.len()) {
             cache.count_read(true, range.len());
             return Ok(block.slice(range));
         }
@@ -225,102 +248,154 @@ impl ChunkStore {
             }
         }
         let small = range.len() * 4 <= key.size as usize;
-        let plain =
-            self.inner.config.compression == Compression::None && self.inner.objects.reads_ranges();
-        if plain && small && !self.inner.downloads.is_running(&key) {
+        if self.reads_ranges() && small && !self.inner.downloads.is_running(&key) {
             // Not more than that: of blocks larger than the cache has room for, most would be fetched for
             // nothing, and slow down the reads that asked.
             if let Ok(permit) = self.inner.around.clone().try_acquire_owned() {
                 self.fetch_ahead(key, Some(permit));
             }
             let path = key.path(self.inner.config.hash_prefix);
+            let _room = self.room(range.len() as u64).await;
             let _slot = self.inner.downloads.slot().await;
             let range = range.start as u64..range.end as u64;
             return Ok(self.inner.objects.get(&path, Some(range)).await?);
         }
-        Ok(self.whole_block(key).await?.slice(range))
+        let block = self.whole_block(key).await?;
+        self.inner.held.get(&key, range.len()); // marks it
+        Ok(block.slice(range))
     }
 
-    /// Downloads a block unless somebody is at it already, and caches it.
+    /// Whether a part of a block can be fetched alone.
+    fn reads_ranges(&self) -> bool {
+        self.inner.config.compression == Compression::None && self.inner.objects.reads_ranges()
+    }
+
+    /// What a download of the whole block takes at most: what is stored, and what is made of it.
+    fn cost(&self, key: &BlockKey) -> u64 {
+        let copies = if self.reads_ranges() { 1 } else { 2 };
+        u64::from(key.size) * copies
+    }
+
+    /// Room for a download that somebody waits for.
+    async fn room(&self, bytes: u64) -> Room {
+        let Inner { budget, held, .. } = &*self.inner;
+        let give_up = |bytes| held.give_up(bytes, budget, For::Read);
+        budget.download(bytes, give_up).await
+    }
+
+    /// Downloads a block unless somebody is at it already, and holds and caches it.
     pub(crate) async fn whole_block(&self, key: BlockKey) -> Result<Bytes, ChunkError> {
-        if let Some(block) = self.inner.cache.get_memory(&key) {
-            return Ok(block);
-        }
-        let store = self.clone();
-        self.inner
-            .downloads
-            .run(key, &self.inner.config.runtime, async move {
-                let inner = &store.inner;
-                let path = key.path(inner.config.hash_prefix);
-                let _slot = inner.downloads.slot().await;
-                let stored = match inner.config.compression {
-                    Compression::None => {
-                        inner
-                            .objects
-                            .get(&path, Some(0..u64::from(key.size)))
-                            .await?
-                    }
-                    _ => inner.objects.get(&path, None).await?,
-                };
-                let (compression, size) = (inner.config.compression, key.size as usize);
-                let block = match compression {
-                    Compression::None => Ok(stored),
-                    _ => {
-                        match tokio::task::spawn_blocking(move || compression.decode(stored, size))
-                            .await
-                        {
-                            Ok(result) => result,
-                            Err(e) => Err(e.to_string()),
-                        }
-                    }
-                };
-                let block = block.map_err(|reason| ChunkError::Damaged { key: path, reason })?;
-                inner.cache.put_memory(key, block.clone());
-                let full = key.size as usize >= inner.config.block_size;
-                if !full || inner.config.cache_full_blocks {
-                    inner.cache.put(key, block.clone());
-                }
-                Ok(block)
-            })
-            .await
+        self.start(key, None).wait().await
     }
 
-    /// Fetches block `index` (of `block_len` bytes) of a slice into the cache, in the background.
-    /// Dropped when enough is on its way already.
-    pub fn prefetch(&self, id: u64, index: u32, block_len: u32) {
+    /// Begins to download a block whole. `ahead`: nobody waits for it, and its room is taken.
+    fn start(&self, key: BlockKey, ahead: Option<Ahead>) -> Running {
+        let Inner {
+            downloads, config, ..
+        } = &*self.inner;
+        downloads.start(key, &config.runtime, || {
+            // One that has just ended is held before it is running no more.
+            if let Some(block) = self.in_memory(&key, 0) {
+                return Err(block);
+            }
+            let store = self.clone();
+            Ok(async move {
+                let done = store.download(key, ahead).await;
+                if let Err(e) = &done {
+                    tracing::debug!("download: {e}");
+                }
+                done
+            })
+        })
+    }
+
+    async fn download(&self, key: BlockKey, ahead: Option<Ahead>) -> Result<Bytes, ChunkError> {
+        let inner = &*self.inner;
+        let (room, _ahead) = match ahead {
+            Some(Ahead {
+                room,
+                place,
+                permit,
+            }) => (room, Some((place, permit))),
+            None => (self.room(self.cost(&key)).await, None),
+        };
+        let path = key.path(inner.config.hash_prefix);
+        let _slot = inner.downloads.slot().await;
+        let (compression, size) = (inner.config.compression, key.size as usize);
+        let block = match compression {
+            Compression::None => {
+                let range = 0..u64::from(key.size);
+                Ok(inner.objects.get(&path, Some(range)).await?)
+            }
+            _ => {
+                let stored = inner.objects.get(&path, None).await?;
+                let decode = move || compression.decode(stored, size);
+                match tokio::task::spawn_blocking(decode).await {
+                    Ok(result) => result,
+                    Err(e) => Err(e.to_string()),
+                }
+            }
+        };
+        let block = block.map_err(|reason| ChunkError::Damaged { key: path, reason })?;
+        inner.held.put(key, block.clone(), room);
+        let full = key.size as usize >= inner.config.block_size;
+        if !full || inner.config.cache_full_blocks {
+            inner.cache.put(key, block.clone());
+        }
+        Ok(block)
+    }
+
+    /// Fetches block `index` (of `block_len` bytes) of a slice, in the background. False when enough is on
+    /// its way already, or there is no room: ask again later.
+    pub fn prefetch(&self, id: u64, index: u32, block_len: u32) -> bool {
         let key = BlockKey {
             slice_id: id,
             index,
             size: block_len,
         };
-        self.fetch_ahead(key, None);
+        self.fetch_ahead(key, None)
     }
 
-    fn fetch_ahead(&self, key: BlockKey, permit: Option<OwnedSemaphorePermit>) {
-        if self.inner.cache.contains(&key) {
-            return;
-        }
+    fn fetch_ahead(&self, key: BlockKey, permit: Option<OwnedSemaphorePermit>) -> bool {
+        let inner = &*self.inner;
+        if inner.held.contains(&key)
+            || inner.downloads.is_running(&key)
+            || inner.cache.contains(&key)
         {
-            let mut ahead = self.inner.ahead.lock();
-            if ahead.len() >= PREFETCH_MAX || !ahead.insert(key) {
-                return;
-            }
+            return true;
         }
-        let store = self.clone();
-        self.inner.config.runtime.spawn(async move {
-            if let Err(e) = store.whole_block(key).await {
-                tracing::debug!("prefetch: {e}");
+        let Some(place) = AheadPlace::take(&self.inner) else {
+            return false;
+        };
+        let cost = self.cost(&key);
+        let room = loop {
+            if let Some(room) = inner.budget.try_download(cost) {
+                break room;
             }
-            store.inner.ahead.lock().remove(&key);
-            drop(permit);
-        });
+            if !inner.held.give_up(cost, &inner.budget, For::Ahead) {
+                return false;
+            }
+        };
+        let ahead = Ahead {
+            room,
+            place,
+            permit,
+        };
+        self.start(key, Some(ahead));
+        true
     }
 
-    /// Prefetches every block that `len` bytes from `off` of a slice touch.
-    pub fn prefetch_range(&self, id: u64, size: u32, off: u32, len: usize) {
-        for (key, _) in self.parts(id, size, off, len) {
-            self.prefetch(key.slice_id, key.index, key.size);
+    /// Prefetches the blocks that `len` bytes from `off` of a slice touch. Returns how many of these bytes
+    /// are on their way, or there.
+    pub fn prefetch_range(&self, id: u64, size: u32, off: u32, len: usize) -> usize {
+        let mut done = 0;
+        for (key, range) in self.parts(id, size, off, len) {
+            if !self.prefetch(key.slice_id, key.index, key.size) {
+                break;
+            }
+            done += range.len();
         }
+        done
     }
 
     /// The blocks that `len` bytes from `off` of a slice touch: object key, bytes of the block, and the
@@ -374,6 +449,7 @@ impl ChunkStore {
         let delete = |key: BlockKey| async move {
             let _slot = self.inner.deletes.acquire().await;
             self.inner.cache.remove(&key);
+            self.inner.held.remove(&key);
             self.inner
                 .objects
                 .delete(&key.path(self.inner.config.hash_prefix))
@@ -381,5 +457,31 @@ impl ChunkStore {
         };
         try_join_all(keys.into_iter().map(delete)).await?;
         Ok(())
+    }
+}
+
+/// A download that nobody waits for.
+struct Ahead {
+    room: Room,
+    place: AheadPlace,
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+/// One of [`PREFETCH_MAX`] places, until it is dropped.
+struct AheadPlace(Arc<Inner>);
+
+impl AheadPlace {
+    fn take(inner: &Arc<Inner>) -> Option<AheadPlace> {
+        let more = |n: usize| (n < PREFETCH_MAX).then_some(n + 1);
+        let taken = inner
+            .ahead
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
+        taken.is_ok().then(|| AheadPlace(inner.clone()))
+    }
+}
+
+impl Drop for AheadPlace {
+    fn drop(&mut self) {
+        self.0.ahead.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -12,5 +12,5 @@ mod transport;
 mod who;
 
 pub use mount::{MountError, MountHandle, MountOptions, mount};
-pub use mountpoint::{Mounted, is_dead, is_mounted, mounted, umount};
+pub use mountpoint::{Mounted, is_dead, is_mounted, mounted, resolve, umount};
 pub use who::Squash;

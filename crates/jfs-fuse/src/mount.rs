@@ -1,6 +1,6 @@
 //! Mounting: our own mount(2) when root, fusermount3 otherwise, and serving until it ends.
 
-use crate::mountpoint::umount;
+use crate::mountpoint::{resolve, umount};
 use crate::options::{self, Parsed};
 use crate::transport::fuser_session::{Features, FuserFs, Notices};
 use crate::who::{Squash, Who};
@@ -33,7 +33,7 @@ const READERS: usize = 1;
 /// How to mount.
 #[derive(Clone, Debug)]
 pub struct MountOptions {
-    /// An existing directory.
+    /// An existing directory; links to it are followed once, at the start.
     pub mountpoint: PathBuf,
     /// What `df` shows: `JuiceFS:NAME`.
     pub fsname: String,
@@ -54,8 +54,8 @@ pub struct MountOptions {
     pub root_squash: Option<Squash>,
     /// Count everybody's requests for one user. Permissions are checked here, not by the kernel.
     pub all_squash: Option<Squash>,
-    /// Have the kernel check permissions. Without, they are checked here, with the groups of the process
-    /// (up to a second old), and the kernel lets pass what it has cached.
+    /// Have the kernel check permissions. Without, they are checked here, with the groups of the process,
+    /// and the kernel lets pass what it has cached.
     pub default_permissions: bool,
     /// Mount read-only.
     pub read_only: bool,
@@ -106,6 +106,10 @@ pub fn mount(vfs: Vfs, o: MountOptions) -> Result<MountHandle, MountError> {
     let allow_other = parsed.allow_other.unwrap_or(o.allow_other);
     let max_read = parsed.max_read.unwrap_or(o.max_fuse_io).min(o.max_fuse_io);
     let fsname = parsed.fsname.clone().unwrap_or_else(|| o.fsname.clone());
+    let mountpoint = resolve(&o.mountpoint).map_err(|e| MountError::Mount {
+        mountpoint: o.mountpoint.display().to_string(),
+        text: e.to_string(),
+    })?;
     let who = Who::new(o.root_squash, o.all_squash, !o.default_permissions);
     let plan = Plan {
         parsed: &parsed,
@@ -113,7 +117,7 @@ pub fn mount(vfs: Vfs, o: MountOptions) -> Result<MountHandle, MountError> {
         allow_other,
         max_read,
         fsname: &fsname,
-        mountpoint: &o.mountpoint,
+        mountpoint: &mountpoint,
     };
     let fd = if nix::unistd::geteuid().is_root() {
         plan.as_root()?
@@ -141,7 +145,6 @@ pub fn mount(vfs: Vfs, o: MountOptions) -> Result<MountHandle, MountError> {
     let mut config = Config::default();
     config.acl = acl;
     config.n_threads = Some(READERS);
-    let mountpoint = o.mountpoint.clone();
     let session = Session::from_fd(fs, fd, acl, config).map_err(|e| {
         let _ = umount(&mountpoint, true);
         MountError::Session(e)
@@ -152,10 +155,10 @@ pub fn mount(vfs: Vfs, o: MountOptions) -> Result<MountHandle, MountError> {
         .spawn(move || session.run())
         .map_err(MountError::Session)?;
     if o.max_fuse_io > 128 << 10 {
-        raise_read_ahead(&o.mountpoint, o.max_fuse_io);
+        raise_read_ahead(&mountpoint, o.max_fuse_io);
     }
     Ok(MountHandle {
-        mountpoint: o.mountpoint,
+        mountpoint,
         thread: Mutex::new(Some(thread)),
     })
 }
@@ -282,6 +285,9 @@ impl Plan<'_> {
         let out = Command::new("fusermount3")
             .args(["-o", &options, "--"])
             .arg(self.mountpoint)
+            // A program with more rights has no use for what else is set here.
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("_FUSE_COMMFD", theirs.as_raw_fd().to_string())
             .output()
             .map_err(|e| {

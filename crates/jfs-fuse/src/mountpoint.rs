@@ -3,7 +3,7 @@
 use nix::mount::{MntFlags, umount2};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Whether something is mounted exactly at `path`, by the kernel's list: works for dead mounts too.
@@ -41,6 +41,32 @@ pub fn mounted(path: &Path) -> Option<Mounted> {
         }
     }
     found
+}
+
+/// The name by which the kernel knows a directory: absolute, with every link followed and `..` taken as
+/// the kernel takes it. What does not exist yet keeps its name below what does; neither a dead mount
+/// nor one that hangs is asked anything.
+pub fn resolve(path: &Path) -> io::Result<PathBuf> {
+    let path = std::path::absolute(path)?;
+    let mut missing = Vec::new();
+    for known in path.ancestors() {
+        match known.canonicalize() {
+            Ok(mut resolved) => {
+                resolved.extend(missing.into_iter().rev());
+                return Ok(resolved);
+            }
+            // `..` has no name of its own: below what does not exist it means nothing.
+            Err(error) if known.file_name().is_none() => return Err(error),
+            Err(error) => {
+                let dead = error.raw_os_error() == Some(libc::ENOTCONN);
+                if error.kind() != io::ErrorKind::NotFound && !dead {
+                    return Err(error);
+                }
+                missing.extend(known.file_name());
+            }
+        }
+    }
+    Ok(path)
 }
 
 /// Undoes the octal escapes of /proc/mounts.
@@ -107,8 +133,32 @@ fn by_fusermount(path: &Path, force: bool) -> io::Result<()> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn links_are_followed_as_far_as_there_is_something() {
+        let dir = tempfile::tempdir().unwrap();
+        let top = dir.path().canonicalize().unwrap();
+        std::fs::create_dir_all(top.join("real/deep")).unwrap();
+        symlink("real", top.join("link")).unwrap();
+        symlink(top.join("link/deep"), top.join("far")).unwrap();
+        symlink("nowhere", top.join("dangling")).unwrap();
+        for (path, want) in [
+            ("link", "real"),
+            ("link/", "real"),
+            ("./link/deep/../deep/.", "real/deep"),
+            ("far/..", "real"),
+            ("far/new/newer", "real/deep/new/newer"),
+            ("link/new line\n", "real/new line\n"),
+            ("dangling", "dangling"),
+        ] {
+            assert_eq!(resolve(&top.join(path)).unwrap(), top.join(want), "{path}");
+        }
+        assert!(resolve(&top.join("new/..")).is_err());
+    }
 
     #[test]
     fn escapes_of_the_mount_list() {

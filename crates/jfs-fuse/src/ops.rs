@@ -35,6 +35,15 @@ pub(crate) fn effective_umask(of_mount: Option<u16>, of_caller: u32) -> u16 {
     of_mount.unwrap_or((of_caller & 0o777) as u16)
 }
 
+/// The permissions that an open needs, as access(2) numbers them.
+pub(crate) fn access_mask(flags: i32) -> u8 {
+    match flags & libc::O_ACCMODE {
+        libc::O_RDONLY => 4,
+        libc::O_WRONLY => 2,
+        _ => 6,
+    }
+}
+
 /// The type in a mode as mknod(2) takes it. No type at all is a regular file.
 pub(crate) fn file_type(mode: u32) -> Option<FileType> {
     Some(match mode & libc::S_IFMT {

@@ -12,6 +12,9 @@ pub(crate) struct Parsed {
     pub(crate) nonempty: bool,
 }
 
+/// Symbolic links are not followed (Linux 5.10); older kernels ignore it.
+const NO_SYMFOLLOW: MsFlags = MsFlags::from_bits_retain(256);
+
 /// Reads the options; an unknown one is an error that names it.
 pub(crate) fn parse(options: &[String]) -> Result<Parsed, String> {
     let mut p = Parsed {
@@ -50,7 +53,16 @@ pub(crate) fn parse(options: &[String]) -> Result<Parsed, String> {
             "noallow_other" => p.allow_other = Some(false),
             "nonempty" => p.nonempty = true,
             "default_permissions" => {}
-            "fsname" => p.fsname = Some(value.to_string()),
+            "lazytime" => p.flags.insert(MsFlags::MS_LAZYTIME),
+            "nosymfollow" => p.flags.insert(NO_SYMFOLLOW),
+            // What the kernel does anyway; mount(8) passes the words on.
+            "norelatime" | "nostrictatime" | "nolazytime" | "symfollow" | "nomand"
+            | "noiversion" | "loud" => {}
+            "writeback_cache" | "debug" | "allow_root" | "auto_unmount" | "kernel_cache"
+            | "direct_io" | "clone_fd" | "remount" => {
+                return Err(format!("FUSE option -o {option} is not supported"));
+            }
+            "fsname" => p.fsname = Some(value.to_string()).filter(|name| !name.is_empty()),
             "subtype" if value == "juicefs" => {}
             "max_read" => {
                 let n = value
@@ -83,6 +95,11 @@ mod tests {
         assert_eq!(p.max_read, Some(4096));
         assert_eq!(options("allow_other").unwrap().allow_other, Some(true));
         assert_eq!(options("what").unwrap_err(), "unknown FUSE option -o what");
+        let refused = options("ro,writeback_cache").unwrap_err();
+        assert_eq!(refused, "FUSE option -o writeback_cache is not supported");
+        assert_eq!(options("fsname=").unwrap().fsname, None);
+        let p = options("norelatime,lazytime,nosymfollow").unwrap();
+        assert!(p.flags.contains(MsFlags::MS_LAZYTIME | NO_SYMFOLLOW));
         assert!(options("max_read=x").is_err());
         assert_eq!(options("").unwrap(), parse(&[]).unwrap());
     }

@@ -1,14 +1,7 @@
 //! Who a request counts for: squashing, and the groups of a process where permissions are checked here.
 
 use jfs_types::Caller;
-use parking_lot::Mutex;
-use std::collections::HashMap;
-use std::time::{Duration, Instant};
 
-/// How long the groups of a process are believed.
-const GROUPS_LIFE: Duration = Duration::from_secs(1);
-/// Processes whose groups are remembered.
-const PROCESSES_MAX: usize = 1024;
 /// Supplementary groups of one process that are looked at (Linux allows 65536).
 const GROUPS_MAX: usize = 65_536;
 
@@ -30,7 +23,6 @@ pub(crate) struct Who {
     pub(crate) all: Option<Squash>,
     /// The kernel checks nothing.
     pub(crate) unchecked: bool,
-    groups: Groups,
 }
 
 impl Who {
@@ -39,7 +31,6 @@ impl Who {
             root,
             all,
             unchecked,
-            groups: Groups::default(),
         }
     }
 
@@ -47,6 +38,11 @@ impl Who {
     /// their own ids, so what everybody is mapped to has to be checked here.
     pub(crate) fn kernel_checks(&self) -> bool {
         self.all.is_none() && !self.unchecked
+    }
+
+    /// Whether requests of a user count for another one.
+    pub(crate) fn counts_for_other(&self, uid: u32) -> bool {
+        self.all.is_some() || uid == 0 && self.root.is_some()
     }
 
     /// Credentials of a request. Somebody who is mapped has no supplementary groups.
@@ -73,49 +69,50 @@ impl Who {
         }
     }
 
+    /// Credentials of a request that are looked at later, supplementary groups included.
+    pub(crate) fn known(&self, uid: u32, gid: u32, pid: u32) -> Caller {
+        let caller = self.caller(uid, gid, pid);
+        match caller.check_permission {
+            true => caller,
+            false => self.checked(uid, gid, pid),
+        }
+    }
+
     /// Credentials of a request about something that the kernel has not checked.
     pub(crate) fn checked(&self, uid: u32, gid: u32, pid: u32) -> Caller {
         Caller {
             uid,
             gid,
-            groups: self.groups.of(pid),
+            groups: groups_of(uid, gid, pid),
             pid,
             check_permission: true,
         }
     }
 }
 
-/// Supplementary groups of processes, which a request does not carry.
-#[derive(Debug, Default)]
-struct Groups {
-    known: Mutex<HashMap<u32, (Vec<u32>, Instant)>>,
+/// Supplementary groups of a process, which a request does not carry. None when it cannot be looked at:
+/// it has ended, or lives where its number means nothing here. Nothing is remembered: the number of a
+/// process is used again, and to find out whether it was costs as much as the groups.
+fn groups_of(uid: u32, gid: u32, pid: u32) -> Vec<u32> {
+    if pid == 0 {
+        return Vec::new();
+    }
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"));
+    status
+        .ok()
+        .filter(|text| is_of(text, uid, gid))
+        .map(|text| in_status(&text))
+        .unwrap_or_default()
 }
 
-impl Groups {
-    /// Those of a process; none when it cannot be looked at (it has ended, or lives where its number
-    /// means nothing here).
-    fn of(&self, pid: u32) -> Vec<u32> {
-        if pid == 0 {
-            return Vec::new();
-        }
-        let now = Instant::now();
-        if let Some((groups, since)) = self.known.lock().get(&pid)
-            && now - *since < GROUPS_LIFE
-        {
-            return groups.clone();
-        }
-        let status = std::fs::read_to_string(format!("/proc/{pid}/status"));
-        let groups = status.map(|text| in_status(&text)).unwrap_or_default();
-        let mut known = self.known.lock();
-        if known.len() >= PROCESSES_MAX {
-            known.retain(|_, (_, since)| now - *since < GROUPS_LIFE);
-            if known.len() >= PROCESSES_MAX {
-                known.clear();
-            }
-        }
-        known.insert(pid, (groups.clone(), now));
-        groups
-    }
+/// Whether `/proc/PID/status` is that of a process with this user and group for files. Another one has
+/// the number by now, or in this namespace, if not.
+fn is_of(text: &str, uid: u32, gid: u32) -> bool {
+    let fs_id = |label| {
+        let line = text.lines().find_map(|l| l.strip_prefix(label))?;
+        line.split_whitespace().nth(3)?.parse().ok()
+    };
+    fs_id("Uid:") == Some(uid) && fs_id("Gid:") == Some(gid)
 }
 
 /// The groups that `/proc/PID/status` lists.
@@ -129,6 +126,7 @@ fn in_status(text: &str) -> Vec<u32> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 
@@ -174,11 +172,35 @@ mod tests {
         );
         assert_eq!(in_status("Groups:\t\nGid:\t3\n"), [0u32; 0]);
         assert_eq!(in_status(""), [0u32; 0]);
-        let groups = Groups::default();
-        assert!(groups.of(0).is_empty() && groups.of(u32::MAX).is_empty());
-        for pid in 1..3000 {
-            groups.of(u32::MAX - pid);
+        let text = "Uid:\t1\t2\t3\t4\nGid:\t5\t6\t7\t8\nGroups:\t9\n";
+        assert!(is_of(text, 4, 8));
+        assert!(!is_of(text, 2, 8) && !is_of(text, 4, 6) && !is_of("", 0, 0));
+        assert!(groups_of(0, 0, 0).is_empty() && groups_of(0, 0, u32::MAX).is_empty());
+    }
+
+    /// A number that was used before tells nothing of the process that has it now, nor what a process was
+    /// in before it changed its groups.
+    #[test]
+    fn groups_are_those_of_the_moment() {
+        let sleeper = |groups: &str| {
+            let mut command = std::process::Command::new("setpriv");
+            command.args(["--groups", groups, "sleep", "60"]);
+            command.spawn().unwrap()
+        };
+        if !nix::unistd::geteuid().is_root() {
+            return;
         }
-        assert!(groups.known.lock().len() <= PROCESSES_MAX);
+        for groups in [[4711u32, 4712], [4713, 4714]] {
+            let mut child = sleeper(&format!("{},{}", groups[0], groups[1]));
+            let begin = std::time::Instant::now();
+            while groups_of(0, 0, child.id()) != groups {
+                assert!(begin.elapsed().as_secs() < 10, "{groups:?}");
+                std::thread::sleep(std::time::Duration::from_millis(5));
+            }
+            assert!(groups_of(1, 0, child.id()).is_empty(), "of another user");
+            child.kill().unwrap();
+            child.wait().unwrap();
+            assert!(groups_of(0, 0, child.id()).is_empty(), "it has ended");
+        }
     }
 }

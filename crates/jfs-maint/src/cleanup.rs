@@ -6,7 +6,7 @@ use crate::sleep_or_stop;
 use jfs_chunk::ChunkStore;
 use jfs_meta::Meta;
 use jfs_meta::engine::JobSlot;
-use jfs_types::{Errno, Time};
+use jfs_types::{Errno, Rand, Time};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -106,7 +106,7 @@ pub async fn clean_deleted_files(
     chunks: &ChunkStore,
     age_sec: i64,
 ) -> Result<usize, Errno> {
-    let files = meta.deleted_files(age_sec, BATCH).await?;
+    let files = from_anywhere(meta.deleted_files(age_sec, BATCH).await?, meta.rand());
     let mut all = Tally::default();
     for file in files {
         let deleted = delete_file(meta, chunks, file.ino, file.length).await;
@@ -115,6 +115,16 @@ pub async fn clean_deleted_files(
         }
     }
     all.result()
+}
+
+/// The records in their order, from any of them on when there are so many that a job may give up before the
+/// end: records that fail for ever must not keep those behind them for ever.
+fn from_anywhere<T>(mut records: Vec<T>, rand: &dyn Rand) -> Vec<T> {
+    if records.len() > FAILURES_MAX {
+        let first = rand.below(records.len() as u64) as usize;
+        records.rotate_left(first);
+    }
+    records
 }
 
 /// What a job has done so far, and the first thing that went wrong.
@@ -161,7 +171,7 @@ pub async fn clean_unused_slices(meta: &Meta, chunks: &ChunkStore) -> Result<usi
 /// Releases slices that compactions replaced before the trash period began. Returns how many
 /// records. One that fails does not keep the others; the first failure is returned.
 pub async fn clean_delayed_slices(meta: &Meta, chunks: &ChunkStore) -> Result<usize, Errno> {
-    let delayed = meta.expired_delayed(BATCH).await?;
+    let delayed = from_anywhere(meta.expired_delayed(BATCH).await?, meta.rand());
     let mut all = Tally::default();
     for record in &delayed {
         let released = async {
@@ -179,7 +189,7 @@ pub async fn clean_delayed_slices(meta: &Meta, chunks: &ChunkStore) -> Result<us
 /// that fails does not keep the others; the first failure is returned.
 pub async fn clean_trash(meta: &Meta) -> Result<usize, Errno> {
     let mut all = Tally::default();
-    for hour in meta.expired_trash_hours().await? {
+    for hour in from_anywhere(meta.expired_trash_hours().await?, meta.rand()) {
         if !all.add(meta.empty_trash_hour(&hour).await) {
             break;
         }
@@ -190,6 +200,7 @@ pub async fn clean_trash(meta: &Meta) -> Result<usize, Errno> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use jfs_types::SystemRand;
 
     #[test]
     fn a_clock_that_is_set_forward_expires_nothing() {
@@ -213,5 +224,17 @@ mod tests {
             "what is set back expires nothing too early"
         );
         assert!(later(2 * 86_400, 3600));
+    }
+
+    #[test]
+    fn a_job_that_gives_up_begins_elsewhere_the_next_time() {
+        let few: Vec<usize> = (0..FAILURES_MAX).collect();
+        assert_eq!(from_anywhere(few.clone(), &SystemRand), few);
+        let many = || from_anywhere((0..1000usize).collect(), &SystemRand);
+        let firsts: std::collections::HashSet<usize> = (0..50).map(|_| many()[0]).collect();
+        assert!(firsts.len() > 1);
+        let mut all = many();
+        all.sort_unstable();
+        assert!(all.into_iter().eq(0..1000));
     }
 }

@@ -94,6 +94,10 @@ async fn copy(
         while done < piece.len {
             // Up to the next border of a block of the new slice, so that memory holds one or two.
             let n = (piece.len - done).min(block - slice.len() % block);
+            if slice.len() % block == 0 {
+                // Not with a part of a block in hand: nobody else would upload that.
+                chunks.wait_for_room().await;
+            }
             if piece.id == SliceId::ZERO {
                 slice.write(slice.len(), &vec![0; n as usize])?;
             } else {

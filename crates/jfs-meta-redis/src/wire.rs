@@ -103,6 +103,11 @@ impl Wire {
         let mut p = Pipeline::new();
         p.add_command(auth);
         Ok(match self.send(&p).await?.pop() {
+            Some(Value::ServerError(e))
+                if user.is_none() && is_open(e.details().unwrap_or_default()) =>
+            {
+                None
+            }
             Some(Value::ServerError(e)) if is_wrong(e.details().unwrap_or_default()) => {
                 Some(RedisError::from((
                     ErrorKind::AuthenticationFailed,
@@ -177,14 +182,14 @@ fn is_too_old(e: &RedisError) -> bool {
 
 /// Whether it is user or password that a server refuses, by its words since 2.6.
 fn is_wrong(details: &str) -> bool {
-    [
-        "invalid username-password",
-        "invalid password",
-        "without any password configured",
-        "no password is set",
-    ]
-    .iter()
-    .any(|words| details.contains(words))
+    let words = ["invalid username-password", "invalid password"];
+    words.iter().any(|words| details.contains(words)) || is_open(details)
+}
+
+/// Whether a server lets everybody in without a password: then any is right, as with the reference.
+fn is_open(details: &str) -> bool {
+    let words = ["without any password configured", "no password is set"];
+    words.iter().any(|words| details.contains(words))
 }
 
 #[cfg(test)]
@@ -269,6 +274,11 @@ mod tests {
         let address = server(turns, 100).await;
         let url = format!("redis://user:secret@{address}");
         assert!(connect(url).await.is_ok());
+        // A server without a password takes any.
+        let open =
+            "-ERR AUTH <password> called without any password configured for the default user\r\n";
+        let address = server(vec![("secret\r\n", open), ("ID\r\n", ":1\r\n")], 100).await;
+        assert!(connect(format!("redis://:secret@{address}")).await.is_ok());
         // Without a user there is nothing to leave out.
         let address = server(vec![("secret\r\n", wrong)], 100).await;
         let refused = connect(format!("redis://:secret@{address}")).await;

@@ -5,9 +5,16 @@ use crate::older;
 use jfs_meta::EngineError;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
+use std::ffi::OsString;
+use std::fs::OpenOptions;
+use std::io::ErrorKind;
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// Permissions of a database file that is made.
+const FILE_MODE: u32 = 0o600;
 /// Prepared statements kept per connection; all that an engine runs often.
 const STATEMENTS: usize = 96;
 /// Page cache of a reader, KiB: another connection's commit empties it, so that it is mostly of use
@@ -15,6 +22,45 @@ const STATEMENTS: usize = 96;
 const READER_CACHE_KIB: i64 = 1024;
 /// Page cache of the writer, KiB (the kernel's page cache is behind it).
 const WRITER_CACHE_KIB: i64 = 4096;
+
+/// The path in what follows `file:`, as SQLite's own addresses have it: percent signs mean bytes, and a
+/// host may stand between two slashes, this one alone.
+fn file_of(uri: &str) -> Result<PathBuf, EngineError> {
+    let uri = uri.split('#').next().unwrap_or_default();
+    let path = match uri.strip_prefix("//") {
+        Some(rest) => {
+            let at = rest.find('/').unwrap_or(rest.len());
+            let (host, path) = rest.split_at(at);
+            if !matches!(host, "" | "localhost") {
+                let text = "sqlite3://file: names a file of this machine, not of a host";
+                return Err(EngineError::Fatal(text.into()));
+            }
+            path
+        }
+        None => uri,
+    };
+    let mut out = Vec::with_capacity(path.len());
+    let mut rest = path.as_bytes();
+    while let [first, after @ ..] = rest {
+        let digits = after.get(..2).and_then(|d| std::str::from_utf8(d).ok());
+        let byte = digits.and_then(|d| u8::from_str_radix(d, 16).ok());
+        match (first, byte) {
+            (b'%', Some(byte)) => {
+                out.push(byte);
+                rest = &after[2..];
+            }
+            _ => {
+                out.push(*first);
+                rest = after;
+            }
+        }
+    }
+    if out.is_empty() {
+        let text = "sqlite3://file: needs the path of a database file";
+        return Err(EngineError::Fatal(text.into()));
+    }
+    Ok(PathBuf::from(OsString::from_vec(out)))
+}
 
 /// A connection that only reads.
 pub(crate) struct Reader {
@@ -48,8 +94,17 @@ impl Database {
             return fatal("sqlite3:// needs the path of a database file".to_string());
         }
         let busy = Duration::from_secs(5);
+        let path = match path.strip_prefix("file:") {
+            Some(uri) => file_of(uri)?,
+            None => path.into(),
+        };
+        if path.to_str().is_some_and(|path| path.starts_with(':')) {
+            return fatal(
+                "sqlite3:// with a database in memory: use memkv:// for that".to_string(),
+            );
+        }
         let mut database = Database {
-            path: path.into(),
+            path,
             busy,
             synchronous: "FULL",
         };
@@ -102,6 +157,26 @@ impl Database {
         Ok(())
     }
 
+    /// Makes the file, readable by its owner alone whatever the umask is: it holds the names of all files
+    /// and the keys of the bucket. SQLite gives the files beside it the same permissions.
+    fn create(&self) -> Result<(), EngineError> {
+        let mut options = OpenOptions::new();
+        match options
+            .write(true)
+            .create_new(true)
+            .mode(FILE_MODE)
+            .open(&self.path)
+        {
+            Err(e) if e.kind() != ErrorKind::AlreadyExists => {
+                let path = self.path.display();
+                Err(EngineError::Fatal(format!(
+                    "{path}: cannot make the database file: {e}"
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+
     pub(crate) fn exists(&self) -> bool {
         self.path.exists()
     }
@@ -118,10 +193,10 @@ impl Database {
 
     /// The connection that writes. Switches the database to WAL.
     pub(crate) fn writer(&self, create: bool) -> Result<Connection, EngineError> {
-        let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE;
         if create {
-            flags |= OpenFlags::SQLITE_OPEN_CREATE;
+            self.create()?;
         }
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE;
         let c = self.connect(flags, WRITER_CACHE_KIB)?;
         let mode: String = c
             .pragma_update_and_check(None, "journal_mode", "WAL", |r| r.get(0))
@@ -158,6 +233,7 @@ impl Database {
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt;
 
     #[test]
     fn urls_that_are_understood() {
@@ -172,6 +248,19 @@ mod tests {
         );
         assert_eq!(d.busy, Duration::from_millis(100));
         assert!(Database::parse("sqlite3://a?max_open_conns=3").is_ok());
+        for (url, path) in [
+            ("sqlite3://file:a.db", "a.db"),
+            ("sqlite3://file:/x/a%20b%3f.db?cache=shared", "/x/a b?.db"),
+            ("sqlite3://file:///x/a.db", "/x/a.db"),
+            ("sqlite3://file://localhost/x/a.db#y", "/x/a.db"),
+            ("sqlite3://a%20b#.db", "a%20b#.db"),
+        ] {
+            assert_eq!(
+                Database::parse(url).unwrap().path.to_str().unwrap(),
+                path,
+                "{url}"
+            );
+        }
     }
 
     /// Planning costs more than running: 20 us and more.
@@ -216,6 +305,10 @@ mod tests {
                 "postgres://u:secret@x/y",
                 "postgres:// is not supported yet",
             ),
+            ("sqlite3://file:", "path"),
+            ("sqlite3://file://host/a.db", "of this machine"),
+            ("sqlite3://:memory:", "in memory"),
+            ("sqlite3://file::memory:", "in memory"),
             ("sqlite3://a?_timeout=x", "milliseconds"),
             ("sqlite3://a?what=1", "what"),
             ("sqlite3://a?_sync=OFF", "FULL"),
@@ -228,5 +321,24 @@ mod tests {
                 "{url}: {text}"
             );
         }
+    }
+
+    #[test]
+    fn files_are_readable_by_their_owner_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.db");
+        let d = Database::parse(&format!("sqlite3://{}", path.display())).unwrap();
+        let c = d.writer(true).unwrap();
+        c.execute_batch("CREATE TABLE t(x)").unwrap();
+        let files = std::fs::read_dir(dir.path()).unwrap().flatten();
+        let mut modes: Vec<(String, u32)> = files
+            .map(|f| {
+                let name = f.file_name().to_string_lossy().into_owned();
+                (name, f.metadata().unwrap().permissions().mode() & 0o777)
+            })
+            .collect();
+        modes.sort();
+        let want = ["a.db", "a.db-shm", "a.db-wal"].map(|name| (name.to_string(), 0o600));
+        assert_eq!(modes, want);
     }
 }

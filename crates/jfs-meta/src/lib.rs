@@ -33,11 +33,11 @@ mod work;
 pub use engine::{Attempt, Engine, EngineError};
 pub use meta::{Meta, MetaConfig, StatFs};
 pub use open_files::ChunkView;
+pub use ops::{CHUNKS_PEEKED, Held, InodeLocks, More, Summary, TreeNode, TreeShape, Walked};
 pub use ops::{
     CompactPlan, Compacted, CopyRange, LockRange, NewNode, Opened, Restored, SetAttr, SetTime,
     SetXattr,
 };
-pub use ops::{Held, InodeLocks, More, Summary, TreeNode, TreeShape, Walked};
 pub use patience::Patience;
 pub use standing::Lost;
 pub use stats::MetaStats;

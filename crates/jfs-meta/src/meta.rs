@@ -246,7 +246,22 @@ impl Meta {
         }
     }
 
-    /// Space and inodes of the volume.
+    /// Space and inodes as they show at `ino`: those of the volume, narrowed by the quotas of the
+    /// directories above it. One round trip; with quotas in the volume one more for each directory on
+    /// the way to the root whose parent is not remembered.
+    pub async fn statfs_at(&self, ino: Ino) -> Result<StatFs, Errno> {
+        let volume = self.statfs().await?;
+        Ok(self.narrowed_by_quotas(ino, volume).await)
+    }
+
+    /// As [`Meta::statfs_at`], from what is known of the volume's usage. `None` before it was read for
+    /// the first time.
+    pub async fn known_statfs_at(&self, ino: Ino) -> Option<StatFs> {
+        let volume = self.known_statfs()?;
+        Some(self.narrowed_by_quotas(ino, volume).await)
+    }
+
+    /// Space and inodes of the volume. One round trip.
     pub async fn statfs(&self) -> Result<StatFs, Errno> {
         let keys = [
             Key::Counter(Counter::UsedSpace),
@@ -271,6 +286,11 @@ impl Meta {
         }
         let (space, inodes) = self.known_usage();
         Some(stat_fs(&self.format(), space, inodes))
+    }
+
+    /// Whether any directory of the volume has a quota.
+    pub fn has_quotas(&self) -> bool {
+        !self.quotas.is_empty()
     }
 
     /// Reads records outside a transaction, with retries while the engine is busy.

@@ -50,6 +50,12 @@ struct OpenFile {
     changed: u64,
     /// The last name is gone and the engine holds a sustained record for us.
     sustained: bool,
+    /// An open has found it outside of the trash.
+    named: bool,
+    /// Names in the trash that this client has seen go there, of a file that has had several names.
+    in_trash: i32,
+    /// An own change met one of another client: what the kernel has cached may be neither.
+    mixed: bool,
 }
 
 /// What tells two contents of a file apart: mtime, ctime and length.
@@ -170,6 +176,9 @@ impl OpenFiles {
             views: BTreeMap::new(),
             changed: self.next_moment(),
             sustained: false,
+            named: false,
+            in_trash: 0,
+            mixed: false,
         }
     }
 
@@ -188,7 +197,28 @@ impl OpenFiles {
             file.invalidate(self.next_moment());
         }
         file.attr = Some((attr.clone(), Instant::now()));
-        Some(same)
+        file.named |= !attr.parent.is_trash();
+        Some(same && !std::mem::take(&mut file.mixed))
+    }
+
+    /// Whether the file is open here since before it went to the trash, if it has gone there.
+    pub(crate) fn is_held(&self, ino: Ino) -> bool {
+        let shard = self.shard(ino).lock();
+        shard.open.get(&ino).is_some_and(|file| file.named)
+    }
+
+    /// Notes that a name of an open file went to the trash (1) or left it (-1).
+    pub(crate) fn count_trash_name(&self, ino: Ino, delta: i32) {
+        if let Some(file) = self.shard(ino).lock().open.get_mut(&ino) {
+            file.in_trash = file.in_trash.saturating_add(delta).max(0);
+        }
+    }
+
+    /// Names of an open file that this client has seen go to the trash.
+    pub(crate) fn trash_names(&self, ino: Ino) -> u32 {
+        let shard = self.shard(ino).lock();
+        let file = shard.open.get(&ino);
+        file.map_or(0, |file| file.in_trash.unsigned_abs())
     }
 
     /// Drops a reference. True when it was the last one of a sustained inode.
@@ -206,7 +236,7 @@ impl OpenFiles {
             return false;
         };
         let known = file.attr.as_ref().map(|(a, _)| fingerprint(a));
-        if let Some(fingerprint) = known.or(file.before) {
+        if let Some(fingerprint) = known.or(file.before).filter(|_| !file.mixed) {
             shard.closed.insert(ino, fingerprint);
             shard.forget_beyond(self.limit);
         }
@@ -321,6 +351,7 @@ impl OpenFiles {
         let ours = file.is_as_in(before);
         // An own change that was committed later may be learned earlier.
         let late = !ours && known.is_some_and(|a| a.ctime > after.ctime);
+        file.mixed |= !ours;
         match index {
             Some(index) if ours => {
                 file.changed = self.next_moment();

@@ -28,7 +28,7 @@ mod xattr;
 pub use compact::{CompactPlan, Compacted};
 pub use copy::CopyRange;
 pub use create::NewNode;
-pub use inspect::{Held, InodeLocks, More};
+pub use inspect::{CHUNKS_PEEKED, Held, InodeLocks, More};
 pub use lock::LockRange;
 pub use open::Opened;
 pub use restore::Restored;
@@ -37,7 +37,7 @@ pub(crate) use session::session_life;
 pub use setattr::{SetAttr, SetTime};
 pub use summary::{Summary, TreeNode, TreeShape, Walked};
 pub use trash::TrashHour;
-pub use write::{NewSlice, SLICES_PER_COMMIT};
+pub use write::{NewSlice, SLICES_PER_COMMIT, Stored};
 pub use xattr::SetXattr;
 
 use crate::engine::{DirStat, Write};
@@ -58,6 +58,12 @@ pub(crate) fn stat_of(attr: &Attr) -> DirStat {
         space: attr.space(),
         inodes: 1,
     }
+}
+
+/// Whether an inode in the trash must stay as it is. A file that this client has open since before it
+/// went there can be changed like any file without a name.
+pub(crate) fn kept_by_trash(meta: &Meta, ino: Ino, attr: &Attr) -> bool {
+    attr.parent.is_trash() && !meta.open_files.is_held(ino)
 }
 
 /// The opposite of a change.

@@ -41,6 +41,19 @@ pub(crate) fn check_sticky(caller: &Caller, dir: &Attr, child: &Attr) -> Result<
     Ok(())
 }
 
+/// setuid and setgid.
+pub const PRIVILEGES: u16 = 0o6000;
+
+/// The mode of a file after `caller` has changed its content: without setuid and setgid, unless he is the
+/// super-user. As Linux does, setgid without group-execute stays for members of the group.
+pub fn mode_after_write(caller: &Caller, attr: &Attr) -> u16 {
+    if caller.uid == 0 || !attr.is_file() || attr.mode & PRIVILEGES == 0 {
+        return attr.mode;
+    }
+    let stays = attr.mode & 0o010 == 0 && caller.in_group(attr.gid);
+    attr.mode & if stays { !0o4000 } else { !PRIVILEGES }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -70,6 +83,29 @@ mod tests {
             check(&Caller::root(), &attr(0), READ | WRITE | EXEC),
             Ok(())
         );
+    }
+
+    #[test]
+    fn writing_takes_privileges_away() {
+        let after = |caller: &Caller, mode| mode_after_write(caller, &attr(mode));
+        let (owner, stranger) = (Caller::user(10, 1), Caller::user(12, 1));
+        let member = Caller {
+            groups: vec![7, 20],
+            ..Caller::user(11, 1)
+        };
+        assert_eq!(after(&Caller::root(), 0o6777), 0o6777);
+        for caller in [&owner, &stranger, &member] {
+            assert_eq!(after(caller, 0o6777), 0o777);
+            assert_eq!(after(caller, 0o4767), 0o767);
+            assert_eq!(after(caller, 0o1767), 0o1767);
+        }
+        assert_eq!(after(&member, 0o6767), 0o2767);
+        assert_eq!(after(&owner, 0o6767), 0o767);
+        let dir = Attr {
+            mode: 0o2777,
+            ..Attr::new(FileType::Directory)
+        };
+        assert_eq!(mode_after_write(&owner, &dir), 0o2777);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! parent is remembered for a moment, as long as another client's rename may go unnoticed.
 
 use crate::engine::{Answer, DirCursor, DirQuota, Key};
-use crate::meta::Meta;
+use crate::meta::{Meta, StatFs};
 use crate::run::patiently;
 use crate::txn::{Stop, Txn};
 use jfs_types::{Attr, Entry, Errno, FileType, Ino, Name};
@@ -75,6 +75,29 @@ impl Quotas {
         };
         over(q.max_space, q.used_space + pending.0, space)
             || over(q.max_inodes, q.used_inodes + pending.1, inodes)
+    }
+
+    /// Narrows `stat` to what is left under the quotas of `dirs`, the nearest one first: its usage shows.
+    fn narrow(&self, dirs: &[Ino], mut stat: StatFs) -> StatFs {
+        let inner = self.inner.lock();
+        let mut nearest = None;
+        for State { quota, pending } in dirs.iter().filter_map(|dir| inner.quotas.get(dir)) {
+            let used = |stored: i64, pending: i64| stored.saturating_add(pending).max(0);
+            let space = used(quota.used_space, pending.0);
+            let inodes = used(quota.used_inodes, pending.1);
+            nearest.get_or_insert((space as u64, inodes as u64));
+            let left = |max: i64, used: i64, left: u64| match max > 0 {
+                true => left.min((max - used).max(0) as u64),
+                false => left,
+            };
+            stat.avail_space = left(quota.max_space, space, stat.avail_space);
+            stat.avail_inodes = left(quota.max_inodes, inodes, stat.avail_inodes);
+        }
+        if let Some((space, inodes)) = nearest {
+            stat.total_space = space.saturating_add(stat.avail_space);
+            stat.used_inodes = inodes;
+        }
+        stat
     }
 
     fn take_pending(&self) -> Vec<(Ino, i64, i64)> {
@@ -260,16 +283,39 @@ impl Meta {
         Ok(())
     }
 
+    /// What statfs shows at `ino` when the volume as a whole has `stat`. Usage is that of the nearest
+    /// quota above, what is left the least of all of them, as the reference shows it. A file with
+    /// several links shows the volume.
+    pub(crate) async fn narrowed_by_quotas(&self, ino: Ino, stat: StatFs) -> StatFs {
+        if self.quotas.is_empty() || ino.is_virtual() {
+            return stat;
+        }
+        let (mut dirs, top) = self.walk_up(ino).await;
+        if top.is_trash() {
+            // The trash lies in the root.
+            dirs.push(Ino::ROOT);
+        }
+        self.quotas.narrow(&dirs, stat)
+    }
+
     /// The directories with a quota from `dir` up to the root. None inside the trash.
     pub(crate) async fn quota_dirs(&self, dir: Ino) -> Vec<Ino> {
-        let mut found = Vec::new();
         if self.quotas.is_empty() {
-            return found;
+            return Vec::new();
         }
-        let mut at = dir;
+        match self.walk_up(dir).await {
+            (_, top) if top.is_trash() || top == Ino(0) => Vec::new(),
+            (found, _) => found,
+        }
+    }
+
+    /// The directories with a quota from `from` up, and where the way ends: the root, the trash, inode
+    /// 0 above a file with several links, or the first inode whose parent cannot be read.
+    async fn walk_up(&self, from: Ino) -> (Vec<Ino>, Ino) {
+        let (mut found, mut at) = (Vec::new(), from);
         for _ in 0..DEPTH_MAX {
             if at.is_trash() || at == Ino(0) {
-                return Vec::new();
+                break;
             }
             if self.quotas.has(at) {
                 found.push(at);
@@ -282,7 +328,7 @@ impl Meta {
                 None => break,
             };
         }
-        found
+        (found, at)
     }
 
     async fn parent_of(&self, dir: Ino) -> Option<Ino> {
@@ -291,8 +337,11 @@ impl Meta {
         }
         let answers = self.fetch(&[Key::Attr(dir)]).await.ok()?;
         let attr = answers.into_iter().next().map(Answer::into_attr)?;
-        let parent = attr.ok()??.parent;
-        self.quotas.learn_parent(dir, parent);
-        Some(parent)
+        let attr = attr.ok()??;
+        if attr.is_dir() {
+            // A file may get another name at any time.
+            self.quotas.learn_parent(dir, attr.parent);
+        }
+        Some(attr.parent)
     }
 }

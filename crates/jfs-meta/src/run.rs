@@ -5,7 +5,7 @@ use crate::engine::{Answer, Key, Read, Receipt, Write};
 use crate::meta::Meta;
 use crate::patience::Patience;
 use crate::txn::{Parts, Stop, Txn};
-use jfs_types::{Attr, Errno, Ino};
+use jfs_types::{Attr, Errno, Ino, Time};
 use std::future::Future;
 use std::time::{Duration, Instant};
 
@@ -190,6 +190,7 @@ impl Meta {
             });
         }
         let mut local = Local::of(parts.seen, &writes, parts.usage, parts.dir_stats);
+        local.now = parts.now;
         local.trees = parts.trees;
         if writes.is_empty() && parts.rounds <= 1 {
             return Ok(Receipt::default());
@@ -237,6 +238,12 @@ impl Meta {
             match attr {
                 Some(attr) => self.recent.put(*ino, attr.clone(), since),
                 None => self.recent.remove(*ino),
+            }
+        }
+        for (ino, removed) in &local.removed_dirs {
+            match removed {
+                Some(attr) => self.recent.note_removed(*ino, attr.clone(), local.now),
+                None => self.recent.note_restored(*ino),
             }
         }
     }
@@ -288,6 +295,9 @@ pub(crate) struct Local {
     trees: Vec<(Ino, i64, i64)>,
     /// Directories as they are after the commit; `None` = removed.
     dirs: Vec<(Ino, Option<Attr>)>,
+    /// Directories that the commit removed, as they were before, and (`None`) that it took out of the trash.
+    removed_dirs: Vec<(Ino, Option<Attr>)>,
+    now: Time,
 }
 
 impl Local {
@@ -305,14 +315,31 @@ impl Local {
                 dirs.push((*ino, Some(attr.clone())));
             }
         }
+        let mut removed_dirs = Vec::new();
+        let before = |dirs: &[(Ino, Option<Attr>)], ino: Ino| {
+            let known = dirs.iter().find(|(known, _)| *known == ino);
+            known.and_then(|(_, attr)| attr.clone())
+        };
         for write in writes {
             match write {
                 Write::PutAttr { ino, attr } | Write::TouchDir { ino, attr, .. }
                     if attr.is_dir() =>
                 {
+                    if let Some(before) = before(&dirs, *ino) {
+                        match (before.parent.is_trash(), attr.parent.is_trash()) {
+                            (false, true) => removed_dirs.push((*ino, Some(before))),
+                            (true, false) => removed_dirs.push((*ino, None)),
+                            _ => {}
+                        }
+                    }
                     dirs.push((*ino, Some(attr.clone())));
                 }
-                Write::DelNode { ino } => dirs.push((*ino, None)),
+                Write::DelNode { ino } => {
+                    if let Some(before) = before(&dirs, *ino) {
+                        removed_dirs.push((*ino, Some(before)));
+                    }
+                    dirs.push((*ino, None));
+                }
                 _ => {}
             }
         }
@@ -323,6 +350,8 @@ impl Local {
             dir_stats,
             trees: Vec::new(),
             dirs,
+            removed_dirs,
+            now: Time::default(),
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::operator::OperatorBackend;
 use crate::{ErrorKind, Location, ObjectStore, StoreOptions};
 use bytes::Bytes;
 use jfs_crypt::{Algorithm, Envelope, PrivateKey};
-use jfs_testkit::{MINIO_ACCESS_KEY, MINIO_SECRET_KEY, MinioServer};
+use jfs_testkit::{MINIO_ACCESS_KEY, MINIO_SECRET_KEY, MinioServer, Vendors};
 use opendal::Operator;
 use std::sync::{Arc, LazyLock};
 
@@ -346,12 +346,125 @@ async fn checksums_of_buckets() {
 async fn more_objects_than_a_page() {
     let store = ObjectStore::open_at(&in_minio("minio", "pages"), &impatient()).unwrap();
     store.create().await.unwrap();
+    many_objects(&store).await;
+}
+
+async fn many_objects(store: &ObjectStore) {
     let names: Vec<String> = (0..1203).map(|n| format!("p/{n:05}")).collect();
     let puts = names.iter().map(|name| store.put(name, Bytes::new()));
     futures_util::future::try_join_all(puts).await.unwrap();
-    assert_eq!(keys(&store, "p/", "", 5000).await, names);
-    assert_eq!(keys(&store, "p/", "p/00100", 1001).await, names[101..1102]);
-    assert_eq!(keys(&store, "p/", "p/01201", 10).await, names[1202..]);
+    assert_eq!(keys(store, "p/", "", 5000).await, names);
+    assert_eq!(keys(store, "p/", "p/00100", 1001).await, names[101..1102]);
+    assert_eq!(keys(store, "p/", "p/01201", 10).await, names[1202..]);
+}
+
+/// Runs the test `name` of this file once more where the vendors' hosts lead to a server of ours, and answers the
+/// queries of that run's requests. `None`: this is that run.
+fn among_vendors(name: &str) -> Option<Vec<String>> {
+    const INSIDE: &str = "JFS_TEST_AMONG_VENDORS";
+    if std::env::var_os(INSIDE).is_some() {
+        return None;
+    }
+    let hosts = [
+        "b-1.cos.ap-nanjing.myqcloud.com",
+        "missing-1.cos.ap-nanjing.myqcloud.com",
+        "bucket.oss-cn-hangzhou.aliyuncs.com",
+        "missing.oss-cn-hangzhou.aliyuncs.com",
+    ];
+    let vendors = Vendors::new(&hosts, &[("id", "secret")]).unwrap();
+    let program = std::env::current_exe().unwrap();
+    let script = format!("{} --exact conformance::{name}", program.display());
+    let here = std::env::current_dir().unwrap();
+    let ran = vendors.run(&script, &here, &[(INSIDE, "1")]).unwrap();
+    assert!(ran.ok && ran.text.contains("1 passed"), "{}", ran.text);
+    let requests = vendors.requests().unwrap();
+    let good = requests.iter().all(|r| r["signature"] == "good");
+    assert!(good, "{requests:?}");
+    let queries = requests.iter().map(|r| r["query"].to_string());
+    Some(queries.collect())
+}
+
+fn of_vendor(bucket: &str) -> Location {
+    Location {
+        storage: if bucket.contains("oss-") {
+            "oss"
+        } else {
+            "cos"
+        }
+        .into(),
+        bucket: bucket.into(),
+        volume_name: "vol".into(),
+        access_key: "id".into(),
+        secret_key: "secret".into(),
+        ..Location::default()
+    }
+}
+
+#[tokio::test]
+async fn buckets_of_vendors() {
+    if among_vendors("buckets_of_vendors").is_some() {
+        return;
+    }
+    for bucket in [
+        "https://missing-1.cos.ap-nanjing.myqcloud.com",
+        "https://missing.oss-cn-hangzhou.aliyuncs.com",
+    ] {
+        let store = ObjectStore::open_at(&of_vendor(bucket), &impatient()).unwrap();
+        assert!(!store.needs_sync(), "a bucket has it when it says so");
+        let e = store.put("k", bytes(1)).await.unwrap_err();
+        assert!(
+            e.is_not_found() && e.message.starts_with("NoSuchBucket: "),
+            "{e}"
+        );
+        // The check makes the bucket.
+        check(&store).await;
+        store.create().await.unwrap();
+    }
+}
+
+/// What a server of a vendor answers to reads of an object that its checksum does not fit.
+#[tokio::test]
+async fn checksums_of_vendors() {
+    if among_vendors("checksums_of_vendors").is_some() {
+        return;
+    }
+    for bucket in [
+        "b-1.cos.ap-nanjing.myqcloud.com",
+        "bucket.oss-cn-hangzhou.aliyuncs.com",
+    ] {
+        let location = of_vendor(bucket);
+        let store = ObjectStore::open_at(&location, &impatient()).unwrap();
+        let raw = crate::open::open_bucket(&location).unwrap();
+        raw.put_with("k", bytes(1000), Some(1)).await.unwrap();
+        for range in [None, Some(0..1000)] {
+            let e = store.get("k", range).await.unwrap_err();
+            assert_eq!(e.kind, ErrorKind::Altered, "{e}");
+        }
+        let part = bytes(1000).slice(1..1000);
+        assert_eq!(store.get("k", Some(1..1000)).await.unwrap(), part);
+        store.put("k", bytes(10)).await.unwrap();
+        assert_eq!(store.get("k", None).await.unwrap(), bytes(10));
+    }
+}
+
+#[tokio::test]
+async fn more_objects_than_a_page_of_vendors() {
+    if let Some(queries) = among_vendors("more_objects_than_a_page_of_vendors") {
+        for begun in ["marker=vol/p/00100", "start-after=vol/p/00100"] {
+            let asked = queries
+                .iter()
+                .any(|q| q.replace("%2F", "/").contains(begun));
+            assert!(asked, "a listing begins after a key: {queries:?}");
+        }
+        return;
+    }
+    for bucket in [
+        "http://b-1.cos.ap-nanjing.myqcloud.com",
+        "http://bucket.oss-cn-hangzhou.aliyuncs.com",
+    ] {
+        let store = ObjectStore::open_at(&of_vendor(bucket), &impatient()).unwrap();
+        many_objects(&store).await;
+    }
 }
 
 #[tokio::test]

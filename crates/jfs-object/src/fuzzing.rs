@@ -1,8 +1,9 @@
 //! What the fuzz targets call: addresses of buckets that people write, and keys. Not for users.
 
-/// Reads the address of a bucket as S3 and as MinIO; whether one of them fits.
+/// Reads the address of a bucket as S3, as MinIO and as one of a vendor; whether one of them fits.
 pub fn check_address(text: &str) -> bool {
-    crate::s3::check_address(text)
+    let of_vendor = crate::http::host::BucketHost::read(text, "cos");
+    crate::s3::check_address(text) || of_vendor.is_ok()
 }
 
 /// Whether a text may be a key.

@@ -20,16 +20,20 @@ pub mod fuzzing;
 pub mod store;
 
 mod check;
+mod cos;
 mod encrypted;
 mod file;
+mod http;
 mod key;
 mod location;
 mod open;
 mod operator;
+mod oss;
 mod retry;
 mod s3;
 mod shards;
 mod stats;
+mod vendor;
 
 #[cfg(test)]
 mod conformance;
@@ -37,5 +41,6 @@ mod conformance;
 pub use backend::{Backend, ObjectInfo};
 pub use error::{ErrorKind, ObjectError};
 pub use location::Location;
+pub use open::{shown_bucket, storages};
 pub use stats::ObjectStats;
 pub use store::{ObjectStore, StoreOptions};

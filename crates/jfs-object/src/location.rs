@@ -8,14 +8,15 @@ use std::sync::Arc;
 /// have to be filled in.
 #[derive(Clone, Default)]
 pub struct Location {
-    /// Kind of storage: `file`, `s3`, `minio` or `mem`.
+    /// Kind of storage: a name of [`crate::storages`].
     pub storage: String,
-    /// An absolute directory for `file`, the address of a bucket for `s3` and `minio`.
+    /// An absolute directory for `file`, the address of a bucket for the others.
     pub bucket: String,
     /// First part of every key.
     pub volume_name: String,
-    /// Empty: what the environment offers (`AWS_ACCESS_KEY_ID`, `MINIO_ACCESS_KEY`, profiles, the
-    /// machine's role). `anonymous`: requests are not signed.
+    /// Empty: what the environment offers (`AWS_ACCESS_KEY_ID`, `MINIO_ACCESS_KEY`, `COS_SECRETID`,
+    /// `ALICLOUD_ACCESS_KEY_ID`, profiles, the machine's role). `anonymous` with `s3` and `minio`: requests are
+    /// not signed.
     pub access_key: String,
     /// The access key's other half.
     pub secret_key: String,

@@ -1,14 +1,72 @@
 //! From the storage named in a volume's setting to a backend.
 
+use crate::cos::COS;
 use crate::encrypted::Encrypted;
 use crate::file::{FileBuilder, FileRoot};
+use crate::http::host::BucketHost;
 use crate::operator::OperatorBackend;
+use crate::oss::OSS;
 use crate::shards::{self, Shards};
-use crate::{Backend, Location, ObjectError, s3};
+use crate::{Backend, Location, ObjectError, s3, vendor};
 use opendal::Operator;
 use opendal::services::Memory;
 use std::path::Path;
 use std::sync::Arc;
+
+/// One kind of storage.
+struct Storage {
+    /// As in `--storage`.
+    name: &'static str,
+    /// Opens one bucket of it.
+    open: fn(&Location) -> Result<OperatorBackend, ObjectError>,
+    /// The bucket as log lines show it, from its address; `None`: as written.
+    shown: Option<fn(&str) -> String>,
+}
+
+/// Every kind of storage. A new one is a row here and a feature of opendal.
+const STORAGES: &[Storage] = &[
+    Storage {
+        name: "file",
+        open: open_file,
+        shown: None,
+    },
+    Storage {
+        name: "s3",
+        open: s3::open,
+        shown: None,
+    },
+    Storage {
+        name: "minio",
+        open: s3::open,
+        shown: None,
+    },
+    Storage {
+        name: "cos",
+        open: |location| vendor::open(&COS, location),
+        shown: Some(BucketHost::shown),
+    },
+    Storage {
+        name: "oss",
+        open: |location| vendor::open(&OSS, location),
+        shown: Some(BucketHost::shown),
+    },
+    Storage {
+        name: "mem",
+        open: open_mem,
+        shown: None,
+    },
+];
+
+/// The names of all kinds of storage.
+pub fn storages() -> impl Iterator<Item = &'static str> {
+    STORAGES.iter().map(|storage| storage.name)
+}
+
+/// The bucket of a volume as the reference's log lines show it, where that is not its address.
+pub fn shown_bucket(storage: &str, bucket: &str) -> Option<String> {
+    let row = STORAGES.iter().find(|row| row.name == storage)?;
+    Some(row.shown?(bucket))
+}
 
 /// The backend for a location.
 pub(crate) fn open_backend(location: &Location) -> Result<Arc<dyn Backend>, ObjectError> {
@@ -40,29 +98,37 @@ pub(crate) fn open_backend(location: &Location) -> Result<Arc<dyn Backend>, Obje
 
 /// The backend for a single bucket.
 fn open_one(location: &Location) -> Result<Arc<dyn Backend>, ObjectError> {
-    let bucket = location.bucket.as_str();
-    let bad = |why: String| Err(ObjectError::permanent(bucket, why));
-    match location.storage.as_str() {
-        "file" => {
-            if !Path::new(bucket).is_absolute() {
-                return bad(format!(
-                    "the bucket of file storage is an absolute path, not {bucket:?}"
-                ));
-            }
-            let root = FileRoot::new(Path::new(bucket), &location.volume_name);
-            let operator = Operator::new(FileBuilder::new(root.clone()));
-            let operator = operator.map_err(|e| unopened(bucket, &e))?;
-            Ok(Arc::new(OperatorBackend::new(operator, Some(root))))
+    Ok(Arc::new(open_bucket(location)?))
+}
+
+pub(crate) fn open_bucket(location: &Location) -> Result<OperatorBackend, ObjectError> {
+    let storage = &location.storage;
+    match STORAGES.iter().find(|row| row.name == storage) {
+        Some(row) => (row.open)(location),
+        None => {
+            let known = storages().collect::<Vec<_>>().join(", ");
+            let why = format!("storage {storage:?} is not supported yet (supported: {known})");
+            Err(ObjectError::permanent(&location.bucket, why))
         }
-        "mem" => {
-            let operator = Operator::new(Memory::default()).map_err(|e| unopened(bucket, &e))?;
-            Ok(Arc::new(OperatorBackend::new(operator, None)))
-        }
-        "s3" | "minio" => Ok(Arc::new(s3::open(location)?)),
-        other => bad(format!(
-            "storage {other:?} is not supported yet (supported: file, s3, minio, mem)"
-        )),
     }
+}
+
+fn open_file(location: &Location) -> Result<OperatorBackend, ObjectError> {
+    let bucket = location.bucket.as_str();
+    if !Path::new(bucket).is_absolute() {
+        let why = format!("the bucket of file storage is an absolute path, not {bucket:?}");
+        return Err(ObjectError::permanent(bucket, why));
+    }
+    let root = FileRoot::new(Path::new(bucket), &location.volume_name);
+    let operator = Operator::new(FileBuilder::new(root.clone()));
+    let operator = operator.map_err(|e| unopened(bucket, &e))?;
+    Ok(OperatorBackend::new(operator, Some(root)))
+}
+
+fn open_mem(location: &Location) -> Result<OperatorBackend, ObjectError> {
+    let operator = Operator::new(Memory::default());
+    let operator = operator.map_err(|e| unopened(&location.bucket, &e))?;
+    Ok(OperatorBackend::new(operator, None))
 }
 
 fn unopened(bucket: &str, error: &opendal::Error) -> ObjectError {

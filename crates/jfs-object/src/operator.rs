@@ -2,11 +2,14 @@
 
 use crate::backend::{Backend, ObjectInfo};
 use crate::file::FileRoot;
-use crate::s3::BucketMaker;
+use crate::http::answer::is_passing;
+use crate::http::bucket::HttpBucket;
+use crate::http::transport::SigningTransport;
 use crate::{ErrorKind, ObjectError};
 use bytes::Bytes;
 use futures_util::TryStreamExt;
 use opendal::{EntryMode, Metadata, Operator};
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// An operator and what opendal does not do for its kind of storage.
@@ -15,16 +18,32 @@ pub(crate) struct OperatorBackend {
     operator: Operator,
     /// For local storage, the place whose files have to be flushed by `sync`.
     local: Option<FileRoot>,
-    /// For buckets of S3, what makes the bucket.
-    bucket: Option<BucketMaker>,
-    /// Objects carry a checksum of their contents.
-    checksums: bool,
+    /// For buckets behind HTTP, what opendal does not do.
+    bucket: Option<HttpBucket>,
+    /// For services that cannot begin a listing after a key, what makes them do so.
+    resume: Option<Resume>,
+}
+
+/// Makes a listing begin after a key, for services of opendal that list in the order of keys and from the first only.
+#[derive(Debug)]
+pub(crate) struct Resume {
+    pub(crate) transport: SigningTransport,
+    pub(crate) volume_name: String,
+}
+
+impl Resume {
+    /// `operator`, listing what comes after `key`.
+    fn after(&self, operator: &Operator, key: &str) -> Operator {
+        let transport = SigningTransport {
+            marker: Some(format!("{}/{key}", self.volume_name)),
+            ..self.transport.clone()
+        };
+        operator.clone().with_context(transport.context())
+    }
 }
 
 /// Name of the checksum of contents among an object's own headers, as the reference client writes it.
 const CHECKSUM: &str = "Crc32c";
-/// The same name as answers show it.
-const CHECKSUM_READ: &str = "crc32c";
 
 impl OperatorBackend {
     /// Wraps `operator`, whose files are those of `local` if it stores files.
@@ -33,21 +52,21 @@ impl OperatorBackend {
             operator,
             local,
             bucket: None,
-            checksums: false,
+            resume: None,
         }
     }
 
-    /// Wraps `operator`, whose objects are in the bucket that `maker` makes and may carry checksums.
+    /// Wraps `operator`, whose objects are in `bucket`.
     pub(crate) fn in_bucket(
         operator: Operator,
-        maker: BucketMaker,
-        checksums: bool,
+        bucket: HttpBucket,
+        resume: Option<Resume>,
     ) -> OperatorBackend {
         OperatorBackend {
             operator,
             local: None,
-            bucket: Some(maker),
-            checksums,
+            bucket: Some(bucket),
+            resume,
         }
     }
 
@@ -68,56 +87,27 @@ impl OperatorBackend {
         };
         written.map(|_| ()).map_err(|e| error(key, &e))
     }
-
-    /// Whether an inexplicable failure to read `range` is the object's length.
-    async fn ends_before(&self, key: &str, range: &Range<u64>) -> bool {
-        let meta = self.operator.stat(key).await;
-        meta.is_ok_and(|m| m.content_length() < range.end)
-    }
 }
 
 #[async_trait::async_trait]
 impl Backend for OperatorBackend {
     async fn put(&self, key: &str, data: Bytes) -> Result<(), ObjectError> {
-        let checksum = self.checksums.then(|| checksum(&data));
+        let carries = self.bucket.as_ref().is_some_and(|b| b.checksum.is_some());
+        let checksum = carries.then(|| checksum(&data));
         self.put_with(key, data, checksum).await
     }
 
     async fn get(&self, key: &str, range: Option<Range<u64>>) -> Result<Bytes, ObjectError> {
+        if let Some(bucket) = &self.bucket {
+            return bucket.get(key, range).await;
+        }
         let reader = self.operator.reader(key).await;
         let reader = reader.map_err(|e| error(key, &e))?;
-        let read = match &range {
-            Some(range) => reader.read(range.clone()).await,
+        let read = match range {
+            Some(range) => reader.read(range).await,
             None => reader.read(..).await,
         };
-        let data = match (read, range.as_ref()) {
-            (Ok(data), _) => data.to_bytes(),
-            // opendal's own length check has no kind of its own.
-            (Err(e), Some(range))
-                if e.kind() == opendal::ErrorKind::Unexpected && !e.is_temporary() =>
-            {
-                let kind = if self.ends_before(key, range).await {
-                    ErrorKind::Short
-                } else if has_odd_length(&e) {
-                    ErrorKind::Transient // the object is all right, the answer was not
-                } else {
-                    error(key, &e).kind
-                };
-                return Err(ObjectError {
-                    kind,
-                    ..error(key, &e)
-                });
-            }
-            (Err(e), _) => return Err(error(key, &e)),
-        };
-        // The answer that brought the data has brought the object's headers too.
-        if self.checksums
-            && let Some(meta) = reader.metadata()
-            && range.is_none_or(|r| r.start == 0 && r.end == meta.content_length())
-        {
-            verify(key, meta, &data)?;
-        }
-        Ok(data)
+        read.map(|data| data.to_bytes()).map_err(|e| error(key, &e))
     }
 
     async fn head(&self, key: &str) -> Result<ObjectInfo, ObjectError> {
@@ -147,15 +137,21 @@ impl Backend for OperatorBackend {
     ) -> Result<Vec<ObjectInfo>, ObjectError> {
         let capability = self.operator.info().capability();
         let pages = capability.list_with_start_after && capability.list_with_limit;
-        let mut request = self.operator.lister_with(prefix).recursive(true);
+        let operator = match &self.resume {
+            Some(resume) if !start_after.is_empty() => &resume.after(&self.operator, start_after),
+            _ => &self.operator,
+        };
+        let mut request = operator.lister_with(prefix).recursive(true);
         if pages {
             request = request.limit(limit);
             if !start_after.is_empty() {
                 request = request.start_after(start_after);
             }
         }
+        let in_order = pages || self.resume.is_some();
         let mut entries = request.await.map_err(|e| error(prefix, &e))?;
-        let mut found = Vec::new();
+        // A store that lists in some order of its own is read to the end, for the first keys.
+        let mut found = BTreeMap::new();
         while let Some(entry) = entries.try_next().await.map_err(|e| error(prefix, &e))? {
             let (key, meta) = entry.into_parts();
             if meta.mode() == EntryMode::DIR
@@ -164,17 +160,15 @@ impl Backend for OperatorBackend {
             {
                 continue;
             }
-            if pages && found.len() == limit {
+            if in_order && found.len() == limit {
                 break;
             }
-            found.push(info(key, &meta));
+            found.insert(key.clone(), info(key, &meta));
+            if found.len() > limit {
+                found.pop_last();
+            }
         }
-        // Without start_after everything was drained, in the store's order.
-        if !pages {
-            found.sort_unstable_by(|a, b| a.key.cmp(&b.key));
-            found.truncate(limit);
-        }
-        Ok(found)
+        Ok(found.into_values().collect())
     }
 
     async fn sync(&self, keys: &[String]) -> Result<(), ObjectError> {
@@ -220,34 +214,9 @@ impl Backend for OperatorBackend {
     }
 }
 
-/// Whether the answer was longer or shorter than what was asked for.
-fn has_odd_length(e: &opendal::Error) -> bool {
-    let text = e.to_string();
-    text.contains("got too little data") || text.contains("got too much data")
-}
-
 fn checksum(data: &[u8]) -> u32 {
     // A checksum of 32 bits in a type that holds those of 64 too.
     crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32Iscsi, data) as u32
-}
-
-/// Compares a whole object with the checksum that it carries. Not all do, and what is no number is
-/// nobody's checksum: then the data counts as it is.
-fn verify(key: &str, meta: &Metadata, data: &[u8]) -> Result<(), ObjectError> {
-    let headers = meta.user_metadata();
-    let Some(text) = headers.and_then(|headers| headers.get(CHECKSUM_READ)) else {
-        return Ok(());
-    };
-    let Ok(stored) = text.parse::<i64>() else {
-        tracing::warn!("object {key}: its checksum is no number: {text:?}");
-        return Ok(());
-    };
-    let (stored, found) = (stored as u32, checksum(data));
-    if stored == found {
-        return Ok(());
-    }
-    let message = format!("its checksum is {found}, and was {stored} when it was stored");
-    Err(ObjectError::new(ErrorKind::Altered, key, message))
 }
 
 fn info(key: String, meta: &Metadata) -> ObjectInfo {
@@ -265,7 +234,9 @@ fn info(key: String, meta: &Metadata) -> ObjectInfo {
 fn error(key: &str, e: &opendal::Error) -> ObjectError {
     use opendal::ErrorKind as Od;
     let no_bucket = e.kind() == Od::ConfigInvalid && e.message().contains("NoSuchBucket");
+    let told = told(e.message());
     let kind = match e.kind() {
+        _ if told.is_some_and(|(code, _)| is_passing(code)) => ErrorKind::Transient,
         Od::NotFound => ErrorKind::NotFound,
         _ if no_bucket => ErrorKind::NotFound,
         Od::RangeNotSatisfied => ErrorKind::Short,
@@ -273,9 +244,10 @@ fn error(key: &str, e: &opendal::Error) -> ObjectError {
         _ if e.is_temporary() => ErrorKind::Transient,
         _ => ErrorKind::Permanent,
     };
-    let mut message = match e.message() {
-        "" => e.kind().to_string(),
-        text => text.to_string(),
+    let mut message = match (told, e.message()) {
+        (Some((code, text)), _) => format!("{code}: {text}"),
+        (None, "") => e.kind().to_string(),
+        (None, text) => text.to_string(),
     };
     let mut source = std::error::Error::source(e);
     while let Some(cause) = source {
@@ -283,4 +255,13 @@ fn error(key: &str, e: &opendal::Error) -> ObjectError {
         source = cause.source();
     }
     ObjectError::new(kind, key, message)
+}
+
+/// Code and message of a server's answer, which opendal shows as `S3Error { code: "...", message: "...", ... }`.
+fn told(message: &str) -> Option<(&str, &str)> {
+    let field = |name: &str| {
+        let (_, rest) = message.split_once(&format!("{name}: \""))?;
+        rest.split_once('"').map(|(text, _)| text)
+    };
+    field("code").zip(field("message"))
 }

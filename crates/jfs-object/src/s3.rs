@@ -1,24 +1,31 @@
 //! `s3` and `minio` storage: buckets of S3 and of what speaks its protocol.
 //!
-//! [`endpoint`] reads the addresses that users write, [`client`] is the HTTP client, [`bucket`] makes
-//! a bucket that is missing. Requests for objects are opendal's.
+//! [`endpoint`] reads the addresses that users write. Objects are read by [`crate::http`]; other requests are opendal's.
 
-mod bucket;
-mod client;
 mod endpoint;
 
+use crate::http::bucket::HttpBucket;
+use crate::http::sign::{Sign, Signed, Unsigned};
+use crate::http::{client, env};
 use crate::operator::OperatorBackend;
 use crate::{Location, ObjectError};
-pub(crate) use bucket::BucketMaker;
-use endpoint::Endpoint;
+use endpoint::{DEFAULT_REGION, Endpoint};
 use jfs_telemetry::mask_url;
 use opendal::services::S3;
 use opendal::{HttpTransporter, OperationContext, Operator};
-use reqsign_aws_v4::{Credential, DefaultCredentialProvider, StaticCredentialProvider};
-use reqsign_core::ProvideCredentialChain;
+use reqsign_aws_v4::{
+    Credential, DefaultCredentialProvider, RequestSigner, StaticCredentialProvider,
+};
+use reqsign_core::{Context, OsEnv, ProvideCredentialChain, Signer};
+use reqsign_file_read_tokio::TokioFileRead;
+use std::sync::Arc;
 
 /// This access key means: do not sign.
 const ANONYMOUS: &str = "anonymous";
+/// Header of an answer that holds an object's checksum.
+const CHECKSUM: &str = "x-amz-meta-crc32c";
+/// The signature covers the head of a request alone.
+const HEADERS: &[(&str, &str)] = &[("x-amz-content-sha256", "UNSIGNED-PAYLOAD")];
 
 /// See [`crate::fuzzing`].
 pub(crate) fn check_address(text: &str) -> bool {
@@ -29,7 +36,6 @@ pub(crate) fn check_address(text: &str) -> bool {
 
 /// Opens a bucket. Nothing is sent yet.
 pub(crate) fn open(location: &Location) -> Result<OperatorBackend, ObjectError> {
-    let env = |name: &str| std::env::var(name).ok().filter(|v| !v.is_empty());
     let bad = |why: String| ObjectError::permanent(&mask_url(&location.bucket), why);
     let minio = location.storage == "minio";
     let endpoint = match minio {
@@ -51,7 +57,7 @@ pub(crate) fn open(location: &Location) -> Result<OperatorBackend, ObjectError> 
         return Err(bad("the access key has no secret key".to_string()));
     }
 
-    let transport = client::transport().map_err(bad)?;
+    let transport = HttpTransporter::new(client::transport().map_err(bad)?);
     let credentials = || {
         // With keys nothing else is tried: others' credentials must not stand in for wrong ones.
         let chain = ProvideCredentialChain::<Credential>::new();
@@ -79,12 +85,42 @@ pub(crate) fn open(location: &Location) -> Result<OperatorBackend, ObjectError> 
     if anonymous {
         builder = builder.skip_signature();
     }
-    let context =
-        OperationContext::new().with_http_transport(HttpTransporter::new(transport.clone()));
+    let context = OperationContext::new().with_http_transport(transport.clone());
     let operator = Operator::new(builder)
         .map_err(|e| bad(e.message().to_string()))?
         .with_context(context);
-    let maker = BucketMaker::new(endpoint, transport, credentials(), anonymous);
-    // The reference writes them to `s3` and not to `minio`.
-    Ok(OperatorBackend::in_bucket(operator, maker, !minio))
+    let sign: Arc<dyn Sign> = match anonymous {
+        true => Arc::new(Unsigned),
+        false => {
+            let context = Context::new()
+                .with_file_read(TokioFileRead)
+                .with_http_send(transport)
+                .with_env(OsEnv);
+            let signer = RequestSigner::new("s3", &endpoint.region);
+            Arc::new(Signed(Signer::new(context, credentials(), signer)))
+        }
+    };
+    let bucket = HttpBucket {
+        url: endpoint.bucket_url(),
+        creation: creation(&endpoint.region),
+        name: endpoint.bucket,
+        volume_name: location.volume_name.clone(),
+        headers: HEADERS,
+        // The reference writes them to `s3` and not to `minio`.
+        checksum: (!minio).then_some(CHECKSUM),
+        client: client::client().map_err(bad)?,
+        sign,
+    };
+    Ok(OperatorBackend::in_bucket(operator, bucket, None))
+}
+
+/// The request that makes a bucket names its region; only the default one must not be named.
+fn creation(region: &str) -> String {
+    if region == DEFAULT_REGION {
+        return String::new();
+    }
+    format!(
+        "<CreateBucketConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">\
+         <LocationConstraint>{region}</LocationConstraint></CreateBucketConfiguration>"
+    )
 }

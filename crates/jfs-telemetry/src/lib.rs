@@ -6,8 +6,10 @@
 //!
 //! Everything in the project logs through `tracing`; libraries that log through `log` arrive here
 //! as well. [`init`] installs the one subscriber of the process. [`metrics`] counts.
+//! [`arguments`] hides the secrets of a command line.
 //! What this crate does not do: spans.
 
+pub mod arguments;
 pub mod level;
 pub mod line;
 pub mod mask;
@@ -19,8 +21,8 @@ pub mod syslog;
 
 pub use level::Level;
 pub use line::local_stamp;
-pub use mask::mask_url;
-pub use sink::Output;
+pub use mask::{mask_arguments, mask_text, mask_url};
+pub use sink::{Output, append_to};
 pub use subscriber::{InitError, LogOptions, Logs, init};
 pub use syslog::SYSLOG_SOCKET;
 

@@ -1,6 +1,7 @@
 //! One event as one line of text.
 
 use crate::level::Level;
+use crate::mask::mask_text;
 use std::fmt::{self, Write};
 use std::time::{SystemTime, UNIX_EPOCH};
 use tracing::Event;
@@ -44,6 +45,9 @@ impl Parts {
             parts.file = meta.file().map(str::to_string);
             parts.line = meta.line().map(u64::from);
         }
+        // Messages of libraries quote addresses, too.
+        parts.message = mask_text(&parts.message);
+        parts.fields = mask_text(&parts.fields);
         parts
     }
 

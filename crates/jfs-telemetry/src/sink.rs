@@ -1,8 +1,9 @@
 //! Where lines go: standard error, or a file that log rotation may move away.
 
 use parking_lot::Mutex;
-use std::fs::{File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, IsTerminal, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// The destination of log lines.
@@ -10,7 +11,8 @@ use std::path::{Path, PathBuf};
 pub enum Output {
     /// Standard error.
     Stderr,
-    /// This file, appended to; made with mode 0644 when it is not there.
+    /// This file, appended to; made with mode 0644 when it is not there. Lines go to standard error
+    /// as long as it cannot be opened.
     File(PathBuf),
 }
 
@@ -22,20 +24,25 @@ pub(crate) struct Sink {
 
 struct LogFile {
     path: PathBuf,
-    file: Mutex<File>,
+    file: Mutex<Option<File>>,
 }
 
 impl Sink {
-    pub(crate) fn open(output: &Output) -> io::Result<Sink> {
-        Ok(Sink {
-            file: match output {
-                Output::Stderr => None,
-                Output::File(path) => Some(LogFile {
-                    path: path.clone(),
-                    file: Mutex::new(append_to(path)?),
-                }),
-            },
-        })
+    /// Opens the destination. A file that cannot be opened is no obstacle; why is told as well.
+    pub(crate) fn open(output: &Output) -> (Sink, Option<io::Error>) {
+        let (file, error) = match output {
+            Output::Stderr => (None, None),
+            Output::File(path) => {
+                let (open, error) = match append_to(path) {
+                    Ok(open) => (Some(open), None),
+                    Err(error) => (None, Some(error)),
+                };
+                let path = path.clone();
+                let file = Mutex::new(open);
+                (Some(LogFile { path, file }), error)
+            }
+        };
+        (Sink { file }, error)
     }
 
     /// Whether lines may carry colours.
@@ -46,8 +53,9 @@ impl Sink {
     /// Writes one line, the newline included. A log that cannot be written must not stop the file
     /// system, so errors end here.
     pub(crate) fn write(&self, line: &[u8]) {
-        let _ = match &self.file {
-            Some(log) => log.file.lock().write_all(line),
+        let mut file = self.file.as_ref().map(|log| log.file.lock());
+        let _ = match file.as_deref_mut().and_then(Option::as_mut) {
+            Some(file) => file.write_all(line),
             None => io::stderr().lock().write_all(line),
         };
     }
@@ -56,19 +64,22 @@ impl Sink {
     pub(crate) fn reopen(&self) -> io::Result<()> {
         if let Some(log) = &self.file {
             let fresh = append_to(&log.path)?;
-            *log.file.lock() = fresh;
+            *log.file.lock() = Some(fresh);
         }
         Ok(())
     }
 }
 
-fn append_to(path: &Path) -> io::Result<File> {
+/// Opens a log file for appending; it and its directories are made when they are missing, writable by
+/// their owner alone whatever the umask of the process is.
+pub fn append_to(path: &Path) -> io::Result<File> {
     if let Some(dir) = path.parent()
         && !dir.as_os_str().is_empty()
     {
-        std::fs::create_dir_all(dir)?;
+        DirBuilder::new().recursive(true).mode(0o755).create(dir)?;
     }
-    OpenOptions::new().create(true).append(true).open(path)
+    let mut options = OpenOptions::new();
+    options.create(true).append(true).mode(0o644).open(path)
 }
 
 #[cfg(test)]
@@ -80,7 +91,8 @@ mod tests {
     fn a_moved_file_is_opened_again() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("new/dir/juicefs.log");
-        let sink = Sink::open(&Output::File(path.clone())).unwrap();
+        let (sink, error) = Sink::open(&Output::File(path.clone()));
+        assert!(error.is_none());
         sink.write(b"one\n");
         let moved = dir.path().join("juicefs.log.1");
         std::fs::rename(&path, &moved).unwrap();
@@ -90,9 +102,23 @@ mod tests {
         assert_eq!(std::fs::read_to_string(&moved).unwrap(), "one\ntwo\n");
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "three\n");
         // A second opening appends.
-        Sink::open(&Output::File(path.clone()))
-            .unwrap()
-            .write(b"four\n");
+        Sink::open(&Output::File(path.clone())).0.write(b"four\n");
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "three\nfour\n");
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_opened_is_opened_later() {
+        let dir = tempfile::tempdir().unwrap();
+        let obstacle = dir.path().join("logs");
+        std::fs::write(&obstacle, "a file where a directory belongs").unwrap();
+        let path = obstacle.join("juicefs.log");
+        let (sink, error) = Sink::open(&Output::File(path.clone()));
+        assert!(error.is_some());
+        assert!(sink.reopen().is_err());
+        sink.write(b"to standard error\n");
+        std::fs::remove_file(&obstacle).unwrap();
+        sink.reopen().unwrap();
+        sink.write(b"one\n");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "one\n");
     }
 }

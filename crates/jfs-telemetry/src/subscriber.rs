@@ -18,6 +18,8 @@ use tracing_subscriber::{Layer, Registry};
 /// Libraries that say little of use below warnings, and much: the FUSE library formats every
 /// request at debug level.
 const NOISY: &[&str] = &["fuser", "opendal", "opendal_core", "mio", "redis"];
+/// Libraries whose errors come back to the caller, who logs them with what they are about.
+const SILENT: &[&str] = &["rustls_platform_verifier"];
 
 /// What is logged, how, and where.
 #[derive(Clone, Debug)]
@@ -49,14 +51,6 @@ impl Default for LogOptions {
 /// Logging could not be set up.
 #[derive(Debug, Error)]
 pub enum InitError {
-    /// The log file cannot be opened.
-    #[error("open log file {}: {source}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
     /// The process has a subscriber already.
     #[error("logging is set up already")]
     Twice,
@@ -90,13 +84,7 @@ struct Shared {
 /// Installs the subscriber; once per process. Lines of threads that are running go out at once,
 /// there is no buffer.
 pub fn init(options: LogOptions) -> Result<Logs, InitError> {
-    let sink = Sink::open(&options.output).map_err(|source| InitError::File {
-        path: match &options.output {
-            Output::File(path) => path.clone(),
-            Output::Stderr => PathBuf::from("stderr"),
-        },
-        source,
-    })?;
+    let (sink, error) = Sink::open(&options.output);
     let log_id = options
         .log_id
         .filter(|id| !id.is_empty())
@@ -122,11 +110,18 @@ pub fn init(options: LogOptions) -> Result<Logs, InitError> {
     for name in NOISY {
         targets = targets.with_target(*name, options.level.max(Level::Warning).filter());
     }
+    for name in SILENT {
+        targets = targets.with_target(*name, tracing::level_filters::LevelFilter::OFF);
+    }
     Registry::default()
         .with(targets)
         .with(Lines(Arc::clone(&shared)))
         .try_init()
         .map_err(|_| InitError::Twice)?;
+    if let (Some(error), Output::File(path)) = (error, &options.output) {
+        let path = path.display();
+        tracing::warn!("log file {path}: {error}; the mount goes on without it");
+    }
     Ok(Logs { shared })
 }
 

@@ -20,6 +20,7 @@ mod scratch;
 mod servers;
 mod tools;
 mod tree;
+mod vendors;
 mod wait;
 
 pub use client::{Client, Output};
@@ -33,4 +34,5 @@ pub use reference::Reference;
 pub use scratch::scratch_dir;
 pub use servers::{DetachedRedis, RedisOptions, RedisServer};
 pub use tree::{Field, Kind, Node, Tree, content, diff, fill, walk, xattrs};
+pub use vendors::{Ran, Vendors};
 pub use wait::wait_until;

@@ -12,7 +12,9 @@ pub struct Caller {
     /// Process id, for locks and the access log; 0 when unknown.
     pub pid: u32,
     /// Whether permissions are checked here. False behind a kernel that checks them itself
-    /// (`default_permissions`); rules the kernel does not know (sticky, sgid) always apply.
+    /// (`default_permissions`) and takes setgid bits out of modes that the caller may not set. What a
+    /// kernel leaves to the file system always applies: the sticky bit, which it may know too late, and
+    /// the setgid bit that a change of owner or an access rule clears, depending on `groups`.
     pub check_permission: bool,
 }
 

@@ -23,6 +23,7 @@ impl Vfs {
         let ino = handle.ok_or(Errno::EBADF)?.ino;
         self.refuse_virtual(ino, Errno::EPERM)?;
         self.commit_written(ino).await?;
+        self.drop_privileges(caller, fh).await?;
         self.inner
             .meta
             .fallocate(caller, ino, mode, off, size)
@@ -34,7 +35,8 @@ impl Vfs {
     }
 
     /// copy_file_range(2) between two handles; what was written to both before is committed first.
-    /// Returns the number of bytes copied, which may be less than asked for.
+    /// Returns the number of bytes copied, which may be less than asked for. Who is no super-user calls
+    /// [`Vfs::drop_privileges`] before.
     pub async fn copy_file_range(
         &self,
         (fh_from, from_off): (u64, u64),

@@ -1,12 +1,15 @@
 //! Directory handles: listings page by page, in bounded memory.
 
+mod held;
 mod kept;
 mod listing;
 mod sorted;
 
-use crate::reply::{DirItem, DirItems};
+use crate::reply::{AttrReply, DirItem, DirItems};
 use crate::vfs::Vfs;
+pub(crate) use held::Held;
 use jfs_meta::engine::{DirCursor, DirEntry, DirPage};
+use jfs_meta::{SetAttr, SetTime};
 use jfs_types::{Caller, Errno, FileType, Ino, Name};
 pub(crate) use kept::Kept;
 use listing::Dropped;
@@ -15,6 +18,7 @@ pub(crate) use listing::Listing;
 use sorted::Collect;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// Where the number of the listing is in a position that the kernel may keep.
 const LISTING_SHIFT: u32 = 32;
@@ -26,6 +30,7 @@ const LISTINGS_MAX: u64 = 1 << 30;
 #[derive(Default)]
 pub(crate) struct Dirs {
     pub(crate) kept: Kept,
+    pub(crate) held: Held,
     number: AtomicU64,
 }
 
@@ -50,6 +55,7 @@ impl Vfs {
     fn open_dir(&self, dir: Ino) -> u64 {
         // The kernel may go on with what it has of this listing.
         let kept = self.inner.dirs.kept.of(dir);
+        self.inner.dirs.held.open(dir);
         self.inner.handles.open_dir(dir, kept)
     }
 
@@ -100,7 +106,43 @@ impl Vfs {
 
     /// Closes a directory handle.
     pub fn releasedir(&self, fh: u64) {
-        self.inner.handles.close(fh);
+        if let Some(handle) = self.inner.handles.close(fh) {
+            self.inner.dirs.held.close(handle.ino);
+        }
+    }
+
+    /// What is shown of a directory that does not exist any more, to those who have it open or stand in it.
+    /// Nothing of one that another client has removed and nobody has open here: its name may lead to a new one.
+    pub(crate) fn removed_dir(&self, ino: Ino) -> Option<AttrReply> {
+        let known = self.inner.meta.removed_dir(ino);
+        let mut attr = known.or_else(|| self.inner.dirs.held.attr(ino))?;
+        attr.nlink = 0;
+        Some(AttrReply {
+            ino: self.shown(ino),
+            attr,
+            ttl: Duration::ZERO,
+        })
+    }
+
+    /// Changes what is shown of a removed directory. Nothing of it is stored any more, and the kernel has
+    /// checked who asks.
+    pub(crate) fn change_removed_dir(&self, ino: Ino, set: &SetAttr) -> Option<AttrReply> {
+        let mut reply = self.removed_dir(ino)?;
+        let (attr, now) = (&mut reply.attr, self.inner.meta.now());
+        let time = |set: Option<SetTime>, old| match set {
+            None => old,
+            Some(SetTime::Now) => now,
+            Some(SetTime::At(time)) => time,
+        };
+        attr.mode = set.mode.map_or(attr.mode, |mode| mode & 0o7777);
+        attr.uid = set.uid.unwrap_or(attr.uid);
+        attr.gid = set.gid.unwrap_or(attr.gid);
+        attr.atime = time(set.atime, attr.atime);
+        attr.mtime = time(set.mtime, attr.mtime);
+        attr.ctime = now;
+        self.inner.dirs.held.note(ino, attr);
+        self.inner.meta.set_removed_dir(ino, attr.clone());
+        Some(reply)
     }
 
     /// Begins a listing and reads what it begins with.
@@ -121,9 +163,13 @@ impl Vfs {
         }
         let number = self.inner.dirs.number.fetch_add(1, Ordering::Relaxed) % LISTINGS_MAX + 1;
         let listing = Arc::new(Listing::new(dir, number << LISTING_SHIFT, head));
-        let attr = self.inner.meta.getattr(dir).await?;
         let skip = self.inner.meta.config().skip_dir_mtime;
-        let at_rest = kept::at_rest(&attr, self.inner.meta.now(), skip);
+        let at_rest = match self.inner.meta.getattr(dir).await {
+            Ok(attr) => kept::at_rest(&attr, self.inner.meta.now(), skip),
+            // Removed while it is open: it shows as empty.
+            Err(Errno::ENOENT) => false,
+            Err(e) => return Err(e),
+        };
         self.read_first(&listing).await?;
         self.inner.dirs.kept.begins(&listing, at_rest);
         Ok(listing)

@@ -16,7 +16,7 @@ impl Vfs {
     /// EACCES where permissions are checked here, EISDIR, EPERM.
     pub async fn open(&self, caller: &Caller, ino: Ino, flags: i32) -> Result<(u64, bool), Errno> {
         if ino.is_virtual() {
-            return Ok((self.open_special(ino, flags)?, false));
+            return Ok((self.open_special(caller, ino, flags)?, false));
         }
         let writes = matches!(flags & libc::O_ACCMODE, libc::O_WRONLY | libc::O_RDWR);
         if writes || flags & libc::O_TRUNC != 0 {
@@ -26,11 +26,11 @@ impl Vfs {
         let mut keep_cache = opened.keep_cache;
         self.correct_kernel(ino, &self.with_pending(ino, opened.attr.clone()));
         if writes {
-            self.open_writer(ino);
+            self.open_writer(ino, &opened.attr);
         }
         if flags & libc::O_TRUNC != 0 {
             keep_cache = false;
-            if let Err(e) = self.truncate_opened(caller, ino, &opened.attr).await {
+            if let Err(e) = self.truncate_opened(caller, ino).await {
                 self.close_ino(ino, writes);
                 return Err(e);
             }
@@ -39,8 +39,9 @@ impl Vfs {
     }
 
     /// Counts a handle that can write. A new writer begins with the size that the kernel holds.
-    fn open_writer(&self, ino: Ino) {
+    fn open_writer(&self, ino: Ino, attr: &Attr) {
         let writer = self.inner.writers.open(ino);
+        writer.saw(attr);
         if let Some(size) = self.inner.told.size(ino) {
             writer.kernel_begins(size);
         }
@@ -52,16 +53,14 @@ impl Vfs {
         self.inner.handles.open(ino, flags, heard)
     }
 
-    async fn truncate_opened(&self, caller: &Caller, ino: Ino, attr: &Attr) -> Result<(), Errno> {
-        if attr.length == 0 && self.inner.writers.get(ino).is_none_or(|w| !w.is_dirty()) {
-            return Ok(());
-        }
+    /// An empty file is truncated, too: its times change.
+    async fn truncate_opened(&self, caller: &Caller, ino: Ino) -> Result<(), Errno> {
         // Write permission was checked by open.
         let caller = Caller {
             check_permission: false,
             ..caller.clone()
         };
-        self.truncate(&caller, ino, 0).await.map(|_| ())
+        self.truncate(&caller, ino, 0, true).await.map(|_| ())
     }
 
     /// Creates a file and opens it. Without `O_EXCL` one that exists is opened. Returns what was found or
@@ -81,7 +80,7 @@ impl Vfs {
         match self.inner.meta.create(caller, dir, name, mode, umask).await {
             Ok((ino, attr)) => {
                 if matches!(flags & libc::O_ACCMODE, libc::O_WRONLY | libc::O_RDWR) {
-                    self.open_writer(ino);
+                    self.open_writer(ino, &attr);
                 }
                 let fh = self.new_handle(ino, flags);
                 Ok((self.entry_reply(ino, attr), fh, false))
@@ -144,7 +143,7 @@ impl Vfs {
         off: u64,
         data: &[u8],
     ) -> Option<Result<u32, Errno>> {
-        if !self.inner.chunks.budget().has_room() {
+        if !self.inner.chunks.has_room() {
             return None;
         }
         // Not before those that wait.
@@ -156,6 +155,35 @@ impl Vfs {
             Some(special) => special,
             None => self.buffer_write(handle, to, data),
         })
+    }
+
+    /// Whether a change of the content through a handle by somebody else than the super-user has to be
+    /// announced to [`Vfs::drop_privileges`] first: the file had setuid or setgid when this mount looked
+    /// last.
+    pub fn is_privileged(&self, fh: u64) -> bool {
+        let handle = self.inner.handles.get(fh);
+        let writer = handle.and_then(|handle| self.inner.writers.get(handle.ino));
+        writer.is_some_and(|writer| writer.is_privileged())
+    }
+
+    /// Takes setuid and setgid from a file whose content `caller` is going to change through a handle, as
+    /// Linux file systems do: the group's only where it may execute, or the caller is no member. The
+    /// super-user changes content without that. Nothing for files without, else two round trips.
+    pub async fn drop_privileges(&self, caller: &Caller, fh: u64) -> Result<(), Errno> {
+        if caller.uid == 0 || !self.is_privileged(fh) {
+            return Ok(());
+        }
+        let Some(handle) = self.inner.handles.get(fh).filter(|h| h.can_write()) else {
+            return Ok(());
+        };
+        self.writable()?;
+        let attr = self.inner.meta.drop_privileges(caller, handle.ino).await?;
+        if let Some(writer) = self.inner.writers.get(handle.ino) {
+            writer.saw(&attr);
+        }
+        // Before the write ends: the kernel would run the file with the old mode.
+        self.kernel_asks_again(handle.ino);
+        Ok(())
     }
 
     fn buffer_write(&self, handle: &Handle, to: WriteTo, data: &[u8]) -> Result<u32, Errno> {
@@ -217,13 +245,13 @@ impl Vfs {
     }
 
     async fn wait_for_room(&self) {
-        while !self.inner.chunks.budget().has_room() {
+        while !self.inner.chunks.has_room() {
             for writer in self.inner.writers.all() {
                 if writer.is_dirty() {
                     self.spawn_flush(writer);
                 }
             }
-            self.inner.chunks.budget().wait_for_room().await;
+            self.inner.chunks.wait_for_room().await;
         }
     }
 
@@ -333,16 +361,21 @@ impl Vfs {
         }
     }
 
-    /// Sets a file's length after everything written before is committed.
+    /// Sets a file's length after everything written before is committed; `by_handle` for a file that the
+    /// caller has open.
     pub(crate) async fn truncate(
         &self,
         caller: &Caller,
         ino: Ino,
         length: u64,
+        by_handle: bool,
     ) -> Result<Attr, Errno> {
         if let Some(writer) = self.inner.writers.get(ino) {
             self.settle(&writer).await?;
         }
-        self.inner.meta.truncate(caller, ino, length).await
+        match by_handle {
+            true => self.inner.meta.truncate_open(caller, ino, length).await,
+            false => self.inner.meta.truncate(caller, ino, length).await,
+        }
     }
 }

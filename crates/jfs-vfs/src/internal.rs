@@ -1,8 +1,10 @@
 //! The files that a mount shows and no volume holds: `.accesslog`, `.control`, `.stats`, `.config`; and
 //! the name of the trash.
 //!
-//! `.control` is found in every directory and listed in none; the others belong to the root. What is
-//! read from them is made when they are opened.
+//! They belong to the root: below it a name like `.control` is anybody's. `.control` is listed nowhere.
+//! Under the name `.jfs.control` it is found in every directory, because the tools of the reference look
+//! for it beside the path that they are asked about. What is read from these files is made when they are
+//! opened.
 
 mod control;
 mod info;
@@ -16,7 +18,7 @@ use bytes::Bytes;
 use control::Control;
 pub(crate) use control::control_request;
 use jfs_telemetry::metrics::stats_text;
-use jfs_types::{Attr, Errno, FileType, Ino, Name, Time};
+use jfs_types::{Attr, Caller, Errno, FileType, Ino, Name, Time};
 use std::os::unix::fs::MetadataExt;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -26,6 +28,8 @@ use std::time::{Duration, Instant};
 pub(crate) const UNREADABLE: Ino = Ino(Ino::VIRTUAL_BASE.0 + 255);
 /// Put before every name with `--prefix-internal`.
 const PREFIX: &[u8] = b".jfs";
+/// `.control` as it is found in every directory.
+const CONTROL_EVERYWHERE: &[u8] = b".jfs.control";
 
 /// One of the files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -168,8 +172,10 @@ impl Vfs {
         if name.first() != Some(&b'.') {
             return None;
         }
+        if name == CONTROL_EVERYWHERE {
+            return Some(Special::Control);
+        }
         match self.inner.internal.named(name)? {
-            Special::Control => Some(Special::Control),
             Special::Trash if !self.trash_is_shown() => None,
             special => (parent == Ino::ROOT).then_some(special),
         }
@@ -201,7 +207,8 @@ impl Vfs {
         Some(self.attr_reply(ino, attr, Duration::ZERO))
     }
 
-    /// Refuses a change of a name that is one of the files: in the root, where they belong.
+    /// Refuses a change of a name that is one of the files: in the root, where they belong, and of what
+    /// is found everywhere.
     pub(crate) fn refuse_special(
         &self,
         parent: Ino,
@@ -209,6 +216,7 @@ impl Vfs {
         errno: Errno,
     ) -> Result<(), Errno> {
         match self.inner.internal.named(name) {
+            _ if name == CONTROL_EVERYWHERE => Err(errno),
             Some(Special::Trash) if !self.trash_is_shown() => Ok(()),
             Some(_) if parent == Ino::ROOT => Err(errno),
             _ => Ok(()),
@@ -248,7 +256,7 @@ impl Vfs {
     }
 
     /// Opens one of the files.
-    pub(crate) fn open_special(&self, ino: Ino, flags: i32) -> Result<u64, Errno> {
+    pub(crate) fn open_special(&self, caller: &Caller, ino: Ino, flags: i32) -> Result<u64, Errno> {
         let special = Special::of(ino).ok_or(Errno::ENOENT)?;
         if special != Special::Control && flags & libc::O_ACCMODE != libc::O_RDONLY {
             return Err(Errno::EACCES);
@@ -256,7 +264,7 @@ impl Vfs {
         let internal = &self.inner.internal;
         let open = match special {
             Special::AccessLog => Open::Log(internal.log.subscribe().ok_or(Errno::EBUSY)?),
-            Special::Control => Open::Control(Control::default()),
+            Special::Control => Open::Control(Control::new(caller.clone())),
             Special::Stats => Open::Text(stats_text(&self.metrics()).into()),
             _ => Open::Text(internal.config().into()),
         };

@@ -3,7 +3,7 @@
 use crate::reply::{AttrReply, EntryReply, SetAttrRequest};
 use crate::vfs::Vfs;
 use bytes::Bytes;
-use jfs_meta::{SetAttr, StatFs};
+use jfs_meta::{SetAttr, StatFs, perm};
 use jfs_types::{Caller, Errno, Ino};
 use std::time::Duration;
 
@@ -31,14 +31,47 @@ impl Vfs {
         Ok(self.entry_reply(ino, attr))
     }
 
-    /// Attributes; of a file that is written here with its length so far. One round trip.
+    /// An inode by its number, as a kernel asks that has only a file handle of it (`.`). Whoever has a
+    /// handle has been let through to the inode before. Two round trips more below a root of one's own.
+    ///
+    /// ENOENT when it has no name any more, or none below the root of the mount.
+    pub async fn lookup_inode(&self, ino: Ino) -> Result<EntryReply, Errno> {
+        if let Some(special) = self.special_attr(ino) {
+            return Ok(self.entry_reply(ino, special.attr));
+        }
+        let (ino, root) = (self.real(ino), self.inner.config.root);
+        let attr = self.inner.meta.getattr(ino).await?;
+        if attr.nlink == 0 {
+            return Err(Errno::ENOENT);
+        }
+        if root != Ino::ROOT {
+            let everybody = Caller::root();
+            self.inner.meta.may_walk_to(&everybody, ino, root).await?;
+        }
+        Ok(self.entry_reply(ino, attr))
+    }
+
+    /// The directory above one, as a kernel asks that has only a file handle of it (`..`).
+    pub async fn lookup_parent(&self, ino: Ino) -> Result<EntryReply, Errno> {
+        if ino == Ino::ROOT || ino.is_virtual() || ino == Ino::TRASH {
+            return self.lookup_inode(Ino::ROOT).await;
+        }
+        let up = self.inner.meta.getattr(ino).await?.parent;
+        self.lookup_inode(self.shown(up)).await
+    }
+
+    /// Attributes; of a file that is written here with its length so far, of a removed directory that is
+    /// open here, or was removed here, with a link count of 0. One round trip.
     pub async fn getattr(&self, ino: Ino) -> Result<AttrReply, Errno> {
         if let Some(special) = self.special_attr(ino) {
             return Ok(special);
         }
         let ino = self.real(ino);
-        let attr = self.inner.meta.getattr(ino).await?;
-        Ok(self.attr_reply(ino, attr, Duration::ZERO))
+        match self.inner.meta.getattr(ino).await {
+            Ok(attr) => Ok(self.attr_reply(ino, attr, Duration::ZERO)),
+            Err(Errno::ENOENT) => self.removed_dir(ino).ok_or(Errno::ENOENT),
+            Err(e) => Err(e),
+        }
     }
 
     /// Attributes that memory may answer.
@@ -86,7 +119,7 @@ impl Vfs {
                 check_permission: caller.check_permission && !allowed,
                 ..caller.clone()
             };
-            attr = Some(self.truncate(&by, ino, size).await?);
+            attr = Some(self.truncate(&by, ino, size, allowed).await?);
             if let Some(writer) = self.inner.writers.get(ino) {
                 writer.kernel_set(size);
             }
@@ -107,6 +140,16 @@ impl Vfs {
         }
         let attr = match attr {
             Some(attr) if rest == SetAttr::default() => attr,
+            _ if self.inner.dirs.held.is_open(ino) => {
+                let meta = &self.inner.meta;
+                match meta.setattr_open_dir(caller, ino, &rest).await {
+                    Err(Errno::ENOENT) => {
+                        let changed = self.change_removed_dir(ino, &rest);
+                        return changed.ok_or(Errno::ENOENT);
+                    }
+                    set => set?,
+                }
+            }
             _ => self.inner.meta.setattr(caller, ino, &rest).await?,
         };
         Ok(self.attr_reply(ino, attr, Duration::ZERO))
@@ -114,8 +157,11 @@ impl Vfs {
 
     /// Whether the caller has the permissions in `mask` (4 read, 2 write, 1 execute): EACCES if not.
     pub async fn access(&self, caller: &Caller, ino: Ino, mask: u8) -> Result<(), Errno> {
-        if ino.is_virtual() {
-            return Ok(());
+        if let Some(special) = self.special_attr(ino) {
+            return match caller.check_permission {
+                true => perm::check(caller, &special.attr, mask),
+                false => Ok(()),
+            };
         }
         self.inner.meta.access(caller, self.real(ino), mask).await
     }
@@ -220,17 +266,23 @@ impl Vfs {
             .map(|_| ())
     }
 
-    /// Space and inodes of the volume. One round trip; none with [`crate::VfsConfig::fast_statfs`].
-    pub async fn statfs(&self) -> Result<StatFs, Errno> {
-        match self.try_statfs() {
-            Some(known) => Ok(known),
-            None => self.inner.meta.statfs().await,
+    /// Space and inodes as they show at `ino`: those of the volume, within the quotas of the directories
+    /// above it. One round trip, none with [`crate::VfsConfig::fast_statfs`]; with quotas in the volume
+    /// one more for each directory above whose parent is not remembered.
+    pub async fn statfs(&self, ino: Ino) -> Result<StatFs, Errno> {
+        let ino = self.real(ino);
+        if self.inner.config.fast_statfs
+            && let Some(known) = self.inner.meta.known_statfs_at(ino).await
+        {
+            return Ok(known);
         }
+        self.inner.meta.statfs_at(ino).await
     }
 
-    /// As [`Vfs::statfs`] from what is known, with [`crate::VfsConfig::fast_statfs`].
+    /// As [`Vfs::statfs`] without waiting: with [`crate::VfsConfig::fast_statfs`] in a volume without
+    /// quotas.
     pub fn try_statfs(&self) -> Option<StatFs> {
-        let fast = self.inner.config.fast_statfs;
+        let fast = self.inner.config.fast_statfs && !self.inner.meta.has_quotas();
         fast.then(|| self.inner.meta.known_statfs())?
     }
 }

@@ -19,28 +19,46 @@ pub(crate) struct ReadState {
     ahead_to: u64,
 }
 
+/// A read that begins this near to where it was expected continues the last ones all the same: the kernel
+/// sends several at once, and they overtake each other.
+const NEAR: u64 = 1 << 20;
+
 impl ReadState {
-    /// Notes a read and says which range to fetch ahead, if any.
+    /// Whether a read at `off` goes on where others have been: it has been worth it to fetch ahead.
+    fn continues(&self, off: u64, len: u64) -> bool {
+        self.window > 0 && off.abs_diff(self.next) <= NEAR.max(2 * len)
+    }
+
+    /// Notes a read and says which range to fetch ahead, if any: with the read itself when it continues
+    /// others and its blocks were not asked for yet.
     fn note(&mut self, off: u64, len: u64, block: u64, max: u64) -> Option<(u64, u64)> {
-        let sequential = off == self.next;
-        self.next = off + len;
-        if !sequential {
-            self.window = 0;
-            self.ahead_to = 0;
-            return None;
-        }
-        if self.window == 0 {
-            self.window = block.min(max);
-        }
         let end = off + len;
+        let mut from = off;
+        if !self.continues(off, len) {
+            let sequential = off == self.next;
+            (self.next, self.window, self.ahead_to) = (end, 0, 0);
+            if !sequential {
+                return None;
+            }
+            self.window = block.min(max);
+            from = end;
+        }
+        self.next = self.next.max(end);
         if end + self.window / 2 < self.ahead_to {
             return None;
         }
-        let from = self.ahead_to.max(end);
+        from = self.ahead_to.max(from);
         let to = end + self.window;
         self.window = (self.window * 2).min(max);
         self.ahead_to = to;
         (to > from).then_some((from, to))
+    }
+
+    /// Nothing from `at` on, up to `to`, could be asked for: the next read tries again.
+    fn refused(&mut self, at: u64, to: u64) {
+        if self.ahead_to == to {
+            self.ahead_to = at;
+        }
     }
 }
 
@@ -203,8 +221,15 @@ impl Vfs {
             }
             self.settle(&writer).await?;
         }
+        // Who goes on reading wants whole blocks, this one too; who begins is answered first.
+        let goes_on = handle.read.lock().continues(off, len);
+        if goes_on {
+            self.read_ahead(&handle, off, len);
+        }
         let read = self.read_range(ino, off, len as usize).await;
-        self.read_ahead(&handle, off, len);
+        if !goes_on {
+            self.read_ahead(&handle, off, len);
+        }
         match read {
             Err(Errno::ENOENT) => Err(Errno::EBADF),
             // A chunk that was asked for may have told that the file is shorter by now: what lies behind
@@ -298,31 +323,45 @@ impl Vfs {
             .read
             .lock()
             .note(off, len, block, self.inner.config.max_readahead);
-        let Some((mut at, to)) = wanted else { return };
+        let Some((from, to)) = wanted else { return };
         let length = self.inner.meta.open_length(handle.ino).unwrap_or(0);
-        let to = to.min(length);
-        while at < to {
-            let pos = (at % CHUNK_SIZE) as u32;
-            let n = (to - at).min(CHUNK_SIZE - u64::from(pos)) as u32;
-            let Some(view) = self
-                .inner
-                .meta
-                .try_read_chunk(handle.ino, (at / CHUNK_SIZE) as u32)
-            else {
+        let last = to.min(length);
+        let mut at = from;
+        while at < last {
+            let asked = self.ask_for(handle.ino, at, last);
+            at += asked;
+            if asked == 0 || (at < last && at % CHUNK_SIZE != 0) {
+                handle.read.lock().refused(at, to);
                 return;
-            };
-            for piece in cover(&view, pos, pos + n) {
-                if piece.id != SliceId::ZERO {
-                    self.inner.chunks.prefetch_range(
-                        piece.id.0,
-                        piece.size,
-                        piece.off,
-                        piece.len as usize,
-                    );
-                }
             }
-            at += u64::from(n);
         }
+    }
+
+    /// Asks for the blocks of `at..to` as far as they are in one chunk. Returns the number of bytes that are
+    /// on their way, or there; 0 when the chunk's view is not known.
+    fn ask_for(&self, ino: Ino, at: u64, to: u64) -> u64 {
+        let pos = (at % CHUNK_SIZE) as u32;
+        let n = (to - at).min(CHUNK_SIZE - u64::from(pos)) as u32;
+        let index = (at / CHUNK_SIZE) as u32;
+        let Some(view) = self.inner.meta.try_read_chunk(ino, index) else {
+            return 0;
+        };
+        let mut asked = 0;
+        for piece in cover(&view, pos, pos + n) {
+            let len = piece.len as usize;
+            let done = match piece.id {
+                SliceId::ZERO => len,
+                id => {
+                    let chunks = &self.inner.chunks;
+                    chunks.prefetch_range(id.0, piece.size, piece.off, len)
+                }
+            };
+            asked += done as u64;
+            if done < len {
+                break;
+            }
+        }
+        asked
     }
 }
 

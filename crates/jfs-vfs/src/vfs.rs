@@ -25,6 +25,9 @@ const FLUSHES_MAX: usize = 32;
 /// Failed flushes whose blocks are being removed.
 const LEFT_OVER_MAX: usize = 64;
 
+/// Longest wait for the kernel to drop pages.
+const DROP_PAGES_MAX: Duration = Duration::from_secs(10);
+
 pub(crate) struct Inner {
     pub(crate) meta: Arc<Meta>,
     pub(crate) chunks: ChunkStore,
@@ -92,6 +95,30 @@ impl Vfs {
         }
     }
 
+    /// Has the kernel drop what it has cached of a file from an offset on, and waits until it has. No read of
+    /// the file may wait for the caller: the kernel waits for reads of those pages.
+    pub(crate) async fn drop_kernel_pages(&self, ino: Ino, from: u64) {
+        if self.inner.kernel.get().is_none() {
+            return;
+        }
+        let (vfs, shown) = (self.clone(), self.shown(ino));
+        let dropped = self.inner.runtime.spawn_blocking(move || {
+            if let Some(kernel) = vfs.inner.kernel.get() {
+                kernel.drop_pages(shown, from);
+            }
+        });
+        if tokio::time::timeout(DROP_PAGES_MAX, dropped).await.is_err() {
+            tracing::warn!("the kernel has not dropped its pages of {ino:?} in time");
+        }
+    }
+
+    /// Has the kernel ask for the attributes of an inode of the volume again.
+    pub(crate) fn kernel_asks_again(&self, ino: Ino) {
+        if let Some(kernel) = self.inner.kernel.get() {
+            kernel.drop_attributes(self.shown(ino));
+        }
+    }
+
     /// The metadata client underneath.
     pub fn meta(&self) -> &Arc<Meta> {
         &self.inner.meta
@@ -135,14 +162,31 @@ impl Vfs {
         attr
     }
 
-    /// What the kernel is told: as [`Vfs::with_pending`], and noted.
-    pub(crate) fn told(&self, ino: Ino, mut attr: Attr) -> Attr {
+    /// Leaves the trash out of the link count of what programs still have open, and remembers what is shown
+    /// of a directory.
+    pub(crate) fn without_trash(&self, ino: Ino, mut attr: Attr) -> Attr {
+        let dirs = &self.inner.dirs.held;
+        let removed = attr.is_dir() && attr.parent.is_trash() && !ino.is_trash();
+        let hidden = match removed && dirs.is_open(ino) {
+            true => attr.nlink,
+            false => self.inner.meta.links_in_trash(ino, &attr),
+        };
+        attr.nlink = attr.nlink.saturating_sub(hidden);
+        if attr.is_dir() {
+            dirs.note(ino, &attr);
+        }
+        attr
+    }
+
+    /// What the kernel is told: as [`Vfs::with_pending`], without the trash, and noted.
+    pub(crate) fn told(&self, ino: Ino, attr: Attr) -> Attr {
+        let mut attr = self.without_trash(ino, attr);
         if !attr.is_file() {
             return attr;
         }
         if let Some(writer) = self.inner.writers.get(ino) {
             writer.add_pending(&self.inner.meta, &mut attr);
-            writer.told_kernel(attr.length);
+            writer.told_kernel(&attr);
         }
         self.inner.told.note(ino, &attr);
         attr

@@ -174,6 +174,8 @@ impl Vfs {
             ),
         ]
         .map(|(name, help, kind, value)| Family::one(name, help, kind, value as f64))
-        .into()
+        .into_iter()
+        .chain(self.inner.chunks.cache().times())
+        .collect()
     }
 }

@@ -6,6 +6,7 @@
 //! [`Vfs::flush_for`].
 
 mod kernel_size;
+mod moved;
 
 use crate::handles::Handle;
 use crate::losses::Failures;
@@ -13,11 +14,12 @@ use crate::vfs::{Inner, Vfs};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{TryStreamExt, future};
 use jfs_chunk::{ChunkError, ChunkStore, SliceWriter, Uploads};
-use jfs_meta::Meta;
 use jfs_meta::ops::{NewSlice, SLICES_PER_COMMIT};
+use jfs_meta::{Meta, perm};
 use jfs_types::slice::MAX_FILE_LENGTH;
 use jfs_types::{Attr, CHUNK_SIZE, Errno, Ino, SliceId, SliceRecord, Time};
 use kernel_size::KernelSizes;
+use moved::Moved;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -90,8 +92,11 @@ pub(crate) struct FileWriter {
     /// Held by the flush that is under way: commits of a file follow each other.
     flushing: tokio::sync::Mutex<()>,
     flush_spawned: AtomicBool,
+    /// The file had setuid or setgid when this mount looked last.
+    privileged: AtomicBool,
     /// Failures of any file.
     failures: Arc<Failures>,
+    moved: Moved,
 }
 
 impl FileWriter {
@@ -102,12 +107,26 @@ impl FileWriter {
             state: Mutex::default(),
             flushing: tokio::sync::Mutex::new(()),
             flush_spawned: AtomicBool::new(false),
+            moved: Moved::default(),
+            privileged: AtomicBool::new(false),
         }
     }
 
-    /// A reply tells the kernel the size of the file.
-    pub(crate) fn told_kernel(&self, size: u64) {
-        self.state.lock().kernel.told(size);
+    /// A reply tells the kernel these attributes of the file.
+    pub(crate) fn told_kernel(&self, attr: &Attr) {
+        self.saw(attr);
+        self.state.lock().kernel.told(attr.length);
+    }
+
+    /// These attributes were read.
+    pub(crate) fn saw(&self, attr: &Attr) {
+        let privileged = attr.mode & perm::PRIVILEGES != 0;
+        self.privileged.store(privileged, Ordering::Release);
+    }
+
+    /// Whether a write may have to take setuid or setgid away.
+    pub(crate) fn is_privileged(&self) -> bool {
+        self.privileged.load(Ordering::Acquire)
     }
 
     /// The size that the kernel holds when nothing else is known.
@@ -165,7 +184,7 @@ impl FileWriter {
     /// Whether a flush for `handle` would neither write nor report anything.
     pub(crate) fn has_nothing_to_flush(&self, handle: &Handle) -> bool {
         let state = self.state.lock();
-        state.is_clean() && state.failure_for(handle).is_none()
+        state.is_clean() && state.failure_for(handle).is_none() && self.moved.is_over()
     }
 
     /// Whether the ticker should flush.
@@ -437,6 +456,7 @@ impl Vfs {
         sync: bool,
     ) -> Result<(), Errno> {
         let result = self.flush_slices(writer, sync).await;
+        writer.moved.over().await;
         let failure = writer.state.lock().failure_for(handle);
         let Some(failure) = failure else {
             return result;
@@ -454,6 +474,7 @@ impl Vfs {
 
     async fn flush_slices(&self, writer: &FileWriter, sync: bool) -> Result<(), Errno> {
         let _one = writer.flushing.lock().await;
+        let mut moved_from = None;
         let mut slices = {
             let mut state = writer.state.lock();
             let slices = std::mem::take(&mut state.slices);
@@ -467,14 +488,23 @@ impl Vfs {
             result: None,
         };
         let mut uploads = Vec::with_capacity(slices.len());
+        let under_way = (&mut uploads, &mut flush.left);
         let done = self
-            .upload_and_commit(writer.ino, &mut slices, &mut uploads, &mut flush.left, sync)
+            .upload_and_commit(writer.ino, &mut slices, under_way, sync, &mut moved_from)
             .await;
         let result = match done {
             // This mount keeps what it has open: somebody else has removed the file.
             Err(Errno::ENOENT) => Err(Errno::EBADF),
             other => other,
         };
+        // Before the file counts as clean, or an fsync that comes meanwhile would not wait for it.
+        if let Some(from) = moved_from {
+            let (vfs, ino, dropping) = (self.clone(), writer.ino, writer.moved.begin());
+            self.inner.runtime.spawn(async move {
+                vfs.drop_kernel_pages(ino, from).await;
+                drop(dropping);
+            });
+        }
         flush.result = Some(result);
         drop(flush);
         if result.is_err() {
@@ -513,14 +543,15 @@ impl Vfs {
     }
 
     /// On success `slices` is empty; on failure it holds what was certainly not committed, and `uploads`
-    /// those under way. `left` counts the bytes that are not committed.
+    /// those under way. `left` counts the bytes that are not committed. `moved_from`:
+    /// see [`jfs_meta::ops::Stored`].
     async fn upload_and_commit(
         &self,
         ino: Ino,
         slices: &mut VecDeque<Slice>,
-        uploads: &mut Vec<Uploads>,
-        left: &mut u64,
+        (uploads, left): (&mut Vec<Uploads>, &mut u64),
         sync: bool,
+        moved_from: &mut Option<u64>,
     ) -> Result<(), Errno> {
         let Inner { meta, .. } = &*self.inner;
         if !slices.is_empty() {
@@ -591,7 +622,8 @@ impl Vfs {
             } else {
                 self.inner.unsynced.done(ino, &sent);
             }
-            committed?;
+            let from = committed?.moved_from;
+            *moved_from = moved_from.map_or(from, |first| Some(from.unwrap_or(first).min(first)));
         }
         earlier
     }

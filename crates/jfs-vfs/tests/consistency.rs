@@ -27,14 +27,14 @@ async fn statfs_from_what_is_known() {
         ..VfsConfig::default()
     };
     let mount = volume.mount_with(config).await;
-    let before = mount.statfs().await.unwrap();
+    let before = mount.statfs(Ino::ROOT).await.unwrap();
     let (_, fh) = other.create_file("theirs").await;
     other.close(fh).await.unwrap();
-    let asked = other.statfs().await.unwrap();
+    let asked = other.statfs(Ino::ROOT).await.unwrap();
     assert_eq!(asked.used_inodes, before.used_inodes + 1);
     volume.engine.fail_looks(true);
-    assert!(other.statfs().await.is_err() && other.try_statfs().is_none());
-    assert_eq!(mount.statfs().await.unwrap(), before);
+    assert!(other.statfs(Ino::ROOT).await.is_err() && other.try_statfs().is_none());
+    assert_eq!(mount.statfs(Ino::ROOT).await.unwrap(), before);
     assert_eq!(mount.try_statfs(), Some(before));
     volume.engine.fail_looks(false);
     let (_, fh) = mount.create_file("own").await;
@@ -46,7 +46,7 @@ async fn statfs_from_what_is_known() {
     mount.meta().refresh_usage().await;
     let all = mount.try_statfs().unwrap();
     assert_eq!(all.used_inodes, before.used_inodes + 2);
-    assert_eq!(all, other.statfs().await.unwrap());
+    assert_eq!(all, other.statfs(Ino::ROOT).await.unwrap());
 }
 
 #[tokio::test]

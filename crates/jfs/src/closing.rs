@@ -5,7 +5,7 @@
 //! [`STALL_MAX`] it gives up, and says what is lost.
 
 use crate::{Error, Volume};
-use jfs_types::Ino;
+use jfs_types::{Caller, Ino};
 use jfs_vfs::{Unwritten, Vfs};
 use parking_lot::Mutex;
 use std::fmt::Write;
@@ -160,7 +160,7 @@ impl Volume {
             for ino in named {
                 let path = self
                     .meta
-                    .paths(*ino, root)
+                    .paths(&Caller::root(), *ino, root)
                     .await
                     .ok()
                     .and_then(|mut p| p.pop());

@@ -3,6 +3,7 @@
 use crate::Error;
 use jfs_meta::Engine;
 use jfs_meta::memory::MemoryEngine;
+use jfs_telemetry::mask_url;
 use std::sync::Arc;
 
 /// Connects to the metadata engine that `url` names. An URL without scheme is taken as Redis, as the
@@ -19,7 +20,8 @@ pub async fn connect(url: &str) -> Result<Arc<dyn Engine>, Error> {
             "metadata engine {scheme} is not supported yet"
         ))),
         _ => Err(Error::Url(format!(
-            "Invalid meta driver: {scheme}; use sqlite3:// or redis://"
+            "Invalid meta driver: {}; use sqlite3:// or redis://",
+            mask_url(scheme)
         ))),
     }
 }

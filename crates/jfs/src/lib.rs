@@ -13,16 +13,35 @@
 //! in the documentation of [`vfs`]. Whole programs are in the directory `examples`: `embed`, `copy_tree` (a tree
 //! walked and copied by several tasks), `shared_counter` (two clients and a lock).
 //!
-//! ```no_run
-//! # async fn example() -> Result<(), jfs::Error> {
-//! let volume = jfs::open("sqlite3:///var/lib/app/volume.db", jfs::OpenOptions::default()).await?;
-//! let me = jfs::types::Caller::root();
-//! let (entry, fh, _) = volume.vfs().create(&me, jfs::types::Ino::ROOT, b"hello", 0o644, 0o022, 0).await?;
-//! volume.vfs().write(fh, 0, b"hello, world".as_slice().into()).await?;
-//! volume.vfs().flush(fh).await?;
-//! volume.vfs().release(fh).await;
-//! volume.close().await
-//! # }
+//! ```
+//! # let dir = tempfile::tempdir()?;
+//! # let url = format!("sqlite3://{}/volume.db", dir.path().display());
+//! # let format = jfs::types::Format {
+//! #     name: "example".into(),
+//! #     uuid: uuid::Uuid::new_v4().to_string(),
+//! #     storage: "file".into(),
+//! #     bucket: format!("{}/objects/", dir.path().display()),
+//! #     block_size: 4096,
+//! #     meta_version: 1,
+//! #     ..jfs::types::Format::default()
+//! # };
+//! # tokio::runtime::Runtime::new()?.block_on(async {
+//! # jfs::admin::format(&url, format, jfs::admin::FormatOptions { force: false, check_storage: true }).await?;
+//! // `url` is the address of the metadata engine, as `sqlite3:///var/lib/app/volume.db`.
+//! let volume = jfs::open(&url, jfs::OpenOptions::default()).await?;
+//! let (vfs, me) = (volume.vfs(), jfs::types::Caller::root());
+//! let (entry, fh, _) = vfs
+//!     .create(&me, jfs::types::Ino::ROOT, b"hello", 0o644, 0o022, libc::O_RDWR)
+//!     .await?;
+//! vfs.write(fh, 0, b"hello, world".as_slice().into()).await?;
+//! vfs.flush(fh).await?;
+//! assert_eq!(vfs.read(fh, 7, 100).await?, b"world"[..]);
+//! assert_eq!(vfs.getattr(entry.ino).await?.attr.length, 12);
+//! vfs.release(fh).await;
+//! volume.close().await?;
+//! # Ok::<(), jfs::Error>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 #![forbid(unsafe_code)]
@@ -47,5 +66,6 @@ pub use volume::{Volume, open, open_engine};
 
 pub use jfs_cache as cache;
 pub use jfs_meta as meta;
+pub use jfs_object::shown_bucket;
 pub use jfs_types as types;
 pub use jfs_vfs::{self as vfs, Vfs};

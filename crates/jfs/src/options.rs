@@ -50,6 +50,9 @@ pub struct OpenOptions {
     pub cache_eviction: Eviction,
     /// Cached blocks not used for this long go; zero = never. Default zero.
     pub cache_expire: Duration,
+    /// Time between two scans of the cache directories, which find what other processes have stored or removed
+    /// there; zero = only at the start. Default one hour.
+    pub cache_scan_interval: Duration,
     /// Permissions of cached files. Default 0600.
     pub cache_mode: u32,
     /// When cached blocks are verified.
@@ -117,6 +120,7 @@ impl Default for OpenOptions {
             cache_items: 0,
             cache_eviction: Eviction::default(),
             cache_expire: Duration::ZERO,
+            cache_scan_interval: Duration::from_secs(3600),
             cache_mode: 0o600,
             cache_checksum: Checksum::default(),
             cache_partial_only: false,

@@ -6,7 +6,7 @@ use crate::engines::connect;
 use crate::store::open_store;
 use jfs_meta::{Engine, Meta, MetaConfig};
 use jfs_object::ObjectStore;
-use jfs_types::{Format, Ino, SystemClock, SystemRand};
+use jfs_types::{Caller, Format, Ino, SystemClock, SystemRand};
 use std::sync::Arc;
 
 /// Objects of this name hold the UUID of the volume they lie beside.
@@ -108,7 +108,8 @@ async fn paths_of_quotas(engine: &Arc<dyn Engine>) -> Result<Vec<String>, Error>
     let (meta, _work) = Meta::new(engine.clone(), format, config, clock, rand);
     let mut paths = Vec::new();
     for (dir, _) in engine.list_quotas().await? {
-        let found = meta.paths(dir, Ino::ROOT).await.unwrap_or_default().pop();
+        let found = meta.paths(&Caller::root(), dir, Ino::ROOT).await;
+        let found = found.unwrap_or_default().pop();
         paths.push(match found {
             Some(path) => String::from_utf8_lossy(&path).into_owned(),
             None => format!("inode {}", dir.0),

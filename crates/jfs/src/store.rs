@@ -6,6 +6,7 @@ use jfs_chunk::{ChunkConfig, ChunkStore, Compression};
 use jfs_crypt::{Algorithm, CryptError, Envelope, PrivateKey};
 use jfs_object::{Location, ObjectStore, StoreOptions};
 use jfs_types::Format;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Where the passphrase of a protected private key is.
@@ -102,6 +103,22 @@ fn envelope(format: &Format) -> Result<Option<Arc<Envelope>>, Error> {
     Ok(Some(Arc::new(Envelope::new(key, algorithm))))
 }
 
+/// The block cache. It only saves time: without a directory that can be used there is one in memory, and
+/// that is said.
+fn open_cache(config: CacheConfig) -> Result<BlockCache, Error> {
+    let memory = CacheConfig {
+        dirs: vec![PathBuf::from("memory")],
+        ..config.clone()
+    };
+    let on_disk = BlockCache::open(config);
+    on_disk
+        .or_else(|error| {
+            tracing::warn!("{error}; blocks are kept in memory only");
+            BlockCache::open(memory)
+        })
+        .map_err(|e| Error::Cache(e.to_string()))
+}
+
 /// The chunk store of a volume with its cache.
 pub(crate) async fn open_chunks(
     format: &Format,
@@ -118,7 +135,7 @@ pub(crate) async fn open_chunks(
         let tested = objects.test().await;
         tested.map_err(|e| Error::Storage(e.to_string()))?;
     }
-    let cache = BlockCache::open(CacheConfig {
+    let cache = CacheConfig {
         dirs: options.cache_dir.clone(),
         uuid: format.uuid.clone(),
         size_bytes: options.cache_size,
@@ -126,12 +143,13 @@ pub(crate) async fn open_chunks(
         free_space_ratio: options.free_space_ratio,
         eviction: options.cache_eviction,
         expire: options.cache_expire,
+        scan_interval: options.cache_scan_interval,
         mode: options.cache_mode,
         checksum: options.cache_checksum,
         hash_prefix: format.hash_prefix,
         ..CacheConfig::default()
-    })
-    .map_err(|e| Error::Cache(e.to_string()))?;
+    };
+    let cache = open_cache(cache)?;
     let compression = match format.compression.as_str() {
         "lz4" => Compression::Lz4,
         "zstd" => Compression::Zstd,

@@ -20,12 +20,14 @@ pub(super) fn url(data: &[u8]) {
     let cwd = Path::new("/tmp");
     assert!(address::meta_url(text, cwd).contains("://"));
     assert!(Path::new(&address::file_bucket(text, cwd)).is_absolute());
-    let format = Format {
-        bucket: text.to_string(),
-        storage: "s3".into(),
-        ..Format::default()
-    };
-    let _ = address::data_address(&format);
+    for storage in jfs_object::storages() {
+        let format = Format {
+            bucket: text.to_string(),
+            storage: storage.into(),
+            ..Format::default()
+        };
+        let _ = address::data_address(&format, jfs_object::shown_bucket);
+    }
     // Taken as a password, it shows nowhere.
     let url = format!("redis://user:{text}@host:1/1");
     if text.len() > 5 && !"redis://user:****@host:1/1".contains(text) {

@@ -116,6 +116,20 @@ fn a_volume_in_sqlite() {
     home.types(
         "echo hello > jfs/hello && juicefs info jfs/hello && juicefs status sqlite3://ydzsfs.db",
     );
+    // The tutorial's line with small files; `bench.rs` looks at each row.
+    let shown = home.types("juicefs bench ~/jfs --big-file-size 4 --small-file-count 3");
+    let settings =
+        "BlockSize: 1.0 MiB, BigFileSize: 4.0 MiB, SmallFileSize: 128 KiB, SmallFileCount: 3";
+    in_order(
+        &shown,
+        &[
+            settings,
+            "Time used: ",
+            "|       ITEM       |",
+            "Write big file |",
+            "Read from cache |",
+        ],
+    );
     assert_eq!(home.types("juicefs umount ~/jfs"), "");
     // In the foreground, ended by --force while a file is open.
     let home_dir = home.0.path();

@@ -98,3 +98,64 @@ fn empty(dirs: &[PathBuf]) {
     }
     assert_eq!(blocks(dirs), BTreeMap::new());
 }
+
+/// Two of our mounts and one of the reference read the same files at the same time into one directory. Each block there
+/// is whole afterwards, nothing else is left, and no mount has given its cache up.
+#[test]
+fn one_directory_is_filled_by_several_mounts_at_once() {
+    const BLOCK: usize = 1 << 20;
+    let place = Place::new(Meta::Sqlite);
+    place.format(&ours(), &["--trash-days", "0", "--block-size", "1M"]);
+    let mount = place.mount(&ours(), &[]);
+    for n in 0..FILES {
+        std::fs::write(mount.at(format!("f{n}")), content(n, BLOCK)).unwrap();
+    }
+    mount.unmount().unwrap();
+    let scratch = scratch_dir().unwrap();
+    let dir = scratch.path().join("shared");
+    let mounts: Vec<_> = [ours(), ours(), reference()]
+        .iter()
+        .map(|client| place.mount_cached(client, dir.to_str().unwrap()))
+        .collect();
+    std::thread::scope(|scope| {
+        for mount in &mounts {
+            scope.spawn(|| {
+                for n in 0..FILES {
+                    let read = std::fs::read(mount.at(format!("f{n}"))).unwrap();
+                    assert!(read == content(n, BLOCK), "f{n}");
+                }
+            });
+        }
+    });
+    let logs: Vec<String> = mounts.into_iter().map(|m| m.unmount().unwrap()).collect();
+    for log in &logs {
+        for bad in ["left out", "could not be cached"] {
+            assert!(!log.contains(bad), "{log}");
+        }
+    }
+    let cached = blocks(std::slice::from_ref(&dir));
+    assert!(!cached.is_empty());
+    let (mut whole, mut others) = (0, Vec::new());
+    let mut stack = vec![dir];
+    while let Some(dir) = stack.pop() {
+        for entry in std::fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                stack.push(path);
+            } else if path.ends_with(".lock") {
+            } else if path.to_str().unwrap().ends_with(".tmp") {
+                others.push(path);
+            } else {
+                // A volume without compression: the object is what the block holds.
+                let key = path.to_str().unwrap().split("/raw/").nth(1).unwrap();
+                let object = std::fs::read(place.bucket().join("vol").join(key)).unwrap();
+                let bytes = std::fs::read(&path).unwrap();
+                let sums = object.len().div_ceil(32 << 10) * 4;
+                assert_eq!(bytes.len(), object.len() + sums, "{path:?}");
+                assert!(bytes[..object.len()] == object, "{path:?} has other bytes");
+                whole += 1;
+            }
+        }
+    }
+    assert_eq!((whole, others), (cached.len(), Vec::new()));
+}

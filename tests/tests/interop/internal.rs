@@ -5,7 +5,8 @@ use jfs_testkit::Mount;
 use std::collections::BTreeSet;
 use std::fs::OpenOptions;
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, symlink};
+use std::os::unix::fs::{DirEntryExt, MetadataExt, symlink};
+use std::process::Command;
 
 const NAMES: [&str; 5] = [".accesslog", ".control", ".stats", ".config", ".trash"];
 
@@ -69,9 +70,17 @@ fn same_as_the_reference(flags: &[&str], prefix: &str) -> (BTreeSet<String>, BTr
         let name = format!("{prefix}{name}");
         assert_eq!(look(&mine, &name), look(&theirs, &name), "{name}");
         let below = format!("dir/{name}");
+        if name == ".control" {
+            // The reference finds it there, too, so that nobody can have a file of that name.
+            assert_eq!(look(&mine, &below), None, "{below}");
+            continue;
+        }
         assert_eq!(look(&mine, &below), look(&theirs, &below), "{below}");
     }
-    assert!(look(&mine, &format!("dir/{prefix}.control")).is_some());
+    for everywhere in [".jfs.control", "dir/.jfs.control"] {
+        let control = look(&theirs, &format!("{prefix}.control"));
+        assert_eq!(look(&mine, everywhere), control, "{everywhere}");
+    }
     let (expected, found) = (tried(&theirs, prefix), tried(&mine, prefix));
     assert!(expected.iter().any(|(_, e)| *e == Some(libc::EPERM)));
     assert_eq!(found, expected);
@@ -99,7 +108,7 @@ fn same_as_the_reference(flags: &[&str], prefix: &str) -> (BTreeSet<String>, BTr
 
 #[test]
 fn internal_files_are_those_of_the_reference() {
-    let (mine, theirs) = same_as_the_reference(&[], "");
+    let (mine, theirs) = same_as_the_reference(&["--hide-internal=false"], "");
     assert_eq!(mine, theirs);
     assert!(
         mine.contains(".stats") && !mine.contains(".control"),
@@ -109,7 +118,8 @@ fn internal_files_are_those_of_the_reference() {
 
 #[test]
 fn internal_files_with_a_prefix() {
-    let (mine, theirs) = same_as_the_reference(&["--prefix-internal"], ".jfs");
+    let (mine, theirs) =
+        same_as_the_reference(&["--prefix-internal", "--hide-internal=false"], ".jfs");
     assert_eq!(mine, theirs);
     assert!(
         mine.contains(".jfs.stats") && !mine.contains(".stats"),
@@ -122,6 +132,88 @@ fn internal_files_that_are_hidden() {
     let (mine, theirs) = same_as_the_reference(&["--hide-internal"], "");
     assert_eq!(mine, theirs);
     assert!(!mine.contains(".stats"), "{mine:?}");
+}
+
+/// A walk of a whole mount ends: nothing is listed that never ends or has a number that no program of 32
+/// bits takes.
+#[test]
+fn a_mount_can_be_walked_to_the_end() {
+    let place = Place::new(Meta::Sqlite);
+    place.format(&ours(), &[]);
+    let mount = place.mount(&ours(), &[]);
+    std::fs::write(mount.at("file"), b"x").unwrap();
+    let entries = std::fs::read_dir(mount.path()).unwrap();
+    let listed: Vec<_> = entries
+        .map(|e| e.unwrap())
+        .map(|e| (e.file_name().into_string().unwrap(), e.ino()))
+        .collect();
+    assert_eq!(listed.len(), 1, "{listed:?}");
+    assert!(listed[0].0 == "file" && listed[0].1 <= u64::from(u32::MAX));
+    for name in NAMES {
+        assert!(look(&mount, name).is_some(), "{name}");
+    }
+    let copy = jfs_testkit::scratch_dir().unwrap();
+    let copied = Command::new("timeout")
+        .args(["20", "cp", "-a"])
+        .args([mount.path(), &copy.path().join("copy")])
+        .status();
+    assert!(copied.unwrap().success());
+    mount.unmount().unwrap();
+    let mount = place.mount(&ours(), &["--hide-internal=false"]);
+    assert!(std::fs::read_dir(mount.path()).unwrap().count() > 1);
+    mount.unmount().unwrap();
+}
+
+/// Below the root every name is anybody's but the one that the tools of the reference need.
+#[test]
+fn a_file_called_control_is_kept() {
+    let place = Place::new(Meta::Sqlite);
+    place.format(&ours(), &[]);
+    let mount = place.mount(&ours(), &[]);
+    std::fs::create_dir(mount.at("dir")).unwrap();
+    for name in NAMES {
+        let at = mount.at(format!("dir/{name}"));
+        std::fs::write(&at, name).unwrap();
+        assert_eq!(std::fs::read_to_string(&at).unwrap(), name);
+        let moved = mount.at(format!("dir/moved{name}"));
+        std::fs::rename(&at, &moved).unwrap();
+        std::fs::create_dir(&at).unwrap();
+        std::fs::remove_dir(&at).unwrap();
+        std::fs::rename(&moved, &at).unwrap();
+    }
+    let listed = std::fs::read_dir(mount.at("dir")).unwrap().count();
+    assert_eq!(listed, NAMES.len());
+    for at in ["dir/.jfs.control", ".jfs.control"].map(|name| mount.at(name)) {
+        let open = OpenOptions::new().read(true).write(true).open(&at);
+        assert!(open.is_ok(), "{at:?}");
+        let errno = |done: io::Result<()>| done.unwrap_err().raw_os_error();
+        assert_eq!(errno(std::fs::create_dir(&at)), Some(libc::EEXIST));
+        assert_eq!(errno(std::fs::remove_file(&at)), Some(libc::EPERM));
+        let renamed = std::fs::rename(mount.at("dir/.control"), &at);
+        assert_eq!(errno(renamed), Some(libc::EPERM));
+    }
+    mount.unmount().unwrap();
+}
+
+/// The reference's tools on a mount of ours, on paths in its root and below.
+#[test]
+fn tools_of_the_reference_find_control() {
+    let place = Place::new(Meta::Sqlite);
+    place.format(&ours(), &[]);
+    let mount = place.mount(&ours(), &[]);
+    std::fs::create_dir_all(mount.at("top/below")).unwrap();
+    for name in ["top/file", "top/below/file", "file"] {
+        std::fs::write(mount.at(name), name.repeat(1000)).unwrap();
+    }
+    let run = |args: &[&str]| reference().run(args).unwrap().ok().unwrap().stdout;
+    let at = |name: &str| mount.at(name).display().to_string();
+    for name in ["file", "top", "top/below", "top/below/file"] {
+        let text = run(&["info", &at(name)]);
+        assert!(text.contains(&format!("path: /{name}")), "{text}");
+        let text = run(&["summary", &at(name)]);
+        assert!(text.contains("PATH"), "{text}");
+    }
+    mount.unmount().unwrap();
 }
 
 /// Secrets are not shown.

@@ -194,5 +194,5 @@ fn appends_to_an_older_size_stay_appends() {
     (found.sort(), lines.sort());
     assert_eq!(found, lines);
     fresh.unmount().unwrap();
-    mounts.map(|m| m.unmount().unwrap());
+    mounts.into_iter().for_each(|m| m.unmount().unwrap());
 }

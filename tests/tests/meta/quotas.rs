@@ -6,7 +6,9 @@ use jfs_tests::volume::root;
 use jfs_tests::{Client, Kind, Volume, on_every_engine};
 use jfs_types::*;
 
-on_every_engine! { counting, counting_moves, counting_with_a_trash, limits, limits_of_moves, quotas_go_with_directories, several_clients }
+on_every_engine! { counting, counting_moves, counting_with_a_trash, limits, limits_of_moves, quotas_go_with_directories, several_clients,
+    shown_by_statfs,
+}
 
 /// A volume with directory `q` of the given limits, seen by the client.
 async fn with_quota(
@@ -205,4 +207,61 @@ async fn several_clients(kind: Kind) {
         assert_eq!(client.touch(q, b"z").await, Err(Errno::EDQUOT));
     }
     v.verify().await;
+}
+
+/// statfs shows usage of the nearest quota above, and the least that any of them leaves.
+async fn shown_by_statfs(kind: Kind) {
+    let (v, c, q) = with_quota(kind, 1, 100 << 12, 20).await;
+    let whole = c.statfs().await.unwrap();
+    assert_eq!(c.statfs_at(Ino::ROOT).await.unwrap(), whole);
+    let inner = c.dir(q, b"inner").await;
+    let f = c.touch(inner, b"f").await.unwrap();
+    let numbers = async |ino| {
+        let s = c.statfs_at(ino).await.unwrap();
+        let blocks = [s.total_space >> 12, s.avail_space >> 12];
+        (blocks, [s.used_inodes, s.avail_inodes])
+    };
+    for ino in [q, inner, f] {
+        assert_eq!(numbers(ino).await, ([100, 98], [2, 18]), "{ino:?}");
+    }
+    let limit = |max_space, max_inodes| DirQuota {
+        max_space,
+        max_inodes,
+        used_space: 5 << 12,
+        used_inodes: 3,
+    };
+    v.flush().await;
+    // The inner one allows more than is left outside.
+    v.engine
+        .put_quota(inner, limit(500 << 12, 8))
+        .await
+        .unwrap();
+    c.load_quotas().await.unwrap();
+    assert_eq!(numbers(f).await, ([103, 98], [3, 5]));
+    assert_eq!(numbers(q).await, ([100, 98], [2, 18]));
+    // Beyond the limit nothing is left.
+    v.engine.put_quota(inner, limit(4 << 12, 3)).await.unwrap();
+    c.load_quotas().await.unwrap();
+    assert_eq!(numbers(f).await, ([5, 0], [3, 0]));
+    // No limits, but a usage.
+    v.engine.put_quota(inner, limit(0, -1)).await.unwrap();
+    c.load_quotas().await.unwrap();
+    assert_eq!(numbers(f).await, ([103, 98], [3, 18]));
+    // Elsewhere, at a file with several links and in the trash the volume shows.
+    c.link(&root(), f, Ino::ROOT, b"second").await.unwrap();
+    let removed = c.dir(q, b"removed").await;
+    c.rmdir(&root(), q, b"removed").await.unwrap();
+    let whole = c.statfs().await.unwrap();
+    for ino in [f, Ino::ROOT, removed, Ino::TRASH] {
+        assert_eq!(c.statfs_at(ino).await.unwrap(), whole, "{ino:?}");
+    }
+    v.engine
+        .put_quota(Ino::ROOT, limit(1 << 30, 99))
+        .await
+        .unwrap();
+    c.load_quotas().await.unwrap();
+    for ino in [Ino::ROOT, removed, Ino::TRASH] {
+        assert_eq!(numbers(ino).await.1, [3, 96], "{ino:?}");
+    }
+    assert_eq!(numbers(q).await.0, [100, 98]);
 }

@@ -1,5 +1,6 @@
 //! The trash: names, hour directories, what goes there and what does not, expiry.
 
+use jfs_meta::SetXattr;
 use jfs_meta::engine::Write;
 use jfs_tests::volume::root;
 use jfs_tests::{Client, Kind, Volume, on_every_engine};
@@ -10,6 +11,7 @@ on_every_engine! {
     removed_things_keep_their_inode, hour_directories, hard_links_in_the_trash, long_names_are_cut,
     what_the_trash_refuses, restoring, expiry, two_clients_make_one_hour, hour_directories_stay,
     an_hour_directory_that_is_gone_is_made_again, emptying_ends_without_progress,
+    what_is_open_can_be_changed_in_the_trash,
 }
 
 /// `2027-01-15-08` and later ones: the tests' clock starts there.
@@ -304,6 +306,10 @@ async fn hour_directories_stay(kind: Kind) {
     let f = c.touch(Ino::ROOT, b"f").await.unwrap();
     c.touch(Ino::ROOT, b"a").await.unwrap();
     c.unlink(&me, Ino::ROOT, b"a").await.unwrap();
+    let chmod = jfs_meta::SetAttr {
+        mode: Some(0o777),
+        ..Default::default()
+    };
     let refused = [
         c.rmdir(&me, Ino::TRASH, HOUR).await,
         c.unlink(&me, Ino::TRASH, HOUR).await,
@@ -326,8 +332,14 @@ async fn hour_directories_stay(kind: Kind) {
         c.mkdir(&me, hour(1), b"x", 0o755, 0).await.map(|_| ()),
         c.link(&me, f, hour(1), b"x").await.map(|_| ()),
         c.link(&me, f, Ino::TRASH, b"x").await.map(|_| ()),
+        c.set_xattr(hour(1), b"user.a", b"v", SetXattr::Any).await,
+        c.set_xattr(Ino::TRASH, b"user.a", b"v", SetXattr::Any)
+            .await,
+        c.remove_xattr(hour(1), b"user.a").await,
+        c.setattr(&me, hour(1), &chmod).await.map(|_| ()),
+        c.setattr_open_dir(&me, hour(1), &chmod).await.map(|_| ()),
     ];
-    assert_eq!(refused, [Err(Errno::EPERM); 11]);
+    assert_eq!(refused, [Err(Errno::EPERM); 16]);
     assert_eq!(
         c.restore(Ino::TRASH, &Name::new(b"1-2-x").unwrap())
             .await
@@ -399,4 +411,72 @@ async fn emptying_ends_without_progress(kind: Kind) {
     assert_eq!(c.names(lost.ino).await.len(), 2);
     let emptied = tokio::time::timeout(Duration::from_secs(20), c.empty_trash_hour(&lost)).await;
     assert_eq!(emptied, Ok(Err(Errno::ENOENT)));
+}
+
+/// A file that is open since before it went to the trash: everything works through its handles, and the
+/// stored bytes are those of any file in the trash.
+async fn what_is_open_can_be_changed_in_the_trash(kind: Kind) {
+    let v = Volume::new(kind, 1).await;
+    let (c, other) = (v.client().await, v.client().await);
+    let me = root();
+    let chmod = jfs_meta::SetAttr {
+        mode: Some(0o640),
+        ..Default::default()
+    };
+    let source = c.touch(Ino::ROOT, b"source").await.unwrap();
+    c.put_slice(source, 0, 0, 5000).await.unwrap();
+    let copy_to = |to| jfs_meta::CopyRange {
+        from: source,
+        from_off: 0,
+        to,
+        to_off: 0,
+        size: 5000,
+    };
+    let change = async |f: Ino| {
+        [
+            c.truncate_open(&me, f, 9000).await.map(|_| ()),
+            c.fallocate(&me, f, 0, 0, 10_000).await.map(|_| ()),
+            c.copy_file_range(copy_to(f)).await.map(|_| ()),
+            c.setattr(&me, f, &chmod).await.map(|_| ()),
+            c.open(&me, f, 2).await.map(|_| _ = c.close(f)),
+        ]
+    };
+    for how in ["unlink", "rename"] {
+        let (f, _) = c.create(&me, Ino::ROOT, b"f", 0o644, 0).await.unwrap();
+        match how {
+            "unlink" => c.unlink(&me, Ino::ROOT, b"f").await.unwrap(),
+            _ => {
+                c.touch(Ino::ROOT, b"g").await.unwrap();
+                let to = (Ino::ROOT, &b"f"[..]);
+                c.rename(&me, (Ino::ROOT, b"g"), to, 0).await.unwrap();
+            }
+        }
+        assert_eq!(change(f).await, [Ok(()); 5], "{how}");
+        let no = Err(Errno::EPERM);
+        assert_eq!(c.truncate(&me, f, 1).await.map(|_| ()), no, "by a path");
+        let attr = c.getattr(f).await.unwrap();
+        assert_eq!((attr.nlink, attr.parent, attr.length), (1, hour(1), 10_000));
+        assert_eq!(c.links_in_trash(f, &attr), 1);
+        assert_eq!(other.links_in_trash(f, &attr), 0, "not open there");
+        assert_eq!(other.setattr(&me, f, &chmod).await.map(|_| ()), no);
+        v.verify().await;
+        c.close(f);
+        // Who opens it in the trash may read.
+        c.open(&me, f, 0).await.unwrap();
+        assert_eq!(change(f).await, [no; 5], "{how}");
+        c.close(f);
+    }
+    // Names in the trash and outside of it.
+    let (f, _) = c.create(&me, Ino::ROOT, b"one", 0o644, 0).await.unwrap();
+    c.link(&me, f, Ino::ROOT, b"two").await.unwrap();
+    c.unlink(&me, Ino::ROOT, b"one").await.unwrap();
+    let attr = c.getattr(f).await.unwrap();
+    assert_eq!((attr.nlink, c.links_in_trash(f, &attr)), (2, 1));
+    let kept = format!("1-{f}-one").into_bytes();
+    c.rename(&me, (hour(1), &kept), (Ino::ROOT, b"one"), 0)
+        .await
+        .unwrap();
+    let attr = c.getattr(f).await.unwrap();
+    assert_eq!((attr.nlink, c.links_in_trash(f, &attr)), (2, 0));
+    v.verify().await;
 }

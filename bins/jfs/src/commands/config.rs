@@ -40,7 +40,7 @@ pub(crate) fn run(args: &Parsed) -> anyhow::Result<()> {
         volume::change_setting(&url, &before, &change.after, test_storage).context("config")?;
     }
     for line in &change.lines {
-        jfs_telemetry::say!("{line}");
+        jfs_telemetry::say!("{}", jfs_telemetry::mask_text(line));
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use crate::patience::Waiting;
 use crate::volume;
 use anyhow::{Context, bail};
 use jfs::admin::{FormatOptions, NewSecrets};
-use jfs_args::address::{data_address, file_bucket, warn_without_classes};
+use jfs_args::address::{data_address, file_bucket, here, warn_without_classes};
 use jfs_args::{CommandSpec, FlagSpec, Kind, Parsed};
 use jfs_types::Format;
 use jfs_types::format::META_VERSION;
@@ -42,7 +42,7 @@ pub(crate) const SPEC: CommandSpec = CommandSpec {
             &["storage"],
             Kind::Text,
             "file",
-            "object storage type (file, s3, minio)",
+            "object storage type (file, s3, minio, cos, oss)",
         )
         .group(STORAGE),
         FlagSpec::new(
@@ -205,7 +205,7 @@ pub(crate) fn run(args: &Parsed) -> anyhow::Result<()> {
         None => create(name, args)?,
     };
     warn_without_classes(&format);
-    tracing::info!("Data use {}", data_address(&format));
+    tracing::info!("Data use {}", data_address(&format, jfs::shown_bucket));
     let options = FormatOptions {
         force: args.bool("force"),
         check_storage: std::env::var_os("JFS_NO_CHECK_OBJECT_STORAGE").is_none_or(|v| v.is_empty()),
@@ -290,8 +290,7 @@ pub(super) fn bucket(args: &Parsed, storage: &str) -> anyhow::Result<String> {
     if storage != "file" {
         return Ok(given);
     }
-    let cwd = std::env::current_dir().context("no current directory")?;
-    Ok(file_bucket(&given, &cwd))
+    Ok(file_bucket(&given, &here()))
 }
 
 /// The text of the private key.

@@ -2,6 +2,7 @@
 
 use anyhow::Context;
 use jfs_args::CommandSpec;
+use jfs_telemetry::arguments::Handover;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -37,8 +38,8 @@ pub(crate) fn exec_mount_helper(args: &[String]) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// Becomes `program`, found beside this executable (links resolved), with the arguments as typed.
-/// Returns only when that fails.
+/// Becomes `program`, found beside this executable (links resolved), with the arguments as typed,
+/// though `ps` shows no secrets of them. Returns only when that fails.
 pub(crate) fn exec(program: &str, args: &[String]) -> anyhow::Result<ExitCode> {
     run(program, args, |_| {})
 }
@@ -52,7 +53,13 @@ fn run(
     let here = std::env::current_exe().context("cannot find this program's own file")?;
     let path = here.with_file_name(program);
     let mut command = Command::new(&path);
-    command.args(args);
+    let handover = Handover::of(args);
+    handover.pass_on().context("cannot hand arguments over")?;
+    command.args(handover.shown());
+    match handover.variable() {
+        (name, Some(value)) => command.env(name, value),
+        (name, None) => command.env_remove(name),
+    };
     prepare(&mut command);
     let error = command.exec();
     Err(error).with_context(|| format!("cannot run {}, which belongs beside jfs", path.display()))

@@ -164,7 +164,7 @@ pub(crate) fn run(args: &Parsed) -> anyhow::Result<()> {
 
 /// The inode that is meant, and a path of the mount it belongs to.
 fn find(given: &str, by_inode: bool) -> Result<(u64, PathBuf), String> {
-    let cwd = std::env::current_dir().map_err(|e| e.to_string())?;
+    let cwd = jfs_args::address::here();
     if by_inode {
         let ino = given.parse().map_err(|e| format!("{e}"))?;
         return Ok((ino, cwd));

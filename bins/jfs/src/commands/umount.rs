@@ -5,7 +5,7 @@ mod users;
 use crate::mounts::{self, Mounted};
 use crate::patience::{Waiting, within};
 use anyhow::bail;
-use jfs_args::address::absolute;
+use jfs_args::address::{absolute, here};
 use jfs_args::{CommandSpec, FlagSpec, Parsed};
 use nix::errno::Errno;
 use nix::mount::{MntFlags, umount2};
@@ -52,12 +52,17 @@ const LINKS_MAX: usize = 40;
 
 pub(crate) fn run(args: &Parsed) -> anyhow::Result<()> {
     let given = args.arg(0).to_string();
+    if given.is_empty() {
+        bail!("umount: the mount point is empty");
+    }
     let (force, flush) = (args.bool("force"), args.bool("flush"));
     let Some(mounted) = look_for(&given)? else {
         bail!("umount {given}: not mounted")
     };
     let point = mounted.point.clone();
-    let workers = mounts::mount_processes(&point);
+    let place = point.clone();
+    let looked = within(CALL_WAIT, move || mounts::mount_processes(&place));
+    let workers = looked.unwrap_or_default();
     match force {
         true => detach_by_force(&mounted, &workers)?,
         false => {
@@ -138,7 +143,7 @@ fn look_for(given: &str) -> anyhow::Result<Option<Mounted>> {
 /// The mount point that is meant, as the kernel names it. Asks the kernel's table first, and follows
 /// links by their text: a dead or hanging mount cannot be looked at.
 fn find(given: &str) -> anyhow::Result<Option<Mounted>> {
-    let mut path = absolute(given, &std::env::current_dir()?);
+    let mut path = absolute(given, &here());
     for _ in 0..LINKS_MAX {
         if let Some(mounted) = mounts::mounted(&path)? {
             return known(mounted);

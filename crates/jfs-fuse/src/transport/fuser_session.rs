@@ -70,6 +70,19 @@ impl FuserFs {
     fn caller(&self, req: &Request) -> Caller {
         self.who.caller(req.uid(), req.gid(), req.pid())
     }
+
+    /// As [`FuserFs::caller`], with supplementary groups also where the kernel checks permissions: for
+    /// the few rules about groups that it leaves to the file system.
+    fn caller_with_groups(&self, req: &Request) -> Caller {
+        let caller = self.caller(req);
+        if caller.check_permission || caller.uid == 0 {
+            return caller;
+        }
+        Caller {
+            check_permission: false,
+            ..self.who.checked(req.uid(), req.gid(), req.pid())
+        }
+    }
 }
 
 impl Filesystem for FuserFs {
@@ -225,7 +238,7 @@ impl Filesystem for FuserFs {
         reply: ReplyWrite,
     ) {
         let to = files::write_to(offset, flags, how);
-        files::write(self, req, (n, fh, offset), data, to, reply);
+        files::write(self, req, (n, fh, offset), data, (to, how), reply);
     }
 
     fn flush(

@@ -32,7 +32,8 @@ struct SetAcl<'a> {
 impl Meta {
     /// Sets a rule of an inode; an empty one removes it. A rule that mode bits can say becomes the
     /// mode. Only for the owner and the super-user: EPERM. EACCES for a default rule on what is no
-    /// directory. Returns the attributes afterwards.
+    /// directory. An access rule that is set by somebody outside the group clears sgid: the caller's
+    /// groups count also where the kernel has checked permissions. Returns the attributes afterwards.
     pub async fn set_acl(
         &self,
         caller: &Caller,
@@ -183,7 +184,7 @@ impl SetAcl<'_> {
         if before.flags & flags::IMMUTABLE != 0 {
             return Err(Errno::EPERM);
         }
-        if caller.uid != 0 && caller.uid != before.uid {
+        if caller.check_permission && caller.uid != 0 && caller.uid != before.uid {
             return Err(Errno::EPERM);
         }
         let access = self.kind == AclKind::Access;
@@ -191,11 +192,12 @@ impl SetAcl<'_> {
             return Err(Errno::EACCES);
         }
         let mut after = before.clone();
-        if caller.uid != 0 && !caller.in_group(before.gid) {
-            after.mode &= !0o2000;
-        }
         if self.rule.is_empty() {
             return Ok((after, None));
+        }
+        // A default rule and the removal of a rule do not concern the mode.
+        if access && caller.uid != 0 && !caller.in_group(before.gid) {
+            after.mode &= !0o2000;
         }
         let mut rule = self.rule.clone();
         if access && rule.is_minimal() {
@@ -249,19 +251,38 @@ mod tests {
         let mut file = Attr::new(FileType::Regular);
         (file.mode, file.uid, file.gid) = (0o2777, 7, 8);
         let (root, owner) = (Caller::root(), Caller::user(7, 9));
-        let access = |caller, rule: &AclRule| plan(caller, AclKind::Access, rule, &file);
+        let access = |caller: &Caller, rule: &AclRule| plan(caller, AclKind::Access, rule, &file);
         let named = rule(4, true);
         assert_eq!(access(&root, &named), Ok((0o2640, Some(named.clone()))));
         // Not in the group: sgid goes.
         assert_eq!(access(&owner, &named), Ok((0o640, Some(named.clone()))));
         assert_eq!(access(&root, &rule(ABSENT, false)), Ok((0o2650, None)));
-        assert_eq!(access(&root, &AclRule::empty()), Ok((0o2777, None)));
+        let member = Caller {
+            groups: vec![8],
+            check_permission: false,
+            ..owner.clone()
+        };
+        assert_eq!(access(&member, &named).map(|(mode, _)| mode), Ok(0o2640));
+        // The removal of a rule leaves the mode alone.
+        for caller in [&root, &owner] {
+            assert_eq!(access(caller, &AclRule::empty()), Ok((0o2777, None)));
+        }
         assert_eq!(access(&Caller::user(1, 8), &named), Err(Errno::EPERM));
+        // A kernel that has checked knows who may.
+        let trusted = Caller {
+            check_permission: false,
+            ..Caller::user(1, 8)
+        };
+        assert_eq!(access(&trusted, &named).map(|(mode, _)| mode), Ok(0o2640));
         let default = |attr: &Attr| plan(&root, AclKind::Default, &named, attr);
         assert_eq!(default(&file), Err(Errno::EACCES));
         let mut dir = Attr::new(FileType::Directory);
         dir.mode = 0o755;
         assert_eq!(default(&dir), Ok((0o755, Some(named.clone()))));
+        // Nor does a default rule concern it.
+        (dir.mode, dir.uid, dir.gid) = (0o2755, 7, 8);
+        let by_owner = plan(&owner, AclKind::Default, &named, &dir);
+        assert_eq!(by_owner, Ok((0o2755, Some(named.clone()))));
         dir.flags = flags::IMMUTABLE;
         assert_eq!(default(&dir), Err(Errno::EPERM));
     }

@@ -5,6 +5,7 @@
 //! their last user, and their objects, by the time the copy names them again. (That is how version
 //! 1.4.2 loses data: it watches the attributes of both files, which a compaction does not change.)
 
+use super::kept_by_trash;
 use super::truncate::count_growth;
 use crate::EngineError;
 use crate::engine::{Answer, Key, Write, hold, own};
@@ -69,6 +70,9 @@ impl Operation for CopyRange {
             .await?;
         let source = tx.attr(self.from)?.ok_or(Errno::ENOENT)?;
         let before = tx.attr(self.to)?.ok_or(Errno::ENOENT)?;
+        if kept_by_trash(meta, self.to, &before) {
+            return Err(Errno::EPERM.into());
+        }
         let (size, mut after) = self.plan(&source, &before)?;
         if size == 0 {
             return Ok((0, before.clone(), before));
@@ -117,7 +121,7 @@ impl CopyRange {
         if !source.is_file() || !target.is_file() {
             return Err(Errno::EINVAL);
         }
-        if target.parent.is_trash() || target.flags & (flags::IMMUTABLE | flags::APPEND) != 0 {
+        if target.flags & (flags::IMMUTABLE | flags::APPEND) != 0 {
             return Err(Errno::EPERM);
         }
         let most = CHUNKS_MAX * CHUNK_SIZE - self.from_off % CHUNK_SIZE;

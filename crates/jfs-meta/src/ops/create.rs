@@ -202,7 +202,7 @@ impl Operation for Create<'_> {
             meta.inherit_acl(&dir, &mut attr, self.new.mode & 0o7777)
                 .await?;
         }
-        inherit_group(&mut attr, &dir, self.caller);
+        inherit_group(&mut attr, &dir, self.caller, self.new.mode);
 
         let entry = Entry {
             kind: self.new.kind,
@@ -279,15 +279,20 @@ impl Create<'_> {
 }
 
 /// The sgid rules: below an sgid directory the group is the directory's; directories carry the bit
-/// on; a file that is sgid and group-executable loses it unless its creator is in the group.
-fn inherit_group(attr: &mut Attr, dir: &Attr, caller: &Caller) {
+/// on; a file that is asked for (`mode`, no umask applied) as sgid and group-executable loses it unless
+/// its creator is in the group. A kernel that checks permissions has applied the last rule to `mode`.
+fn inherit_group(attr: &mut Attr, dir: &Attr, caller: &Caller, mode: u16) {
     if dir.mode & 0o2000 == 0 {
         return;
     }
     attr.gid = dir.gid;
     if attr.is_dir() {
         attr.mode |= 0o2000;
-    } else if attr.mode & 0o2010 == 0o2010 && caller.uid != 0 && !caller.in_group(dir.gid) {
+    } else if mode & 0o2010 == 0o2010
+        && caller.check_permission
+        && caller.uid != 0
+        && !caller.in_group(dir.gid)
+    {
         attr.mode &= !0o2000;
     }
 }
@@ -339,14 +344,27 @@ mod tests {
             let mut a = op(user, kind, mode)
                 .plan(&dir(0o2777), Ok(()), false, Time::default())
                 .unwrap();
-            inherit_group(&mut a, &dir(0o2777), user);
+            inherit_group(&mut a, &dir(0o2777), user, mode);
             a
         };
         let a = made(&user, FileType::Directory, 0o777);
         assert_eq!((a.mode, a.gid), (0o2755, 2));
         let a = made(&user, FileType::Regular, 0o2775);
         assert_eq!((a.mode, a.gid), (0o755, 2));
+        // Asked for with group-execute, which the umask takes away.
+        let mut op = op(&user, FileType::Regular, 0o2775);
+        op.new.umask = 0o077;
+        let mut a = op
+            .plan(&dir(0o2777), Ok(()), false, Time::default())
+            .unwrap();
+        inherit_group(&mut a, &dir(0o2777), &user, 0o2775);
+        assert_eq!(a.mode, 0o700);
         user.groups = vec![2];
+        let a = made(&user, FileType::Regular, 0o2775);
+        assert_eq!(a.mode, 0o2755);
+        // The kernel has checked.
+        user.groups.clear();
+        user.check_permission = false;
         let a = made(&user, FileType::Regular, 0o2775);
         assert_eq!(a.mode, 0o2755);
     }

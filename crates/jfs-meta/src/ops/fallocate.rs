@@ -1,5 +1,6 @@
 //! fallocate: more length, or zeros over a range.
 
+use super::kept_by_trash;
 use super::truncate::count_growth;
 use crate::engine::{Answer, Key, Write, own};
 use crate::meta::Meta;
@@ -95,6 +96,9 @@ impl Operation for Fallocate<'_> {
         tx.load(&[own(Key::Attr(self.ino))]).await?;
         let before = tx.attr(self.ino)?.ok_or(Errno::ENOENT)?;
         let may = meta.may(self.caller, &before, perm::WRITE).await;
+        if kept_by_trash(meta, self.ino, &before) {
+            return Err(Errno::EPERM.into());
+        }
         let mut after = self.plan(&before, may)?;
         (after.mtime, after.ctime) = (tx.now, tx.now);
         meta.check_file_growth(tx, self.ino, &before, &after)
@@ -129,7 +133,7 @@ impl Fallocate<'_> {
         if before.kind == FileType::Fifo {
             return Err(Errno::EPIPE);
         }
-        if !before.is_file() || before.parent.is_trash() || before.flags & flags::IMMUTABLE != 0 {
+        if !before.is_file() || before.flags & flags::IMMUTABLE != 0 {
             return Err(Errno::EPERM);
         }
         may?;
@@ -137,6 +141,7 @@ impl Fallocate<'_> {
             return Err(Errno::EPERM);
         }
         let mut after = before.clone();
+        after.mode = perm::mode_after_write(self.caller, before);
         if self.mode & mode::KEEP_SIZE == 0 {
             after.length = before.length.max(self.off + self.size);
         }

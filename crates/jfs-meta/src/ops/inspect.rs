@@ -4,13 +4,18 @@
 use super::lookup::TRASH_NAME;
 use crate::engine::{DirCursor, Key, LockKind, LockRow};
 use crate::meta::Meta;
-use crate::wire::{LockRecord, LockType, decode_delayed, decode_locks};
-use jfs_types::{Errno, Ino};
+use crate::perm;
+use crate::run::patiently;
+use crate::wire::{LockRecord, LockType, decode_delayed, decode_locks, decode_records};
+use jfs_types::slice::{Piece, overlay};
+use jfs_types::{Attr, CHUNK_SIZE, Caller, ChunkIndex, Errno, Ino};
 
 /// Paths of one inode that are looked for.
 const PATHS_MAX: usize = 10_000;
 /// Directories inside each other that are followed upwards.
 const DEPTH_MAX: usize = 4096;
+/// Chunks that [`Meta::peek_chunks`] reads at once.
+pub const CHUNKS_PEEKED: usize = 256;
 /// Records of one kind that are counted for [`More`].
 const COUNTED_MAX: usize = 10_000_000;
 
@@ -78,28 +83,25 @@ pub struct More {
 }
 
 impl Meta {
-    /// Paths of an inode, from `root`. Names outside of `root` have none. Lists the directories on the
-    /// way up.
-    pub async fn paths(&self, ino: Ino, root: Ino) -> Result<Vec<Vec<u8>>, Errno> {
-        if ino == root {
-            return Ok(vec![b"/".to_vec()]);
-        }
+    /// Paths of an inode, from `root`: those that the caller may walk, which needs search permission on
+    /// each directory of a path. Lists the directories on the way up.
+    ///
+    /// ENOENT when no path leads to it from `root`, EACCES when the caller may walk none. The super-user
+    /// may ask for what has no name, from the root of the volume.
+    pub async fn paths(&self, caller: &Caller, ino: Ino, root: Ino) -> Result<Vec<Vec<u8>>, Errno> {
         let attr = self.getattr(ino).await?;
-        if attr.is_dir() {
-            return Ok(self.path_of_dir(ino, root).await?.into_iter().collect());
-        }
-        let parents = if attr.parent.0 > 0 {
-            vec![(attr.parent, 1)]
-        } else {
-            let answer = self.fetch(&[Key::Parents(ino)]).await?.pop();
-            let parents = answer.map(|a| a.into_parents()).ok_or(Errno::EIO)?;
-            parents.map_err(|e| self.to_errno("paths", &e))?
-        };
         let mut paths = Vec::new();
-        for (dir, names) in parents {
+        for (dir, names) in self.ways_to(caller, ino, &attr, root).await? {
+            if ino == root {
+                return Ok(vec![b"/".to_vec()]);
+            }
             let Some(prefix) = self.path_of_dir(dir, root).await? else {
                 continue;
             };
+            if ino == Ino::TRASH {
+                paths.push([&prefix[..], b"/", TRASH_NAME].concat());
+                continue;
+            }
             let room = PATHS_MAX.saturating_sub(paths.len());
             let wanted = usize::try_from(names).unwrap_or(0).min(room);
             for name in self.names_in(dir, ino, wanted).await? {
@@ -107,6 +109,122 @@ impl Meta {
             }
         }
         Ok(paths)
+    }
+
+    /// Whether the caller may walk to an inode from `root` on some path. Errors as of [`Meta::paths`],
+    /// without listing any directory.
+    pub async fn may_walk_to(&self, caller: &Caller, ino: Ino, root: Ino) -> Result<(), Errno> {
+        let attr = self.getattr(ino).await?;
+        self.ways_to(caller, ino, &attr, root).await.map(|_| ())
+    }
+
+    /// Whether the caller may read the content: EACCES if not. Whoever else has checked, it is checked.
+    pub async fn may_read(&self, caller: &Caller, attr: &Attr) -> Result<(), Errno> {
+        self.may_always(caller, attr, perm::READ).await
+    }
+
+    /// The directories that name an inode and that the caller may walk to and search, with the number of
+    /// names in each.
+    async fn ways_to(
+        &self,
+        caller: &Caller,
+        ino: Ino,
+        attr: &Attr,
+        root: Ino,
+    ) -> Result<Vec<(Ino, i64)>, Errno> {
+        if ino == root {
+            return Ok(vec![(root, 1)]);
+        }
+        let parents = if ino == Ino::TRASH {
+            vec![(Ino::ROOT, 1)]
+        } else if attr.nlink == 0 {
+            Vec::new()
+        } else if attr.parent.0 > 0 {
+            vec![(attr.parent, 1)]
+        } else {
+            let answer = self.fetch(&[Key::Parents(ino)]).await?.pop();
+            let parents = answer.map(|a| a.into_parents()).ok_or(Errno::EIO)?;
+            parents.map_err(|e| self.to_errno("paths", &e))?
+        };
+        let (mut ways, mut refused) = (Vec::new(), false);
+        for (dir, names) in parents {
+            match self.may_search_up_to(caller, dir, root).await {
+                Ok(()) => ways.push((dir, names)),
+                Err(Errno::EACCES) => refused = true,
+                Err(Errno::ENOENT) => {}
+                Err(e) => return Err(e),
+            }
+        }
+        let everything = caller.uid == 0 && root == Ino::ROOT;
+        match ways.is_empty() {
+            true if refused => Err(Errno::EACCES),
+            true if !everything => Err(Errno::ENOENT),
+            _ => Ok(ways),
+        }
+    }
+
+    /// Search permission on a directory and on all above it, up to `root`. ENOENT when it does not lie
+    /// below.
+    async fn may_search_up_to(&self, caller: &Caller, dir: Ino, root: Ino) -> Result<(), Errno> {
+        let (mut at, mut depth, mut may) = (dir, 0, Ok(()));
+        loop {
+            let attr = self.getattr(at).await?;
+            if !attr.is_dir() {
+                return Err(Errno::ENOENT);
+            }
+            may = match at {
+                // The trash is the super-user's, whatever its mode shows.
+                at if at.is_trash() && caller.uid != 0 => Err(Errno::EACCES),
+                _ => may.and(self.may_always(caller, &attr, perm::EXEC).await),
+            };
+            if at == root {
+                return may;
+            }
+            depth += 1;
+            if at == Ino::ROOT || depth >= DEPTH_MAX {
+                return Err(Errno::ENOENT);
+            }
+            at = if at == Ino::TRASH {
+                Ino::ROOT
+            } else {
+                attr.parent
+            };
+        }
+    }
+
+    /// Indexes of the chunks of a file that are stored, ascending. Some may turn out to be empty.
+    pub async fn stored_chunks(&self, ino: Ino, length: u64) -> Result<Vec<ChunkIndex>, Errno> {
+        let listed = patiently(|| self.engine().list_chunks(ino, length)).await;
+        let mut found = listed.map_err(|e| self.to_errno("info", &e))?;
+        let count = length.div_ceil(CHUNK_SIZE);
+        found.retain(|index| u64::from(*index) < count);
+        found.sort_unstable();
+        Ok(found)
+    }
+
+    /// What a reader sees of several chunks; those without records are left out. One round trip, and
+    /// nothing is remembered: the file need not be open. [`CHUNKS_PEEKED`] at most.
+    pub async fn peek_chunks(
+        &self,
+        ino: Ino,
+        indexes: &[ChunkIndex],
+    ) -> Result<Vec<(ChunkIndex, Vec<Piece>)>, Errno> {
+        let keys = indexes.iter().take(CHUNKS_PEEKED);
+        let keys: Vec<Key> = keys.map(|index| Key::Chunk(ino, *index)).collect();
+        let answers = self.fetch(&keys).await?;
+        let mut seen = Vec::new();
+        for (answer, index) in answers.into_iter().zip(indexes) {
+            let bytes = answer.into_bytes();
+            let Some(bytes) = bytes.map_err(|e| self.to_errno("info", &e))? else {
+                continue;
+            };
+            let records = decode_records(&bytes).map_err(|e| {
+                tracing::error!("chunk {index} of {ino:?} cannot be read: {e}");
+                Errno::EIO
+            })?;
+            seen.push((*index, overlay(&records)));
+        }
+        Ok(seen)
     }
 
     /// Path of a directory from `root`, empty for `root` itself; `None` when it does not lie below.

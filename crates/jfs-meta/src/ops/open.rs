@@ -1,5 +1,6 @@
 //! open and close, and inodes that outlive their last name.
 
+use super::kept_by_trash;
 use crate::engine::{Answer, Key, Write, own};
 use crate::meta::Meta;
 use crate::open_files::{Opening, Removal};
@@ -89,7 +90,7 @@ impl Meta {
         flags: i32,
     ) -> Result<Opened, Errno> {
         if let Some((attr, _)) = self.open_files.attr(ino) {
-            self.check_open(caller, &attr, flags).await?;
+            self.check_open(caller, ino, &attr, flags).await?;
             return Ok(Opened {
                 attr,
                 keep_cache: true,
@@ -105,7 +106,7 @@ impl Meta {
                 Some(Err(e)) => return Err(self.to_errno("open", &e)),
                 None => return Err(Errno::EIO),
             };
-            self.check_open(caller, &attr, flags).await?;
+            self.check_open(caller, ino, &attr, flags).await?;
             tries += 1;
             let asked = if tries < OPEN_TRIES { asked } else { u64::MAX };
             if let Some(keep_cache) = opening.learn(&attr, asked) {
@@ -124,7 +125,13 @@ impl Meta {
         }
     }
 
-    async fn check_open(&self, caller: &Caller, attr: &Attr, flags: i32) -> Result<(), Errno> {
+    async fn check_open(
+        &self,
+        caller: &Caller,
+        ino: Ino,
+        attr: &Attr,
+        flags: i32,
+    ) -> Result<(), Errno> {
         let writing = matches!(flags & o::ACCMODE, o::WRONLY | o::RDWR);
         if attr.is_dir() && (writing || flags & o::TRUNC != 0) {
             return Err(Errno::EISDIR);
@@ -145,7 +152,7 @@ impl Meta {
             self.check_writable()?;
         }
         let changes = mask & WRITE != 0;
-        if changes && (attr.flags & attr_flags::IMMUTABLE != 0 || attr.parent.is_trash()) {
+        if changes && (attr.flags & attr_flags::IMMUTABLE != 0 || kept_by_trash(self, ino, attr)) {
             return Err(Errno::EPERM);
         }
         if attr.flags & attr_flags::APPEND != 0
@@ -155,6 +162,34 @@ impl Meta {
             return Err(Errno::EPERM);
         }
         Ok(())
+    }
+
+    /// How many links of an inode the trash holds, as far as this client knows: what stat shows leaves
+    /// them out while the inode is open here. 0 for what is not open and not removed by this client.
+    pub fn links_in_trash(&self, ino: Ino, attr: &Attr) -> u32 {
+        if ino.is_trash() {
+            0
+        } else if attr.is_dir() {
+            let removed = attr.parent.is_trash() && self.recent.removed(ino).is_some();
+            if removed { attr.nlink } else { 0 }
+        } else if attr.parent.is_trash() {
+            u32::from(self.open_files.is_held(ino))
+        } else if attr.parent == Ino(0) {
+            self.open_files.trash_names(ino)
+        } else {
+            0
+        }
+    }
+
+    /// The last attributes of a directory that this client has removed a while ago, with a link count of
+    /// 0. For programs that have it open or stand in it.
+    pub fn removed_dir(&self, ino: Ino) -> Option<Attr> {
+        self.recent.removed(ino)
+    }
+
+    /// Changes what [`Meta::removed_dir`] says of a directory.
+    pub fn set_removed_dir(&self, ino: Ino, attr: Attr) {
+        self.recent.change_removed(ino, attr);
     }
 
     /// Length of an open file as this client last saw it. Views read afterwards are at least as new.

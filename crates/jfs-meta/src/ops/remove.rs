@@ -108,6 +108,7 @@ impl Meta {
             self.forget_hour(op.trash, &mut tries)?;
         };
         self.after_fate(
+            parent,
             removed.entry.ino,
             removed.attr.as_ref(),
             &removed.fate,

@@ -108,6 +108,9 @@ impl Meta {
             op.trash = Some(self.trash_dir().await?);
         };
         if renamed.moved {
+            if op.from.0.is_trash() {
+                self.open_files.count_trash_name(renamed.ino, -1);
+            }
             self.open_files
                 .changed(renamed.ino, &renamed.before, &renamed.attr, Some(u32::MAX));
         }
@@ -117,7 +120,7 @@ impl Meta {
             made.map_err(|e| self.to_errno("dir_stats", &e))?;
         }
         if let Some((ino, attr, fate)) = &renamed.replaced {
-            self.after_fate(*ino, attr.as_ref(), fate, &op.removal)
+            self.after_fate(op.to.0, *ino, attr.as_ref(), fate, &op.removal)
                 .await;
         }
         Ok((renamed.ino, renamed.attr))

@@ -2,11 +2,14 @@
 
 use super::rename::NOREPLACE;
 use super::trash::TrashHour;
-use crate::engine::DirCursor;
+use crate::engine::{DirCursor, DirPage};
 use crate::meta::Meta;
 use crate::run::patiently;
 use jfs_types::{Attr, Caller, Errno, FileType, Ino, Name};
 use std::collections::HashSet;
+
+/// Directories of an hour that are put together again: some 16 MB of inode numbers.
+const DIRECTORIES_MAX: usize = 1 << 20;
 
 /// What became of the entries of an hour directory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,39 +27,58 @@ impl Meta {
     /// what is there. Without `put_back` only trees are put together again inside the trash: entries
     /// whose directory lies in the same hour directory.
     pub async fn restore_hour(&self, hour: &TrashHour, put_back: bool) -> Result<Restored, Errno> {
-        let mut entries = Vec::new();
-        let mut cursor = DirCursor::Start;
-        loop {
-            let page = patiently(|| self.engine().list_dir(hour.ino, &cursor, false)).await;
-            let page = page.map_err(|e| self.to_errno("restore", &e))?;
-            entries.extend(page.entries);
-            match page.next {
-                Some(next) => cursor = next,
-                None => break,
-            }
-        }
-        let directories: HashSet<Ino> = entries
-            .iter()
-            .filter(|e| e.entry.kind == FileType::Directory)
-            .map(|e| e.entry.ino)
-            .collect();
+        let directories = match put_back {
+            true => HashSet::new(),
+            false => self.directories_in(hour).await?,
+        };
         let mut done = Restored::default();
-        for e in entries {
-            match origin(&e.name) {
-                Some((dir, _)) if put_back || directories.contains(&dir) => {
-                    match self.restore(hour.ino, &e.name).await {
-                        Ok(_) => done.restored += 1,
-                        Err(why) => {
-                            tracing::warn!("{:?} stays in the trash: {why}", e.name);
-                            done.failed += 1;
+        let mut cursor = Some(DirCursor::Start);
+        while let Some(at) = cursor {
+            let page = self.hour_page(hour, &at).await?;
+            for e in page.entries {
+                match origin(&e.name) {
+                    Some((dir, _)) if put_back || directories.contains(&dir) => {
+                        match self.restore(hour.ino, &e.name).await {
+                            Ok(_) => done.restored += 1,
+                            Err(why) => {
+                                tracing::warn!("{:?} stays in the trash: {why}", e.name);
+                                done.failed += 1;
+                            }
                         }
                     }
+                    Some(_) => done.skipped += 1,
+                    None => done.failed += 1,
                 }
-                Some(_) => done.skipped += 1,
-                None => done.failed += 1,
             }
+            cursor = page.next;
         }
         Ok(done)
+    }
+
+    /// The directories in an hour directory, before anything is moved into them.
+    async fn directories_in(&self, hour: &TrashHour) -> Result<HashSet<Ino>, Errno> {
+        let mut directories = HashSet::new();
+        let mut cursor = Some(DirCursor::Start);
+        while let Some(at) = cursor {
+            let page = self.hour_page(hour, &at).await?;
+            let found = page.entries.iter().map(|e| e.entry);
+            let found = found.filter(|entry| entry.kind == FileType::Directory);
+            directories.extend(found.map(|entry| entry.ino));
+            cursor = page.next;
+            if directories.len() >= DIRECTORIES_MAX {
+                tracing::warn!(
+                    "{:?} has too many directories: some trees stay apart",
+                    hour.name
+                );
+                cursor = None;
+            }
+        }
+        Ok(directories)
+    }
+
+    async fn hour_page(&self, hour: &TrashHour, at: &DirCursor) -> Result<DirPage, Errno> {
+        let page = patiently(|| self.engine().list_dir(hour.ino, at, false)).await;
+        page.map_err(|e| self.to_errno("restore", &e))
     }
 
     /// Moves one entry of an hour directory back to where it was. EINVAL for a name that the trash does

@@ -1,5 +1,6 @@
 //! setattr: mode, owner and times. The size is truncate's.
 
+use super::kept_by_trash;
 use crate::engine::{Key, Write, own};
 use crate::meta::Meta;
 use crate::perm;
@@ -39,17 +40,95 @@ struct SetAttrOp<'a> {
     caller: &'a Caller,
     ino: Ino,
     set: &'a SetAttr,
+    /// The caller has it open.
+    open: bool,
 }
 
 impl Meta {
-    /// Changes attributes and returns all of them. Two round trips; one when nothing changes.
+    /// Changes attributes and returns all of them. Two round trips; one when nothing is set.
     pub async fn setattr(&self, caller: &Caller, ino: Ino, set: &SetAttr) -> Result<Attr, Errno> {
-        let (before, after) = self.transact(&SetAttrOp { caller, ino, set }).await?;
+        self.set_attributes(caller, ino, set, false).await
+    }
+
+    /// As [`Meta::setattr`] for a directory that is open: it may have gone to the trash since. (Meta counts
+    /// the opens of files itself.)
+    pub async fn setattr_open_dir(
+        &self,
+        caller: &Caller,
+        ino: Ino,
+        set: &SetAttr,
+    ) -> Result<Attr, Errno> {
+        self.set_attributes(caller, ino, set, true).await
+    }
+
+    async fn set_attributes(
+        &self,
+        caller: &Caller,
+        ino: Ino,
+        set: &SetAttr,
+        open: bool,
+    ) -> Result<Attr, Errno> {
+        let op = SetAttrOp {
+            caller,
+            ino,
+            set,
+            open,
+        };
+        let (before, after) = self.transact(&op).await?;
         if after.is_file() {
             self.open_files
                 .changed(ino, &before, &after, Some(u32::MAX));
         }
         Ok(after)
+    }
+}
+
+/// Takes setuid and setgid away before a write.
+struct DropPrivileges<'a> {
+    caller: &'a Caller,
+    ino: Ino,
+}
+
+impl Meta {
+    /// Takes setuid and setgid from a file whose content `caller` is going to change, by the rule of
+    /// [`perm::mode_after_write`]. Two round trips; one when nothing changes.
+    pub async fn drop_privileges(&self, caller: &Caller, ino: Ino) -> Result<Attr, Errno> {
+        let (before, after) = self.transact(&DropPrivileges { caller, ino }).await?;
+        self.open_files
+            .changed(ino, &before, &after, Some(u32::MAX));
+        Ok(after)
+    }
+}
+
+impl Operation for DropPrivileges<'_> {
+    type Out = (Attr, Attr);
+    const NAME: &'static str = "drop_privileges";
+
+    fn locks(&self) -> Vec<Ino> {
+        vec![self.ino]
+    }
+
+    async fn attempt(&self, _: &Meta, tx: &mut Txn) -> Result<(Attr, Attr), Stop> {
+        tx.load(&[own(Key::Attr(self.ino))]).await?;
+        let before = tx.attr(self.ino)?.ok_or(Errno::ENOENT)?;
+        let mode = perm::mode_after_write(self.caller, &before);
+        if mode == before.mode {
+            return Ok((before.clone(), before));
+        }
+        let after = Attr {
+            mode,
+            ctime: tx.now,
+            ..before.clone()
+        };
+        tx.write(Write::PutAttr {
+            ino: self.ino,
+            attr: after.clone(),
+        })?;
+        Ok((before, after))
+    }
+
+    fn proof(&self, _: &(Attr, Attr)) -> Proof {
+        Proof::Rerun
     }
 }
 
@@ -64,6 +143,10 @@ impl Operation for SetAttrOp<'_> {
     async fn attempt(&self, meta: &Meta, tx: &mut Txn) -> Result<(Attr, Attr), Stop> {
         tx.load(&[own(Key::Attr(self.ino))]).await?;
         let before = tx.attr(self.ino)?.ok_or(Errno::ENOENT)?;
+        let open = self.open && before.is_dir() && !self.ino.is_trash();
+        if *self.set != SetAttr::default() && !open && kept_by_trash(meta, self.ino, &before) {
+            return Err(Errno::EPERM.into());
+        }
         let may = meta.may(self.caller, &before, perm::WRITE).await;
         let mut after = plan(self.caller, &before, self.set, may, tx.now)?;
         if self.set.mode.is_some() && before.access_acl != 0 {
@@ -85,7 +168,7 @@ impl Operation for SetAttrOp<'_> {
     }
 }
 
-/// The attributes afterwards, or why not. Unchanged when nothing changes, ctime included. `may` says
+/// The attributes afterwards, or why not. Unchanged when nothing is set, ctime included. `may` says
 /// whether the caller may write the content.
 fn plan(
     caller: &Caller,
@@ -103,7 +186,7 @@ fn plan(
         ..set.clone()
     } == SetAttr::default();
     let frozen = before.flags & (flags::IMMUTABLE | flags::APPEND) != 0;
-    if before.parent.is_trash() || frozen && !only_flags {
+    if frozen && !only_flags {
         return Err(Errno::EPERM);
     }
     let mut after = before.clone();
@@ -117,15 +200,16 @@ fn plan(
     }
     set_owner(caller, before, set, &mut after, owns)?;
     if let Some(mode) = set.mode {
-        let mut mode = mode & 0o7777;
-        if mode != before.mode && caller.check_permission && !owns {
+        if mode & 0o7777 != before.mode && caller.check_permission && !owns {
             return Err(Errno::EPERM);
         }
-        if mode & 0o2000 != 0 && caller.uid != 0 && !caller.in_group(after.gid) && !before.is_dir()
-        {
-            mode &= !0o2000;
+        // Kernels send the mode with a change of owner to clear bits: one that `set_owner` has cleared,
+        // which knows all rules, does not come back.
+        let cleared = before.mode & !after.mode;
+        after.mode = mode & 0o7777 & !cleared;
+        if caller.check_permission && caller.uid != 0 && !caller.in_group(after.gid) {
+            after.mode &= !0o2000;
         }
-        after.mode = mode;
     }
     for (value, field) in [(set.atime, &mut after.atime), (set.mtime, &mut after.mtime)] {
         match value {
@@ -144,17 +228,14 @@ fn plan(
             }
         }
     }
-    // chown and chmod count as a change even when they set what is there.
-    let touched =
-        set.mode.is_some() || set.uid.is_some() || set.gid.is_some() || set.flags.is_some();
-    if touched || after != *before {
-        after.ctime = now;
-    }
+    // Setting what is there already counts as a change, too.
+    after.ctime = now;
     Ok(after)
 }
 
-/// chown: the owner only by the super-user, the group by the owner to one of his. Clears suid, and
-/// sgid unless it is a directory or the super-user changes a file that is not group-executable.
+/// chown: the owner only by the super-user, the group by the owner to one of his. Clears suid and
+/// sgid of what is no directory. sgid without group-execute stays when the caller is the super-user or
+/// in the group that the file had.
 fn set_owner(
     caller: &Caller,
     before: &Attr,
@@ -177,7 +258,8 @@ fn set_owner(
     after.uid = set.uid.unwrap_or(before.uid);
     after.gid = set.gid.unwrap_or(before.gid);
     if !before.is_dir() {
-        let keep_sgid = caller.uid == 0 && before.mode & 0o010 == 0;
+        let member = caller.uid == 0 || caller.in_group(before.gid);
+        let keep_sgid = member && before.mode & 0o010 == 0;
         after.mode &= if keep_sgid { 0o3777 } else { 0o1777 };
     }
     Ok(())
@@ -232,10 +314,35 @@ mod tests {
             plan(&owner, &file(0o600), &chmod(0o2755), NOW).map(|a| a.mode),
             Ok(0o755)
         );
+        let mut dir = Attr::new(FileType::Directory);
+        (dir.uid, dir.gid) = (10, 20);
         assert_eq!(
-            plan(&Caller::root(), &file(0o600), &chmod(0o2755), NOW).map(|a| a.mode),
-            Ok(0o2755)
+            plan(&owner, &dir, &chmod(0o2755), NOW).map(|a| a.mode),
+            Ok(0o755)
         );
+        // In it, or the kernel has checked.
+        for caller in [Caller::root(), member(), trusted()] {
+            assert_eq!(
+                plan(&caller, &file(0o600), &chmod(0o2755), NOW).map(|a| a.mode),
+                Ok(0o2755)
+            );
+        }
+    }
+
+    /// The owner, with the file's group as a supplementary one.
+    fn member() -> Caller {
+        Caller {
+            groups: vec![20],
+            ..Caller::user(10, 99)
+        }
+    }
+
+    /// The owner, behind a kernel that checks permissions and does not tell groups.
+    fn trusted() -> Caller {
+        Caller {
+            check_permission: false,
+            ..Caller::user(10, 99)
+        }
     }
 
     #[test]
@@ -260,6 +367,22 @@ mod tests {
         assert_eq!(
             plan(&Caller::root(), &file(0o6744), &chown(Some(1), None), NOW).map(|a| a.mode),
             Ok(0o2744)
+        );
+        // sgid without group-execute goes only when the caller is not in the group.
+        for (caller, mode) in [(member(), 0o2644), (owner.clone(), 0o644)] {
+            assert_eq!(
+                plan(&caller, &file(0o6644), &chown(None, Some(99)), NOW).map(|a| a.mode),
+                Ok(mode)
+            );
+        }
+        // A mode that a kernel computed brings nothing back.
+        let both = SetAttr {
+            mode: Some(0o2644),
+            ..chown(None, Some(99))
+        };
+        assert_eq!(
+            plan(&trusted(), &file(0o6644), &both, NOW).map(|a| a.mode),
+            Ok(0o644)
         );
         assert_eq!(
             plan(

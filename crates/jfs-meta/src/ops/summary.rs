@@ -6,6 +6,7 @@
 use crate::engine::{DirCursor, DirEntry, DirStat, Key};
 use crate::meta::Meta;
 use crate::ops::stat_of;
+use crate::perm;
 use jfs_types::{Attr, Caller, Errno, FileType, Ino};
 use std::future::Future;
 use std::pin::Pin;
@@ -125,9 +126,11 @@ type TreeFuture<'a> = Pin<Box<dyn Future<Output = Result<TreeNode, Errno>> + Sen
 
 impl Meta {
     /// Sums up what lies below an inode. Without `recursive` the entries of the directory itself;
-    /// without `strict` statistics are trusted where the volume has them.
+    /// without `strict` statistics are trusted where the volume has them. Of a directory that the caller
+    /// may not list and search only itself is counted, as `du` does.
     pub async fn summary(
         &self,
+        caller: &Caller,
         ino: Ino,
         recursive: bool,
         strict: bool,
@@ -143,13 +146,15 @@ impl Meta {
             self.flush_own_stats().await;
         }
         let mut frames = Vec::new();
-        frames.extend(self.enter(ino, strict, recursive, &mut all, walked).await?);
+        let first = self.enter(caller, ino, (strict, recursive), &mut all, walked);
+        frames.extend(first.await?);
         while let Some(frame) = frames.last_mut() {
             if let Some(dir) = frame.waiting.pop() {
                 if frames.len() >= DEPTH_MAX {
                     return Err(Errno::ELOOP);
                 }
-                frames.extend(self.enter(dir, strict, true, &mut all, walked).await?);
+                let next = self.enter(caller, dir, (strict, true), &mut all, walked);
+                frames.extend(next.await?);
                 continue;
             }
             let Some(cursor) = frame.cursor.take() else {
@@ -172,12 +177,12 @@ impl Meta {
     }
 
     /// Counts a directory's entries by its statistics where that is possible and wanted. A frame when
-    /// it has to be listed.
+    /// it has to be listed, `None` when the caller may not.
     async fn enter(
         &self,
+        caller: &Caller,
         dir: Ino,
-        strict: bool,
-        recursive: bool,
+        (strict, recursive): (bool, bool),
         all: &mut Summary,
         walked: &Walked,
     ) -> Result<Option<Frame>, Errno> {
@@ -187,7 +192,9 @@ impl Meta {
             waiting: Vec::new(),
         };
         if strict || !self.format().dir_stats {
-            return Ok(Some(frame));
+            // The super-user may list every directory: nothing to ask for.
+            let may = caller.uid == 0 || self.may_look_into(caller, dir).await?;
+            return Ok(may.then_some(frame));
         }
         let mut answers = self.fetch(&[Key::DirStat(dir), Key::Attr(dir)]).await?;
         let attr = answers.pop().and_then(|a| a.into_attr().ok()).flatten();
@@ -198,6 +205,9 @@ impl Meta {
             // Removed since its parent was listed.
             None => return Ok(None),
         };
+        if !self.may_list(caller, &attr).await? {
+            return Ok(None);
+        }
         let Some(stat) = stat else {
             return self.listed(dir, recursive, all, walked).await;
         };
@@ -207,6 +217,25 @@ impl Meta {
         all.add(stat, files, subdirs);
         walked.add(files, subdirs, stat.space);
         Ok((recursive && subdirs > 0).then_some(frame))
+    }
+
+    /// As [`Meta::may_list`]; false for what is gone.
+    async fn may_look_into(&self, caller: &Caller, dir: Ino) -> Result<bool, Errno> {
+        match self.getattr(dir).await {
+            Ok(attr) => self.may_list(caller, &attr).await,
+            Err(Errno::ENOENT) => Ok(false),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Whether the caller may see the names in a directory and what is behind them.
+    async fn may_list(&self, caller: &Caller, dir: &Attr) -> Result<bool, Errno> {
+        let mask = perm::READ | perm::EXEC;
+        match self.may_always(caller, dir, mask).await {
+            Ok(()) => Ok(true),
+            Err(Errno::EACCES) => Ok(false),
+            Err(e) => Err(e),
+        }
     }
 
     /// Counts a directory without statistics by its entries; then as [`Meta::enter`].
@@ -231,9 +260,10 @@ impl Meta {
         }))
     }
 
-    /// The largest of what lies below an inode, level by level.
+    /// The largest of what lies below an inode, level by level. Rights as for [`Meta::summary`].
     pub async fn tree(
         &self,
+        caller: &Caller,
         ino: Ino,
         shape: TreeShape,
         walked: &Walked,
@@ -243,20 +273,50 @@ impl Meta {
         }
         let attr = self.getattr(ino).await?;
         let depth = shape.depth.min(TREE_DEPTH_MAX);
-        self.tree_of(ino, attr, Vec::new(), depth, shape, walked)
-            .await
+        let walk = TreeWalk {
+            meta: self,
+            caller,
+            shape,
+            walked,
+        };
+        walk.tree_of(ino, attr, Vec::new(), depth).await
     }
 
-    fn tree_of<'a>(
-        &'a self,
-        ino: Ino,
-        attr: Attr,
-        path: Vec<u8>,
-        depth: u8,
-        shape: TreeShape,
-        walked: &'a Walked,
-    ) -> TreeFuture<'a> {
+    /// A page of a directory; an empty one when it is gone.
+    pub(crate) async fn page(
+        &self,
+        dir: Ino,
+        cursor: &DirCursor,
+        with_attrs: bool,
+    ) -> Result<(Vec<DirEntry>, Option<DirCursor>), Errno> {
+        let me = Caller {
+            check_permission: false,
+            ..Caller::root()
+        };
+        let page = self.readdir(&me, dir, cursor, with_attrs).await?;
+        Ok((page.entries, page.next))
+    }
+
+    /// What this client has changed is in the statistics from here on.
+    async fn flush_own_stats(&self) {
+        if self.is_writable() {
+            self.flush_stats().await;
+        }
+    }
+}
+
+/// A walk that makes a tree.
+struct TreeWalk<'a> {
+    meta: &'a Meta,
+    caller: &'a Caller,
+    shape: TreeShape,
+    walked: &'a Walked,
+}
+
+impl TreeWalk<'_> {
+    fn tree_of(&self, ino: Ino, attr: Attr, path: Vec<u8>, depth: u8) -> TreeFuture<'_> {
         Box::pin(async move {
+            let (meta, walked) = (self.meta, self.walked);
             let mut node = TreeNode {
                 ino,
                 path,
@@ -266,30 +326,25 @@ impl Meta {
             };
             walked.nodes.fetch_add(1, Ordering::Relaxed);
             let full = walked.nodes.load(Ordering::Relaxed) > TREE_NODES_MAX;
-            if !attr.is_dir() {
+            if !attr.is_dir() || !meta.may_list(self.caller, &attr).await? {
                 walked.count(&attr);
             } else if depth == 0 || full {
-                node.sum = self.summary(ino, true, shape.strict, walked).await?;
+                let sum = meta.summary(self.caller, ino, true, self.shape.strict, walked);
+                node.sum = sum.await?;
             } else {
                 walked.count(&attr);
-                self.grow(&mut node, depth - 1, shape, walked).await?;
+                self.grow(&mut node, depth - 1).await?;
             }
             Ok(node)
         })
     }
 
-    async fn grow(
-        &self,
-        node: &mut TreeNode,
-        depth: u8,
-        shape: TreeShape,
-        walked: &Walked,
-    ) -> Result<(), Errno> {
-        let top = usize::from(shape.top).min(TREE_TOP_MAX);
+    async fn grow(&self, node: &mut TreeNode, depth: u8) -> Result<(), Errno> {
+        let top = usize::from(self.shape.top).min(TREE_TOP_MAX);
         let mut rest = (Summary::default(), 0u64);
         let mut cursor = Some(DirCursor::Start);
         while let Some(at) = cursor {
-            let (page, next) = self.page(node.ino, &at, true).await?;
+            let (page, next) = self.meta.page(node.ino, &at, true).await?;
             for e in page {
                 let Some(attr) = e.attr else { continue };
                 let mut path = node.path.clone();
@@ -297,7 +352,7 @@ impl Meta {
                     path.push(b'/');
                 }
                 path.extend_from_slice(e.name.as_bytes());
-                let child = self.tree_of(e.entry.ino, attr, path, depth, shape, walked);
+                let child = self.tree_of(e.entry.ino, attr, path, depth);
                 let child = match child.await {
                     // Removed since it was listed.
                     Err(Errno::ENOENT) => continue,
@@ -324,28 +379,6 @@ impl Meta {
             });
         }
         Ok(())
-    }
-
-    /// A page of a directory; an empty one when it is gone.
-    pub(crate) async fn page(
-        &self,
-        dir: Ino,
-        cursor: &DirCursor,
-        with_attrs: bool,
-    ) -> Result<(Vec<DirEntry>, Option<DirCursor>), Errno> {
-        let me = Caller {
-            check_permission: false,
-            ..Caller::root()
-        };
-        let page = self.readdir(&me, dir, cursor, with_attrs).await?;
-        Ok((page.entries, page.next))
-    }
-
-    /// What this client has changed is in the statistics from here on.
-    async fn flush_own_stats(&self) {
-        if self.is_writable() {
-            self.flush_stats().await;
-        }
     }
 }
 

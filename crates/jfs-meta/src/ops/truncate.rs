@@ -1,5 +1,6 @@
 //! truncate: another length, with zero records so that what was cut off never shows again.
 
+use super::kept_by_trash;
 use crate::engine::{Answer, DirStat, Key, Write, own};
 use crate::meta::Meta;
 use crate::perm;
@@ -13,12 +14,34 @@ struct Truncate<'a> {
     caller: &'a Caller,
     ino: Ino,
     length: u64,
+    /// Asked for through a handle.
+    open: bool,
 }
 
 impl Meta {
-    /// Sets the length of a regular file. Equal length changes nothing, not even times. EFBIG from
-    /// 2^57 on, EPERM for what is no file.
+    /// Sets the length of a regular file, found by a path: EPERM in the trash. An equal length changes the
+    /// times alone. EFBIG from 2^57 on, EPERM for what is no file.
     pub async fn truncate(&self, caller: &Caller, ino: Ino, length: u64) -> Result<Attr, Errno> {
+        self.set_length(caller, ino, length, false).await
+    }
+
+    /// As [`Meta::truncate`] for a file that is open here: it may have gone to the trash since.
+    pub async fn truncate_open(
+        &self,
+        caller: &Caller,
+        ino: Ino,
+        length: u64,
+    ) -> Result<Attr, Errno> {
+        self.set_length(caller, ino, length, true).await
+    }
+
+    async fn set_length(
+        &self,
+        caller: &Caller,
+        ino: Ino,
+        length: u64,
+        open: bool,
+    ) -> Result<Attr, Errno> {
         if length > MAX_FILE_LENGTH {
             return Err(Errno::EFBIG);
         }
@@ -27,6 +50,7 @@ impl Meta {
                 caller,
                 ino,
                 length,
+                open,
             })
             .await?;
         self.open_files.changed(ino, &before, &after, None);
@@ -46,20 +70,20 @@ impl Operation for Truncate<'_> {
         tx.load(&[own(Key::Attr(self.ino))]).await?;
         let before = tx.attr(self.ino)?.ok_or(Errno::ENOENT)?;
         if !before.is_file()
-            || before.parent.is_trash()
+            || before.parent.is_trash() && !self.open
+            || kept_by_trash(meta, self.ino, &before)
             || before.flags & (flags::IMMUTABLE | flags::APPEND) != 0
         {
             return Err(Errno::EPERM.into());
         }
         meta.may(self.caller, &before, perm::WRITE).await?;
-        if before.length == self.length {
-            return Ok((before.clone(), before));
-        }
         let mut after = before.clone();
         after.length = self.length;
+        after.mode = perm::mode_after_write(self.caller, &before);
         (after.mtime, after.ctime) = (tx.now, tx.now);
         meta.check_file_growth(tx, self.ino, &before, &after)
             .await?;
+        // The times change in any case, as with every truncation.
         for zeros in zero_spans(before.length, self.length) {
             tx.write(zeros.into_write(self.ino))?;
         }
@@ -125,6 +149,9 @@ enum Zeros {
 /// smaller to the larger length, whichever way it goes.
 fn zero_spans(old: u64, new: u64) -> Vec<Zeros> {
     let (left, right) = (old.min(new), old.max(new));
+    if left == right {
+        return Vec::new();
+    }
     let (first, last) = (left / CHUNK_SIZE, right / CHUNK_SIZE);
     let end = right.min((first + 1) * CHUNK_SIZE);
     let mut spans = vec![Zeros::In {
@@ -181,6 +208,7 @@ mod tests {
 
     #[test]
     fn spans_do_not_depend_on_the_direction() {
+        assert_eq!(zero_spans(5, 5), []);
         for (a, b) in [(0, 5), (C, 3 * C), (10, 2 * C + 7), (C - 1, C), (C, C + 1)] {
             assert_eq!(zero_spans(a, b), zero_spans(b, a));
         }

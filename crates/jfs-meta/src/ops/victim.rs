@@ -156,8 +156,8 @@ impl Victim<'_> {
             Fate::Sustained(sid) => {
                 attr.nlink = 0;
                 tx.write(Write::PutAttr { ino, attr })?;
+                // Its extended attributes go with the last close.
                 tx.write(Write::Sustain { sid: *sid, ino })?;
-                tx.write(Write::DelXattrs { ino })?;
                 if many_parents {
                     tx.write(Write::DelParents { ino })?;
                 }
@@ -188,14 +188,20 @@ impl Victim<'_> {
 }
 
 impl Meta {
-    /// What follows a commit in which `ino` met `fate`.
+    /// What follows a commit in which `ino` lost a name in `dir` and met `fate`.
     pub(crate) async fn after_fate(
         &self,
+        dir: Ino,
         ino: Ino,
         attr: Option<&Attr>,
         fate: &Fate,
         removal: &Removal<'_>,
     ) {
+        match fate {
+            Fate::Trash(_) => self.open_files.count_trash_name(ino, 1),
+            Fate::Unlinked if dir.is_trash() => self.open_files.count_trash_name(ino, -1),
+            _ => {}
+        }
         match (fate, attr) {
             (Fate::Deleted, Some(attr)) if attr.is_file() => {
                 if self.keep_for_opens(removal, ino, attr).await {

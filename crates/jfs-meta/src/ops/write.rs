@@ -40,6 +40,16 @@ pub struct NewSlice {
     pub append: bool,
 }
 
+/// Slices that became part of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// The file's attributes afterwards.
+    pub attr: Attr,
+    /// Appended bytes came to lie elsewhere than expected, because another client has changed the length:
+    /// what the caller has cached from this offset on is wrong.
+    pub moved_from: Option<u64>,
+}
+
 struct AppendSlices<'a> {
     ino: Ino,
     slices: &'a [NewSlice],
@@ -153,6 +163,7 @@ impl Meta {
             }],
         )
         .await
+        .map(|stored| stored.attr)
     }
 
     /// Appends slices whose blocks are uploaded to their chunks, in order and all in one commit; the
@@ -161,7 +172,7 @@ impl Meta {
     ///
     /// ENOENT when the file is gone, ENOSPC at the volume's limits: the blocks are the caller's to
     /// remove. Two round trips.
-    pub async fn write_slices(&self, ino: Ino, slices: &[NewSlice]) -> Result<Attr, Errno> {
+    pub async fn write_slices(&self, ino: Ino, slices: &[NewSlice]) -> Result<Stored, Errno> {
         let too_far = |s: &NewSlice| s.end() > MAX_FILE_LENGTH || s.end_in_chunk() > CHUNK_SIZE;
         if slices.iter().any(too_far) {
             return Err(Errno::EFBIG);
@@ -182,7 +193,10 @@ impl Meta {
         let one_chunk = placed.iter().all(|s| Some(s.index) == first);
         self.open_files
             .changed(ino, &before, &after, first.filter(|_| one_chunk));
-        Ok(after)
+        Ok(Stored {
+            attr: after,
+            moved_from: moved_from(slices, &placed),
+        })
     }
 }
 
@@ -225,7 +239,21 @@ fn place(slices: &[NewSlice], mut length: u64) -> Vec<NewSlice> {
     placed
 }
 
+/// The lowest offset at which bytes were appended or were expected to be, when these differ.
+fn moved_from(expected: &[NewSlice], placed: &[NewSlice]) -> Option<u64> {
+    if expected == placed {
+        return None;
+    }
+    let appended = expected.iter().chain(placed).filter(|s| s.append);
+    appended.map(NewSlice::start).min()
+}
+
 impl NewSlice {
+    /// Offset in the file where it begins.
+    fn start(&self) -> u64 {
+        u64::from(self.index) * CHUNK_SIZE + u64::from(self.record.pos)
+    }
+
     fn end_in_chunk(&self) -> u64 {
         u64::from(self.record.pos) + u64::from(self.record.len)
     }
@@ -347,6 +375,8 @@ mod tests {
             (5, 210, 0, 1),
         ];
         assert_eq!(place_of(10), as_expected);
+        let moved = |length| moved_from(&slices, &place(&slices, length));
+        assert_eq!((moved(10), moved(100), moved(2)), (None, Some(10), Some(2)));
         let grown = place_of(100);
         assert_eq!(grown[0], (1, 100, 0, 5));
         assert_eq!(grown[1..3], [(2, 3, 0, 4), (3, 105, 0, 5)]);
@@ -363,6 +393,7 @@ mod tests {
         let want = [(1, end - 30, 0, 30), (1, end, 30, 70), (2, end + 70, 0, 7)];
         assert_eq!(shown(&placed), want);
         assert!(placed.iter().all(|s| s.end_in_chunk() <= CHUNK_SIZE));
+        assert_eq!(moved_from(&slices, &placed), Some(0));
         let exact = place(&slices, end - 100);
         assert_eq!(shown(&exact), [(1, end - 100, 0, 100), (2, end, 0, 7)]);
     }

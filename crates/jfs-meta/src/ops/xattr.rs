@@ -48,6 +48,7 @@ impl Meta {
         value: &[u8],
         how: SetXattr,
     ) -> Result<(), Errno> {
+        refuse_trash(ino)?;
         let name = checked(name)?;
         if value.len() > VALUE_MAX {
             return Err(Errno::ERANGE);
@@ -98,8 +99,17 @@ impl Meta {
 
     /// Removes an extended attribute; ENODATA when there is none.
     pub async fn remove_xattr(&self, ino: Ino, name: &[u8]) -> Result<(), Errno> {
+        refuse_trash(ino)?;
         let name = checked(name)?;
         self.transact(&Remove { ino, name }).await
+    }
+}
+
+/// `.trash` and its hour directories stay as they are.
+fn refuse_trash(ino: Ino) -> Result<(), Errno> {
+    match ino.is_trash() {
+        true => Err(Errno::EPERM),
+        false => Ok(()),
     }
 }
 

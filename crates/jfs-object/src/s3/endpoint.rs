@@ -9,6 +9,7 @@
 //!
 //! `JFS_S3_VHOST_STYLE` in the environment makes the last two use the bucket's own host name.
 
+use crate::http::host::{is_number, parse};
 use url::Url;
 
 /// The region when nothing names one.
@@ -56,7 +57,7 @@ impl Endpoint {
                 (host[..at].to_string(), rest, Some(region))
             }
             (None, false) => match host.split_once('.') {
-                Some((bucket, rest)) if !is_address(&host) => {
+                Some((bucket, rest)) if !is_number(&host) => {
                     (bucket.to_string(), rest.to_string(), other_region(rest))
                 }
                 Some(_) => return Err(format!("{text:?} names no bucket")),
@@ -126,26 +127,6 @@ impl Endpoint {
     }
 }
 
-/// The URL of a text that may come without a scheme.
-fn parse(text: &str, scheme: &str) -> Result<Url, String> {
-    let full = match text.contains("://") {
-        true => text.to_string(),
-        false => format!("{scheme}://{text}"),
-    };
-    // What was written is not repeated: there may be keys in it.
-    let url = Url::parse(full.trim_end_matches('/'))
-        .map_err(|e| format!("the bucket's address does not read: {e}"))?;
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err("keys do not belong into the bucket's address".to_string());
-    }
-    match url.scheme() {
-        "http" | "https" if url.has_host() => Ok(url),
-        other => Err(format!(
-            "the bucket's address begins with http:// or https://, not {other}://"
-        )),
-    }
-}
-
 /// Scheme, the given host and the port, where it is not the usual one.
 fn origin(url: &Url, host: &str) -> String {
     match url.port() {
@@ -158,11 +139,6 @@ fn first_part(url: &Url) -> Option<String> {
     let path = url.path().trim_start_matches('/');
     let first = path.split('/').next().unwrap_or_default();
     (!first.is_empty()).then(|| first.to_string())
-}
-
-/// Whether the host is a number and so cannot begin with a bucket.
-fn is_address(host: &str) -> bool {
-    host.parse::<std::net::Ipv4Addr>().is_ok() || host.starts_with('[')
 }
 
 fn wants_virtual_host(env: Env<'_>) -> bool {

@@ -8,7 +8,7 @@ use super::info;
 use crate::vfs::Vfs;
 use bytes::Bytes;
 use jfs_meta::Walked;
-use jfs_types::Errno;
+use jfs_types::{Caller, Errno};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,8 +29,9 @@ mod opcode {
 }
 
 /// What a handle of `.control` is busy with.
-#[derive(Default)]
 pub(crate) struct Control {
+    /// Whose rights count: as of any descriptor, those of the process that has opened it.
+    caller: Caller,
     state: Arc<Mutex<State>>,
 }
 
@@ -154,6 +155,13 @@ impl Request {
 }
 
 impl Control {
+    pub(crate) fn new(caller: Caller) -> Control {
+        Control {
+            caller,
+            state: Arc::default(),
+        }
+    }
+
     /// Bytes of the stream from `off` on; none before the answer has got there.
     pub(crate) fn read(&self, off: u64, size: usize) -> Bytes {
         let state = self.state.lock();
@@ -190,10 +198,12 @@ impl Control {
         }
         if let Some(request) = state.take(data) {
             state.phase = Phase::Running;
-            let job = vfs
-                .inner
-                .runtime
-                .spawn(serve(vfs.clone(), request, self.state.clone()));
+            let job = vfs.inner.runtime.spawn(serve(
+                vfs.clone(),
+                self.caller.clone(),
+                request,
+                self.state.clone(),
+            ));
             state.job = Some(job.abort_handle());
         }
         Ok(n)
@@ -208,9 +218,9 @@ impl Drop for Control {
     }
 }
 
-async fn serve(vfs: Vfs, request: Request, state: Arc<Mutex<State>>) {
+async fn serve(vfs: Vfs, caller: Caller, request: Request, state: Arc<Mutex<State>>) {
     let walked = Walked::default();
-    let work = answer(&vfs, request, &walked);
+    let work = answer(&vfs, &caller, request, &walked);
     tokio::pin!(work);
     let reports = !matches!(request, Request::Info { legacy: true, .. });
     let far = || match request {
@@ -234,7 +244,7 @@ async fn serve(vfs: Vfs, request: Request, state: Arc<Mutex<State>>) {
 }
 
 /// The last piece of the answer.
-async fn answer(vfs: &Vfs, request: Request, walked: &Walked) -> Vec<u8> {
+async fn answer(vfs: &Vfs, caller: &Caller, request: Request, walked: &Walked) -> Vec<u8> {
     let (mark, text): (&[u8], String) = match request {
         Request::Info {
             ino,
@@ -248,7 +258,7 @@ async fn answer(vfs: &Vfs, request: Request, walked: &Walked) -> Vec<u8> {
                 raw,
                 strict,
             };
-            let found = vfs.info(ino, wish, walked).await;
+            let found = vfs.info(caller, ino, wish, walked).await;
             if legacy {
                 (b"", super::text::legacy(ino, &found))
             } else {
@@ -262,10 +272,7 @@ async fn answer(vfs: &Vfs, request: Request, walked: &Walked) -> Vec<u8> {
             strict,
         } => {
             let shape = jfs_meta::TreeShape { depth, top, strict };
-            let tree = vfs
-                .inner
-                .meta
-                .tree(vfs.real(jfs_types::Ino(ino)), shape, walked);
+            let tree = vfs.tree(caller, ino, shape, walked);
             (&[0xFF], info::tree_json(ino, &tree.await))
         }
     };

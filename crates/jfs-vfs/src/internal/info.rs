@@ -1,8 +1,8 @@
 //! What `info` and `summary` ask for, and its JSON.
 
 use crate::vfs::Vfs;
-use jfs_meta::{InodeLocks, Summary, TreeNode, Walked};
-use jfs_types::{Attr, CHUNK_SIZE, Errno, Ino, SliceId};
+use jfs_meta::{CHUNKS_PEEKED, InodeLocks, Summary, TreeNode, TreeShape, Walked};
+use jfs_types::{Attr, Caller, Errno, Ino, SliceId};
 use serde_json::{Value, json};
 use std::fmt::Write;
 
@@ -40,22 +40,35 @@ pub(super) struct Info {
 }
 
 impl Vfs {
-    pub(super) async fn info(&self, ino: u64, wish: Wish, walked: &Walked) -> Result<Info, Errno> {
+    /// Describes an inode that the caller may walk to. Where the data of a file lies is told to those
+    /// who may read it; of the others' directories in a tree nothing is counted but themselves.
+    pub(super) async fn info(
+        &self,
+        caller: &Caller,
+        ino: u64,
+        wish: Wish,
+        walked: &Walked,
+    ) -> Result<Info, Errno> {
         let meta = &self.inner.meta;
         let ino = self.real(Ino(ino));
-        let attr = match self.special_attr(ino) {
-            Some(_) => return Err(Errno::ENOENT),
-            None => meta.getattr(ino).await?,
-        };
+        if ino.is_virtual() {
+            return Err(Errno::ENOENT);
+        }
+        let paths = meta.paths(caller, ino, self.inner.config.root).await?;
+        let attr = meta.getattr(ino).await?;
         let sum = meta
-            .summary(ino, wish.recursive, wish.strict, walked)
+            .summary(caller, ino, wish.recursive, wish.strict, walked)
             .await?;
-        let paths = meta.paths(ino, self.inner.config.root).await?;
         let paths = paths
             .iter()
             .map(|p| String::from_utf8_lossy(p).into_owned());
+        let readable = match meta.may_read(caller, &attr).await {
+            Err(Errno::EACCES) => false,
+            other => other.map(|()| true)?,
+        };
         let parts = match attr.is_file() {
-            true => Some(self.parts(ino, &attr, wish.raw).await?),
+            true if readable => Some(self.parts(ino, &attr, wish.raw).await?),
+            true => Some(Vec::new()),
             false => None,
         };
         let has_objects = |p: &Vec<Part>| !wish.raw && p.iter().any(|p| !p.what.is_empty());
@@ -69,12 +82,35 @@ impl Vfs {
         })
     }
 
+    /// The tree below an inode that the caller may walk to.
+    pub(super) async fn tree(
+        &self,
+        caller: &Caller,
+        ino: u64,
+        shape: TreeShape,
+        walked: &Walked,
+    ) -> Result<TreeNode, Errno> {
+        let (meta, ino) = (&self.inner.meta, self.real(Ino(ino)));
+        if ino.is_virtual() {
+            return Err(Errno::ENOENT);
+        }
+        meta.may_walk_to(caller, ino, self.inner.config.root)
+            .await?;
+        meta.tree(caller, ino, shape, walked).await
+    }
+
     async fn parts(&self, ino: Ino, attr: &Attr, raw: bool) -> Result<Vec<Part>, Errno> {
         let mut parts = Vec::new();
         let name = self.inner.meta.format().name.clone();
-        for chunk in 0..u32::try_from(attr.length.div_ceil(CHUNK_SIZE)).unwrap_or(u32::MAX) {
-            let view = self.inner.meta.read_chunk(ino, chunk).await?;
-            for piece in &view.pieces {
+        let meta = &self.inner.meta;
+        let stored = meta.stored_chunks(ino, attr.length).await?;
+        for page in stored.chunks(CHUNKS_PEEKED) {
+            let views = meta.peek_chunks(ino, page).await?;
+            let pieces = views.iter().flat_map(|(chunk, pieces)| {
+                let chunk = *chunk;
+                pieces.iter().map(move |piece| (chunk, piece))
+            });
+            for (chunk, piece) in pieces {
                 if raw || piece.id == SliceId::ZERO {
                     parts.push(Part {
                         chunk,

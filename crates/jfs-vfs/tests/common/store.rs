@@ -23,6 +23,7 @@ pub(crate) struct TestStore {
     /// Objects that the disk has refused to flush.
     refused: Mutex<BTreeSet<String>>,
     sync_requests: AtomicUsize,
+    bytes_read: AtomicUsize,
     put_fails: AtomicBool,
     get_fails: AtomicBool,
     sync_fails: AtomicBool,
@@ -86,6 +87,11 @@ impl TestStore {
         self.sync_requests.load(Ordering::SeqCst)
     }
 
+    /// Bytes that were read of objects since the last call.
+    pub(crate) fn take_bytes_read(&self) -> usize {
+        self.bytes_read.swap(0, Ordering::SeqCst)
+    }
+
     /// Whether an object would survive a power cut.
     pub(crate) fn is_durable(&self, key: &str) -> bool {
         self.durable.lock().contains(key)
@@ -129,12 +135,15 @@ impl Backend for TestStore {
     async fn get(&self, key: &str, range: Option<Range<u64>>) -> Result<Bytes, ObjectError> {
         self.gets.pass().await;
         fault(&self.get_fails, key)?;
-        let data = self.find(key)?;
-        let Some(range) = range else { return Ok(data) };
-        if range.end > data.len() as u64 {
-            return Err(ObjectError::new(ErrorKind::Short, key, "too short"));
+        let mut data = self.find(key)?;
+        if let Some(range) = range {
+            if range.end > data.len() as u64 {
+                return Err(ObjectError::new(ErrorKind::Short, key, "too short"));
+            }
+            data = data.slice(range.start as usize..range.end as usize);
         }
-        Ok(data.slice(range.start as usize..range.end as usize))
+        self.bytes_read.fetch_add(data.len(), Ordering::SeqCst);
+        Ok(data)
     }
 
     async fn head(&self, key: &str) -> Result<ObjectInfo, ObjectError> {

@@ -35,6 +35,8 @@ pub(crate) struct Options {
     pub(crate) buffer: u64,
     /// Bytes of the block cache of a mount.
     pub(crate) cache: u64,
+    /// Whether full blocks are cached.
+    pub(crate) cache_full_blocks: bool,
     pub(crate) max_uploads: usize,
     pub(crate) prefetch: usize,
     pub(crate) trash_days: i64,
@@ -47,6 +49,7 @@ impl Default for Options {
             compression: Compression::None,
             buffer: 16 << 20,
             cache: 256 << 10,
+            cache_full_blocks: true,
             max_uploads: 8,
             prefetch: 1,
             trash_days: 0,
@@ -133,7 +136,7 @@ impl Volume {
             max_uploads: self.options.max_uploads,
             max_downloads: 8,
             max_deletes: 4,
-            cache_full_blocks: true,
+            cache_full_blocks: self.options.cache_full_blocks,
             cache_large_write: false,
             prefetch: self.options.prefetch,
             buffer_size: self.options.buffer,

@@ -541,7 +541,7 @@ impl World {
         let expected = self.model.usage();
         let mount = &self.mounts[c];
         let same = || async {
-            let s = mount.statfs().await.unwrap();
+            let s = mount.statfs(Ino::ROOT).await.unwrap();
             (s.total_space - s.avail_space, s.used_inodes) == expected
         };
         eventually(&format!("usage is {expected:?}"), same).await;

@@ -35,7 +35,11 @@ pub(crate) const SPEC: CommandSpec = CommandSpec {
             &["force"],
             "skip sanity check and force update the configurations",
         ),
-        text(&["storage"], "object storage type (file, s3, minio)").group(STORAGE),
+        text(
+            &["storage"],
+            "object storage type (file, s3, minio, cos, oss)",
+        )
+        .group(STORAGE),
         text(
             &["bucket"],
             "the bucket URL of object storage to store data, a directory for file",

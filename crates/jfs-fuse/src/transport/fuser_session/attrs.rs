@@ -39,7 +39,11 @@ pub(super) fn setattr(
     fh: Option<FileHandle>,
     reply: ReplyAttr,
 ) {
-    let (vfs, caller) = (fs.vfs.clone(), fs.caller(req));
+    let vfs = fs.vfs.clone();
+    let caller = match set.uid.is_some() || set.gid.is_some() || set.size.is_some() {
+        true => fs.caller_with_groups(req),
+        false => fs.caller(req),
+    };
     let began = vfs.began(Op::SetAttr, ids(req));
     fs.begin_on(ino(n), async move {
         let done = vfs
@@ -66,7 +70,7 @@ pub(super) fn statfs(fs: &FuserFs, req: &Request, n: INodeNo, reply: ReplyStatfs
         return send_statfs(reply, found);
     }
     fs.begin(async move {
-        let found = vfs.statfs().await;
+        let found = vfs.statfs(ino(n)).await;
         vfs.ended(began, outcome(&found), || statfs_text(n, &found));
         send_statfs(reply, found);
     });

@@ -24,10 +24,25 @@ thread_local! {
 pub(super) type Place = (INodeNo, FileHandle, u64);
 
 pub(super) fn open(fs: &FuserFs, req: &Request, n: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
-    let (vfs, caller) = (fs.vfs.clone(), fs.caller(req));
+    let vfs = fs.vfs.clone();
+    let caller = match ino(n).is_virtual() {
+        // Requests to `.control` are answered by the rights of the process that has opened it.
+        true => fs.who.known(req.uid(), req.gid(), req.pid()),
+        false => fs.caller(req),
+    };
+    // Their modes are those of the process itself, whomever it counts for.
+    let unchecked = ino(n).is_virtual() && !fs.who.kernel_checks();
+    let himself = unchecked.then(|| fs.who.checked(req.uid(), req.gid(), req.pid()));
     let began = vfs.began(Op::Open, ids(req));
     fs.begin_on(ino(n), async move {
-        let opened = vfs.open(&caller, ino(n), flags.0).await;
+        let may = match &himself {
+            Some(himself) => vfs.access(himself, ino(n), ops::access_mask(flags.0)).await,
+            None => Ok(()),
+        };
+        let opened = match may {
+            Ok(()) => vfs.open(&caller, ino(n), flags.0).await,
+            Err(e) => Err(e),
+        };
         vfs.ended(began, outcome(&opened), || match &opened {
             Ok((fh, _)) => format!("({n},0x{:X}) [fh:{fh}]", flags.0),
             Err(_) => format!("({n},0x{:X})", flags.0),
@@ -151,12 +166,35 @@ pub(super) fn write_to(offset: u64, flags: OpenFlags, how: WriteFlags) -> WriteT
     }
 }
 
+/// Whose write takes setuid and setgid from the file, if it has them. The kernel says it of those who may
+/// not keep them (CAP_FSETID); a super-user who counts as somebody else is one, too. Pages of a mapping
+/// take nothing, as on a local file system.
+fn takes_privileges(
+    fs: &FuserFs,
+    req: &Request,
+    fh: FileHandle,
+    how: WriteFlags,
+) -> Option<Caller> {
+    let killed =
+        how.contains(WriteFlags::FUSE_WRITE_KILL_SUIDGID) || fs.who.counts_for_other(req.uid());
+    let pages = how.contains(WriteFlags::FUSE_WRITE_CACHE);
+    if pages || !killed || !fs.vfs.is_privileged(fh.0) {
+        return None;
+    }
+    let mut caller = fs.caller_with_groups(req);
+    if caller.uid == 0 && how.contains(WriteFlags::FUSE_WRITE_KILL_SUIDGID) {
+        // A super-user without the capability: no rule treats him as one.
+        (caller.uid, caller.gid) = (u32::MAX, u32::MAX);
+    }
+    Some(caller)
+}
+
 pub(super) fn write(
     fs: &FuserFs,
     req: &Request,
     (n, fh, offset): Place,
     data: &[u8],
-    to: WriteTo,
+    (to, how): (WriteTo, WriteFlags),
     reply: ReplyWrite,
 ) {
     let (began, size) = (fs.vfs.began(Op::Write, ids(req)), data.len());
@@ -168,7 +206,11 @@ pub(super) fn write(
             format!("({n},{size},{offset},{})", fh.0)
         });
     };
-    let tried = fs.vfs.try_write_to(fh.0, to, data);
+    let by = takes_privileges(fs, req, fh, how);
+    let tried = match &by {
+        None => fs.vfs.try_write_to(fh.0, to, data),
+        Some(_) => None,
+    };
     if let Some(done) = tried {
         ended(&fs.vfs, done);
         return match done {
@@ -179,7 +221,14 @@ pub(super) fn write(
     let (vfs, data) = (fs.vfs.clone(), bytes::Bytes::copy_from_slice(data));
     // Begun here, so that appends queue in the order in which they came.
     fs.begin(async move {
-        let done = vfs.write_to(fh.0, to, data).await;
+        let may = match &by {
+            Some(caller) => vfs.drop_privileges(caller, fh.0).await,
+            None => Ok(()),
+        };
+        let done = match may {
+            Ok(()) => vfs.write_to(fh.0, to, data).await,
+            Err(e) => Err(e),
+        };
         ended(&vfs, done);
         match done {
             Ok(n) => reply.written(n),
@@ -250,7 +299,7 @@ pub(super) fn fallocate(
     mode: i32,
     reply: ReplyEmpty,
 ) {
-    let (vfs, caller) = (fs.vfs.clone(), fs.caller(req));
+    let (vfs, caller) = (fs.vfs.clone(), fs.caller_with_groups(req));
     let began = vfs.began(Op::Fallocate, ids(req));
     fs.spawn(async move {
         let done = vfs.fallocate(&caller, fh.0, mode, offset, length).await;
@@ -267,11 +316,14 @@ pub(super) fn copy_file_range(
     len: u64,
     reply: ReplyWrite,
 ) {
-    let vfs = fs.vfs.clone();
+    let (vfs, caller) = (fs.vfs.clone(), fs.caller_with_groups(req));
     let began = vfs.began(Op::CopyFileRange, ids(req));
     fs.spawn(async move {
         let (from, to) = ((fh_in.0, offset_in), (fh_out.0, offset_out));
-        let copied = vfs.copy_file_range(from, to, len).await;
+        let copied = match vfs.drop_privileges(&caller, to.0).await {
+            Ok(()) => vfs.copy_file_range(from, to, len).await,
+            Err(e) => Err(e),
+        };
         vfs.ended(began, outcome(&copied), || {
             format!("({ino_in},{offset_in},{ino_out},{offset_out},{len},0)")
         });

@@ -20,11 +20,19 @@ pub(super) fn lookup(
     let (vfs, caller, name) = (fs.vfs.clone(), fs.caller(req), name.as_bytes().to_vec());
     let began = vfs.began(Op::Lookup, ids(req));
     fs.begin(async move {
-        let found = vfs.lookup(&caller, ino(parent), &name).await;
+        let found = match &name[..] {
+            b"." => vfs.lookup_inode(ino(parent)).await,
+            b".." => vfs.lookup_parent(ino(parent)).await,
+            name => vfs.lookup(&caller, ino(parent), name).await,
+        };
         vfs.ended(began, outcome(&found), || {
             format!("({parent},{}):{}", Shown(&name), entry_text(&found))
         });
         match found {
+            // Never remembered: the name stands for an inode.
+            Err(Errno::ENOENT) if matches!(&name[..], b"." | b"..") => {
+                send_entry(reply, Err(Errno::ENOENT));
+            }
             Err(Errno::ENOENT) => send_missing(reply, vfs.config().negative_timeout),
             found => send_entry(reply, found),
         }

@@ -12,6 +12,8 @@
 //! | `PARALLEL_DIROPS` | looks up and lists in one directory at the same time | a handle's listing has its own lock |
 //! | `MAX_PAGES` | sends requests of up to `max_write` bytes | buffers of that size |
 //! | `CACHE_SYMLINKS` | keeps the target of a link as long as its inode | targets never change: a new link is a new inode |
+//! | `EXPORT_SUPPORT` | finds an inode that it has forgotten by `.`, and a directory's parent by `..`, for file handles (open_by_handle_at, NFS) | both are found by number, none outside of the mount's root; numbers are never used twice |
+//! | `HANDLE_KILLPRIV_V2` | does not ask for `security.capability` before every write, and takes setuid and setgid from no file | writes, truncations, fallocate, copies and chown take them away, before they answer. A write says whether it is to (`WRITE_KILL_SUIDGID`). fuser 0.18 drops the flags of setattr and open that say so (`FATTR_KILL_SUIDGID`, `OPEN_KILL_SUIDGID`), and fallocate and copies have none: there the user decides, everybody but the super-user takes them away. The kernel goes on with the mode that it has cached, so it is told to ask again. `security.capability` cannot be set here |
 //! | `POSIX_ACL` | applies the rules itself and caches them | rules are shown as they are stored; a new file inherits them from us, the umask left out |
 //!
 //! Not asked for:
@@ -52,6 +54,14 @@ impl KernelCache for Notices {
             tracing::debug!("attributes of {ino:?} stay with the kernel: {e}");
         }
     }
+
+    fn drop_pages(&self, ino: Ino, from: u64) {
+        // Length 0: up to the end.
+        let from = i64::try_from(from).unwrap_or(i64::MAX);
+        if let Err(e) = self.0.inval_inode(INodeNo(ino.0), from, 0) {
+            tracing::debug!("pages of {ino:?} stay with the kernel: {e}");
+        }
+    }
 }
 
 /// Asks for what the table above lists.
@@ -66,6 +76,8 @@ pub(super) fn negotiate(config: &mut KernelConfig, features: Features, max_io: u
         InitFlags::FUSE_PARALLEL_DIROPS,
         InitFlags::FUSE_MAX_PAGES,
         InitFlags::FUSE_CACHE_SYMLINKS,
+        InitFlags::FUSE_EXPORT_SUPPORT,
+        InitFlags::FUSE_HANDLE_KILLPRIV_V2,
     ];
     for flag in wanted {
         // What an older kernel lacks is not needed to be correct.

@@ -9,6 +9,9 @@ use jfs_vfs::{Op, Shown};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
+/// Name of the access ACL.
+const ACCESS_ACL: &[u8] = b"system.posix_acl_access";
+
 pub(super) fn setxattr(
     fs: &FuserFs,
     req: &Request,
@@ -21,8 +24,14 @@ pub(super) fn setxattr(
     if !fs.features.xattr {
         return reply.error(errno(Errno::ENOSYS));
     }
-    let (vfs, caller) = (fs.vfs.clone(), fs.caller(req));
     let (name, value) = (name.as_bytes().to_vec(), value.to_vec());
+    // The kernel would say whether an ACL clears the setgid bit (FUSE_SETXATTR_EXT); the FUSE library
+    // does not pass that on.
+    let caller = match name == ACCESS_ACL {
+        true => fs.caller_with_groups(req),
+        false => fs.caller(req),
+    };
+    let vfs = fs.vfs.clone();
     let began = vfs.began(Op::SetXattr, ids(req));
     fs.begin(async move {
         let set = vfs.set_xattr(&caller, ino(n), &name, &value, flags).await;

@@ -1,5 +1,6 @@
 //! The HTTP client of all buckets.
 
+use crate::{ErrorKind, ObjectError};
 use opendal_http_transport_reqwest::ReqwestTransport;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -12,12 +13,34 @@ const IDLE_MAX: Duration = Duration::from_secs(15);
 const IDLE_CONNECTIONS_MAX: usize = 256;
 
 /// A handle on the client. It has no deadlines of its own: [`crate::ObjectStore`] sets them.
-pub(super) fn transport() -> Result<ReqwestTransport, String> {
-    static CLIENT: OnceLock<Result<ReqwestTransport, String>> = OnceLock::new();
+pub(crate) fn client() -> Result<reqwest::Client, String> {
+    static CLIENT: OnceLock<Result<reqwest::Client, String>> = OnceLock::new();
     CLIENT.get_or_init(build).clone()
 }
 
-fn build() -> Result<ReqwestTransport, String> {
+/// The same client for opendal.
+pub(crate) fn transport() -> Result<ReqwestTransport, String> {
+    client().map(ReqwestTransport::new)
+}
+
+/// The error of a request that got no answer, or not a whole one.
+pub(crate) fn failure(key: &str, error: reqwest::Error) -> ObjectError {
+    let kind = match error.is_builder() {
+        true => ErrorKind::Permanent,
+        false => ErrorKind::Transient,
+    };
+    // The address may hold a signature.
+    let error = error.without_url();
+    let mut message = error.to_string();
+    let mut source = std::error::Error::source(&error);
+    while let Some(cause) = source {
+        message = format!("{message}: {cause}");
+        source = cause.source();
+    }
+    ObjectError::new(kind, key, message)
+}
+
+fn build() -> Result<reqwest::Client, String> {
     // One that the program has chosen before stays.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let client = reqwest::Client::builder()
@@ -28,7 +51,5 @@ fn build() -> Result<ReqwestTransport, String> {
         .tcp_nodelay(true)
         .redirect(reqwest::redirect::Policy::none())
         .build();
-    client
-        .map(ReqwestTransport::new)
-        .map_err(|e| format!("cannot make an HTTP client: {e}"))
+    client.map_err(|e| format!("cannot make an HTTP client: {e}"))
 }
