@@ -121,10 +121,14 @@ async fn flush_stats(meta: Arc<Meta>, mut stopped: watch::Receiver<bool>) {
 
 /// Counts directories whose statistics are missing, apart from the flushes: a large one takes long.
 async fn recount(meta: Arc<Meta>, mut stopped: watch::Receiver<bool>) {
-    while !sleep_or_stop(FLUSH_EVERY, &mut stopped).await {
+    loop {
+        // The first one at once: changes of other clients are counted twice until it has ended.
         tokio::select! {
             () = meta.recount_dirs() => {}
             _ = stopped.wait_for(|stop| *stop) => {}
+        }
+        if sleep_or_stop(FLUSH_EVERY, &mut stopped).await {
+            return;
         }
     }
 }

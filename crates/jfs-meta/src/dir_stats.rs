@@ -39,8 +39,9 @@ impl DirStats {
         self.pending.lock().remove(&dir);
     }
 
-    /// Has the record of a directory made that may have none, by a count in the background: of the
-    /// root, which a new volume has none of, and of what comes back from the trash.
+    /// Has the record of a directory made that may have none: of the root, which a new volume has none
+    /// of, and of what comes back from the trash. A directory of one page is counted here, before other
+    /// clients change it; a larger one in the background.
     pub(crate) async fn ensure(&self, engine: &dyn Engine, dir: Ino) -> Result<(), EngineError> {
         let found = engine.fetch(&[crate::engine::Key::DirStat(dir)]).await?;
         let known = found
@@ -51,14 +52,22 @@ impl DirStats {
             .flatten()
             .is_some();
         if !known {
+            self.recount_small(engine, dir).await?;
+        }
+        Ok(())
+    }
+
+    /// Counts a directory of one page, and leaves a larger one to [`DirStats::recount_doubtful`].
+    async fn recount_small(&self, engine: &dyn Engine, dir: Ino) -> Result<(), EngineError> {
+        if !self.recount(engine, dir, 1).await? {
             self.doubt([dir].into_iter());
         }
         Ok(())
     }
 
-    /// Writes the deltas. Directories without a record are left to [`DirStats::recount_doubtful`], and
-    /// so are those whose deltas may have been added: to add them again may be as wrong as not to. On
-    /// failure the rest stays.
+    /// Writes the deltas. Directories without a record are counted, large ones by
+    /// [`DirStats::recount_doubtful`], which also counts those whose deltas may have been added: to add
+    /// them again may be as wrong as not to. On failure the rest stays.
     pub(crate) async fn flush(&self, engine: &dyn Engine) -> Result<(), EngineError> {
         let deltas: Vec<(Ino, DirStat)> = {
             let mut pending = self.pending.lock();
@@ -85,7 +94,9 @@ impl DirStats {
                 return Err(e);
             }
         };
-        self.doubt(missing.into_iter());
+        for dir in missing {
+            self.recount_small(engine, dir).await?;
+        }
         Ok(())
     }
 
@@ -104,35 +115,52 @@ impl DirStats {
             let Some(dir) = self.in_doubt.lock().first().copied() else {
                 return Ok(());
             };
-            match self.recount(engine, dir).await {
+            match self.recount(engine, dir, usize::MAX).await {
                 Err(e @ EngineError::Transient(_)) => return Err(e),
                 // It does not keep the others waiting.
                 Err(e) => tracing::warn!("the statistics of {dir:?} may be wrong: {e}"),
-                Ok(()) => {}
+                Ok(_) => {}
             }
             self.in_doubt.lock().remove(&dir);
         }
     }
 
-    /// Stores what a listing of the directory says. Deltas that are pending when it begins belong to
-    /// changes that the listing shows. Of one that comes meanwhile nobody knows: it counts again.
-    async fn recount(&self, engine: &dyn Engine, dir: Ino) -> Result<(), EngineError> {
+    /// Stores what a listing of the directory says; false when it has more than `pages_max` pages. Deltas
+    /// that are pending when it begins belong to changes that the listing shows. After one that comes
+    /// meanwhile, which the listing may show or not, it counts again.
+    async fn recount(
+        &self,
+        engine: &dyn Engine,
+        dir: Ino,
+        pages_max: usize,
+    ) -> Result<bool, EngineError> {
         for _ in 0..COUNTS_MAX {
             self.forget(dir);
-            let Some(stat) = count(engine, dir).await? else {
-                return Ok(());
-            };
-            engine.put_dir_stat(dir, stat).await?;
+            match count(engine, dir, pages_max).await? {
+                Count::Gone => return Ok(true),
+                Count::Longer => return Ok(false),
+                Count::Of(stat) => engine.put_dir_stat(dir, stat).await?,
+            }
             if !self.pending.lock().contains_key(&dir) {
                 break;
             }
         }
-        Ok(())
+        Ok(true)
     }
 }
 
-/// Statistics of a directory by listing it; `None` when it is gone.
-async fn count(engine: &dyn Engine, dir: Ino) -> Result<Option<DirStat>, EngineError> {
+/// What a count of a directory has found.
+enum Count {
+    /// The directory is gone.
+    Gone,
+    /// Its statistics.
+    Of(DirStat),
+    /// It has more pages than were allowed.
+    Longer,
+}
+
+/// Statistics of a directory by listing `pages_max` pages of it at most.
+async fn count(engine: &dyn Engine, dir: Ino, pages_max: usize) -> Result<Count, EngineError> {
     let answers = engine.fetch(&[crate::engine::Key::Attr(dir)]).await?;
     let exists = answers
         .into_iter()
@@ -142,13 +170,13 @@ async fn count(engine: &dyn Engine, dir: Ino) -> Result<Option<DirStat>, EngineE
         .flatten()
         .is_some();
     if !exists {
-        return Ok(None);
+        return Ok(Count::Gone);
     }
     let mut stat = DirStat::default();
     let hasher = RandomState::new();
     let mut names = HashSet::new();
     let mut cursor = DirCursor::Start;
-    loop {
+    for _ in 0..pages_max {
         let page = engine.list_dir(dir, &cursor, true).await?;
         let may_repeat = matches!(
             (&cursor, &page.next),
@@ -169,9 +197,10 @@ async fn count(engine: &dyn Engine, dir: Ino) -> Result<Option<DirStat>, EngineE
         }
         match page.next {
             Some(next) => cursor = next,
-            None => return Ok(Some(stat)),
+            None => return Ok(Count::Of(stat)),
         }
     }
+    Ok(Count::Longer)
 }
 
 #[cfg(test)]

@@ -57,10 +57,12 @@ async fn statistics_of_the_root_start_right(kind: Kind) {
     assert_eq!(census.dir_stats[&Ino::ROOT].inodes, 2);
 }
 
-/// A session begins at once, however many entries the root has: they are counted afterwards.
+/// A session begins soon, however many entries the root has.
+/// A root of one page is counted when the session begins, a larger one in the background.
 async fn the_root_is_counted_in_the_background(kind: Kind) {
     // More than a page on SQLite.
-    let entries = if kind == Kind::Sqlite { 2_050 } else { 50 };
+    let large = kind == Kind::Sqlite;
+    let entries = if large { 2_050 } else { 50 };
     let v = Volume::new(kind, 0).await;
     let c = v.client_without_session(v.db.connect().await, MetaConfig::default());
     for n in 0..entries {
@@ -72,13 +74,15 @@ async fn the_root_is_counted_in_the_background(kind: Kind) {
         let found = v.engine.fetch(&[Key::DirStat(Ino::ROOT)]).await.unwrap();
         found.into_iter().next().unwrap().into_stat().unwrap()
     };
-    assert_eq!(stat().await, None);
+    let early = |inodes: i64| (!large).then_some(inodes);
+    assert_eq!(stat().await.map(|s| s.inodes), early(entries));
     // What changes until then, and what flushes meanwhile, counts once.
     c.touch(Ino::ROOT, b"f").await.unwrap();
     c.flush_changes().await;
-    assert_eq!(stat().await, None);
+    assert_eq!(stat().await.map(|s| s.inodes), early(entries + 1));
     c.touch(Ino::ROOT, b"g").await.unwrap();
     c.recount_dirs().await;
+    c.flush_changes().await;
     assert_eq!(stat().await.map(|s| s.inodes), Some(entries + 2));
     c.touch(Ino::ROOT, b"h").await.unwrap();
     c.flush_changes().await;
