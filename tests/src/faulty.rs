@@ -280,6 +280,10 @@ impl Engine for Faulty {
         self.inner.prepare_writes().await
     }
 
+    fn set_fence(&self, fence: Fence) {
+        self.inner.set_fence(fence);
+    }
+
     async fn begin(&self) -> Result<Box<dyn Attempt>, EngineError> {
         self.plan.step().await?;
         let inner = self.inner.begin().await?;

@@ -11,6 +11,9 @@ use tokio::sync::Notify;
 
 /// What ends every commit on the wire.
 const EXEC: &[u8] = b"EXEC\r\n";
+/// What tells the commits of operations and new ACL rules from counters and the like, which are kept in
+/// transactions too.
+const OPERATIONS: [&[u8]; 2] = [b"jfsCommit:", b"aclMaxId"];
 
 /// The relay. It ends with the runtime that it was started on.
 pub struct Proxy {
@@ -119,7 +122,8 @@ async fn relay(mut client: TcpStream, server: u16, plan: Arc<Plan>) {
                 if n == 0 {
                     return;
                 }
-                let commits = request[..n].windows(EXEC.len()).any(|w| w == EXEC);
+                let holds = |what: &[u8]| request[..n].windows(what.len()).any(|w| w == what);
+                let commits = holds(EXEC) && OPERATIONS.iter().any(|what| holds(what));
                 let cut = commits && plan.commits.fetch_sub(1, Ordering::SeqCst) == 1;
                 if cut {
                     plan.struck.fetch_add(1, Ordering::SeqCst);

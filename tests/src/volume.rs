@@ -97,6 +97,18 @@ impl Volume {
         self.clock.now()
     }
 
+    /// Lets more than a session's life pass, in which `client` sends its heartbeats and looks after the
+    /// sessions of others. Returns how many it cleaned.
+    pub async fn live_on(&self, client: &Client) -> usize {
+        let mut cleaned = 0;
+        for _ in 0..7 {
+            self.clock.advance(Duration::from_secs(12));
+            client.heartbeat(&session_info()).await.unwrap();
+            cleaned += client.clean_stale_sessions().await.unwrap();
+        }
+        cleaned
+    }
+
     /// A client with connections and a session of its own.
     pub async fn client(&self) -> Client {
         self.client_over(self.db.connect().await).await
@@ -135,6 +147,7 @@ impl Volume {
     ) -> Client {
         let rand = Arc::new(SharedRng::new(7));
         let (meta, work) = Meta::new(engine, self.format.clone(), config, clock, rand);
+        meta.accept(self.format.to_json().as_bytes(), &self.format);
         self.clients.lock().push(meta.clone());
         Client {
             meta,

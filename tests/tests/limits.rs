@@ -16,6 +16,8 @@ mod bucket;
 mod cache;
 #[path = "limits/database.rs"]
 mod database;
+#[path = "limits/ending.rs"]
+mod ending;
 #[path = "limits/memory.rs"]
 mod memory;
 #[path = "limits/records.rs"]

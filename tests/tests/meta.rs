@@ -10,6 +10,7 @@ mod meta {
     mod create;
     mod data;
     mod faults;
+    mod fence;
     mod gap;
     mod listing;
     mod locks;

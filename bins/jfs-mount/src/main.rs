@@ -15,6 +15,7 @@ mod mountpoint;
 mod plan;
 mod process;
 mod serve;
+mod shutdown;
 mod via_mount;
 mod volume;
 

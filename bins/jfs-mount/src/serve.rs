@@ -2,23 +2,21 @@
 
 use crate::daemon::{Ready, log_ready};
 use crate::plan::Plan;
-use crate::{config_file, metrics, mountpoint, process, volume};
+use crate::shutdown::Ending;
+use crate::{config_file, metrics, mountpoint, process, shutdown, volume};
 use anyhow::{Context, bail};
 use jfs_fuse::MountHandle;
 use jfs_telemetry::Logs;
 use nix::sys::stat::{Mode, umask};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 /// Threads of the runtime. More of them cost more wake-ups than they bring.
 const WORKERS: usize = 2;
-/// How long programs that keep files open may delay the end after a signal.
-const UNMOUNT_WAIT: Duration = Duration::from_secs(10);
 
 /// Why serving ends.
-enum End {
+pub(crate) enum End {
     /// Somebody unmounted.
     Unmounted,
     /// A signal, by name.
@@ -65,7 +63,7 @@ async fn run(plan: &Plan, logs: &Logs, ready: Option<&Ready>) -> anyhow::Result<
     let handle = match volume::mount(plan, &volume) {
         Ok(handle) => Arc::new(handle),
         Err(error) => {
-            close(volume, plan).await?;
+            shutdown::close(volume, plan).await?;
             return Err(error);
         }
     };
@@ -83,29 +81,15 @@ async fn run(plan: &Plan, logs: &Logs, ready: Option<&Ready>) -> anyhow::Result<
         }
         Err(error) => End::Failed(error),
     };
-    if let End::Signal(name) = end {
-        tracing::info!("Received signal {name}, exiting...");
-    }
-    if !matches!(end, End::Unmounted) {
-        // What is buffered goes out while the mount still answers.
-        if let Err(error) = volume.vfs().flush_all().await {
-            tracing::error!("flush buffered data: {error}");
-        }
-        unmount(&handle, &mut ended, &mut signals).await;
-    }
-    drop(exporter);
-    close(volume, plan).await?;
-    match end {
-        End::Failed(error) => Err(error),
-        End::Lost(reason) => bail!("{reason}"),
-        End::Unmounted | End::Signal(_) => {
-            tracing::info!(
-                "The juicefs mount process exit successfully, mountpoint: \"{}\"",
-                plan.mountpoint.display()
-            );
-            Ok(())
-        }
-    }
+    let ending = Ending {
+        volume,
+        handle: &handle,
+        exporter,
+        plan,
+    };
+    ending
+        .run(end, &mut ended, &mut signals, logs, ready.is_some())
+        .await
 }
 
 /// Completes when the kernel ended the mount.
@@ -135,12 +119,7 @@ async fn wait(
         tokio::select! {
             _ = &mut *ended => return End::Unmounted,
             name = signals.next() => match name {
-                // A daemon has no terminal to lose: log rotation asks for a fresh file.
-                "hangup" if background => {
-                    if let Err(error) = logs.reopen() {
-                        tracing::error!("cannot open the log file again: {error}");
-                    }
-                }
+                "hangup" if background => reopen(logs),
                 name => return End::Signal(name),
             },
             reason = lost.wait_for(Option::is_some), if jobs_run => match reason {
@@ -152,50 +131,15 @@ async fn wait(
     }
 }
 
-/// Takes the mount away. While programs keep files open it is detached, and they may go on for
-/// [`UNMOUNT_WAIT`]; a second signal ends the wait.
-async fn unmount(
-    handle: &Arc<MountHandle>,
-    ended: &mut oneshot::Receiver<()>,
-    signals: &mut Signals,
-) {
-    let mount = Arc::clone(handle);
-    match tokio::task::spawn_blocking(move || mount.unmount()).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::error!("unmount: {error}"),
-        Err(error) => tracing::error!("unmount: {error}"),
+/// A daemon has no terminal to lose: SIGHUP is log rotation, which asks for a fresh file.
+pub(crate) fn reopen(logs: &Logs) {
+    if let Err(error) = logs.reopen() {
+        tracing::error!("cannot open the log file again: {error}");
     }
-    tokio::select! {
-        _ = &mut *ended => {}
-        _ = signals.next() => tracing::warn!("second signal, not waiting for open files"),
-        () = tokio::time::sleep(UNMOUNT_WAIT) => {
-            tracing::warn!("files are still open after {UNMOUNT_WAIT:?}, closing them");
-        }
-    }
-}
-
-/// Writes everything out and ends the session.
-async fn close(volume: jfs::Volume, plan: &Plan) -> anyhow::Result<()> {
-    let started = Instant::now();
-    let flushed = volume.vfs().flush_all().await;
-    match flushed {
-        Ok(()) => tracing::info!("flush buffered data in {:?}", started.elapsed()),
-        Err(error) => tracing::error!("flush buffered data in {:?}: {error}", started.elapsed()),
-    }
-    let sid = volume.session_id().unwrap_or(0);
-    tracing::info!("flush session {sid}");
-    volume.close().await.with_context(|| {
-        format!(
-            "close session {sid} of mountpoint \"{}\"",
-            plan.mountpoint.display()
-        )
-    })?;
-    tracing::info!("close session {sid}");
-    Ok(())
 }
 
 /// The signals that matter to a mount.
-struct Signals {
+pub(crate) struct Signals {
     interrupt: Signal,
     terminate: Signal,
     /// None when nobody wants to hear of it.
@@ -216,7 +160,7 @@ impl Signals {
     }
 
     /// The next one, by name.
-    async fn next(&mut self) -> &'static str {
+    pub(crate) async fn next(&mut self) -> &'static str {
         tokio::select! {
             _ = self.interrupt.recv() => "interrupt",
             _ = self.terminate.recv() => "terminated",

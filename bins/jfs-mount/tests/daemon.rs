@@ -260,7 +260,7 @@ fn what_goes_wrong_in_the_background_is_told_where_it_was_called() {
     let place = Place::new();
     for (flags, want) in [
         ("-o no-such-option", "no-such-option"),
-        ("--cache-dir /dev/null/x", "/dev/null/x"),
+        ("--check-storage --bucket /dev/null/x", "write a test object"),
     ] {
         let started = Instant::now();
         let output = place.background(flags);

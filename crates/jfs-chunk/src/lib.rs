@@ -17,4 +17,4 @@ pub use budget::Budget;
 pub use compress::Compression;
 pub use error::ChunkError;
 pub use store::{ChunkConfig, ChunkStore};
-pub use writer::{FinishedSlice, SliceWriter};
+pub use writer::{FinishedSlice, SliceWriter, Uploads};

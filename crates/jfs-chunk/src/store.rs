@@ -11,7 +11,7 @@ use jfs_cache::{BlockCache, BlockKey};
 use jfs_object::ObjectStore;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -53,6 +53,8 @@ pub(crate) struct Inner {
     pub(crate) config: ChunkConfig,
     pub(crate) budget: Budget,
     pub(crate) uploads: Semaphore,
+    /// Blocks uploaded so far.
+    pub(crate) uploaded: AtomicU64,
     deletes: Semaphore,
     downloads: Downloads,
     /// Number of blocks on their way ahead of readers.
@@ -75,6 +77,7 @@ impl ChunkStore {
         let inner = Inner {
             downloads: Downloads::new(config.max_downloads),
             uploads: Semaphore::new(config.max_uploads.max(1)),
+            uploaded: AtomicU64::new(0),
             deletes: Semaphore::new(config.max_deletes.max(1)),
             budget: Budget::new(config.buffer_size),
             ahead: AtomicUsize::new(0),
@@ -120,6 +123,11 @@ impl ChunkStore {
     /// The object store.
     pub fn objects(&self) -> &ObjectStore {
         &self.inner.objects
+    }
+
+    /// Blocks uploaded so far: it grows while the object store takes something.
+    pub fn uploads_done(&self) -> u64 {
+        self.inner.uploaded.load(Ordering::Relaxed)
     }
 
     /// Buffers for a new slice.

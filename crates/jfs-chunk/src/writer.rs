@@ -4,11 +4,14 @@ use crate::budget::Lease;
 use crate::store::Inner;
 use crate::{ChunkError, ChunkStore};
 use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use jfs_cache::BlockKey;
 use jfs_object::buffers::Buffer;
 use jfs_types::CHUNK_SIZE;
 use std::sync::Arc;
-use tokio::task::{JoinError, JoinHandle, JoinSet};
+use std::sync::atomic::Ordering;
+use tokio::task::{JoinError, JoinHandle};
 
 /// A slice whose blocks are all in the bucket.
 #[derive(Clone, Debug)]
@@ -226,7 +229,7 @@ impl SliceWriter {
     /// What is still to be awaited. The caller awaits it without holding a lock on the writer.
     pub fn take_uploads(&mut self) -> Uploads {
         Uploads {
-            tasks: std::mem::take(&mut self.uploads),
+            tasks: std::mem::take(&mut self.uploads).into_iter().collect(),
             queued: std::mem::take(&mut self.queued),
         }
     }
@@ -248,55 +251,52 @@ impl SliceWriter {
 
 /// Uploads under way.
 pub struct Uploads {
-    tasks: Vec<JoinHandle<Result<(), ChunkError>>>,
+    tasks: FuturesUnordered<JoinHandle<Result<(), ChunkError>>>,
     queued: Vec<BlockUpload>,
 }
 
 impl Uploads {
-    /// Waits for all of them; the first failure is returned. What is queued is uploaded one by one.
-    pub async fn wait(self) -> Result<(), ChunkError> {
-        let mut result = Ok(());
-        for upload in self.queued {
-            result = result.and(upload.run().await);
+    /// Waits for all of them, or until one fails: the others are under way then, see [`Uploads::end`]. What
+    /// is queued is uploaded one by one.
+    pub async fn wait(&mut self) -> Result<(), ChunkError> {
+        for upload in std::mem::take(&mut self.queued) {
+            upload.run().await?;
         }
-        result.and(wait_for(self.tasks).await)
+        while let Some(ended) = self.tasks.next().await {
+            outcome(ended)?;
+        }
+        Ok(())
+    }
+
+    /// Waits until none is under way, whatever becomes of them. What is queued is not begun.
+    pub async fn end(mut self) {
+        while self.tasks.next().await.is_some() {}
     }
 }
 
 impl ChunkStore {
     /// Waits for the uploads of many slices, and uploads what they have queued, as many blocks at a time as
-    /// may be. After a failure, which is returned, no more are begun.
-    pub async fn wait_for_uploads(&self, uploads: Vec<Uploads>) -> Result<(), ChunkError> {
+    /// may be. After the first failure, which is returned at once, no more are begun; those under way are
+    /// in `uploads`, see [`Uploads::end`].
+    pub async fn wait_for_uploads(&self, uploads: &mut [Uploads]) -> Result<(), ChunkError> {
+        let Some((all, others)) = uploads.split_first_mut() else {
+            return Ok(());
+        };
+        for other in others {
+            all.tasks.extend(std::mem::take(&mut other.tasks));
+            all.queued.append(&mut other.queued);
+        }
         let config = &self.inner.config;
-        let mut running = JoinSet::new();
-        let mut tasks = Vec::new();
-        let mut result = Ok(());
-        for upload in uploads {
-            tasks.extend(upload.tasks);
-            for block in upload.queued {
-                if running.len() >= config.max_uploads.max(1)
-                    && let Some(ended) = running.join_next().await
-                {
-                    result = result.and(outcome(ended));
-                }
-                if result.is_ok() {
-                    running.spawn_on(block.run(), &config.runtime);
-                }
+        for block in std::mem::take(&mut all.queued) {
+            while all.tasks.len() >= config.max_uploads.max(1)
+                && let Some(ended) = all.tasks.next().await
+            {
+                outcome(ended)?;
             }
+            all.tasks.push(config.runtime.spawn(block.run()));
         }
-        while let Some(ended) = running.join_next().await {
-            result = result.and(outcome(ended));
-        }
-        result.and(wait_for(tasks).await)
+        all.wait().await
     }
-}
-
-async fn wait_for(tasks: Vec<JoinHandle<Result<(), ChunkError>>>) -> Result<(), ChunkError> {
-    let mut result = Ok(());
-    for task in tasks {
-        result = result.and(outcome(task.await));
-    }
-    result
 }
 
 fn outcome(ended: Result<Result<(), ChunkError>, JoinError>) -> Result<(), ChunkError> {
@@ -370,6 +370,7 @@ impl BlockUpload {
             true => inner.objects.put_durable(&path, stored).await?,
             false => inner.objects.put(&path, stored).await?,
         }
+        inner.uploaded.fetch_add(1, Ordering::Relaxed);
         if (key.size as usize) < inner.config.block_size || inner.config.cache_large_write {
             inner.cache.put(*key, data.clone());
         }

@@ -6,9 +6,9 @@ use crate::sleep_or_stop;
 use jfs_chunk::ChunkStore;
 use jfs_meta::Meta;
 use jfs_meta::engine::JobSlot;
-use jfs_types::{Errno, Rand};
+use jfs_types::{Errno, Rand, Time};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 /// How often each job is tried.
@@ -17,6 +17,8 @@ const EVERY: Duration = Duration::from_secs(3600);
 const INTERVAL_SEC: i64 = 54 * 60;
 /// Removed files are left alone for this long: their own client is probably at it.
 const DELETED_AGE_SEC: i64 = 3600;
+/// How far the clock may be ahead after an hour: corrections of a clock that drifts are smaller.
+const STEP_MAX: Duration = Duration::from_secs(300);
 /// Records taken up per run of a job.
 const BATCH: usize = 10_000;
 /// Failures in a row after which a job gives up: then it is not a record that is damaged, the engine or
@@ -30,9 +32,19 @@ pub(crate) async fn run(
     max_deletes: usize,
     mut stopped: watch::Receiver<bool>,
 ) {
+    let mut before = (meta.now(), Instant::now());
     while !sleep_or_stop(jitter(EVERY, meta.rand()), &mut stopped).await {
+        let now = (meta.now(), Instant::now());
+        let jumped = jumped(before, now);
+        before = now;
+        if jumped {
+            tracing::warn!(
+                "the clock was set, or the machine slept: nothing expires here for another hour"
+            );
+            continue;
+        }
         for job in [JobSlot::DeletedFiles, JobSlot::Slices, JobSlot::Trash] {
-            if max_deletes == 0 && job != JobSlot::Trash {
+            if !meta.is_writable() || max_deletes == 0 && job != JobSlot::Trash {
                 continue;
             }
             // Every step may be repeated, so a job ends where it is when the client does.
@@ -45,6 +57,15 @@ pub(crate) async fn run(
             }
         }
     }
+}
+
+/// Whether the clock went ahead of the time that has passed. What is old by a clock that is wrong may be
+/// young: the trash and what compactions have replaced cannot be brought back. A clock that stays is
+/// believed an hour later.
+fn jumped(before: (Time, Instant), now: (Time, Instant)) -> bool {
+    let by_clock = now.0.since(before.0);
+    let passed = now.1.saturating_duration_since(before.1);
+    by_clock.saturating_sub(passed) > STEP_MAX
 }
 
 async fn run_job(meta: &Meta, chunks: &ChunkStore, job: JobSlot) -> Result<(), Errno> {
@@ -138,6 +159,11 @@ impl Tally {
 /// Deletes the objects of slices that have no user left. Returns how many.
 pub async fn clean_unused_slices(meta: &Meta, chunks: &ChunkStore) -> Result<usize, Errno> {
     let slices = meta.unused_slices(BATCH).await?;
+    // The list of another volume, which took the place of this one meanwhile, would name objects that are
+    // in use here. Other clean-ups begin with a commit, which the engine refuses then.
+    if meta.reload_format().await.is_err() || !meta.is_writable() {
+        return Err(Errno::EIO);
+    }
     delete_slices(meta, chunks, &slices).await?;
     Ok(slices.len())
 }
@@ -175,6 +201,30 @@ pub async fn clean_trash(meta: &Meta) -> Result<usize, Errno> {
 mod tests {
     use super::*;
     use jfs_types::SystemRand;
+
+    #[test]
+    fn a_clock_that_is_set_forward_expires_nothing() {
+        let start = (
+            Time {
+                sec: 1_000_000,
+                ..Time::default()
+            },
+            Instant::now(),
+        );
+        let later = |by_clock: i64, passed: u64| {
+            let clock = Time {
+                sec: start.0.sec + by_clock,
+                ..Time::default()
+            };
+            jumped(start, (clock, start.1 + Duration::from_secs(passed)))
+        };
+        assert!(!later(3600, 3600) && !later(3800, 3600));
+        assert!(
+            !later(-86_400, 3600),
+            "what is set back expires nothing too early"
+        );
+        assert!(later(2 * 86_400, 3600));
+    }
 
     #[test]
     fn a_job_that_gives_up_begins_elsewhere_the_next_time() {

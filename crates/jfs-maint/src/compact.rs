@@ -97,7 +97,7 @@ async fn copy(
         while done < piece.len {
             // Up to the next border of a block of the new slice, so that memory holds one or two.
             let n = (piece.len - done).min(block - slice.len() % block);
-            if slice.len() % block == 0 {
+            if slice.len().is_multiple_of(block) {
                 // Not with a part of a block in hand: nobody else would upload that.
                 chunks.wait_for_room().await;
             }

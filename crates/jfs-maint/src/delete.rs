@@ -29,6 +29,11 @@ pub(crate) async fn run(
             _ = stopped.wait_for(|stop| *stop) => None,
         };
         let Some(item) = item else { break };
+        // Objects go before the records of what they belonged to, so a client that may not write the
+        // records does not begin.
+        if !meta.is_writable() {
+            continue;
+        }
         while tasks.try_join_next().is_some() {}
         if let Work::Compact { ino, index } = item {
             if let Some(place) = compactor.start(ino, index) {

@@ -13,7 +13,6 @@ pub(crate) async fn run(
     session: SessionInfo,
     clean: bool,
     follower: Follower,
-    lost: watch::Sender<Option<String>>,
     mut stopped: watch::Receiver<bool>,
 ) {
     let every = meta.config().heartbeat;
@@ -22,35 +21,28 @@ pub(crate) async fn run(
     }
     while !sleep_or_stop(jitter(every, meta.rand()), &mut stopped).await {
         // With the engine away one round takes minutes; unmounting does not wait for it.
-        let told = tokio::select! {
-            told = beat(&meta, &session, clean, &follower) => told,
+        tokio::select! {
+            () = beat(&meta, &session, clean, &follower) => {}
             _ = stopped.wait_for(|stop| *stop) => return,
-        };
-        if let Some(why) = told {
-            tracing::error!("{why}: this client stops");
-            let _ = lost.send(Some(why));
+        }
+        if meta.is_lost() {
             return;
         }
     }
 }
 
-/// One round; why the client has to stop, if it has to.
-async fn beat(
-    meta: &Meta,
-    session: &SessionInfo,
-    clean: bool,
-    follower: &Follower,
-) -> Option<String> {
+/// One round. It ends early when the volume turns out to be lost.
+async fn beat(meta: &Meta, session: &SessionInfo, clean: bool, follower: &Follower) {
     if let Err(e) = meta.heartbeat(session).await {
         tracing::warn!("heartbeat failed: {e}");
     }
     match meta.reload_format().await {
         Ok(()) => follower(&meta.format()),
-        Err(ReloadError::Lost(why)) => return Some(why),
+        Err(ReloadError::Lost(_)) => return,
         Err(e) => tracing::warn!("{e}"),
     }
     meta.refresh_usage().await;
-    if !meta.config().read_only {
+    if meta.is_writable() {
         if let Err(e) = meta.load_quotas().await {
             tracing::warn!("quotas could not be read: {e}");
         }
@@ -58,5 +50,4 @@ async fn beat(
             tracing::warn!("stale sessions could not be cleaned: {e}");
         }
     }
-    None
 }

@@ -40,9 +40,6 @@ pub struct MaintConfig {
     pub max_deletes: usize,
 }
 
-/// The volume was lost (removed, replaced, or needs a newer client): the owner has to stop.
-pub type Lost = watch::Receiver<Option<String>>;
-
 /// Called with the volume's setting after every heartbeat.
 pub type Follower = Box<dyn Fn(&Format) + Send + Sync>;
 
@@ -50,7 +47,6 @@ pub type Follower = Box<dyn Fn(&Format) + Send + Sync>;
 pub struct Maint {
     meta: Arc<Meta>,
     stop: watch::Sender<bool>,
-    lost: Lost,
     tasks: JoinSet<()>,
 }
 
@@ -66,18 +62,16 @@ impl Maint {
         follower: Follower,
     ) -> Maint {
         let (stop, stopped) = watch::channel(false);
-        let (lost_sender, lost) = watch::channel(None);
         let mut tasks = JoinSet::new();
         tasks.spawn(background(heartbeat::run(
             meta.clone(),
             session,
             !config.no_cleanup,
             follower,
-            lost_sender,
             stopped.clone(),
         )));
         tasks.spawn(trim_buffers(stopped.clone()));
-        if !meta.config().read_only {
+        if meta.is_writable() {
             tasks.spawn(background(flush_stats(meta.clone(), stopped.clone())));
             tasks.spawn(background(recount(meta.clone(), stopped.clone())));
             tasks.spawn(delete::run(
@@ -96,24 +90,20 @@ impl Maint {
                 )));
             }
         }
-        Maint {
-            meta,
-            stop,
-            lost,
-            tasks,
-        }
+        Maint { meta, stop, tasks }
     }
 
-    /// Tells when the volume was lost, and why.
-    pub fn lost(&self) -> Lost {
-        self.lost.clone()
-    }
-
-    /// Ends every job. Deletions under way finish; what waits is left to the hourly job of any
-    /// client. Then usage is flushed.
-    pub async fn stop(mut self) {
+    /// Ends every job. Deletions under way may take `wait` to finish; they are cut off then, which any
+    /// step of them may be. What waits is left to the hourly job of any client. Then usage is flushed.
+    pub async fn stop(mut self, wait: Duration) {
         let _ = self.stop.send(true);
-        while self.tasks.join_next().await.is_some() {}
+        let ended = tokio::time::timeout(wait, async {
+            while self.tasks.join_next().await.is_some() {}
+        });
+        if ended.await.is_err() {
+            tracing::warn!("clean-ups under way are left to the hourly jobs");
+            self.tasks.abort_all();
+        }
         self.meta.flush_stats().await;
     }
 }

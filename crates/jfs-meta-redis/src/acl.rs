@@ -26,6 +26,9 @@ pub(crate) async fn id(pool: &Arc<Connections>, rule: &AclRule) -> Result<u32, E
 async fn find_or_add(pool: &Arc<Connections>, rule: &AclRule) -> Result<Option<u32>, EngineError> {
     // An attempt may wait for this, with a connection of its own.
     let mut loan = pool.take_beside().await?;
+    if let Some(fence) = pool.fence.get() {
+        loan.watch_volume(&fence).await?;
+    }
     let (mut p, _) = loan.start();
     p.cmd("WATCH").arg(keys::ACL).arg(keys::ACL_MAX_ID);
     p.cmd("HGETALL").arg(keys::ACL);

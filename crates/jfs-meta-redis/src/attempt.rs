@@ -2,10 +2,12 @@
 
 use crate::connections::{Committed, Connections, Loan, Sent};
 use crate::errors::classify;
+use crate::fence;
+use crate::keys;
 use crate::read::{ask, commands, understand, unexpected, watched};
 use crate::write::Commit;
 use async_trait::async_trait;
-use jfs_meta::engine::{Answer, Key, Read, Receipt, Strength, Write};
+use jfs_meta::engine::{Answer, Fence, Key, Read, Receipt, Strength, Write};
 use jfs_meta::trips::TripLog;
 use jfs_meta::{Attempt, EngineError};
 use jfs_types::{Ino, Time};
@@ -16,6 +18,9 @@ pub(crate) struct RedisAttempt {
     pub(crate) pool: Arc<Connections>,
     pub(crate) trips: Arc<TripLog>,
     pub(crate) loan: Option<Loan>,
+    /// What stood when the attempt began, and whether this attempt has looked at it.
+    pub(crate) fence: Option<Arc<Fence>>,
+    pub(crate) fenced: bool,
     /// Entries and inodes this attempt saw absent: a `NewEntry` or `NewNode` needs that.
     pub(crate) taken: Vec<Key>,
 }
@@ -55,12 +60,23 @@ impl Attempt for RedisAttempt {
             .collect();
         guarded.sort_unstable();
         guarded.dedup();
+        let fence = match self.fenced {
+            true => None,
+            false => self.fence.clone(),
+        };
+        if fence.is_some() {
+            guarded.push(keys::SETTING.to_string());
+        }
         let (mut p, unwatch) = self.begin().await?;
         let mut skip = usize::from(unwatch);
         if !guarded.is_empty() {
             guarded.extend(self.loan().await?.guard());
             p.cmd("WATCH").arg(&guarded);
             skip += 1;
+        }
+        if let Some(fence) = &fence {
+            fence::ask(&mut p, fence);
+            skip += fence::ANSWERS;
         }
         for r in reads {
             ask(&mut p, &r.key);
@@ -78,10 +94,14 @@ impl Attempt for RedisAttempt {
             )));
         }
         let mut values = values.into_iter();
-        for first in values.by_ref().take(skip) {
-            if matches!(first, Value::ServerError(_)) {
-                return Err(unexpected(first));
-            }
+        let first: Vec<Value> = values.by_ref().take(skip).collect();
+        if let Some(refused) = first.iter().find(|v| matches!(v, Value::ServerError(_))) {
+            return Err(unexpected(refused.clone()));
+        }
+        if let Some(fence) = fence {
+            let at = first.len().saturating_sub(fence::ANSWERS);
+            fence::check(&fence, &mut first.into_iter().skip(at))?;
+            self.fenced = true;
         }
         let mut answers = Vec::with_capacity(reads.len());
         for r in reads {
@@ -108,6 +128,10 @@ impl Attempt for RedisAttempt {
             if self.taken.contains(&key) {
                 return Err(EngineError::Conflict);
             }
+        }
+        if self.fence.is_some() && !self.fenced {
+            // What writes without having read anything.
+            self.read(&[]).await?;
         }
         let (mut p, _) = self.begin().await?;
         p.cmd("MULTI");

@@ -9,6 +9,7 @@ use crate::marks::{Mark, Marks};
 use crate::read::{executed, unexpected};
 use crate::url::Address;
 use crate::wire::Wire;
+use jfs_meta::engine::FenceSlot;
 use jfs_meta::{EngineError, Patience};
 use parking_lot::Mutex;
 use redis::{ConnectionInfo, Pipeline, RedisError, RedisResult, Value};
@@ -46,6 +47,7 @@ pub(crate) struct Connections {
     slots: Arc<Semaphore>,
     beside: Arc<Semaphore>,
     marks: Arc<Marks>,
+    pub(crate) fence: FenceSlot,
 }
 
 /// A connection, and what its last user left behind.
@@ -85,6 +87,7 @@ impl Connections {
             slots: Arc::new(Semaphore::new(POOL_MAX)),
             beside: Arc::new(Semaphore::new(BESIDE_MAX)),
             marks: Marks::new(),
+            fence: FenceSlot::default(),
         }
     }
 
@@ -205,6 +208,8 @@ impl Connections {
     /// the mark, since looking changes that. One whose connection watches nothing ends with it: the
     /// server is told to close it. When neither can be made sure of, that is an error.
     async fn look(&self, mark: &Mark, guarded: bool, id: i64) -> Result<bool, EngineError> {
+        // Looking leaves a key behind: not in the database of another volume.
+        self.check_volume().await?;
         // The idle ones may be as dead as that one.
         let mut connection = self.connect().await?;
         let new = connection.wire.id();

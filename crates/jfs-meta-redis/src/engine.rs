@@ -53,8 +53,20 @@ impl RedisEngine {
         run(&self.pool, p).await
     }
 
-    async fn number(&self, p: &Pipeline) -> Result<i64, EngineError> {
-        number(self.trip(p).await?.into_iter().next().unwrap_or(Value::Nil))
+    /// Runs commands that change something, see [`Connections::change`].
+    async fn change(&self, p: &Pipeline) -> Result<Vec<Value>, EngineError> {
+        self.trips.record(|| names(p));
+        self.pool.change_all(p).await
+    }
+
+    async fn changed_number(&self, p: &Pipeline) -> Result<i64, EngineError> {
+        number(
+            self.change(p)
+                .await?
+                .into_iter()
+                .next()
+                .unwrap_or(Value::Nil),
+        )
     }
 
     /// Entry and attribute by the script; `None` when scripts cannot be used.
@@ -153,11 +165,17 @@ impl Engine for RedisEngine {
         volume::check_transactions(&self.pool).await
     }
 
+    fn set_fence(&self, fence: Fence) {
+        self.pool.fence.set(fence);
+    }
+
     async fn begin(&self) -> Result<Box<dyn Attempt>, EngineError> {
         Ok(Box::new(RedisAttempt {
             pool: self.pool.clone(),
             trips: self.trips.clone(),
             loan: None,
+            fence: self.pool.fence.get(),
+            fenced: false,
             taken: Vec::new(),
         }))
     }
@@ -227,7 +245,7 @@ impl Engine for RedisEngine {
             return Ok(missing);
         }
         self.trips.record(|| names(&p));
-        let answers = self.pool.query(&p).await.map_err(|e| match e {
+        let answers = self.pool.change(&p).await.map_err(|e| match e {
             // Some of it, or all, may have been added.
             EngineError::Transient(why) => EngineError::MaybeCommitted(why),
             e => e,
@@ -251,7 +269,7 @@ impl Engine for RedisEngine {
         ] {
             p.cmd("HSET").arg(hash).arg(dir.0).arg(n);
         }
-        self.trip(&p).await.map(|_| ())
+        self.change(&p).await.map(|_| ())
     }
 
     async fn list_quotas(&self) -> Result<Vec<(Ino, DirQuota)>, EngineError> {
@@ -278,21 +296,21 @@ impl Engine for RedisEngine {
         let mut p = Pipeline::new();
         p.cmd("INCRBY").arg(keys::ids(kind)).arg(n);
         // The counter holds the last id handed out.
-        let last = self.number(&p).await? as u64;
+        let last = self.changed_number(&p).await? as u64;
         Ok((last + 1).saturating_sub(n)..last + 1)
     }
 
     async fn add_counter(&self, counter: Counter, n: i64) -> Result<i64, EngineError> {
         let mut p = Pipeline::new();
         p.cmd("INCRBY").arg(keys::counter(counter)).arg(n);
-        self.number(&p).await
+        self.changed_number(&p).await
     }
 
     async fn add_usage(&self, space: i64, inodes: i64) -> Result<(), EngineError> {
         let mut p = Pipeline::new();
         p.cmd("INCRBY").arg("usedSpace").arg(space);
         p.cmd("INCRBY").arg("totalInodes").arg(inodes);
-        self.trip(&p).await.map(|_| ())
+        self.change(&p).await.map(|_| ())
     }
 
     async fn claim_job(
@@ -302,6 +320,9 @@ impl Engine for RedisEngine {
         interval_sec: i64,
     ) -> Result<bool, EngineError> {
         let mut loan = self.pool.take().await?;
+        if let Some(fence) = self.pool.fence.get() {
+            loan.watch_volume(&fence).await?;
+        }
         let (mut p, _) = loan.start();
         p.cmd("WATCH").arg(job.counter_name()).arg(loan.guard());
         p.cmd("GET").arg(job.counter_name());

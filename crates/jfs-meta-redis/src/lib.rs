@@ -12,6 +12,7 @@ mod connections;
 mod deadlines;
 mod engine;
 mod errors;
+mod fence;
 #[doc(hidden)]
 pub mod fuzzing;
 mod keys;

@@ -9,6 +9,7 @@ use jfs_meta::engine::DirQuota;
 use jfs_types::Ino;
 use redis::{Pipeline, Value};
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// All quotas, in one round trip.
 pub(crate) async fn all(pool: &Connections) -> Result<Vec<(Ino, DirQuota)>, EngineError> {
@@ -58,7 +59,10 @@ pub(crate) async fn all(pool: &Connections) -> Result<Vec<(Ino, DirQuota)>, Engi
 }
 
 /// Adds to the usage of directories that have a quota.
-pub(crate) async fn add(pool: &Connections, deltas: &[(Ino, i64, i64)]) -> Result<(), EngineError> {
+pub(crate) async fn add(
+    pool: &Arc<Connections>,
+    deltas: &[(Ino, i64, i64)],
+) -> Result<(), EngineError> {
     let mut p = Pipeline::new();
     for (dir, ..) in deltas {
         p.cmd("HEXISTS").arg(keys::DIR_QUOTA).arg(dir.0);
@@ -80,10 +84,14 @@ pub(crate) async fn add(pool: &Connections, deltas: &[(Ino, i64, i64)]) -> Resul
     if p.is_empty() {
         return Ok(());
     }
-    run(pool, &p).await.map(|_| ())
+    pool.change_all(&p).await.map(|_| ())
 }
 
-pub(crate) async fn put(pool: &Connections, dir: Ino, quota: DirQuota) -> Result<(), EngineError> {
+pub(crate) async fn put(
+    pool: &Arc<Connections>,
+    dir: Ino,
+    quota: DirQuota,
+) -> Result<(), EngineError> {
     let limits = [
         quota.max_space.to_be_bytes(),
         quota.max_inodes.to_be_bytes(),
@@ -99,5 +107,5 @@ pub(crate) async fn put(pool: &Connections, dir: Ino, quota: DirQuota) -> Result
         .arg(keys::DIR_QUOTA_INODES)
         .arg(dir.0)
         .arg(quota.used_inodes);
-    run(pool, &p).await.map(|_| ())
+    pool.change_all(&p).await.map(|_| ())
 }

@@ -8,6 +8,7 @@ use jfs_meta::engine::{Key, LockKind, LockRow, SessionRecord};
 use jfs_types::Ino;
 use redis::{Pipeline, Value};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Runs a pipeline whose answers only have to be no errors.
 pub(crate) async fn run(pool: &Connections, p: &Pipeline) -> Result<Vec<Value>, EngineError> {
@@ -22,20 +23,20 @@ pub(crate) async fn run(pool: &Connections, p: &Pipeline) -> Result<Vec<Value>, 
 }
 
 pub(crate) async fn create(
-    pool: &Connections,
+    pool: &Arc<Connections>,
     expire: i64,
     info: &str,
 ) -> Result<u64, EngineError> {
     let mut p = Pipeline::new();
     p.cmd("INCR").arg("nextsession");
-    let sid = number(run(pool, &p).await?.swap_remove(0))? as u64;
+    let sid = number(pool.change_all(&p).await?.swap_remove(0))? as u64;
     refresh(pool, sid, expire, info).await?;
     Ok(sid)
 }
 
 /// Moves the expiry; puts the description back when it is gone.
 pub(crate) async fn refresh(
-    pool: &Connections,
+    pool: &Arc<Connections>,
     sid: u64,
     expire: i64,
     info: &str,
@@ -43,11 +44,11 @@ pub(crate) async fn refresh(
     let mut p = Pipeline::new();
     p.cmd("ZADD").arg(keys::ALL_SESSIONS).arg(expire).arg(sid);
     p.cmd("HSETNX").arg(keys::SESSION_INFOS).arg(sid).arg(info);
-    run(pool, &p).await.map(|_| ())
+    pool.change_all(&p).await.map(|_| ())
 }
 
 /// Drops locks, then the records. The set of sustained inodes goes with its last member.
-pub(crate) async fn remove(pool: &Connections, sid: u64) -> Result<(), EngineError> {
+pub(crate) async fn remove(pool: &Arc<Connections>, sid: u64) -> Result<(), EngineError> {
     let mut p = Pipeline::new();
     p.cmd("SMEMBERS").arg(keys::locked(sid));
     let locked = list(run(pool, &p).await?.swap_remove(0))?;
@@ -68,14 +69,14 @@ pub(crate) async fn remove(pool: &Connections, sid: u64) -> Result<(), EngineErr
         if !ours.is_empty() {
             let mut p = Pipeline::new();
             p.cmd("HDEL").arg(&key[..]).arg(&ours);
-            run(pool, &p).await?;
+            pool.change_all(&p).await?;
         }
     }
     let mut p = Pipeline::new();
     p.cmd("DEL").arg(keys::locked(sid));
     p.cmd("ZREM").arg(keys::ALL_SESSIONS).arg(sid);
     p.cmd("HDEL").arg(keys::SESSION_INFOS).arg(sid);
-    run(pool, &p).await.map(|_| ())
+    pool.change_all(&p).await.map(|_| ())
 }
 
 pub(crate) async fn all(pool: &Connections) -> Result<Vec<SessionRecord>, EngineError> {

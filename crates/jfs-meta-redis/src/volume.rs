@@ -2,7 +2,7 @@
 
 use crate::connections::{Committed, Connections, Sent};
 use crate::listing::scan_keys;
-use crate::read::{bytes, number};
+use crate::read::{bytes, number, unexpected};
 use crate::sessions::run;
 use crate::{errors, keys};
 use jfs_meta::EngineError;
@@ -116,10 +116,18 @@ pub(crate) async fn check_transactions(pool: &Arc<Connections>) -> Result<(), En
     let mut loan = pool.take().await?;
     let (mut p, _) = loan.start();
     p.cmd("WATCH").arg(keys::SETTING);
+    // What every change looks at, see `fence`.
+    p.cmd("STRLEN").arg(keys::SETTING);
+    p.cmd("GETRANGE").arg(keys::SETTING).arg(0).arg(0);
     p.cmd("MULTI");
     p.cmd("EXEC");
     match loan.send(&p).await {
-        Sent::Answers(values) => loan.executed(values).map(|_| ()),
+        Sent::Answers(values) => {
+            let refused = values.iter().find(|v| matches!(v, Value::ServerError(_)));
+            let refused = refused.cloned();
+            loan.executed(values)?;
+            refused.map_or(Ok(()), |refused| Err(unexpected(refused)))
+        }
         Sent::Broken(e, _) => Err(errors::classify(&e)),
     }
 }

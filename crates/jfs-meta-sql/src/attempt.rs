@@ -5,7 +5,7 @@ use crate::open::Shared;
 use crate::read::snapshot;
 use crate::writer::gone;
 use async_trait::async_trait;
-use jfs_meta::engine::{Answer, Key, Read, Receipt, Strength, Write};
+use jfs_meta::engine::{Answer, Fence, Key, Read, Receipt, Strength, Write};
 use jfs_meta::{Attempt, EngineError, trips};
 use jfs_types::Time;
 use std::sync::Arc;
@@ -18,11 +18,14 @@ pub(crate) struct SqliteAttempt {
     seen: Vec<(Key, Answer)>,
     /// The epoch before the first read, see `group`.
     epoch: u64,
+    /// What stood when the attempt began.
+    fence: Option<Arc<Fence>>,
 }
 
 impl SqliteAttempt {
     pub(crate) fn new(shared: Arc<Shared>) -> SqliteAttempt {
         SqliteAttempt {
+            fence: shared.fence.get(),
             shared,
             seen: Vec::with_capacity(4),
             epoch: u64::MAX,
@@ -51,12 +54,14 @@ impl Attempt for SqliteAttempt {
             shared,
             seen,
             epoch,
+            fence,
         } = *self;
         let (reply, result) = oneshot::channel();
         let op = trips::current();
         shared.writer()?.commit(Commit {
             seen,
             epoch,
+            fence,
             writes: writes.to_vec(),
             at,
             op,

@@ -24,6 +24,7 @@ impl Engine for SqliteEngine {
     }
 
     async fn load_setting(&self) -> Result<Option<Vec<u8>>, EngineError> {
+        self.shared.check_file()?;
         match self.shared.database.exists() {
             true => self.scan(volume::setting).await,
             false => Ok(None),
@@ -75,6 +76,10 @@ impl Engine for SqliteEngine {
             return Ok(());
         }
         self.transaction(volume::complete_schema).await
+    }
+
+    fn set_fence(&self, fence: Fence) {
+        self.shared.fence.set(fence);
     }
 
     async fn begin(&self) -> Result<Box<dyn Attempt>, EngineError> {

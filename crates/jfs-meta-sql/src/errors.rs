@@ -84,6 +84,8 @@ pub(crate) fn again(e: &EngineError) -> EngineError {
         EngineError::MaybeCommitted(text) => EngineError::MaybeCommitted(text.clone()),
         EngineError::Corrupt { record, reason } => EngineError::corrupt(record, reason),
         EngineError::Fatal(text) => EngineError::Fatal(text.clone()),
+        EngineError::SettingChanged => EngineError::SettingChanged,
+        EngineError::Replaced(text) => EngineError::Replaced(text.clone()),
     }
 }
 

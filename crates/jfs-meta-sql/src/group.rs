@@ -9,14 +9,16 @@
 use crate::db::{Db, get};
 use crate::errors::{again, classify, classify_commit};
 use crate::faults::{Fault, FaultPlan};
+use crate::fence::{self, FileId};
 use crate::read::answers;
 use crate::sql;
 use crate::write::Target;
 use jfs_meta::EngineError;
-use jfs_meta::engine::{Answer, Key, Receipt, Write};
+use jfs_meta::engine::{Answer, Fence, FenceSlot, Key, Receipt, Write};
 use jfs_meta::trips::TripLog;
 use jfs_types::Time;
 use rusqlite::Connection;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::oneshot;
@@ -27,6 +29,8 @@ pub(crate) struct Commit {
     pub(crate) seen: Vec<(Key, Answer)>,
     /// The epoch before the first of them was read.
     pub(crate) epoch: u64,
+    /// What the stored setting must be.
+    pub(crate) fence: Option<Arc<Fence>>,
     pub(crate) writes: Vec<Write>,
     pub(crate) at: Time,
     pub(crate) op: &'static str,
@@ -44,6 +48,12 @@ pub(crate) struct Committer {
     pub(crate) epoch: Arc<AtomicU64>,
     /// SQLite's data version at the last group.
     version: Option<i64>,
+    fence: Arc<FenceSlot>,
+    path: PathBuf,
+    /// The file of the connection; `None` is not looked at.
+    file: Option<FileId>,
+    /// The setting at the last group that looked, `None` after anything that may have changed it.
+    setting: Option<Option<Vec<u8>>>,
 }
 
 impl Committer {
@@ -59,7 +69,32 @@ impl Committer {
             faults,
             epoch,
             version: None,
+            fence: Arc::default(),
+            path: PathBuf::new(),
+            file: None,
+            setting: None,
         }
+    }
+
+    /// With the fence of the engine, and the file at `path` that the connection has open.
+    pub(crate) fn fenced(
+        mut self,
+        fence: Arc<FenceSlot>,
+        path: PathBuf,
+        file: Option<FileId>,
+    ) -> Committer {
+        (self.fence, self.path, self.file) = (fence, path, file);
+        self
+    }
+
+    /// Fails when the file was removed or replaced, or, inside of a transaction, when the database holds
+    /// another volume.
+    pub(crate) fn check_volume(&self, op: &'static str) -> Result<(), EngineError> {
+        let Some(fence) = self.fence.get() else {
+            return Ok(());
+        };
+        fence::check_file(&self.path, self.file)?;
+        fence::check_volume(&fence, fence::stored(self.db(op))?.as_deref())
     }
 
     pub(crate) fn db(&self, op: &'static str) -> Db<'_> {
@@ -68,6 +103,11 @@ impl Committer {
             trips: &self.trips,
             op,
         }
+    }
+
+    /// The setting may have been changed on this connection.
+    pub(crate) fn forget_setting(&mut self) {
+        self.setting = None;
     }
 
     /// Something may have been committed on this connection.
@@ -86,10 +126,16 @@ impl Committer {
 
     fn transact(&mut self, group: &[Commit]) -> Vec<Outcome> {
         let op = group.first().map_or("background", |commit| commit.op);
+        if self.fence.get().is_some()
+            && let Err(e) = fence::check_file(&self.path, self.file)
+        {
+            return group.iter().map(|_| Err(again(&e))).collect();
+        }
         if let Err(e) = self.db(op).step(sql::BEGIN_WRITE).map_err(classify) {
             return group.iter().map(|_| Err(again(&e))).collect();
         }
         let undisturbed = self.undisturbed(op);
+        self.look_at_setting(op, undisturbed, group);
         let db = self.db(op);
         let epoch = self.epoch.load(Ordering::Relaxed);
         let mut applied = false;
@@ -136,6 +182,16 @@ impl Committer {
         now.is_some() && std::mem::replace(&mut self.version, now) == now
     }
 
+    /// Reads the setting when a commit of the group depends on it and another process may have changed it.
+    fn look_at_setting(&mut self, op: &'static str, undisturbed: bool, group: &[Commit]) {
+        if !undisturbed {
+            self.setting = None;
+        }
+        if self.setting.is_none() && group.iter().any(|commit| commit.fence.is_some()) {
+            self.setting = fence::stored(self.db(op)).ok();
+        }
+    }
+
     fn attempt_in_savepoint(&self, commit: &Commit, valid: bool) -> Outcome {
         let db = self.db(commit.op);
         db.step(sql::SAVEPOINT).map_err(classify)?;
@@ -152,6 +208,12 @@ impl Committer {
     /// Checks what the attempt saw, unless that is known to be `valid`, and applies its writes.
     fn attempt(&self, commit: &Commit, valid: bool) -> Outcome {
         let db = self.db(commit.op);
+        if let Some(fence) = &commit.fence {
+            let stored = self.setting.as_ref().and_then(Option::as_deref);
+            if stored != Some(fence.document()) {
+                return Err(EngineError::SettingChanged);
+            }
+        }
         if !valid && !commit.seen.is_empty() {
             let now = answers(db, commit.seen.iter().map(|(key, _)| key))?;
             if !now.iter().eq(commit.seen.iter().map(|(_, answer)| answer)) {
@@ -211,6 +273,7 @@ mod tests {
             group.push(Commit {
                 seen,
                 epoch: 0,
+                fence: None,
                 writes,
                 at,
                 op,
@@ -304,6 +367,7 @@ mod tests {
             c.run(&mut vec![Commit {
                 seen,
                 epoch,
+                fence: None,
                 writes: Vec::new(),
                 at,
                 op: "test",

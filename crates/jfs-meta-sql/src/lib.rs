@@ -19,6 +19,7 @@ mod db;
 mod engine;
 mod errors;
 mod faults;
+mod fence;
 mod group;
 mod listing;
 mod locks;

@@ -2,11 +2,12 @@
 
 use crate::db::Db;
 use crate::faults::FaultPlan;
+use crate::fence::{self, FileId};
 use crate::group::Committer;
 use crate::url::{Database, Reader};
 use crate::writer::Writer;
 use jfs_meta::EngineError;
-use jfs_meta::engine::Capabilities;
+use jfs_meta::engine::{Capabilities, FenceSlot};
 use jfs_meta::trips::{self, TripLog};
 use parking_lot::Mutex;
 use std::sync::atomic::AtomicU64;
@@ -35,6 +36,9 @@ pub(crate) struct Shared {
     pub(crate) epoch: Arc<AtomicU64>,
     pub(crate) trips: Arc<TripLog>,
     pub(crate) faults: Arc<FaultPlan>,
+    pub(crate) fence: Arc<FenceSlot>,
+    /// The file that the writer has open.
+    file: OnceLock<FileId>,
     pub(crate) capabilities: Capabilities,
     scans: Semaphore,
 }
@@ -57,6 +61,8 @@ impl SqliteEngine {
             epoch: Arc::default(),
             trips: Arc::default(),
             faults: Arc::default(),
+            fence: Arc::default(),
+            file: OnceLock::new(),
             capabilities: Capabilities {
                 name,
                 usage_in_transaction: false,
@@ -141,6 +147,14 @@ impl Shared {
         result
     }
 
+    /// Fails when the file that the writer has open is gone or was replaced, once there is a fence.
+    pub(crate) fn check_file(&self) -> Result<(), EngineError> {
+        match self.fence.get() {
+            Some(_) => fence::check_file(&self.database.path, self.file.get().copied()),
+            None => Ok(()),
+        }
+    }
+
     /// The writer thread, started on first use.
     pub(crate) fn writer(&self) -> Result<&Writer, EngineError> {
         if let Some(writer) = self.writer.get() {
@@ -151,11 +165,19 @@ impl Shared {
             return Ok(writer);
         }
         let connection = self.database.writer(false)?;
+        if let Some(file) = FileId::of(&self.database.path) {
+            let _ = self.file.set(file);
+        }
         let committer = Committer::new(
             connection,
             self.trips.clone(),
             self.faults.clone(),
             self.epoch.clone(),
+        )
+        .fenced(
+            self.fence.clone(),
+            self.database.path.clone(),
+            self.file.get().copied(),
         );
         let writer = Writer::start(committer)?;
         Ok(self.writer.get_or_init(|| writer))

@@ -14,7 +14,7 @@ const QUEUE_MAX: usize = 1024;
 const GROUP_MAX: usize = 64;
 
 /// Work other than the commits of attempts.
-type Call = Box<dyn FnOnce(&Committer) + Send>;
+type Call = Box<dyn FnOnce(&mut Committer) + Send>;
 
 enum Job {
     Commit(Commit),
@@ -52,7 +52,12 @@ impl Writer {
         let (reply, result) = oneshot::channel();
         let op = trips::current();
         self.send(Job::Call(Box::new(move |committer| {
-            let _ = reply.send(transact(committer.db(op), f));
+            let done = transact(committer.db(op), |db| {
+                committer.check_volume(op)?;
+                f(db)
+            });
+            let _ = reply.send(done);
+            committer.forget_setting();
             committer.next_epoch();
         })))?;
         result.await.map_err(|_| gone())?
@@ -88,7 +93,7 @@ fn serve(mut committer: Committer, queue: Receiver<Job>) {
     let mut taken: Option<Job> = None;
     while let Some(job) = taken.take().or_else(|| queue.recv().ok()) {
         match job {
-            Job::Call(call) => call(&committer),
+            Job::Call(call) => call(&mut committer),
             Job::Close(reply) => {
                 drop(queue); // what comes now is refused
                 let _ = reply.send(committer.c.close().map_err(|(_, e)| classify(e)));

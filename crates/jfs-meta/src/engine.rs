@@ -8,11 +8,13 @@
 //! nothing that was read with [`Strength::Hold`] or [`Strength::Own`] has changed since.
 
 mod error;
+mod fence;
 mod key;
 mod listing;
 mod write;
 
 pub use error::EngineError;
+pub use fence::{Fence, FenceSlot};
 pub use key::{Answer, Counter, Key, LockKind, LockRow, Read, Strength, hold, own, peek};
 pub use listing::{
     Delayed, Deleted, DirCursor, DirEntry, DirPage, DirQuota, DirStat, IdKind, JobSlot,
@@ -77,6 +79,15 @@ pub trait Engine: Send + Sync {
     /// Brings the schema of an older volume up to date before the first write (SQL: missing columns
     /// and tables). Nothing to do elsewhere.
     async fn prepare_writes(&self) -> Result<(), EngineError>;
+
+    /// Closes the engine to changes under another setting. From now on every change checks the stored
+    /// setting at the moment when it is made, without a round trip of its own where the server can.
+    ///
+    /// An attempt takes the fence that stands when it begins, and its commit fails with
+    /// `SettingChanged` when the stored document differs. Everything else that writes asks for the same
+    /// volume only, and fails with `Replaced` when another one is there. Without a fence nothing is
+    /// checked.
+    fn set_fence(&self, fence: Fence);
 
     // ---- transactions
 

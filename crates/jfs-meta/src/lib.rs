@@ -23,9 +23,11 @@ mod patience;
 mod quotas;
 mod recent;
 mod run;
+mod standing;
 mod stats;
 mod txn;
 mod usage;
+mod vigil;
 mod work;
 
 pub use engine::{Attempt, Engine, EngineError};
@@ -37,6 +39,7 @@ pub use ops::{
     SetXattr,
 };
 pub use patience::Patience;
+pub use standing::Lost;
 pub use stats::MetaStats;
 pub use wire::SessionInfo;
 pub use work::Work;

@@ -9,7 +9,7 @@ use crate::engine::*;
 use crate::trips::TripLog;
 use async_trait::async_trait;
 use jfs_types::{AclRule, Attr, Entry, Ino, Name, Time};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use records::State;
 use std::ops::Range;
 use std::sync::Arc;
@@ -21,6 +21,7 @@ const PAGE: usize = 100;
 #[derive(Clone)]
 pub struct MemoryEngine {
     state: Arc<Mutex<State>>,
+    fence: FenceSlot,
     trips: Arc<TripLog>,
     capabilities: Capabilities,
 }
@@ -36,6 +37,7 @@ impl MemoryEngine {
     pub fn new() -> MemoryEngine {
         MemoryEngine {
             state: Arc::default(),
+            fence: FenceSlot::default(),
             trips: Arc::default(),
             capabilities: Capabilities {
                 name: "memory",
@@ -55,8 +57,22 @@ impl MemoryEngine {
     }
 }
 
+impl MemoryEngine {
+    /// The records, for a change outside of an attempt.
+    fn changing(&self) -> Result<MutexGuard<'_, State>, EngineError> {
+        let state = self.state.lock();
+        match self.fence.get() {
+            Some(fence) if !fence.is_same_volume(state.setting.as_deref()) => Err(
+                EngineError::Replaced("another volume is in this database".into()),
+            ),
+            _ => Ok(state),
+        }
+    }
+}
+
 struct MemoryAttempt {
     engine: MemoryEngine,
+    fence: Option<Arc<Fence>>,
     seen: Vec<(Key, Answer)>,
 }
 
@@ -81,6 +97,11 @@ impl Attempt for MemoryAttempt {
             .trips
             .record(|| format!("commit {}", writes.len()));
         let mut state = self.engine.state.lock();
+        if let Some(fence) = &self.fence
+            && state.setting.as_deref() != Some(fence.document())
+        {
+            return Err(EngineError::SettingChanged);
+        }
         if self
             .seen
             .iter()
@@ -141,9 +162,14 @@ impl Engine for MemoryEngine {
         Ok(())
     }
 
+    fn set_fence(&self, fence: Fence) {
+        self.fence.set(fence);
+    }
+
     async fn begin(&self) -> Result<Box<dyn Attempt>, EngineError> {
         Ok(Box::new(MemoryAttempt {
             engine: self.clone(),
+            fence: self.fence.get(),
             seen: Vec::new(),
         }))
     }
@@ -201,7 +227,7 @@ impl Engine for MemoryEngine {
     }
 
     async fn add_dir_stats(&self, deltas: &[(Ino, DirStat)]) -> Result<Vec<Ino>, EngineError> {
-        let mut state = self.state.lock();
+        let mut state = self.changing()?;
         let mut missing = Vec::new();
         for (dir, delta) in deltas {
             match state.dir_stats.get_mut(dir) {
@@ -213,7 +239,7 @@ impl Engine for MemoryEngine {
     }
 
     async fn put_dir_stat(&self, dir: Ino, stat: DirStat) -> Result<(), EngineError> {
-        self.state.lock().dir_stats.insert(dir, stat);
+        self.changing()?.dir_stats.insert(dir, stat);
         Ok(())
     }
 
@@ -223,7 +249,7 @@ impl Engine for MemoryEngine {
     }
 
     async fn add_quota_usage(&self, deltas: &[(Ino, i64, i64)]) -> Result<(), EngineError> {
-        let mut state = self.state.lock();
+        let mut state = self.changing()?;
         for (dir, space, inodes) in deltas {
             if let Some(quota) = state.quotas.get_mut(dir) {
                 quota.used_space += space;
@@ -234,13 +260,13 @@ impl Engine for MemoryEngine {
     }
 
     async fn put_quota(&self, dir: Ino, quota: DirQuota) -> Result<(), EngineError> {
-        self.state.lock().quotas.insert(dir, quota);
+        self.changing()?.quotas.insert(dir, quota);
         Ok(())
     }
 
     async fn acl_id(&self, rule: &AclRule) -> Result<u32, EngineError> {
         self.trips.record(|| "acl".to_string());
-        let mut state = self.state.lock();
+        let mut state = self.changing()?;
         let wanted = rule.sorted();
         let known = state.acls.iter().position(|r| r.sorted() == wanted);
         let at = known.unwrap_or_else(|| {
@@ -252,7 +278,7 @@ impl Engine for MemoryEngine {
 
     async fn reserve_ids(&self, kind: IdKind, n: u64) -> Result<Range<u64>, EngineError> {
         self.trips.record(|| "reserve ids".to_string());
-        let mut state = self.state.lock();
+        let mut state = self.changing()?;
         let next = match kind {
             IdKind::Inode => &mut state.next_inode,
             IdKind::Slice => &mut state.next_slice,
@@ -264,14 +290,14 @@ impl Engine for MemoryEngine {
 
     async fn add_counter(&self, counter: Counter, n: i64) -> Result<i64, EngineError> {
         self.trips.record(|| "counter".to_string());
-        let mut state = self.state.lock();
+        let mut state = self.changing()?;
         let value = state.counters.entry(counter).or_insert(0);
         *value += n;
         Ok(*value)
     }
 
     async fn add_usage(&self, space: i64, inodes: i64) -> Result<(), EngineError> {
-        self.state.lock().add_usage(space, inodes);
+        self.changing()?.add_usage(space, inodes);
         Ok(())
     }
 
@@ -281,7 +307,7 @@ impl Engine for MemoryEngine {
         now_sec: i64,
         interval_sec: i64,
     ) -> Result<bool, EngineError> {
-        let mut state = self.state.lock();
+        let mut state = self.changing()?;
         let last = state.jobs.entry(job.counter_name()).or_insert(0);
         if *last > now_sec - interval_sec {
             return Ok(false);
@@ -302,15 +328,14 @@ impl Engine for MemoryEngine {
         expire: i64,
         info_json: &str,
     ) -> Result<(), EngineError> {
-        self.state
-            .lock()
+        self.changing()?
             .sessions
             .insert(sid, (expire, info_json.as_bytes().to_vec()));
         Ok(())
     }
 
     async fn drop_session(&self, sid: u64) -> Result<(), EngineError> {
-        let mut state = self.state.lock();
+        let mut state = self.changing()?;
         for locks in state.locks.values_mut() {
             locks.retain(|(s, _), _| *s != sid);
         }

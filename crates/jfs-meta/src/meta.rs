@@ -9,9 +9,11 @@ use crate::open_files::OpenFiles;
 use crate::quotas::Quotas;
 use crate::recent::Recent;
 use crate::run::patiently;
+use crate::standing::Standing;
 use crate::stats::MetaStats;
 use crate::trips;
 use crate::usage::Usage;
+use crate::vigil::Vigil;
 use crate::work::Work;
 use jfs_types::{Clock, Errno, Format, Ino, Rand, Time};
 use parking_lot::{Mutex, RwLock};
@@ -41,6 +43,9 @@ pub struct MetaConfig {
     pub attr_cache: Duration,
     /// Time between two session heartbeats (default 12 s).
     pub heartbeat: Duration,
+    /// What a volume of this setting uses that this client cannot maintain. The client then changes
+    /// nothing, also when the setting comes while the volume is open (default: it can maintain all).
+    pub cannot_maintain: fn(&Format) -> Option<String>,
 }
 
 impl Default for MetaConfig {
@@ -52,6 +57,7 @@ impl Default for MetaConfig {
             open_cache_limit: 10_000,
             attr_cache: Duration::from_secs(1),
             heartbeat: Duration::from_secs(12),
+            cannot_maintain: |_| None,
         }
     }
 }
@@ -91,6 +97,8 @@ pub struct Meta {
     pub(crate) quotas: Quotas,
     pub(crate) acls: Acls,
     pub(crate) stats: MetaStats,
+    pub(crate) standing: Standing,
+    pub(crate) vigil: Vigil,
     pub(crate) session: AtomicU64,
     /// The current trash hour directory: name and inode.
     pub(crate) trash_hour: Mutex<Option<(String, Ino)>>,
@@ -121,6 +129,8 @@ impl Meta {
             quotas: Quotas::default(),
             acls: Acls::default(),
             stats: MetaStats::default(),
+            standing: Standing::new(config.read_only),
+            vigil: Vigil::new(crate::ops::session_life(&config)),
             session: AtomicU64::new(0),
             trash_hour: Mutex::new(None),
             work,
@@ -227,8 +237,16 @@ impl Meta {
 
     /// The one place where engine failures become error numbers.
     pub(crate) fn to_errno(&self, op: &'static str, e: &EngineError) -> Errno {
+        self.note_failure(e);
         tracing::warn!(op, "metadata operation failed: {e}");
         Errno::EIO
+    }
+
+    /// Acts on a failure that says more than that one call failed.
+    pub(crate) fn note_failure(&self, e: &EngineError) {
+        if let EngineError::Replaced(why) = e {
+            self.lose(why);
+        }
     }
 
     /// Space and inodes as they show at `ino`: those of the volume, narrowed by the quotas of the
@@ -280,6 +298,7 @@ impl Meta {
 
     /// Reads records outside a transaction, with retries while the engine is busy.
     pub(crate) async fn fetch(&self, keys: &[Key]) -> Result<Vec<crate::engine::Answer>, Errno> {
+        self.check_present()?;
         patiently(|| self.engine.fetch(keys))
             .await
             .map_err(|e| self.to_errno("read", &e))
@@ -314,6 +333,7 @@ impl Meta {
     /// them: as long as that takes. For the background.
     pub async fn recount_dirs(&self) {
         if self.format().dir_stats
+            && self.is_writable()
             && let Err(e) = self.dir_stats.recount_doubtful(&*self.engine).await
         {
             tracing::debug!("directories could not be counted: {e}");
@@ -322,20 +342,31 @@ impl Meta {
 
     /// Writes usage, directory statistics and quotas collected since the last call. Called once a second;
     /// what fails stays for the next call.
+    ///
+    /// A client that may not write any more still counts the usage of what it has written, which the
+    /// change log leaves out; the rest of it is left.
     pub async fn flush_changes(&self) {
+        if self.is_lost() {
+            return;
+        }
         let (space, inodes) = self.usage.take_pending();
         if (space, inodes) != (0, 0)
             && let Err(e) = self.engine.add_usage(space, inodes).await
         {
+            self.note_failure(&e);
             self.usage.add((space, inodes));
             tracing::debug!("usage could not be flushed: {e}");
         }
         if self.format().dir_stats
+            && self.is_writable()
             && let Err(e) = self.dir_stats.flush(&*self.engine).await
         {
+            self.note_failure(&e);
             tracing::debug!("directory statistics could not be flushed: {e}");
         }
-        self.flush_quotas().await;
+        if self.is_writable() {
+            self.flush_quotas().await;
+        }
     }
 
     /// Reads the usage counters, so that limits are held against what other clients wrote too.

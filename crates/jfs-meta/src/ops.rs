@@ -34,6 +34,7 @@ pub use lock::LockRange;
 pub use open::Opened;
 pub use restore::Restored;
 pub use session::ReloadError;
+pub(crate) use session::session_life;
 pub use setattr::{SetAttr, SetTime};
 pub use summary::{Summary, TreeNode, TreeShape, Walked};
 pub use trash::TrashHour;

@@ -171,6 +171,7 @@ impl Meta {
             return;
         }
         if let Err(e) = self.engine().add_quota_usage(&deltas).await {
+            self.note_failure(&e);
             self.quotas.give_back(&deltas);
             tracing::debug!("quotas could not be flushed: {e}");
         }

@@ -85,9 +85,7 @@ impl Meta {
         &self,
         op: &O,
     ) -> Result<Done<O::Out>, Errno> {
-        if self.config().read_only {
-            return Err(Errno::EROFS);
-        }
+        self.check_writable()?;
         self.within(O::NAME, async {
             let Some(_held) = self.locks.lock(&op.locks()).await else {
                 tracing::warn!(op = O::NAME, "too many wait for the metadata engine");
@@ -99,10 +97,7 @@ impl Meta {
             match ended {
                 Ok(done) => Ok(done),
                 Err(Stop::Answer(errno)) => Err(errno),
-                Err(Stop::Engine(e)) => {
-                    tracing::warn!(op = O::NAME, "metadata operation failed: {e}");
-                    Err(Errno::EIO)
-                }
+                Err(Stop::Engine(e)) => Err(self.to_errno(O::NAME, &e)),
             }
         })
         .await
@@ -116,6 +111,8 @@ impl Meta {
         loop {
             let since = Instant::now();
             let attempt = patiently(|| self.engine().begin()).await?;
+            // After the attempt has its fence: see `Meta::accept`.
+            self.check_writable()?;
             let mut tx = Txn::new(attempt, std::mem::take(&mut ahead), self.now());
             let result = op.attempt(self, &mut tx).await;
             let parts = tx.into_parts();
@@ -170,6 +167,11 @@ impl Meta {
                     conflicts += 1;
                     self.stats.restart();
                     self.pause(conflicts).await;
+                }
+                EngineError::SettingChanged if conflicts + 1 < ATTEMPTS_MAX => {
+                    conflicts += 1;
+                    self.stats.restart();
+                    self.follow_setting().await?;
                 }
                 EngineError::Transient(why) if patience.wait(&why).await => self.stats.restart(),
                 e => return Err(Stop::Engine(e)),

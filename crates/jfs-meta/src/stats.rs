@@ -36,6 +36,7 @@ pub struct MetaStats {
     durations: Histogram,
     transactions: Histogram,
     restarts: Counter,
+    sustained: Counter,
 }
 
 impl Default for MetaStats {
@@ -45,6 +46,7 @@ impl Default for MetaStats {
             durations: Histogram::seconds(0.0001, 1.5, 30),
             transactions: Histogram::seconds(0.0001, 1.5, 30),
             restarts: Counter::new(),
+            sustained: Counter::new(),
         }
     }
 }
@@ -63,6 +65,16 @@ impl MetaStats {
     /// A transaction took `time`.
     pub(crate) fn transaction(&self, time: Duration) {
         self.transactions.observe(time);
+    }
+
+    /// A file that was kept for its last close has been deleted.
+    pub(crate) fn deleted_sustained(&self) {
+        self.sustained.add(1);
+    }
+
+    /// Files deleted so far that were kept for their last close. The end of a session deletes many.
+    pub fn sustained_deleted(&self) -> u64 {
+        self.sustained.get()
     }
 
     /// A transaction ran again.

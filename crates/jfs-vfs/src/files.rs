@@ -190,6 +190,7 @@ impl Vfs {
         if !handle.can_write() {
             return Err(Errno::EBADF);
         }
+        self.writable()?;
         let writer = self.inner.writers.get(handle.ino).ok_or(Errno::EBADF)?;
         let after = writer.write(&self.inner.meta, &self.inner.chunks, handle, to, data)?;
         if after.became_dirty {

@@ -10,12 +10,20 @@ use crate::ticker::Ticker;
 use crate::told::{KernelCache, Told};
 use crate::watch::VfsStats;
 use crate::writers::Writers;
+use futures_util::{StreamExt, stream};
 use jfs_chunk::ChunkStore;
 use jfs_meta::Meta;
 use jfs_types::{Attr, Errno, Ino};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::runtime::Handle as Runtime;
+use tokio::sync::Semaphore;
+
+/// Files that are flushed at the same time when all are.
+const FLUSHES_MAX: usize = 32;
+/// Failed flushes whose blocks are being removed.
+const LEFT_OVER_MAX: usize = 64;
 
 /// Longest wait for the kernel to drop pages.
 const DROP_PAGES_MAX: Duration = Duration::from_secs(10);
@@ -27,6 +35,10 @@ pub(crate) struct Inner {
     pub(crate) runtime: Runtime,
     pub(crate) handles: Handles,
     pub(crate) writers: Writers,
+    /// Commits of written data so far.
+    pub(crate) committed: AtomicU64,
+    /// Places for removals of what failed flushes have left in the bucket.
+    pub(crate) left_over: Arc<Semaphore>,
     pub(crate) unsynced: Unsynced,
     pub(crate) ticker: Ticker,
     pub(crate) told: Told,
@@ -59,6 +71,8 @@ impl Vfs {
             runtime,
             handles: Handles::new(),
             writers: Writers::new(),
+            committed: AtomicU64::new(0),
+            left_over: Arc::new(Semaphore::new(LEFT_OVER_MAX)),
             unsynced: Unsynced::default(),
             ticker: Ticker::default(),
         };
@@ -204,20 +218,19 @@ impl Vfs {
     }
 
     pub(crate) fn writable(&self) -> Result<(), Errno> {
-        if self.inner.config.read_only {
-            Err(Errno::EROFS)
-        } else {
-            Ok(())
+        match self.inner.config.read_only {
+            true => Err(Errno::EROFS),
+            false => self.inner.meta.check_writable(),
         }
     }
 
-    /// Commits everything that was written, through all handles. The first failure is returned; the rest
+    /// Commits everything that was written, through all handles, 32 files at a time. The first failure is returned; the rest
     /// is still tried. As close, not as fsync: a `file` store need not have reached its disk.
     pub async fn flush_all(&self) -> Result<(), Errno> {
-        let mut result = Ok(());
-        for writer in self.inner.writers.all() {
-            result = result.and(self.settle(&writer).await);
-        }
-        result
+        let all = stream::iter(self.inner.writers.all());
+        all.map(|writer| async move { self.settle(&writer).await })
+            .buffer_unordered(FLUSHES_MAX)
+            .fold(Ok(()), |so_far, one| std::future::ready(so_far.and(one)))
+            .await
     }
 }

@@ -9,8 +9,9 @@ mod kernel_size;
 mod moved;
 
 use crate::handles::Handle;
+use crate::losses::Failures;
 use crate::vfs::{Inner, Vfs};
-use jfs_chunk::{ChunkError, ChunkStore, SliceWriter};
+use jfs_chunk::{ChunkError, ChunkStore, SliceWriter, Uploads};
 use jfs_meta::ops::{NewSlice, SLICES_PER_COMMIT};
 use jfs_meta::{Meta, perm};
 use jfs_types::slice::MAX_FILE_LENGTH;
@@ -20,7 +21,7 @@ use moved::Moved;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::MutexGuard;
 
@@ -67,6 +68,8 @@ struct State {
     /// End and mtime of what a flush has taken out of `slices` and not committed yet, with its
     /// first byte.
     committing: Option<(u64, u64, Time)>,
+    /// Bytes of that.
+    committing_bytes: u64,
     handles: usize,
     /// The last failure.
     failed: Option<Failure>,
@@ -90,13 +93,13 @@ pub(crate) struct FileWriter {
     flush_spawned: AtomicBool,
     /// The file had setuid or setgid when this mount looked last.
     privileged: AtomicBool,
-    /// Counts failures, of any file.
-    failures: Arc<AtomicU64>,
+    /// Failures of any file.
+    failures: Arc<Failures>,
     moved: Moved,
 }
 
 impl FileWriter {
-    pub(crate) fn new(ino: Ino, failures: Arc<AtomicU64>) -> FileWriter {
+    pub(crate) fn new(ino: Ino, failures: Arc<Failures>) -> FileWriter {
         FileWriter {
             ino,
             failures,
@@ -169,6 +172,12 @@ impl FileWriter {
     /// Whether something is not committed yet.
     pub(crate) fn is_dirty(&self) -> bool {
         !self.state.lock().is_clean()
+    }
+
+    /// Bytes that are not committed yet.
+    pub(crate) fn unwritten(&self) -> u64 {
+        let state = self.state.lock();
+        state.committing_bytes + bytes_of(&state.slices)
     }
 
     /// Whether a flush for `handle` would neither write nor report anything.
@@ -488,16 +497,24 @@ impl Vfs {
             let mut state = writer.state.lock();
             let slices = std::mem::take(&mut state.slices);
             state.committing = span(&slices);
+            state.committing_bytes = bytes_of(&slices);
             slices
         };
         let mut flush = Flush {
             writer,
+            left: bytes_of(&slices),
             result: None,
         };
-        let result = match self
-            .upload_and_commit(writer.ino, &mut slices, sync, &mut moved_from)
-            .await
-        {
+        let mut uploads = Vec::new();
+        let mut progress = Progress {
+            uploads: &mut uploads,
+            left: &mut flush.left,
+            moved_from: &mut moved_from,
+        };
+        let done = self
+            .upload_and_commit(writer.ino, &mut slices, &mut progress, sync)
+            .await;
+        let result = match done {
             // This mount keeps what it has open: somebody else has removed the file.
             Err(Errno::ENOENT) => Err(Errno::EBADF),
             other => other,
@@ -513,30 +530,59 @@ impl Vfs {
         flush.result = Some(result);
         drop(flush);
         if result.is_err() {
-            // What is left will never be committed: its blocks are of no use to anybody.
-            for slice in slices {
-                if let Some(id) = slice.writer.id() {
-                    let _ = self.inner.chunks.remove(id, slice.writer.len()).await;
-                }
-            }
+            self.remove_left_over(slices, uploads);
         }
         result
     }
 
-    /// On success `slices` is empty; on failure it holds what was certainly not committed. `moved_from`:
-    /// see [`jfs_meta::ops::Stored`].
+    /// Removes the blocks of slices that will never be committed. In the background: the failure is
+    /// reported before, since removing from a store that is away takes as long as storing. What there
+    /// is no place for stays in the bucket, for `gc` to find.
+    fn remove_left_over(&self, slices: VecDeque<Slice>, uploads: Vec<Uploads>) {
+        let named = slices
+            .iter()
+            .filter_map(|s| Some((s.writer.id()?, s.writer.len())));
+        let named: Vec<(u64, u32)> = named.collect();
+        // The buffers go at once.
+        drop(slices);
+        let Ok(place) = self.inner.left_over.clone().try_acquire_owned() else {
+            tracing::debug!("blocks of {} slices stay in the bucket", named.len());
+            return;
+        };
+        let chunks = self.inner.chunks.clone();
+        self.inner.runtime.spawn(async move {
+            let _place = place;
+            // A block that arrives later than its removal would stay.
+            for upload in uploads {
+                upload.end().await;
+            }
+            for (id, len) in named {
+                if let Err(e) = chunks.remove(id, len).await {
+                    tracing::debug!("slice {id}, which nobody uses, stays in the bucket: {e}");
+                }
+            }
+        });
+    }
+
+    /// On success `slices` is empty; on failure it holds what was certainly not committed.
     async fn upload_and_commit(
         &self,
         ino: Ino,
         slices: &mut VecDeque<Slice>,
+        progress: &mut Progress<'_>,
         sync: bool,
-        moved_from: &mut Option<u64>,
     ) -> Result<(), Errno> {
+        if !slices.is_empty() {
+            // Nothing is stored that could not be committed.
+            self.inner.meta.check_writable()?;
+        }
         // What an earlier commit has brought may be lost: that is no reason to lose what comes now.
         let mut earlier = None;
         while !slices.is_empty() {
             let round = slices.len().min(SLICES_MAX);
-            let durable = self.upload(ino, slices, round, sync).await?;
+            let durable = self
+                .upload(ino, slices, round, progress.uploads, sync)
+                .await?;
             if sync {
                 if earlier.is_none() {
                     earlier = Some(self.sync_committed(ino).await);
@@ -548,7 +594,7 @@ impl Vfs {
                     synced.map_err(|e| data_error(ino, &e))?;
                 }
             }
-            self.commit(ino, slices, round, sync, moved_from).await?;
+            self.commit(ino, slices, round, progress, sync).await?;
         }
         match earlier {
             Some(synced) => synced,
@@ -557,16 +603,19 @@ impl Vfs {
         }
     }
 
-    /// Uploads the first `round` slices. True when they are safe from a power cut, too.
+    /// Uploads the first `round` slices. True when they are safe from a power cut, too. The first failure
+    /// ends it, since the others may take long: they are left in `uploads`.
     async fn upload(
         &self,
         ino: Ino,
         slices: &mut VecDeque<Slice>,
         round: usize,
+        uploads: &mut Vec<Uploads>,
         sync: bool,
     ) -> Result<bool, Errno> {
         let Inner { meta, chunks, .. } = &*self.inner;
-        let mut uploads = Vec::with_capacity(round);
+        // Those of the round before have ended.
+        uploads.clear();
         // A single small slice needs no task: the one who flushes waits for it anyway.
         let alone = slices.len() == 1;
         let mut durable = false;
@@ -586,12 +635,9 @@ impl Vfs {
             }
             uploads.push(slice.writer.take_uploads());
         }
-        let uploaded = match uploads.pop() {
-            Some(only) if alone => only.wait().await,
-            last => {
-                uploads.extend(last);
-                chunks.wait_for_uploads(uploads).await
-            }
+        let uploaded = match &mut uploads[..] {
+            [only] => only.wait().await,
+            all => chunks.wait_for_uploads(all).await,
         };
         uploaded.map_err(|e| data_error(ino, &e))?;
         Ok(durable)
@@ -603,8 +649,8 @@ impl Vfs {
         ino: Ino,
         slices: &mut VecDeque<Slice>,
         round: usize,
+        progress: &mut Progress<'_>,
         sync: bool,
-        moved_from: &mut Option<u64>,
     ) -> Result<(), Errno> {
         let mut left = round;
         while left > 0 {
@@ -620,22 +666,42 @@ impl Vfs {
             if let Ok(_) | Err(Errno::EIO) = committed {
                 // After EIO nobody knows whether the commit took place. Blocks that nobody uses do
                 // less harm than a file without its blocks: they stay.
-                slices.drain(..batch.len());
+                let bytes: u64 = slices
+                    .drain(..batch.len())
+                    .map(|slice| u64::from(slice.writer.len()))
+                    .sum();
+                if committed.is_ok() {
+                    *progress.left -= bytes;
+                    self.inner.committed.fetch_add(1, Ordering::Relaxed);
+                }
             } else {
                 self.inner.unsynced.done(ino, &sent);
             }
             left -= batch.len();
             let from = committed?.moved_from;
-            *moved_from = moved_from.map_or(from, |first| Some(from.unwrap_or(first).min(first)));
+            let first = *progress.moved_from;
+            *progress.moved_from = first.map_or(from, |at| Some(from.unwrap_or(at).min(at)));
         }
         Ok(())
     }
+}
+
+/// How far a flush has come.
+struct Progress<'a> {
+    /// Uploads under way, of slices that are not committed.
+    uploads: &'a mut Vec<Uploads>,
+    /// Bytes that are not committed.
+    left: &'a mut u64,
+    /// Offset from which appends were moved: see [`jfs_meta::ops::Stored`].
+    moved_from: &'a mut Option<u64>,
 }
 
 /// A flush under way. One that its caller drops takes its slices along, and what they held is lost:
 /// the writers hear of it.
 struct Flush<'a> {
     writer: &'a FileWriter,
+    /// Bytes that are not committed.
+    left: u64,
     result: Option<Result<(), Errno>>,
 }
 
@@ -648,8 +714,9 @@ impl Drop for Flush<'_> {
         // In one step: whoever finds the file clean finds the failure, too.
         let mut state = self.writer.state.lock();
         state.committing = None;
+        state.committing_bytes = 0;
         if let Err(errno) = result {
-            let number = self.writer.failures.fetch_add(1, Ordering::AcqRel) + 1;
+            let number = self.writer.failures.add(self.writer.ino, self.left);
             state.failed = Some(Failure { number, errno });
         }
     }
@@ -673,6 +740,11 @@ impl Slice {
             append: self.append,
         }
     }
+}
+
+/// Bytes of slices.
+fn bytes_of(slices: &VecDeque<Slice>) -> u64 {
+    slices.iter().map(|s| u64::from(s.writer.len())).sum()
 }
 
 /// First byte, end and newest time of slices.

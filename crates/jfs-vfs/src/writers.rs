@@ -1,11 +1,11 @@
 //! The files being written on this mount.
 
+use crate::losses::Failures;
 use crate::writer::FileWriter;
 use jfs_types::Ino;
 use parking_lot::RwLock;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Number of independently locked parts.
 const SHARDS: usize = 16;
@@ -13,7 +13,7 @@ const SHARDS: usize = 16;
 /// Writers by inode. One is kept while a handle that can write is open or something is dirty.
 pub(crate) struct Writers {
     /// Counts failures, of any file.
-    failures: Arc<AtomicU64>,
+    pub(crate) failures: Arc<Failures>,
     shards: Vec<RwLock<HashMap<Ino, Arc<FileWriter>>>>,
 }
 
@@ -31,7 +31,7 @@ impl Writers {
 
     /// Number of the last failure of any file: a handle that is opened now hears of those that follow.
     pub(crate) fn failures(&self) -> u64 {
-        self.failures.load(Ordering::Acquire)
+        self.failures.last()
     }
 
     pub(crate) fn get(&self, ino: Ino) -> Option<Arc<FileWriter>> {

@@ -677,8 +677,53 @@ async fn blocks_of_a_refused_commit_go() {
     mount.meta().set_format(small);
     mount.put(fh, 0, &pattern(1, 2 << 20)).await.unwrap();
     assert_eq!(mount.close(fh).await, Err(Errno::ENOSPC));
-    assert_eq!(volume.store.keys(), Vec::<String>::new());
+    eventually("its blocks are removed", async || {
+        volume.store.keys().is_empty()
+    })
+    .await;
     assert_eq!(mount.getattr(ino).await.unwrap().attr.length, 0);
+}
+
+/// Removing what a failed flush has left takes as long as the store likes; the failure is told before.
+#[tokio::test]
+async fn a_failure_is_reported_before_its_blocks_are_removed() {
+    let (volume, mount) = start().await;
+    let small = Format {
+        capacity: 1 << 20,
+        ..(*mount.meta().format()).clone()
+    };
+    mount.meta().set_format(small);
+    volume.store.deletes.shut();
+    for sync in [false, true] {
+        let name = format!("f{sync}");
+        let (_, fh) = mount.create_file(&name).await;
+        mount.put(fh, 0, &pattern(1, 2 << 20)).await.unwrap();
+        let told = async {
+            match sync {
+                true => mount.sync(fh).await,
+                false => mount.close(fh).await,
+            }
+        };
+        let told = tokio::time::timeout(Duration::from_secs(10), told).await;
+        assert_eq!(told.expect("a report"), Err(Errno::ENOSPC));
+    }
+    volume.store.deletes.holds(1).await;
+    volume.store.deletes.open();
+}
+
+/// One failed upload is enough to know; the others may take as long as the store likes.
+#[tokio::test]
+async fn a_failure_is_reported_before_the_other_uploads_end() {
+    let (volume, mount) = start().await;
+    let (_, fh) = mount.create_file("f").await;
+    volume.store.puts.shut();
+    mount.put(fh, 0, &pattern(1, 2 * BLOCK)).await.unwrap();
+    volume.store.puts.holds(2).await;
+    volume.store.fail_puts(true);
+    volume.store.puts.call();
+    let told = tokio::time::timeout(Duration::from_secs(10), mount.sync(fh)).await;
+    assert_eq!(told.expect("a report"), Err(Errno::EIO));
+    volume.store.puts.open();
 }
 
 /// A little generator: which file, what next.

@@ -81,9 +81,17 @@ pub async fn load_format(url: &str) -> Result<Option<Format>, Error> {
 
 /// Reads the setting through an engine.
 pub async fn read_format(engine: &dyn Engine) -> Result<Option<Format>, Error> {
+    Ok(read_setting(engine).await?.map(|(_, format)| format))
+}
+
+/// As [`read_format`], with the document as it is stored.
+pub(crate) async fn read_setting(engine: &dyn Engine) -> Result<Option<(Vec<u8>, Format)>, Error> {
     match engine.load_setting().await? {
         None => Ok(None),
-        Some(json) => Format::from_json(&json).map(Some).map_err(damaged),
+        Some(json) => {
+            let format = Format::from_json(&json).map_err(damaged)?;
+            Ok(Some((json, format)))
+        }
     }
 }
 

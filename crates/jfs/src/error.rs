@@ -28,6 +28,9 @@ pub enum Error {
     /// The local cache cannot be used.
     #[error("cache: {0}")]
     Cache(String),
+    /// Written data is lost: the files, how much, and why.
+    #[error("{0}")]
+    Unwritten(String),
     /// A file system operation failed.
     #[error("{0}")]
     Errno(Errno),

@@ -47,6 +47,7 @@
 #![forbid(unsafe_code)]
 
 pub mod admin;
+mod closing;
 mod engines;
 mod error;
 mod options;
@@ -57,6 +58,7 @@ mod store;
 mod support;
 mod volume;
 
+pub use closing::{STALL_MAX, describe_unwritten};
 pub use engines::connect;
 pub use error::Error;
 pub use options::OpenOptions;

@@ -147,7 +147,6 @@ pub(crate) async fn open_chunks(
         mode: options.cache_mode,
         checksum: options.cache_checksum,
         hash_prefix: format.hash_prefix,
-        ..CacheConfig::default()
     };
     let cache = open_cache(cache)?;
     let compression = match format.compression.as_str() {

@@ -19,7 +19,7 @@ pub(crate) fn check_readable(format: &Format) -> Result<(), Error> {
     }
 }
 
-/// Why the volume can only be mounted read-only: features that a writer must maintain and this one
+/// Why the volume can only be read: features that a writer must maintain and this one
 /// does not yet. `None` when it can be written.
 pub(crate) fn read_only_reason(format: &Format) -> Option<String> {
     let tiers = format
@@ -43,7 +43,7 @@ pub(crate) fn read_only_reason(format: &Format) -> Option<String> {
         .collect();
     (!used.is_empty()).then(|| {
         format!(
-            "the volume uses {}, which this version cannot maintain yet: opened read-only",
+            "the volume uses {}, which this version cannot maintain yet",
             used.join(", ")
         )
     })
@@ -67,7 +67,7 @@ mod tests {
         assert_eq!(
             reason.as_deref(),
             Some(
-                "the volume uses user and group quotas, the change log, which this version cannot maintain yet: opened read-only"
+                "the volume uses user and group quotas, the change log, which this version cannot maintain yet"
             )
         );
         assert!(check_readable(&format).is_ok());

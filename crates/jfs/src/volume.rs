@@ -1,12 +1,13 @@
 //! An open volume: all parts wired together, and taken apart in the right order.
 
-use crate::admin::read_format;
+use crate::admin::read_setting;
+use crate::closing::Closing;
 use crate::engines::connect;
 use crate::store::{follower, open_chunks};
 use crate::support::{check_readable, read_only_reason};
 use crate::{Error, OpenOptions, session};
-use jfs_maint::{Lost, Maint, MaintConfig};
-use jfs_meta::{Engine, Meta, MetaConfig};
+use jfs_maint::{Maint, MaintConfig};
+use jfs_meta::{Engine, Lost, Meta, MetaConfig};
 use jfs_types::{Caller, Clock, Errno, Format, Ino, Rand, SystemClock, SystemRand};
 use jfs_vfs::{Vfs, VfsConfig};
 use std::sync::Arc;
@@ -14,20 +15,21 @@ use std::sync::Arc;
 /// Opens the volume whose metadata is at `url`, on the current tokio runtime.
 ///
 /// A volume that uses what this version cannot maintain yet is opened read-only, with a warning that
-/// says why ([`Volume::read_only`] tells).
+/// says why ([`Volume::read_only`] tells). One that gets such a feature while it is open turns read-only
+/// at the next change or heartbeat.
 pub async fn open(url: &str, options: OpenOptions) -> Result<Volume, Error> {
     open_engine(connect(url).await?, options).await
 }
 
 /// As [`open`], over an engine that is connected already (tests wrap engines).
 pub async fn open_engine(engine: Arc<dyn Engine>, options: OpenOptions) -> Result<Volume, Error> {
-    let format = read_format(&*engine).await?.ok_or(Error::NotFormatted)?;
+    let (document, format) = read_setting(&*engine).await?.ok_or(Error::NotFormatted)?;
     check_readable(&format)?;
     let reason = read_only_reason(&format);
     if let Some(reason) = &reason
         && !options.read_only
     {
-        tracing::warn!("{reason}");
+        tracing::warn!("{reason}: opened read-only");
     }
     let read_only = options.read_only || reason.is_some();
     if !read_only {
@@ -42,11 +44,13 @@ pub async fn open_engine(engine: Arc<dyn Engine>, options: OpenOptions) -> Resul
         open_cache_limit: options.open_cache_limit,
         attr_cache: options.attr_cache,
         heartbeat: options.heartbeat,
+        cannot_maintain: read_only_reason,
     };
     // The metadata client keeps the setting as it is stored; only the store sees the overrides.
     let chunks = open_chunks(&options.apply(format.clone()), &options).await?;
     let follower = follower(chunks.objects().clone(), options.clone(), &format);
-    let (meta, work) = Meta::new(engine, format, config, clock, rand);
+    let (meta, work) = Meta::new(engine, format.clone(), config, clock, rand);
+    meta.accept(&document, &format);
     let root = find_root(&meta, options.subdir.as_deref(), read_only).await?;
     let info = session::describe(options.mountpoint.as_deref().unwrap_or("sdk"));
     if !read_only {
@@ -89,8 +93,9 @@ pub async fn open_engine(engine: Arc<dyn Engine>, options: OpenOptions) -> Resul
     Ok(Volume {
         meta,
         vfs,
-        maint,
+        maint: Some(maint),
         read_only,
+        closing: Closing::default(),
     })
 }
 
@@ -130,10 +135,12 @@ async fn find_root(meta: &Meta, subdir: Option<&str>, read_only: bool) -> Result
 
 /// An open volume. Call [`Volume::close`] when done; dropping it loses what is not flushed.
 pub struct Volume {
-    meta: Arc<Meta>,
-    vfs: Vfs,
-    maint: Maint,
+    pub(crate) meta: Arc<Meta>,
+    pub(crate) vfs: Vfs,
+    /// Until the volume is closed.
+    pub(crate) maint: Option<Maint>,
     read_only: bool,
+    pub(crate) closing: Closing,
 }
 
 impl Volume {
@@ -154,7 +161,7 @@ impl Volume {
 
     /// Whether changes are refused, by option or because of what the volume uses.
     pub fn read_only(&self) -> bool {
-        self.read_only
+        self.read_only || self.meta.check_writable() == Err(Errno::EROFS)
     }
 
     /// The session this client registered; read-only clients have none.
@@ -164,17 +171,6 @@ impl Volume {
 
     /// Tells when the volume was lost and the owner has to stop.
     pub fn lost(&self) -> Lost {
-        self.maint.lost()
-    }
-
-    /// Writes everything out, ends the background jobs and the session, and disconnects.
-    pub async fn close(self) -> Result<(), Error> {
-        let flushed = self.vfs.flush_all().await;
-        self.maint.stop().await;
-        let closed = self.meta.close_session().await;
-        self.meta.engine().shutdown().await?;
-        flushed?;
-        closed?;
-        Ok(())
+        self.meta.lost()
     }
 }

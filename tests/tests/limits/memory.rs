@@ -100,7 +100,7 @@ fn a_mount_lives_in_a_small_container() {
             let mut file = File::create(&path).unwrap();
             // Bytes that do not compress: an unoptimised build is slow at those that do.
             let data = content(1, 1 << 20);
-            (0..BLOCK * BLOCKS >> 20).for_each(|_| file.write_all(&data).unwrap());
+            (0..(BLOCK * BLOCKS) >> 20).for_each(|_| file.write_all(&data).unwrap());
         }
         within_its_limit(&mount, "writing");
         let file = File::open(&path).unwrap();

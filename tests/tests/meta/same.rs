@@ -82,7 +82,7 @@ async fn script(kind: Kind, trash_days: i64) -> String {
 
     let heir = v.client().await;
     v.clock.advance(Duration::from_secs(5 * 24 * 3600));
-    answers += &format!("stale {:?}\n", heir.clean_stale_sessions().await);
+    answers += &format!("stale {:?}\n", v.live_on(&heir).await);
     for hour in heir.expired_trash_hours().await.unwrap() {
         answers += &format!("emptied {:?}\n", heir.empty_trash_hour(&hour).await);
     }

@@ -38,8 +38,9 @@ pub(crate) const SPEC: CommandSpec = CommandSpec {
     ],
 };
 
-/// How long the mount process may take to write out what it holds and to end its session.
-const EXIT_WAIT: Duration = Duration::from_secs(25);
+/// How long the mount process may take to write out what it holds and to end its session. A process that
+/// gives up, since nothing can be stored for 30 s, has ended by then.
+const EXIT_WAIT: Duration = Duration::from_secs(50);
 /// The same with `--flush`, where not ending is a failure.
 const FLUSH_WAIT: Duration = Duration::from_secs(600);
 /// The same after `--force`: programs that keep files open keep the process as well.

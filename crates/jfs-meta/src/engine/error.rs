@@ -12,6 +12,13 @@ pub enum EngineError {
     /// loading).
     #[error("{0}")]
     Transient(String),
+    /// The stored setting is not the one of the fence. Nothing was changed: read the setting, then run
+    /// the attempt again if it still may.
+    #[error("the volume's setting has changed")]
+    SettingChanged,
+    /// The database holds another volume, or none, in the place of the fence's. Nothing was changed.
+    #[error("{0}")]
+    Replaced(String),
     /// The commit was sent, its answer was lost, and the engine does not know whether it was applied. From
     /// a commit that wrote something only.
     #[error("the answer to a commit was lost: {0}")]

@@ -158,9 +158,7 @@ impl Meta {
         name: &[u8],
         new: New<'a>,
     ) -> Result<Create<'a>, Errno> {
-        if self.config().read_only {
-            return Err(Errno::EROFS);
-        }
+        self.check_writable()?;
         if parent.is_trash() {
             return Err(Errno::EPERM);
         }

@@ -26,9 +26,7 @@ impl Meta {
         parent: Ino,
         name: &[u8],
     ) -> Result<Attr, Errno> {
-        if self.config().read_only {
-            return Err(Errno::EROFS);
-        }
+        self.check_writable()?;
         if parent.is_trash() || Meta::is_trash_name(parent, name) {
             return Err(Errno::EPERM);
         }

@@ -67,6 +67,7 @@ impl Meta {
         parent: Ino,
         name: &Name,
     ) -> Result<Option<(jfs_types::Entry, Option<Attr>)>, Errno> {
+        self.check_present()?;
         patiently(|| self.engine().lookup(parent, name))
             .await
             .map_err(|e| self.to_errno("lookup", &e))

@@ -148,8 +148,8 @@ impl Meta {
             mask |= EXEC;
         }
         self.may(caller, attr, mask).await?;
-        if (writing || flags & o::TRUNC != 0) && self.config().read_only {
-            return Err(Errno::EROFS);
+        if writing || flags & o::TRUNC != 0 {
+            self.check_writable()?;
         }
         let changes = mask & WRITE != 0;
         if changes && (attr.flags & attr_flags::IMMUTABLE != 0 || kept_by_trash(self, ino, attr)) {
@@ -232,6 +232,7 @@ impl Meta {
     /// The same for an inode that a stale session left behind.
     pub(crate) async fn delete_sustained_of(&self, sid: u64, ino: Ino) -> Result<(), Errno> {
         if let Some(attr) = self.transact(&DropSustained { sid, ino }).await? {
+            self.stats().deleted_sustained();
             let length = attr.length;
             self.emit(Work::DeleteFile { ino, length });
         }

@@ -77,9 +77,7 @@ impl Meta {
         wanted: Wanted,
         use_trash: bool,
     ) -> Result<(), Errno> {
-        if self.config().read_only {
-            return Err(Errno::EROFS);
-        }
+        self.check_writable()?;
         if parent == Ino::ROOT && name.as_bytes() == TRASH_NAME {
             return Err(Errno::EPERM);
         }

@@ -56,9 +56,7 @@ impl Meta {
         to: (Ino, &[u8]),
         flags: u32,
     ) -> Result<(Ino, Attr), Errno> {
-        if self.config().read_only {
-            return Err(Errno::EROFS);
-        }
+        self.check_writable()?;
         match flags {
             0 | NOREPLACE | EXCHANGE => {}
             f if f & !NOREPLACE == WHITEOUT => return Err(Errno::ENOTSUP),

@@ -1,13 +1,17 @@
 //! Sessions: registering, heartbeats, and cleaning up after the dead.
 
+use crate::Patience;
 use crate::engine::{EngineError, JobSlot, SessionRecord};
-use crate::meta::Meta;
+use crate::meta::{Meta, MetaConfig};
+use crate::standing::changed_for_good;
+use crate::txn::Stop;
 use crate::wire::SessionInfo;
 use jfs_types::{Errno, Format};
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-/// A session counts as stale after this many heartbeats without a sign of life.
-const HEARTBEATS: i64 = 5;
+/// A session runs out after this many heartbeats without a sign of life.
+const HEARTBEATS: u32 = 5;
 /// Expiry of a session that sends no heartbeats: a year.
 const NO_HEARTBEAT_SEC: i64 = 365 * 24 * 3600;
 /// Stale sessions cleaned in one go.
@@ -36,6 +40,7 @@ impl Meta {
             .await
             .map_err(|e| self.to_errno("new_session", &e))?;
         self.session.store(sid, Ordering::Release);
+        self.vigil.beat(self.now());
         self.refresh_usage().await;
         self.load_quotas().await?;
         if self.format().dir_stats
@@ -54,9 +59,20 @@ impl Meta {
         let Some(sid) = self.session_id() else {
             return Ok(());
         };
-        self.engine()
+        self.check_present()
+            .map_err(|_| EngineError::Fatal("the volume is lost".into()))?;
+        let sent = self
+            .engine()
             .refresh_session(sid, self.session_expiry(), &info_json(info))
-            .await
+            .await;
+        match &sent {
+            Ok(()) => self.vigil.beat(self.now()),
+            Err(e) => {
+                self.vigil.miss();
+                self.note_failure(e);
+            }
+        }
+        sent
     }
 
     fn session_expiry(&self) -> i64 {
@@ -64,37 +80,84 @@ impl Meta {
         let life = if heartbeat.is_zero() {
             NO_HEARTBEAT_SEC
         } else {
-            HEARTBEATS * heartbeat.as_secs().max(1) as i64
+            session_life(self.config()).as_secs() as i64
         };
         self.now().sec + life
     }
 
-    /// Reads the setting again. An error of kind `Lost` means that this client must stop.
+    /// Reads the setting again, and decides anew whether this client may write. An error of kind `Lost`
+    /// means that it must stop: nothing is stored any more.
     pub async fn reload_format(&self) -> Result<(), ReloadError> {
+        let read = self.read_setting().await;
+        if let Err(ReloadError::Lost(why)) = &read {
+            self.lose(why);
+        }
+        read
+    }
+
+    async fn read_setting(&self) -> Result<(), ReloadError> {
         let lost = |text: &str| ReloadError::Lost(text.to_string());
-        let json = self
-            .engine()
-            .load_setting()
-            .await?
-            .ok_or_else(|| lost("the volume's setting is gone"))?;
-        // Half a document says nothing about the volume: what was read before stays in use.
-        let format = Format::from_json(&json)
-            .map_err(|why| EngineError::corrupt("the volume's setting", why))?;
-        if format.uuid != self.format().uuid {
+        let json = match self.engine().load_setting().await {
+            Err(EngineError::Replaced(why)) => return Err(ReloadError::Lost(why)),
+            json => json?.ok_or_else(|| lost("the volume's setting is gone"))?,
+        };
+        let before = self.format();
+        let format = match Format::from_json(&json) {
+            Ok(format) => format,
+            // Half a document says nothing about the volume: what was read before stays in use.
+            Err(why) => {
+                self.accept(&json, &before);
+                return Err(EngineError::corrupt("the volume's setting", why).into());
+            }
+        };
+        if format.uuid != before.uuid {
             return Err(lost("another volume has taken the place of this one"));
+        }
+        if let Some(what) = changed_for_good(&before, &format) {
+            return Err(ReloadError::Lost(format!(
+                "the {what} of the volume is another one now"
+            )));
         }
         format
             .check_version(jfs_types::version::ACTS_AS)
             .map_err(ReloadError::Lost)?;
-        if format != *self.format() {
+        self.accept(&json, &format);
+        if format != *before {
             tracing::info!("the volume's setting has changed");
             self.set_format(format);
         }
         Ok(())
     }
 
+    /// Reads the setting that an attempt found changed. Waits for an engine that is away.
+    pub(crate) async fn follow_setting(&self) -> Result<(), Stop> {
+        let mut patience = Patience::begin();
+        loop {
+            return match self.reload_format().await {
+                Ok(()) => Ok(()),
+                Err(ReloadError::Lost(_)) => Err(Stop::Answer(Errno::EIO)),
+                Err(ReloadError::Engine(EngineError::Transient(why)))
+                    if patience.wait(&why).await =>
+                {
+                    continue;
+                }
+                // It does not decode: see `read_setting`.
+                Err(ReloadError::Engine(EngineError::Corrupt { .. })) => Ok(()),
+                Err(ReloadError::Engine(e)) => Err(Stop::Engine(e)),
+            };
+        }
+    }
+
     /// Ends this client's session: what it sustains is deleted, its record dropped.
+    ///
+    /// A client that may not change its volume any more leaves the session, which runs out: another one
+    /// cleans it.
     pub async fn close_session(&self) -> Result<(), Errno> {
+        if !self.is_writable() && self.session_id().is_some() {
+            self.flush_stats().await;
+            self.session.store(0, Ordering::Release);
+            return Ok(());
+        }
         let Some(sid) = self.session_id() else {
             self.flush_stats().await;
             return Ok(());
@@ -149,17 +212,25 @@ impl Meta {
             .map_err(|e| self.to_errno(op, &e))
     }
 
-    /// Cleans sessions whose time has run out, when this client wins the job. Returns how many.
+    /// Cleans the sessions of clients that are dead, when this client wins the job. Returns how many.
+    /// Call it after every heartbeat.
+    ///
+    /// A client is dead when its session has run out and showed no sign of life for one full life, in
+    /// which this client's own heartbeats succeeded without a gap. Until this client has watched for so
+    /// long it leaves the job to others.
     pub async fn clean_stale_sessions(&self) -> Result<usize, Errno> {
         let op = "clean_stale_sessions";
-        let now = self.now().sec;
-        let interval = (self.config().heartbeat.as_secs() * 9 / 10).max(1) as i64;
-        let won = self
-            .engine()
-            .claim_job(JobSlot::StaleSessions, now, interval)
-            .await;
-        if !won.map_err(|e| self.to_errno(op, &e))? {
-            return Ok(0);
+        self.check_writable()?;
+        if self.vigil.may_judge(self.now()) {
+            let now = self.now().sec;
+            let interval = (self.config().heartbeat.as_secs() * 9 / 10).max(1) as i64;
+            let won = self
+                .engine()
+                .claim_job(JobSlot::StaleSessions, now, interval)
+                .await;
+            if !won.map_err(|e| self.to_errno(op, &e))? {
+                return Ok(0);
+            }
         }
         let sessions = self
             .engine()
@@ -167,11 +238,14 @@ impl Meta {
             .await
             .map_err(|e| self.to_errno(op, &e))?;
         let own = self.session_id();
-        let stale = sessions
-            .into_iter()
-            .filter(|s| s.expire < now && Some(s.sid) != own);
+        let stale = self.vigil.judge(sessions, self.now()).into_iter();
+        let stale = stale.filter(|s| Some(s.sid) != own);
         let (mut cleaned, mut failed, mut left) = (0, None, FAILURES_MAX);
         for session in stale.take(STALE_MAX) {
+            // The rest waits for the next heartbeat.
+            if !self.vigil.goes_on(self.now()) {
+                break;
+            }
             tracing::info!("cleaning up stale session {}", session.sid);
             match self.clean_session(&session).await {
                 Ok(()) => cleaned += 1,
@@ -187,6 +261,12 @@ impl Meta {
         }
         failed.map_or(Ok(cleaned), Err)
     }
+}
+
+/// How long a session lives without a sign of life. A client without heartbeats judges as one that
+/// sends one a second.
+pub(crate) fn session_life(config: &MetaConfig) -> Duration {
+    HEARTBEATS * Duration::from_secs(config.heartbeat.as_secs().max(1))
 }
 
 fn info_json(info: &SessionInfo) -> String {

@@ -299,7 +299,7 @@ impl Meta {
 
     /// What this client has changed is in the statistics from here on.
     async fn flush_own_stats(&self) {
-        if !self.config().read_only {
+        if self.is_writable() {
             self.flush_stats().await;
         }
     }

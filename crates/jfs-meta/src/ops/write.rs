@@ -76,7 +76,7 @@ impl Meta {
                     tracing::error!("chunk {index} of {ino:?} cannot be read: {e}");
                     Errno::EIO
                 })?;
-                if records.len() >= RECORDS_TO_READ && !self.config().read_only {
+                if records.len() >= RECORDS_TO_READ && self.is_writable() {
                     self.emit(Work::Compact { ino, index });
                 }
                 let view = Arc::new(ChunkView {

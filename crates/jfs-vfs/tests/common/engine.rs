@@ -189,6 +189,10 @@ impl Engine for TestEngine {
         self.inner.trips()
     }
 
+    fn set_fence(&self, fence: Fence) {
+        self.inner.set_fence(fence);
+    }
+
     async fn begin(&self) -> Result<Box<dyn Attempt>, EngineError> {
         Ok(Box::new(TestAttempt {
             inner: self.inner.begin().await?,
