@@ -4,7 +4,7 @@
 //! the chunk changed meanwhile the copy was in vain and goes again.
 
 use crate::delete::delete_slices;
-use jfs_chunk::{ChunkError, ChunkStore, FinishedSlice};
+use jfs_chunk::{ChunkError, ChunkStore, FinishedSlice, SliceWriter};
 use jfs_meta::{CompactPlan, Compacted, Meta};
 use jfs_types::{ChunkIndex, Errno, Ino, SliceId};
 use parking_lot::Mutex;
@@ -13,6 +13,9 @@ use std::sync::Arc;
 
 /// Chunks compacted at the same time by one client; more wishes are dropped, they come again.
 const RUNNING_MAX: usize = 4;
+
+/// What gaps are filled with.
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 /// The chunks that are being compacted by this client.
 #[derive(Clone, Default)]
@@ -99,7 +102,7 @@ async fn copy(
                 chunks.wait_for_room().await;
             }
             if piece.id == SliceId::ZERO {
-                slice.write(slice.len(), &vec![0; n as usize])?;
+                write_zeros(&mut slice, n as usize)?;
             } else {
                 let from = piece.off + done;
                 let data = chunks
@@ -120,6 +123,16 @@ async fn copy(
         chunks.check_flushed(piece.id.0, piece.size)?;
     }
     Ok(finished)
+}
+
+/// Appends zeros, without a buffer of that size.
+fn write_zeros(slice: &mut SliceWriter, mut n: usize) -> Result<(), ChunkError> {
+    while n > 0 {
+        let part = n.min(ZEROS.len());
+        slice.write(slice.len(), &ZEROS[..part])?;
+        n -= part;
+    }
+    Ok(())
 }
 
 /// Removes what was written of a slice that nobody refers to.

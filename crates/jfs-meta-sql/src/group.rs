@@ -222,9 +222,7 @@ impl Committer {
         }
         let target = Target { db, at: commit.at };
         let mut receipt = Receipt::default();
-        for write in &commit.writes {
-            target.apply(write, &mut receipt)?;
-        }
+        target.apply_all(&commit.writes, &mut receipt)?;
         Ok(receipt)
     }
 }

@@ -9,6 +9,23 @@ use jfs_meta::engine::{Receipt, Write};
 use jfs_meta::wire::{RECORD_BYTES, encode_record};
 use jfs_types::{Attr, Ino, SliceRecord, Time};
 use rusqlite::{params, params_from_iter};
+use std::collections::BTreeMap;
+
+/// Records to be appended, by their chunk.
+#[derive(Default)]
+struct Appends {
+    records: BTreeMap<(Ino, u32), Vec<u8>>,
+    /// The chunk of the newest one.
+    last: Option<(Ino, u32)>,
+}
+
+impl Appends {
+    fn add(&mut self, ino: Ino, index: u32, record: &SliceRecord) {
+        let records = self.records.entry((ino, index)).or_default();
+        records.extend_from_slice(&encode_record(record));
+        self.last = Some((ino, index));
+    }
+}
 
 /// Where writes go: a connection inside a transaction.
 #[derive(Clone, Copy)]
@@ -19,6 +36,39 @@ pub(crate) struct Target<'a> {
 }
 
 impl Target<'_> {
+    /// Applies writes in their order. Records that are appended to one chunk in a row, or with nothing but
+    /// new slices between them, go there by one statement: each statement copies the whole list.
+    pub(crate) fn apply_all(
+        &self,
+        writes: &[Write],
+        receipt: &mut Receipt,
+    ) -> Result<(), EngineError> {
+        let mut appends = Appends::default();
+        for write in writes {
+            match write {
+                Write::AppendSlice { ino, index, record } => appends.add(*ino, *index, record),
+                // Stored apart from any list.
+                Write::NewSlice { .. } => self.apply(write, receipt)?,
+                _ => {
+                    self.append_all(&mut appends, receipt)?;
+                    self.apply(write, receipt)?;
+                }
+            }
+        }
+        self.append_all(&mut appends, receipt)
+    }
+
+    fn append_all(&self, appends: &mut Appends, receipt: &mut Receipt) -> Result<(), EngineError> {
+        let last = appends.last.take();
+        for ((ino, index), records) in std::mem::take(&mut appends.records) {
+            let count = self.append(ino, index, &records)?;
+            if last == Some((ino, index)) {
+                receipt.records_in_chunk = count;
+            }
+        }
+        Ok(())
+    }
+
     /// Applies one write. `Conflict` when what it changes is not there, or when its place is taken.
     pub(crate) fn apply(&self, write: &Write, receipt: &mut Receipt) -> Result<(), EngineError> {
         let db = self.db;
@@ -70,7 +120,7 @@ impl Target<'_> {
             // Parents are derived from the entries; usage is flushed by the caller, see Capabilities.
             Write::AddParent { .. } | Write::DelParents { .. } | Write::AddUsage { .. } => {}
             Write::AppendSlice { ino, index, record } => {
-                self.append(*ino, *index, record, receipt)?
+                receipt.records_in_chunk = self.append(*ino, *index, &encode_record(record))?;
             }
             Write::AppendToExisting {
                 ino,
@@ -193,18 +243,12 @@ impl Target<'_> {
         }
     }
 
-    fn append(
-        &self,
-        ino: Ino,
-        index: u32,
-        record: &SliceRecord,
-        receipt: &mut Receipt,
-    ) -> Result<(), EngineError> {
-        let record = &encode_record(record)[..];
+    /// Appends encoded records. Returns how many the list has then.
+    fn append(&self, ino: Ino, index: u32, records: &[u8]) -> Result<u64, EngineError> {
         let length = |row: &rusqlite::Row<'_>| get::<i64>(row, 0);
         let bytes = self
             .db
-            .one(sql::CHUNK_APPEND, params![int(ino), index, record], length)?;
+            .one(sql::CHUNK_APPEND, params![int(ino), index, records], length)?;
         let bytes = bytes.unwrap_or(0) as u64;
         if !bytes.is_multiple_of(RECORD_BYTES as u64) {
             // Behind a torn record nothing could be read again: refused, and undone.
@@ -213,8 +257,7 @@ impl Target<'_> {
                 format!("{bytes} bytes after adding a record, not a multiple of {RECORD_BYTES}"),
             ));
         }
-        receipt.records_in_chunk = bytes / RECORD_BYTES as u64;
-        Ok(())
+        Ok(bytes / RECORD_BYTES as u64)
     }
 
     fn add_slice_users(

@@ -23,6 +23,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+use tokio::sync::MutexGuard;
 
 /// A slice without writes for this long is committed.
 const IDLE: Duration = Duration::from_secs(1);
@@ -436,9 +437,8 @@ impl Vfs {
         }
         let vfs = self.clone();
         self.inner.runtime.spawn(async move {
-            writer.flush_spawned.store(false, Ordering::Release);
             // What went wrong sticks to the file.
-            let _ = jfs_meta::trips::within("background", vfs.settle(&writer)).await;
+            let _ = jfs_meta::trips::within("background", vfs.flush_in_turn(&writer)).await;
             vfs.inner.writers.forget_if_idle(writer.ino);
         });
     }
@@ -470,8 +470,28 @@ impl Vfs {
         self.flush_slices(writer, false).await
     }
 
+    /// The spawned flush. Only when its turn has come may another one be spawned: else every write would
+    /// while a slow flush is under way, and thousands would wait.
+    async fn flush_in_turn(&self, writer: &FileWriter) -> Result<(), Errno> {
+        let turn = writer.flushing.lock().await;
+        // Before it takes the slices: what is written after that needs the next one.
+        writer.flush_spawned.store(false, Ordering::Release);
+        self.flush_now(writer, false, turn).await
+    }
+
     async fn flush_slices(&self, writer: &FileWriter, sync: bool) -> Result<(), Errno> {
-        let _one = writer.flushing.lock().await;
+        let turn = writer.flushing.lock().await;
+        self.flush_now(writer, sync, turn).await
+    }
+
+    /// Flushes what is written by now; `turn` keeps others from it.
+    async fn flush_now(
+        &self,
+        writer: &FileWriter,
+        sync: bool,
+        turn: MutexGuard<'_, ()>,
+    ) -> Result<(), Errno> {
+        let _turn = turn;
         let mut moved_from = None;
         let mut slices = {
             let mut state = writer.state.lock();

@@ -446,3 +446,39 @@ async fn appends_behind_other_writes_follow_the_end() {
         assert_same(&got, &want, "each in its place");
     }
 }
+
+/// While one flush is slow, what is written on top of it asks for one more, not for one each.
+#[tokio::test]
+async fn many_small_writes_ask_for_one_flush_at_a_time() {
+    const WRITES: u64 = 3000;
+    let (volume, mount) = start().await;
+    let (_, fh) = mount.create_file("f").await;
+    let tasks = || {
+        tokio::runtime::Handle::current()
+            .metrics()
+            .num_alive_tasks()
+    };
+    let put = async |n: u64| {
+        let off = (WRITES - n) * 4096;
+        mount.put(fh, off, &n.to_le_bytes()).await.unwrap();
+        // Lets the tasks run.
+        tokio::task::yield_now().await;
+    };
+    volume.engine.commits().shut();
+    for n in 0..WRITES / 2 {
+        put(n).await;
+    }
+    volume.engine.commits().holds(1).await;
+    let before = tasks();
+    for n in WRITES / 2..WRITES {
+        put(n).await;
+    }
+    assert!(tasks() <= before + 2, "{before} tasks, then {}", tasks());
+
+    volume.engine.commits().open();
+    mount.flush(fh).await.unwrap();
+    for n in 0..WRITES {
+        let got = mount.get(fh, (WRITES - n) * 4096, 8).await.unwrap();
+        assert_eq!(got[..], n.to_le_bytes());
+    }
+}

@@ -156,6 +156,36 @@ async fn chunks_of_either_storage_class() {
     }
 }
 
+/// One statement for each list, whatever lies between, and every list in the order of its records.
+#[tokio::test]
+async fn records_of_one_commit_are_appended_together() {
+    let bed = Bed::new().await;
+    let new = |id| Write::NewSlice { id, size: 4096 };
+    let mut writes = Vec::new();
+    for id in 1..=9 {
+        writes.extend([append(5, id as u32 % 2, id), new(id)]);
+    }
+    // What is removed in between takes what came before, and no more.
+    writes.push(Write::DelChunk {
+        ino: Ino(5),
+        index: 0,
+    });
+    writes.extend([append(5, 0, 10), append(5, 1, 11), append(5, 0, 12)]);
+    bed.engine.trips().enable(true);
+    assert_eq!(write(&bed.engine, &writes).await.records_in_chunk, 2);
+    let trips = bed.engine.trips().take();
+    let appends = trips.iter().filter(|t| t.what == "INSERT jfs_chunk");
+    assert_eq!(appends.count(), 4);
+    for (index, ids) in [(0, &[10, 12][..]), (1, &[1, 3, 5, 7, 9, 11])] {
+        let bytes: Vec<u8> = ids
+            .iter()
+            .flat_map(|n| encode_record(&record(*n)))
+            .collect();
+        let list = get(&bed.engine, Key::Chunk(Ino(5), index)).await;
+        assert_eq!(list, Answer::Bytes(Some(bytes.into())), "chunk {index}");
+    }
+}
+
 #[tokio::test]
 async fn appends_to_what_exists() {
     let bed = Bed::new().await;
