@@ -5,7 +5,7 @@ mod users;
 use crate::mounts::{self, Mounted};
 use crate::patience::{Waiting, within};
 use anyhow::bail;
-use jfs_args::address::{absolute, here};
+use jfs_args::address::{absolute, check_path, here};
 use jfs_args::{CommandSpec, FlagSpec, Parsed};
 use nix::errno::Errno;
 use nix::mount::{MntFlags, umount2};
@@ -143,7 +143,9 @@ fn look_for(given: &str) -> anyhow::Result<Option<Mounted>> {
 /// The mount point that is meant, as the kernel names it. Asks the kernel's table first, and follows
 /// links by their text: a dead or hanging mount cannot be looked at.
 fn find(given: &str) -> anyhow::Result<Option<Mounted>> {
-    let mut path = absolute(given, &here());
+    let cwd = here();
+    check_path(given, &cwd)?;
+    let mut path = absolute(given, &cwd);
     for _ in 0..LINKS_MAX {
         if let Some(mounted) = mounts::mounted(&path)? {
             return known(mounted);
