@@ -170,7 +170,8 @@ impl Plan {
             force: args.bool("force"),
             fstab: args
                 .bool("update-fstab")
-                .then(|| fstab::Line::of(args, cwd, mountpoint_text)),
+                .then(|| fstab::Line::of(args, cwd, mountpoint_text))
+                .transpose()?,
             metrics: metrics::address(&args.text("metrics"))?,
             labels: metrics::labels(&args.text("custom-labels"))?,
         })
