@@ -12,6 +12,10 @@ const IDLE_MAX: Duration = Duration::from_secs(15);
 /// Idle connections kept per server: what the uploads and downloads of a mount use in turns.
 const IDLE_CONNECTIONS_MAX: usize = 256;
 
+/// What is said of a server whose certificate nobody here knows, and of one without an address.
+const UNTRUSTED: &str = "is not trusted, since its authority is unknown here";
+const NOT_FOUND: &str = "cannot be found";
+
 /// A handle on the client. It has no deadlines of its own: [`crate::ObjectStore`] sets them.
 pub(crate) fn client() -> Result<reqwest::Client, String> {
     static CLIENT: OnceLock<Result<reqwest::Client, String>> = OnceLock::new();
@@ -44,18 +48,22 @@ pub(crate) fn failure(key: &str, error: reqwest::Error) -> ObjectError {
 
 /// What a library said about a connection, after what it means and what helps. An empty `host` is not known.
 pub(crate) fn explained(message: String, host: &str) -> String {
+    // It may have come through opendal, after it was said here.
+    if message.contains(UNTRUSTED) || message.contains(NOT_FOUND) {
+        return message;
+    }
     let named = match host {
         "" => "the server".to_string(),
         host => format!("host {host}"),
     };
     if message.contains("UnknownIssuer") {
         return format!(
-            "the certificate of {named} is not trusted, since its authority is unknown here: set SSL_CERT_FILE to a \
-             file with the certificate of that authority: {message}"
+            "the certificate of {named} {UNTRUSTED}: set SSL_CERT_FILE to a file with the certificate of that \
+             authority: {message}"
         );
     }
     if message.contains("dns error") || message.contains("failed to lookup address") {
-        return format!("the address of {named} cannot be found: {message}");
+        return format!("the address of {named} {NOT_FOUND}: {message}");
     }
     message
 }
@@ -104,6 +112,7 @@ mod tests {
             said.contains("host oss.example.com cannot be found"),
             "{said}"
         );
+        assert_eq!(explained(said.clone(), ""), said, "once is enough");
         assert!(explained(dns.to_string(), "").contains("the server"));
         let other = "connection refused".to_string();
         assert_eq!(explained(other.clone(), "h"), other);
