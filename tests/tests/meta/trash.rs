@@ -434,7 +434,7 @@ async fn what_is_open_can_be_changed_in_the_trash(kind: Kind) {
     };
     let change = async |f: Ino| {
         [
-            c.truncate_open(&me, f, 9000).await.map(|_| ()),
+            c.truncate(&me, f, 9000).await.map(|_| ()),
             c.fallocate(&me, f, 0, 0, 10_000).await.map(|_| ()),
             c.copy_file_range(copy_to(f)).await.map(|_| ()),
             c.setattr(&me, f, &chmod).await.map(|_| ()),
