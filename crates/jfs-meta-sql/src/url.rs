@@ -168,10 +168,11 @@ impl Database {
             .open(&self.path)
         {
             Err(e) if e.kind() != ErrorKind::AlreadyExists => {
-                let path = self.path.display();
-                Err(EngineError::Fatal(format!(
-                    "{path}: cannot make the database file: {e}"
-                )))
+                let (path, dir) = (self.path.display(), self.path.parent());
+                Err(EngineError::Fatal(match dir.filter(|dir| !dir.exists()) {
+                    Some(dir) => format!("{path}: there is no directory {}", dir.display()),
+                    None => format!("{path}: cannot make the database file: {e}"),
+                }))
             }
             _ => Ok(()),
         }

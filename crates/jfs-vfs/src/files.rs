@@ -60,7 +60,7 @@ impl Vfs {
             check_permission: false,
             ..caller.clone()
         };
-        self.truncate(&caller, ino, 0, true).await.map(|_| ())
+        self.truncate(&caller, ino, 0).await.map(|_| ())
     }
 
     /// Creates a file and opens it. Without `O_EXCL` one that exists is opened. Returns what was found or
@@ -361,21 +361,16 @@ impl Vfs {
         }
     }
 
-    /// Sets a file's length after everything written before is committed; `by_handle` for a file that the
-    /// caller has open.
+    /// Sets a file's length after everything written before is committed.
     pub(crate) async fn truncate(
         &self,
         caller: &Caller,
         ino: Ino,
         length: u64,
-        by_handle: bool,
     ) -> Result<Attr, Errno> {
         if let Some(writer) = self.inner.writers.get(ino) {
             self.settle(&writer).await?;
         }
-        match by_handle {
-            true => self.inner.meta.truncate_open(caller, ino, length).await,
-            false => self.inner.meta.truncate(caller, ino, length).await,
-        }
+        self.inner.meta.truncate(caller, ino, length).await
     }
 }

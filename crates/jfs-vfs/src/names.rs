@@ -119,7 +119,7 @@ impl Vfs {
                 check_permission: caller.check_permission && !allowed,
                 ..caller.clone()
             };
-            attr = Some(self.truncate(&by, ino, size, allowed).await?);
+            attr = Some(self.truncate(&by, ino, size).await?);
             if let Some(writer) = self.inner.writers.get(ino) {
                 writer.kernel_set(size);
             }

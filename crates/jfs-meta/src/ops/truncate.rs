@@ -16,38 +16,16 @@ struct Truncate<'a> {
     caller: &'a Caller,
     ino: Ino,
     length: u64,
-    /// Asked for through a handle.
-    open: bool,
     known: &'a Known,
 }
 
 impl Meta {
-    /// Sets the length of a regular file, found by a path: EPERM in the trash. An equal length changes the
-    /// times alone. EFBIG from 2^57 on, EPERM for what is no file.
+    /// Sets the length of a regular file: EPERM in the trash, unless this client has had it open since
+    /// before it came there. An equal length changes the times alone. EFBIG from 2^57 on, EPERM for what is no file.
     ///
     /// One commit, unless more than [`EXISTING_MAX`] chunks have data in what is cut off (640 GB). Such
     /// a file gets shorter in steps, each of which others may see.
     pub async fn truncate(&self, caller: &Caller, ino: Ino, length: u64) -> Result<Attr, Errno> {
-        self.set_length(caller, ino, length, false).await
-    }
-
-    /// As [`Meta::truncate`] for a file that is open here: it may have gone to the trash since.
-    pub async fn truncate_open(
-        &self,
-        caller: &Caller,
-        ino: Ino,
-        length: u64,
-    ) -> Result<Attr, Errno> {
-        self.set_length(caller, ino, length, true).await
-    }
-
-    async fn set_length(
-        &self,
-        caller: &Caller,
-        ino: Ino,
-        length: u64,
-        open: bool,
-    ) -> Result<Attr, Errno> {
         if length > MAX_FILE_LENGTH {
             return Err(Errno::EFBIG);
         }
@@ -56,7 +34,6 @@ impl Meta {
             caller,
             ino,
             length,
-            open,
             known: &known,
         };
         loop {
@@ -81,7 +58,6 @@ impl Operation for Truncate<'_> {
         tx.load(&[own(Key::Attr(self.ino))]).await?;
         let before = tx.attr(self.ino)?.ok_or(Errno::ENOENT)?;
         if !before.is_file()
-            || before.parent.is_trash() && !self.open
             || kept_by_trash(meta, self.ino, &before)
             || before.flags & (flags::IMMUTABLE | flags::APPEND) != 0
         {
