@@ -4,7 +4,7 @@ use crate::plan::bad;
 use anyhow::bail;
 use jfs::cache::{Checksum, Eviction};
 use jfs_args::Parsed;
-use jfs_args::address::absolute;
+use jfs_args::address::{absolute, check_path};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -18,7 +18,10 @@ pub(crate) fn dirs(text: &str, cwd: &Path) -> anyhow::Result<Vec<PathBuf>> {
     for dir in text.split(':').filter(|d| !d.is_empty()) {
         if dir == "memory" {
             dirs.push(PathBuf::from(dir));
-        } else if dir.contains(['*', '?', '[']) {
+            continue;
+        }
+        check_path(dir, cwd)?;
+        if dir.contains(['*', '?', '[']) {
             dirs.extend(matching(dir, cwd)?);
         } else {
             dirs.push(absolute(dir, cwd));

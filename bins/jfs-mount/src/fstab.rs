@@ -1,14 +1,14 @@
 //! The entry of /etc/fstab that mounts a volume when the machine starts.
 
 use crate::flags::SPEC;
-use anyhow::Context;
+use anyhow::{Context, bail};
 use jfs_args::address::{absolute, meta_url};
 use jfs_args::globals::GLOBALS;
 use jfs_args::{Kind, Parsed};
 use nix::fcntl::{Flock, FlockArg};
 use std::fs::File;
 use std::io::Write;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown, symlink};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -33,13 +33,13 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    /// The entry that repeats this call.
-    pub(crate) fn of(args: &Parsed, cwd: &Path, point: String) -> Line {
-        Line {
+    /// The entry that repeats this call; refused when no entry can.
+    pub(crate) fn of(args: &Parsed, cwd: &Path, point: String) -> anyhow::Result<Line> {
+        Ok(Line {
             address: meta_url(args.arg(0), cwd),
             point,
-            options: options(args, cwd),
-        }
+            options: options(args, cwd)?,
+        })
     }
 
     fn text(&self) -> String {
@@ -54,12 +54,26 @@ impl Line {
         let [address, point, kind, ..] = fields[..] else {
             return false;
         };
-        kind == "juicefs" && address == escaped(&self.address) && point == escaped(&self.point)
+        let same = place(address) == place(&escaped(&self.address));
+        kind == "juicefs" && same && point == escaped(&self.point)
     }
 }
 
-/// What was given, in the form of mount options: `_netdev,nofail` and then by name.
-fn options(args: &Parsed, cwd: &Path) -> String {
+/// An address without the user and the password: passwords change, the volume stays.
+fn place(address: &str) -> String {
+    let masked = jfs_telemetry::mask_url(address);
+    match masked.split_once("://") {
+        Some((scheme, rest)) if scheme != "sqlite3" => {
+            let rest = rest.split_once('@').map_or(rest, |(_, rest)| rest);
+            format!("{scheme}://{rest}")
+        }
+        _ => masked,
+    }
+}
+
+/// What was given, in the form of mount options: `_netdev,nofail` and then by name. A comma ends an option,
+/// so no value can have one.
+fn options(args: &Parsed, cwd: &Path) -> anyhow::Result<String> {
     let mut items = Vec::new();
     for flag in SPEC.flags.iter().chain(GLOBALS) {
         let name = flag.name();
@@ -67,8 +81,9 @@ fn options(args: &Parsed, cwd: &Path) -> String {
             continue;
         }
         let text = args.typed(name).unwrap_or_default();
+        let first = items.len();
         match (name, flag.kind) {
-            ("o", _) => items.push(text),
+            ("o", _) => items.push(text.clone()),
             (_, Kind::Bool) if args.bool(name) => items.push(name.to_string()),
             (_, Kind::Bool) => {}
             (name, _) if PATHS.contains(&name) && text != "memory" => {
@@ -83,11 +98,17 @@ fn options(args: &Parsed, cwd: &Path) -> String {
             }
             (name, _) => items.push(format!("{name}={text}")),
         }
+        if name != "o" && items[first..].iter().any(|item| item.contains(',')) {
+            bail!(
+                "--update-fstab cannot keep --{name} \"{text}\": a comma ends an option in {FSTAB}; \
+                 give a value without one, or mount without --update-fstab"
+            );
+        }
     }
     items.retain(|item| !item.is_empty());
     items.sort();
     let fixed = ["_netdev", "nofail"].map(str::to_string);
-    fixed.into_iter().chain(items).collect::<Vec<_>>().join(",")
+    Ok(fixed.into_iter().chain(items).collect::<Vec<_>>().join(","))
 }
 
 /// Blanks end a field of the table.
@@ -146,8 +167,14 @@ fn make_helper(helper: &Path) -> anyhow::Result<()> {
 }
 
 /// Replaces the table as a whole, so that a machine that loses its power keeps the old or the new one. Two mounts that do
-/// so at the same time take turns, so that both entries are kept.
+/// so at the same time take turns, so that both entries are kept. The table may be a link; owner and mode stay.
 fn write(table: &Path, line: &Line) -> anyhow::Result<()> {
+    let table = match table.symlink_metadata() {
+        Ok(_) => &table
+            .canonicalize()
+            .with_context(|| format!("{} is a link that leads nowhere", table.display()))?,
+        Err(_) => table,
+    };
     let _turn = lock(table)?;
     let before = match std::fs::read_to_string(table) {
         Ok(text) => text,
@@ -159,11 +186,12 @@ fn write(table: &Path, line: &Line) -> anyhow::Result<()> {
         return Ok(());
     }
     let secret = jfs_telemetry::mask_url(&line.address) != line.address;
-    let mode = match table.metadata() {
-        Ok(meta) => meta.permissions().mode(),
+    let old = table.metadata().ok();
+    let mode = match &old {
+        Some(meta) => meta.permissions().mode(),
         // Programs read the table for everybody; not with a password in it.
-        Err(_) if secret => 0o600,
-        Err(_) => 0o644,
+        None if secret => 0o600,
+        None => 0o644,
     };
     let fresh = table.with_extension("jfs-tmp");
     // The lock is held, so a file of that name was left by a process that was killed.
@@ -172,8 +200,11 @@ fn write(table: &Path, line: &Line) -> anyhow::Result<()> {
         let mut file = std::fs::OpenOptions::new()
             .write(true)
             .create_new(true)
-            .mode(mode & 0o777)
+            .mode(mode & 0o600)
             .open(&fresh)?;
+        if let Some(old) = &old {
+            fchown(&file, Some(old.uid()), Some(old.gid()))?;
+        }
         file.set_permissions(std::fs::Permissions::from_mode(mode & 0o777))?;
         file.write_all(after.as_bytes())?;
         file.sync_all()?;
@@ -232,7 +263,7 @@ mod tests {
         match parse_command(&SPEC, &argv) {
             Ok(Invocation::Run(args)) => {
                 let point = absolute(args.arg(1), Path::new("/home/u"));
-                Line::of(&args, Path::new("/home/u"), point.display().to_string())
+                Line::of(&args, Path::new("/home/u"), point.display().to_string()).unwrap()
             }
             other => panic!("{words}: {other:?}"),
         }
@@ -265,9 +296,71 @@ mod tests {
         let Ok(Invocation::Run(args)) = parse_command(&SPEC, &argv) else {
             panic!("arguments")
         };
-        let made = options(&args, dir.path());
+        let made = options(&args, dir.path()).unwrap();
         assert!(made.ends_with(&format!("bucket={}/objects", dir.path().display())));
-        assert!(options(&args, Path::new("/nowhere")).ends_with("bucket=objects"));
+        let made = options(&args, Path::new("/nowhere")).unwrap();
+        assert!(made.ends_with("bucket=objects"));
+    }
+
+    #[test]
+    fn a_value_with_a_comma_is_refused() {
+        for (words, named) in [
+            ("a /m --cache-dir /x/a,b", "--cache-dir \"/x/a,b\""),
+            (
+                "a /m --custom-labels a:b,c:d",
+                "--custom-labels \"a:b,c:d\"",
+            ),
+            ("a /m --log /x,y.log", "--log \"/x,y.log\""),
+        ] {
+            let argv: Vec<String> = words.split(' ').map(str::to_string).collect();
+            let Ok(Invocation::Run(args)) = parse_command(&SPEC, &argv) else {
+                panic!("arguments")
+            };
+            let said = Line::of(&args, Path::new("/"), "/m".to_string());
+            let said = said.unwrap_err().to_string();
+            assert!(said.contains(named), "{said}");
+        }
+        assert!(line("a /m -o noatime,ro").text().contains(",noatime,ro "));
+    }
+
+    #[test]
+    fn a_new_password_replaces_the_old_one() {
+        let entry = line("redis://:new@h:1/1 /m");
+        for (old, same) in [
+            ("redis://:old@h:1/1", true),
+            ("redis://us:old@h:1/1", true),
+            ("redis://h:1/1", true),
+            ("redis://:new@h:1/2", false),
+            ("redis://:new@h2:1/1", false),
+            ("rediss://:new@h:1/1", false),
+        ] {
+            let old = format!("{old} /m juicefs x 0 0");
+            assert_eq!(entry.replaces(&old), same, "{old}");
+        }
+        assert!(!line("sqlite3:///a@b /m").replaces("sqlite3:///c@b /m juicefs x 0 0"));
+    }
+
+    #[test]
+    fn a_table_that_is_a_link_stays_one_and_keeps_its_owner() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("real")).unwrap();
+        let (table, real) = (dir.path().join("fstab"), dir.path().join("real/table"));
+        std::fs::write(&real, "# comment\n").unwrap();
+        std::fs::set_permissions(&real, PermissionsExt::from_mode(0o640)).unwrap();
+        if nix::unistd::geteuid().is_root() {
+            std::os::unix::fs::chown(&real, Some(12), Some(34)).unwrap();
+        }
+        let before = real.metadata().unwrap();
+        symlink("real/table", &table).unwrap();
+        write(&table, &line("redis://h/1 /m")).unwrap();
+        assert_eq!(std::fs::read_link(&table).unwrap(), Path::new("real/table"));
+        let after = real.metadata().unwrap();
+        let of = |m: &std::fs::Metadata| (m.uid(), m.gid(), m.mode());
+        assert_eq!(of(&after), of(&before));
+        assert_eq!(std::fs::read_to_string(&real).unwrap().lines().count(), 2);
+        std::fs::remove_file(&real).unwrap();
+        let said = write(&table, &line("redis://h/1 /m")).unwrap_err();
+        assert!(said.to_string().contains("leads nowhere"), "{said}");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use crate::{cache_flags, fstab, metrics, mountpoint};
 use anyhow::bail;
 use jfs::OpenOptions;
-use jfs_args::address::{absolute, meta_url};
+use jfs_args::address::{absolute, check_path, check_url, meta_url};
 use jfs_args::{ArgError, Parsed};
 use jfs_fuse::Squash;
 use std::path::{Path, PathBuf};
@@ -80,6 +80,16 @@ impl Plan {
         } else {
             format!("redis://{given}")
         };
+        check_url(given, cwd)?;
+        check_path(args.arg(1), cwd)?;
+        if Plan::wants_background(args) {
+            check_path(&args.text("log"), cwd)?;
+        }
+        let (storage, bucket) = (args.text("storage"), args.text("bucket"));
+        let local = storage.is_empty() || storage.eq_ignore_ascii_case("file");
+        if local && !bucket.is_empty() && !bucket.contains("://") {
+            check_path(&bucket, cwd)?;
+        }
         let mountpoint = absolute(args.arg(1), cwd);
         let Some(mountpoint_text) = mountpoint.to_str().map(str::to_string) else {
             bail!("mount point {} is not UTF-8", mountpoint.display());
@@ -160,7 +170,8 @@ impl Plan {
             force: args.bool("force"),
             fstab: args
                 .bool("update-fstab")
-                .then(|| fstab::Line::of(args, cwd, mountpoint_text)),
+                .then(|| fstab::Line::of(args, cwd, mountpoint_text))
+                .transpose()?,
             metrics: metrics::address(&args.text("metrics"))?,
             labels: metrics::labels(&args.text("custom-labels"))?,
         })
@@ -327,6 +338,29 @@ mod tests {
 
     fn plan(line: &str) -> anyhow::Result<Plan> {
         Plan::read(&parsed(line).1, Path::new("/home/u"))
+    }
+
+    #[test]
+    fn nothing_relative_is_planned_without_a_working_directory() {
+        let gone = Path::new("/proc/self/cwd");
+        for (line, named) in [
+            ("-d redis://h/1 relx", "\"relx\""),
+            ("redis://h/1 ../relx", "\"../relx\""),
+            ("sqlite3://v.db /m", "\"v.db\""),
+            ("redis://h/1 /m --cache-dir /c:d", "\"d\""),
+            ("redis://h/1 /m --cache-dir d*", "\"d*\""),
+            ("-d redis://h/1 /m --log x.log", "\"x.log\""),
+            ("redis://h/1 /m --bucket objects", "\"objects\""),
+        ] {
+            let said = Plan::read(&parsed(line).1, gone).map(|_| ());
+            let said = said.map_err(|e| format!("{e:#}")).unwrap_err();
+            assert!(
+                said.contains(named) && said.contains("relative"),
+                "{line}: {said}"
+            );
+        }
+        let absolute = "redis://h/1 /tmp --log /x.log --cache-dir memory --bucket https://h/b";
+        assert!(Plan::read(&parsed(absolute).1, gone).is_ok());
     }
 
     #[test]

@@ -90,11 +90,9 @@ fn read(item: &str, flags: &mut Vec<String>, fuse: &mut Vec<String>) {
     let renamed = RENAMED.iter().find(|(old, _)| *old == name);
     let name = renamed.map_or(name, |(_, new)| new);
     match (known(name), value) {
-        // A switch that is given a value, or the other way round, is no flag of ours.
+        // A flag that lacks its value is none of ours.
         (Some(flag), None) if flag.kind == Kind::Bool => flags.push(format!("--{name}")),
-        (Some(flag), Some(value)) if flag.kind != Kind::Bool => {
-            flags.push(format!("--{name}={value}"));
-        }
+        (Some(_), Some(value)) => flags.push(format!("--{name}={value}")),
         _ => fuse.push(item.to_string()),
     }
 }
@@ -132,8 +130,12 @@ mod tests {
             ),
             // As FUSE options they are refused by name later on.
             (
-                "a /m -o v,cache-size,read-only=true",
-                "-d -o v,cache-size,read-only=true a /m",
+                "a /m -o v,cache-size,nothing=true",
+                "-d -o v,cache-size,nothing=true a /m",
+            ),
+            (
+                "a /m -o read-only=false,no-syslog=false,background=false,verbose=true",
+                "-d --read-only=false --no-syslog=false --background=false --verbose=true a /m",
             ),
             ("a", "--help"),
         ] {

@@ -61,6 +61,7 @@ fn dispatch(argv: &[String]) -> anyhow::Result<ExitCode> {
         }
     };
     let Some(command) = COMMANDS.iter().find(|c| c.name() == name) else {
+        let name = jfs_telemetry::mask_text(&name);
         eprintln!("No help topic for '{name}'");
         return Ok(ExitCode::from(3));
     };

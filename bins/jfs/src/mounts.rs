@@ -7,6 +7,9 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+/// Place of the time of start among the fields of `/proc/PID/stat`, counted from the state on.
+const STARTED_AT: usize = 19;
+
 /// A line of the kernel's table of mounts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Mounted {
@@ -40,6 +43,44 @@ fn read_line(line: &[u8]) -> Option<Mounted> {
         kind,
         device,
     })
+}
+
+/// How many mounts lie on each other at exactly this path.
+pub(crate) fn depth(point: &Path) -> usize {
+    let table = std::fs::read("/proc/self/mountinfo").unwrap_or_default();
+    let lines = table.split(|b| *b == b'\n').filter_map(read_line);
+    lines.filter(|mounted| mounted.point == point).count()
+}
+
+/// Those of the processes that serve the mount with this device number; `None` when the kernel does not tell, as
+/// those before 6.11.
+pub(crate) fn serving(pids: &[u32], device: &str) -> Option<Vec<u32>> {
+    let mut told = false;
+    let mut serves = |pid: &u32| {
+        let files = std::fs::read_dir(format!("/proc/{pid}/fdinfo"));
+        let connections = files.into_iter().flatten().flatten().filter_map(|file| {
+            let text = std::fs::read_to_string(file.path()).ok()?;
+            let line = text
+                .lines()
+                .find_map(|l| l.strip_prefix("fuse_connection:"));
+            line.map(|number| number.trim().to_string())
+        });
+        let connections: Vec<String> = connections.collect();
+        told |= !connections.is_empty();
+        connections.iter().any(|number| number == device)
+    };
+    let found = pids.iter().copied().filter(|pid| serves(pid)).collect();
+    told.then_some(found)
+}
+
+/// The process that was started last: the upper one of mounts at the same place.
+pub(crate) fn newest(pids: &[u32]) -> Option<u32> {
+    let started = |pid: &u32| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let fields = stat.rsplit(") ").next()?;
+        fields.split(' ').nth(STARTED_AT)?.parse::<u64>().ok()
+    };
+    pids.iter().copied().max_by_key(|pid| (started(pid), *pid))
 }
 
 /// Mount points below `point`, which keep it from being unmounted.
@@ -151,6 +192,16 @@ mod tests {
         assert_eq!(kind("/mnt"), None);
         let device = find(TABLE, Path::new("/mnt/x")).map(|m| m.device);
         assert_eq!(device.as_deref(), Some("37"));
+    }
+
+    #[test]
+    fn the_newest_process_is_the_one_that_was_started_last() {
+        let me = std::process::id();
+        assert_eq!(newest(&[1, me]), Some(me));
+        assert_eq!(newest(&[me, 1]), Some(me));
+        assert_eq!(newest(&[me, u32::MAX]), Some(me), "one that is gone");
+        assert_eq!(newest(&[]), None);
+        assert_eq!(depth(Path::new("/nowhere")), 0);
     }
 
     #[test]

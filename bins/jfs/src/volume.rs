@@ -14,6 +14,7 @@ pub(crate) fn announce(given: &str) -> anyhow::Result<String> {
         anyhow::bail!("the metadata URL is empty");
     }
     let cwd = address::here();
+    address::check_url(given, &cwd)?;
     let shown = if given.contains("://") {
         given.to_string()
     } else {

@@ -169,6 +169,25 @@ fn the_wrong_number_of_arguments_shows_the_usage() {
 }
 
 #[test]
+fn an_address_where_another_word_belongs_shows_no_password() {
+    for line in [
+        "redis://:hush@h:1/1",
+        ":hush@h:1/1",
+        "status --log-id redis://:hush@h:1/1 sqlite3:///nowhere/v.db",
+        "status --log-id=redis://:hush@h:1/1",
+        "status tikv://h:1/p?x=hush",
+        "status foo://h:1/p?hush",
+        "status --log-level redis://:hush@h/1 sqlite3:///nowhere/v.db",
+        "mount --log-id redis://:hush@h:1/1 /mnt",
+    ] {
+        let output = jfs(line);
+        assert_ne!(output.status.code(), Some(0), "{line}");
+        let said = text(&output.stderr) + &text(&output.stdout);
+        assert!(!said.is_empty() && !said.contains("hush"), "{line}: {said}");
+    }
+}
+
+#[test]
 fn unknown_commands_exit_with_3_and_later_ones_are_refused_by_name() {
     for name in ["foo", "help", "sqlite3://a.db", "formats", "Format"] {
         let output = jfs(name);

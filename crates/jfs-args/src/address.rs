@@ -59,10 +59,46 @@ fn encoded(path: &str) -> String {
         .replace('@', "%40")
 }
 
+/// What stands for a current directory that was removed.
+const REMOVED: &str = "/proc/self/cwd";
+
 /// The current directory. One that was removed still has a name here, which leads nowhere, so that paths from
-/// the root work there.
+/// the root work there. Relative paths must pass [`check_path`] or [`check_url`].
 pub fn here() -> PathBuf {
-    std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/proc/self/cwd"))
+    std::env::current_dir().unwrap_or_else(|_| PathBuf::from(REMOVED))
+}
+
+/// A relative path was given where there is no current directory.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("\"{0}\" is a relative path, and the working directory was removed: give the whole path")]
+pub struct Nowhere(String);
+
+/// Refuses a relative path when [`here`] has found no directory.
+pub fn check_path(path: &str, cwd: &Path) -> Result<(), Nowhere> {
+    match cwd == Path::new(REMOVED) && !path.starts_with('/') {
+        true => Err(Nowhere(path.to_string())),
+        false => Ok(()),
+    }
+}
+
+/// The same for the path in a metadata URL, if there is one.
+pub fn check_url(url: &str, cwd: &Path) -> Result<(), Nowhere> {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return Ok(());
+    };
+    let path = rest.split('?').next().unwrap_or_default();
+    let path = match scheme {
+        "sqlite3" => path.strip_prefix("file:").unwrap_or(path),
+        "unix" => {
+            let slash = path.find('/').unwrap_or(path.len());
+            path[..slash].rfind('@').map_or(path, |at| &path[at + 1..])
+        }
+        _ => return Ok(()),
+    };
+    match path.is_empty() || path.starts_with(':') {
+        true => Ok(()),
+        false => check_path(path, cwd),
+    }
 }
 
 /// The path from the root, without `.` and with `..` resolved by name; links are not followed.
@@ -136,6 +172,33 @@ pub fn data_address(format: &Format, shown: impl Fn(&str, &str) -> Option<String
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_relative_path_needs_a_working_directory() {
+        let (gone, home) = (Path::new(REMOVED), Path::new("/home/u"));
+        for path in ["x", "./x", "../x", ""] {
+            let said = check_path(path, gone).map_err(|e| e.to_string());
+            let named = said.is_err_and(|said| said.contains(&format!("\"{path}\"")));
+            assert!(named, "{path}");
+            assert_eq!(check_path(path, home), Ok(()));
+        }
+        assert_eq!(check_path("/x", gone), Ok(()));
+        for (url, refused) in [
+            ("sqlite3://v.db", true),
+            ("sqlite3://../v.db?cache=shared", true),
+            ("sqlite3://file:v.db", true),
+            ("unix://us:pw@run/r.sock", true),
+            ("sqlite3:///v.db", false),
+            ("sqlite3://:memory:", false),
+            ("sqlite3://file:/v.db", false),
+            ("unix://us:pw@/run/r.sock", false),
+            ("redis://h/1", false),
+            ("h:1/1", false),
+        ] {
+            assert_eq!(check_url(url, gone).is_err(), refused, "{url}");
+            assert_eq!(check_url(url, home), Ok(()), "{url}");
+        }
+    }
 
     #[test]
     fn metadata_urls_get_a_scheme_and_an_absolute_file() {

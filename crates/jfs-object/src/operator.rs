@@ -4,6 +4,7 @@ use crate::backend::{Backend, ObjectInfo};
 use crate::file::FileRoot;
 use crate::http::answer::is_passing;
 use crate::http::bucket::HttpBucket;
+use crate::http::client::explained;
 use crate::http::transport::SigningTransport;
 use crate::{ErrorKind, ObjectError};
 use bytes::Bytes;
@@ -254,7 +255,18 @@ fn error(key: &str, e: &opendal::Error) -> ObjectError {
         message = format!("{message}: {cause}");
         source = cause.source();
     }
-    ObjectError::new(kind, key, message)
+    ObjectError::new(kind, key, explained(message, &host(e)))
+}
+
+/// The host of the request that failed, which only the text of the error tells.
+fn host(e: &opendal::Error) -> String {
+    let text = e.to_string();
+    let uri = text.split_once("url: ").and_then(|(_, rest)| {
+        let end = rest.find([',', ' ', '}']).unwrap_or(rest.len());
+        rest[..end].parse::<http::Uri>().ok()
+    });
+    let host = uri.as_ref().and_then(http::Uri::host);
+    host.unwrap_or_default().to_string()
 }
 
 /// Code and message of a server's answer, which opendal shows as `S3Error { code: "...", message: "...", ... }`.
@@ -264,4 +276,25 @@ fn told(message: &str) -> Option<(&str, &str)> {
         rest.split_once('"').map(|(text, _)| text)
     };
     field("code").zip(field("message"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_host_is_named_and_the_address_is_not_shown() {
+        let cause = std::io::Error::other("dns error: failed to lookup address information");
+        let e = opendal::Error::new(opendal::ErrorKind::Unexpected, "send http request")
+            .with_operation("reqwest::send")
+            .with_context("url", "https://b.example.com/x?signature=hush,y")
+            .with_context("service", "cos")
+            .set_source(cause);
+        let said = error("x", &e).message;
+        assert!(
+            said.contains("host b.example.com cannot be found"),
+            "{said}"
+        );
+        assert!(!said.contains("hush"), "{said}");
+    }
 }

@@ -13,6 +13,18 @@ const PATHS: &[&str] = &[
     "sqlite3", "sqlite", "badger", "file", "mem", "memkv", "memory",
 ];
 
+/// Schemes of addresses whose parameters are known: only some hold secrets. Of others all may.
+const KNOWN_SCHEMES: &[&str] = &[
+    "redis",
+    "rediss",
+    "unix",
+    "mysql",
+    "postgres",
+    "postgresql",
+    "http",
+    "https",
+];
+
 /// The address with `****` in place of a password before the `@` and of values of query
 /// parameters that hold secrets. An address that cannot be an address, like one whose `@` was
 /// forgotten or whose port is no number, is masked from its first colon on.
@@ -56,10 +68,18 @@ fn mask_query(url: &str) -> String {
     let Some((base, query)) = url.split_once('?') else {
         return url.to_string();
     };
+    let scheme = base.split_once("://").map(|(scheme, _)| scheme);
+    let known = scheme.is_none_or(|scheme| {
+        let scheme = scheme.to_ascii_lowercase();
+        KNOWN_SCHEMES.contains(&scheme.as_str()) || PATHS.contains(&scheme.as_str())
+    });
     let masked: Vec<String> = query
         .split('&')
         .map(|pair| match pair.split_once('=') {
-            Some((key, value)) if !value.is_empty() && is_secret(key) => format!("{key}={MASK}"),
+            Some((key, value)) if !value.is_empty() && (!known || is_secret(key)) => {
+                format!("{key}={MASK}")
+            }
+            None if !known && !pair.is_empty() => MASK.to_string(),
             _ => pair.to_string(),
         })
         .collect();
@@ -213,6 +233,8 @@ mod tests {
             ("unix:///run/a:b.sock", "unix:///run/a:b.sock"),
             ("sqlite3:///data/a:b@c.db", "sqlite3:///data/a:b@c.db"),
             ("sqlite3://x.db?_pwd=hush", "sqlite3://x.db?_pwd=****"),
+            ("tikv://h:1/p?x=hush&y=", "tikv://h:1/p?x=****&y="),
+            ("etcd://us:pw@h:1/p?hush", "etcd://us:****@h:1/p?****"),
             ("", ""),
         ] {
             assert_eq!(mask_url(url), want, "{url}");

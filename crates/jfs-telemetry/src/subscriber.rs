@@ -19,7 +19,7 @@ use tracing_subscriber::{Layer, Registry};
 /// request at debug level.
 const NOISY: &[&str] = &["fuser", "opendal", "opendal_core", "mio", "redis"];
 /// Libraries whose errors come back to the caller, who logs them with what they are about.
-const SILENT: &[&str] = &["rustls_platform_verifier"];
+const SILENT: &[&str] = &["rustls_platform_verifier", "opendal_core::layers::complete"];
 
 /// What is logged, how, and where.
 #[derive(Clone, Debug)]
@@ -90,7 +90,8 @@ pub fn init(options: LogOptions) -> Result<Logs, InitError> {
         .filter(|id| !id.is_empty())
         .map(|id| match id.as_str() {
             "random" => uuid::Uuid::new_v4().to_string(),
-            _ => id,
+            // Who forgets a value gives the address instead.
+            _ => crate::mask::mask_text(&id),
         });
     let colours = !options.no_color && sink.is_terminal();
     let style = Style {

@@ -8,6 +8,7 @@ mod noisy {
     pub(super) fn speak() {
         tracing::info!(target: "fuser::session", "request formatted");
         tracing::warn!(target: "fuser::session", "odd request");
+        tracing::warn!(target: "opendal_core::layers::complete", "must be a bug");
     }
 }
 

@@ -92,6 +92,35 @@ and \\ more/deep"
     assert!(ms < 5000, "{said}");
 }
 
+/// Of mounts on top of each other `umount` takes the upper one and waits for its process alone, whether it
+/// lives or was killed.
+#[test]
+fn a_stack_of_mounts_is_taken_away_from_the_top() {
+    let (_dir, said) = script(
+        r#"
+        "$JFS" format --storage file --bucket "$DIR/o2" "sqlite3://$DIR/b.db" upper
+        upper() { timeout 60 "$JFS" mount -d --metrics "" --no-syslog --cache-dir memory --log "$DIR/log" --force "sqlite3://$DIR/b.db" "$DIR/m"; }
+        mnt m
+        lower=$(server "$DIR/m")
+        runs() { [ -d "/proc/$1" ] && ! grep -q '^State:.Z' "/proc/$1/status"; }
+        for way in living killed; do
+            upper
+            top=$(server "$DIR/m" | grep -v "^$lower\$")
+            echo x > m/f
+            if [ $way = killed ]; then kill -KILL "$top"; fi
+            timeout 20 "$JFS" umount m
+            if runs "$top"; then exit 8; fi
+            runs "$lower"
+            serves "$DIR/m"
+            [ ! -e m/f ]
+        done
+        "$JFS" umount m
+        if runs "$lower"; then exit 9; fi
+        "#,
+    );
+    assert!(!said.contains("has not ended"), "{said}");
+}
+
 /// The process works with mask 0; what it makes for itself has permissions of its own.
 #[test]
 fn files_of_a_mount_are_writable_by_their_owner_alone() {

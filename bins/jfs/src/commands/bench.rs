@@ -15,7 +15,8 @@ mod workers;
 use bars::Bars;
 use directory::TestDirectory;
 use interrupt::Interrupt;
-use jfs_args::{CommandSpec, FlagSpec, Kind, Parsed, address::absolute};
+use jfs_args::address::{absolute, check_path, here};
+use jfs_args::{CommandSpec, FlagSpec, Kind, Parsed};
 use kernel_cache::KernelCache;
 use mount_counters::MountCounters;
 use phase::Phase;
@@ -74,7 +75,9 @@ pub(crate) const SPEC: CommandSpec = CommandSpec {
 pub(crate) fn run(args: &Parsed) -> anyhow::Result<()> {
     let settings = Settings::of(args)?;
     let terminal = std::io::stdout().is_terminal();
-    let path = absolute(args.arg(0), &std::env::current_dir()?);
+    let cwd = here();
+    check_path(args.arg(0), &cwd)?;
+    let path = absolute(args.arg(0), &cwd);
     // Before any thread begins, since threads inherit which signals are blocked.
     let interrupt = Interrupt::watch()?;
     let measured = {

@@ -4,7 +4,7 @@ use crate::patience::Waiting;
 use crate::volume;
 use anyhow::{Context, bail};
 use jfs::admin::{FormatOptions, NewSecrets};
-use jfs_args::address::{data_address, file_bucket, here, warn_without_classes};
+use jfs_args::address::{check_path, data_address, file_bucket, here, warn_without_classes};
 use jfs_args::{CommandSpec, FlagSpec, Kind, Parsed};
 use jfs_types::Format;
 use jfs_types::format::META_VERSION;
@@ -290,7 +290,9 @@ pub(super) fn bucket(args: &Parsed, storage: &str) -> anyhow::Result<String> {
     if storage != "file" {
         return Ok(given);
     }
-    Ok(file_bucket(&given, &here()))
+    let cwd = here();
+    check_path(&given, &cwd)?;
+    Ok(file_bucket(&given, &cwd))
 }
 
 /// The text of the private key.

@@ -169,6 +169,7 @@ fn find(given: &str, by_inode: bool) -> Result<(u64, PathBuf), String> {
         let ino = given.parse().map_err(|e| format!("{e}"))?;
         return Ok((ino, cwd));
     }
+    jfs_args::address::check_path(given, &cwd).map_err(|e| e.to_string())?;
     let path = cwd.join(Path::new(given));
     match path.metadata() {
         Ok(meta) => Ok((meta.ino(), path)),

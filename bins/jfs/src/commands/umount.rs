@@ -5,7 +5,7 @@ mod users;
 use crate::mounts::{self, Mounted};
 use crate::patience::{Waiting, within};
 use anyhow::bail;
-use jfs_args::address::{absolute, here};
+use jfs_args::address::{absolute, check_path, here};
 use jfs_args::{CommandSpec, FlagSpec, Parsed};
 use nix::errno::Errno;
 use nix::mount::{MntFlags, umount2};
@@ -47,6 +47,9 @@ const FLUSH_WAIT: Duration = Duration::from_secs(600);
 const FORCED_EXIT_WAIT: Duration = Duration::from_secs(1);
 /// How long one look at a path, or one system call that should not block, may take.
 const CALL_WAIT: Duration = Duration::from_secs(5);
+/// How long the upper one of several mounts may take to tell whether it lives; shorter than [`CALL_WAIT`],
+/// which is around it.
+const LOOK_WAIT: Duration = Duration::from_secs(2);
 /// Links that lead to a mount point, one after the other.
 const LINKS_MAX: usize = 40;
 
@@ -61,7 +64,8 @@ pub(crate) fn run(args: &Parsed) -> anyhow::Result<()> {
     };
     let point = mounted.point.clone();
     let place = point.clone();
-    let looked = within(CALL_WAIT, move || mounts::mount_processes(&place));
+    let device = mounted.device.clone();
+    let looked = within(CALL_WAIT, move || servers(&place, &device));
     let workers = looked.unwrap_or_default();
     match force {
         true => detach_by_force(&mounted, &workers)?,
@@ -95,6 +99,27 @@ pub(crate) fn run(args: &Parsed) -> anyhow::Result<()> {
     }
     tracing::warn!("{state}");
     Ok(())
+}
+
+/// The processes that end with the topmost mount of `point`. Mounts below it have processes of their own,
+/// with the same mount point among their arguments; they go on.
+fn servers(point: &Path, device: &str) -> Vec<u32> {
+    let all = mounts::mount_processes(point);
+    if mounts::depth(point) < 2 {
+        return all;
+    }
+    if let Some(exact) = mounts::serving(&all, device) {
+        return exact;
+    }
+    // Attributes may come from the kernel's cache; this question goes to the process.
+    let place = point.to_path_buf();
+    let dead = within(LOOK_WAIT, move || {
+        nix::sys::statvfs::statvfs(&place).err() == Some(Errno::ENOTCONN)
+    });
+    match dead {
+        Some(true) => Vec::new(),
+        _ => mounts::newest(&all).into_iter().collect(),
+    }
 }
 
 /// What is known about processes that do not end.
@@ -143,7 +168,9 @@ fn look_for(given: &str) -> anyhow::Result<Option<Mounted>> {
 /// The mount point that is meant, as the kernel names it. Asks the kernel's table first, and follows
 /// links by their text: a dead or hanging mount cannot be looked at.
 fn find(given: &str) -> anyhow::Result<Option<Mounted>> {
-    let mut path = absolute(given, &here());
+    let cwd = here();
+    check_path(given, &cwd)?;
+    let mut path = absolute(given, &cwd);
     for _ in 0..LINKS_MAX {
         if let Some(mounted) = mounts::mounted(&path)? {
             return known(mounted);

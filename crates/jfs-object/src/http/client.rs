@@ -12,6 +12,10 @@ const IDLE_MAX: Duration = Duration::from_secs(15);
 /// Idle connections kept per server: what the uploads and downloads of a mount use in turns.
 const IDLE_CONNECTIONS_MAX: usize = 256;
 
+/// What is said of a server whose certificate nobody here knows, and of one without an address.
+const UNTRUSTED: &str = "is not trusted, since its authority is unknown here";
+const NOT_FOUND: &str = "cannot be found";
+
 /// A handle on the client. It has no deadlines of its own: [`crate::ObjectStore`] sets them.
 pub(crate) fn client() -> Result<reqwest::Client, String> {
     static CLIENT: OnceLock<Result<reqwest::Client, String>> = OnceLock::new();
@@ -29,6 +33,8 @@ pub(crate) fn failure(key: &str, error: reqwest::Error) -> ObjectError {
         true => ErrorKind::Permanent,
         false => ErrorKind::Transient,
     };
+    let host = error.url().and_then(|url| url.host_str());
+    let host = host.unwrap_or_default().to_string();
     // The address may hold a signature.
     let error = error.without_url();
     let mut message = error.to_string();
@@ -37,7 +43,29 @@ pub(crate) fn failure(key: &str, error: reqwest::Error) -> ObjectError {
         message = format!("{message}: {cause}");
         source = cause.source();
     }
-    ObjectError::new(kind, key, message)
+    ObjectError::new(kind, key, explained(message, &host))
+}
+
+/// What a library said about a connection, after what it means and what helps. An empty `host` is not known.
+pub(crate) fn explained(message: String, host: &str) -> String {
+    // It may have come through opendal, after it was said here.
+    if message.contains(UNTRUSTED) || message.contains(NOT_FOUND) {
+        return message;
+    }
+    let named = match host {
+        "" => "the server".to_string(),
+        host => format!("host {host}"),
+    };
+    if message.contains("UnknownIssuer") {
+        return format!(
+            "the certificate of {named} {UNTRUSTED}: set SSL_CERT_FILE to a file with the certificate of that \
+             authority: {message}"
+        );
+    }
+    if message.contains("dns error") || message.contains("failed to lookup address") {
+        return format!("the address of {named} {NOT_FOUND}: {message}");
+    }
+    message
 }
 
 fn build() -> Result<reqwest::Client, String> {
@@ -60,4 +88,49 @@ fn build() -> Result<reqwest::Client, String> {
         builder().tls_certs_only([]).build()
     });
     client.map_err(|e| format!("cannot make an HTTP client: {e}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_helps_is_said_with_the_name_of_the_host() {
+        let tls = "client error (Connect): invalid peer certificate: UnknownIssuer";
+        let said = explained(tls.to_string(), "cos.example.com");
+        assert!(
+            said.contains("host cos.example.com is not trusted"),
+            "{said}"
+        );
+        assert!(
+            said.contains("SSL_CERT_FILE") && said.ends_with(tls),
+            "{said}"
+        );
+        let dns = "client error (Connect): dns error: failed to lookup address information";
+        let said = explained(dns.to_string(), "oss.example.com");
+        assert!(
+            said.contains("host oss.example.com cannot be found"),
+            "{said}"
+        );
+        assert_eq!(explained(said.clone(), ""), said, "once is enough");
+        assert!(explained(dns.to_string(), "").contains("the server"));
+        let other = "connection refused".to_string();
+        assert_eq!(explained(other.clone(), "h"), other);
+    }
+
+    /// No request leaves this machine: the name is none.
+    #[tokio::test]
+    async fn a_host_that_does_not_exist_is_named() {
+        let sent = client().map(|client| client.get("http://bucket..example/x?sig=hush").send());
+        let Ok(sent) = sent else { panic!("a client") };
+        let Err(error) = sent.await else {
+            panic!("an answer")
+        };
+        let said = failure("x", error).message;
+        assert!(
+            said.contains("host bucket..example cannot be found"),
+            "{said}"
+        );
+        assert!(!said.contains("hush"), "{said}");
+    }
 }
