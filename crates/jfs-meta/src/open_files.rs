@@ -54,8 +54,10 @@ struct OpenFile {
     sustained: bool,
     /// An open has found it outside of the trash.
     named: bool,
-    /// Names in the trash that this client has seen go there, of a file that has had several names.
+    /// Names in the trash, of a file that has had several names.
     in_trash: i32,
+    /// Moment of this client's last change of `in_trash`.
+    names_changed: u64,
     /// An own change met one of another client: what the kernel has cached may be neither.
     mixed: bool,
 }
@@ -180,6 +182,7 @@ impl OpenFiles {
             sustained: false,
             named: false,
             in_trash: 0,
+            names_changed: 0,
             mixed: false,
         }
     }

@@ -473,6 +473,11 @@ async fn what_is_open_can_be_changed_in_the_trash(kind: Kind) {
     c.unlink(&me, Ino::ROOT, b"one").await.unwrap();
     let attr = c.getattr(f).await.unwrap();
     assert_eq!((attr.nlink, c.links_in_trash(f, &attr)), (2, 1));
+    // An open finds what went there before.
+    assert_eq!(other.links_in_trash(f, &attr), 0, "not open there");
+    other.open(&me, f, 0).await.unwrap();
+    assert_eq!(other.links_in_trash(f, &attr), 1);
+    other.close(f);
     let kept = format!("1-{f}-one").into_bytes();
     c.rename(&me, (hour(1), &kept), (Ino::ROOT, b"one"), 0)
         .await

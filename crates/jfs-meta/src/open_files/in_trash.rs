@@ -12,12 +12,24 @@ impl OpenFiles {
 
     /// Notes that a name of an open file went to the trash (1) or left it (-1).
     pub(crate) fn count_trash_name(&self, ino: Ino, delta: i32) {
+        let moment = self.next_moment();
         if let Some(file) = self.shard(ino).lock().open.get_mut(&ino) {
             file.in_trash = file.in_trash.saturating_add(delta).max(0);
+            file.names_changed = moment;
         }
     }
 
-    /// Names of an open file that this client has seen go to the trash.
+    /// Sets the number of names in the trash to what was read from `moment` on, unless this client has
+    /// changed it since.
+    pub(crate) fn learn_trash_names(&self, ino: Ino, names: i64, moment: u64) {
+        if let Some(file) = self.shard(ino).lock().open.get_mut(&ino)
+            && file.names_changed <= moment
+        {
+            file.in_trash = i32::try_from(names).unwrap_or(i32::MAX).max(0);
+        }
+    }
+
+    /// Names of an open file in the trash: at its opens, and those that this client has seen go there since.
     pub(crate) fn trash_names(&self, ino: Ino) -> u32 {
         let shard = self.shard(ino).lock();
         let file = shard.open.get(&ino);

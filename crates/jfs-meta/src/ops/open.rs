@@ -37,7 +37,7 @@ pub struct Opened {
 impl Meta {
     /// Opens a file: reads its attributes again (close-to-open), checks access, and counts one open
     /// reference until [`Meta::close`]. `flags` as for open(2); `O_TRUNC` is only checked. One round
-    /// trip, none within `--open-cache`. What this client is about to remove is waited for, and kept for
+    /// trip, two for a file that has had several names, none within `--open-cache`. What this client is about to remove is waited for, and kept for
     /// the open when nobody has begun to delete its data (else ENOENT); what has been opened stays.
     pub async fn open(&self, caller: &Caller, ino: Ino, flags: i32) -> Result<Opened, Errno> {
         self.within("open", async {
@@ -110,8 +110,25 @@ impl Meta {
             tries += 1;
             let asked = if tries < OPEN_TRIES { asked } else { u64::MAX };
             if let Some(keep_cache) = opening.learn(&attr, asked) {
+                if attr.is_file() && attr.parent == Ino(0) {
+                    self.learn_trash_names(ino).await;
+                }
                 return Ok(Opened { attr, keep_cache });
             }
+        }
+    }
+
+    /// Reads how many names of a file the trash holds, when the file has had several: one round trip. On
+    /// failure they stay unknown, and stat shows them as links.
+    async fn learn_trash_names(&self, ino: Ino) {
+        let asked = self.open_files.moment();
+        let Ok(answers) = self.fetch(&[Key::Parents(ino)]).await else {
+            return;
+        };
+        if let Some(Ok(parents)) = answers.into_iter().next().map(Answer::into_parents) {
+            let in_trash = parents.iter().filter(|(dir, _)| dir.is_trash());
+            let names = in_trash.map(|(_, names)| *names).sum();
+            self.open_files.learn_trash_names(ino, names, asked);
         }
     }
 
