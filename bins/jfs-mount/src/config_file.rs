@@ -26,7 +26,7 @@ pub(crate) fn describe(plan: &Plan, volume: &jfs::Volume, metrics: Option<String
     let text = move || {
         let format = fixed.open.apply((*meta.format()).clone()).without_secrets();
         let text = serde_json::to_string_pretty(&fixed.json(&format)).unwrap_or_default();
-        // Keys that somebody wrote into the bucket's address.
+        // The bucket's address may hold access keys.
         one_space(&jfs_telemetry::mask_text(&text))
     };
     volume.vfs().described_by(Box::new(text));

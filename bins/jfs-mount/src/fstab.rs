@@ -189,7 +189,7 @@ fn write(table: &Path, line: &Line) -> anyhow::Result<()> {
     let old = table.metadata().ok();
     let mode = match &old {
         Some(meta) => meta.permissions().mode(),
-        // Programs read the table for everybody; not with a password in it.
+        // A new table is readable by all users, unless its line holds a password.
         None if secret => 0o600,
         None => 0o644,
     };

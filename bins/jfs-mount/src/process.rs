@@ -34,9 +34,9 @@ const LIMITS: [libc::__rlimit_resource_t; 5] = [
     libc::RLIMIT_CPU,
 ];
 
-/// Puts aside what this process inherited and a service must not depend on: blocked signals, a limit that
-/// the administrator would let it pass, children that nobody could wait for. Called before other
-/// threads run.
+/// Resets inherited process state that a service must not depend on. Blocked signals are unblocked. Soft
+/// limits are raised to the hard ones. SIGCHLD gets its default, so that children can be waited for.
+/// Called before other threads run.
 pub(crate) fn settle() {
     let none = nix::sys::signal::SigSet::empty();
     let _ = none.thread_set_mask();

@@ -142,7 +142,7 @@ pub(crate) fn reopen(logs: &Logs) {
 pub(crate) struct Signals {
     interrupt: Signal,
     terminate: Signal,
-    /// None when nobody wants to hear of it.
+    /// SIGHUP; `None` when the process was started by nohup(1), which has it ignored.
     hangup: Option<Signal>,
 }
 

@@ -68,7 +68,7 @@ pub(crate) fn session(url: &str, sid: u64) -> anyhow::Result<SessionDetails> {
     Ok(block_on(jfs::admin::session(url, sid))??)
 }
 
-/// JSON for people, escaped as the reference escapes it. Keys that somebody wrote into an address are masked.
+/// Indented JSON, escaped as the reference escapes it. Access keys inside addresses are masked.
 pub(crate) fn to_pretty_json(value: &impl Serialize) -> anyhow::Result<String> {
     let text = serde_json::to_string_pretty(value)?;
     Ok(mask_text(&text)

@@ -14,7 +14,7 @@ pub(crate) struct KernelCache {
 }
 
 impl KernelCache {
-    /// `interactive`: somebody looks at the terminal. Otherwise the cache is left alone, as the reference does.
+    /// `interactive`: the output is a terminal. Without one the kernel cache is left alone, as the reference does.
     pub(crate) fn new(interactive: bool) -> KernelCache {
         let skipped = std::env::var(SKIP).is_ok_and(|value| value == "true");
         KernelCache {
