@@ -8,16 +8,32 @@ use crate::meta::{Meta, StatFs};
 use crate::run::patiently;
 use crate::txn::{Stop, Txn};
 use jfs_types::{Attr, Entry, Errno, FileType, Ino, Name};
+use moka::policy::EvictionPolicy;
+use moka::sync::Cache;
 use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long a parent is believed.
 const PARENT_LIFE: Duration = Duration::from_secs(1);
-/// Most parents remembered.
-const PARENTS_MAX: usize = 10_000;
-/// Most steps from a directory to the root.
+/// Most parents remembered; the least recently used ones go first.
+const PARENTS_MAX: u64 = 10_000;
+/// Most steps from a directory to the root, and from a directory that moves down to its deepest one.
 const DEPTH_MAX: usize = 10_000;
+
+/// Most that a walk down a tree keeps in memory.
+struct WalkBounds {
+    /// Levels.
+    depth: usize,
+    /// Directories that wait to be listed.
+    waiting: usize,
+}
+
+/// The bounds of every walk: 8 MiB of inode numbers, and a few hundred KiB of levels.
+const WALK: WalkBounds = WalkBounds {
+    depth: DEPTH_MAX,
+    waiting: 1 << 20,
+};
 
 #[derive(Clone, Copy, Default)]
 struct State {
@@ -26,48 +42,57 @@ struct State {
     pending: (i64, i64),
 }
 
-#[derive(Default)]
-struct Inner {
-    quotas: HashMap<Ino, State>,
-    parents: HashMap<Ino, (Ino, Instant)>,
+/// What this client knows of quotas.
+pub(crate) struct Quotas {
+    quotas: Mutex<HashMap<Ino, State>>,
+    parents: Cache<Ino, Ino>,
 }
 
-/// What this client knows of quotas.
-#[derive(Default)]
-pub(crate) struct Quotas {
-    inner: Mutex<Inner>,
+impl Default for Quotas {
+    fn default() -> Quotas {
+        // The default policy may refuse a new parent, and a walk to the root would read it again and again.
+        let parents = Cache::builder()
+            .max_capacity(PARENTS_MAX)
+            .time_to_live(PARENT_LIFE)
+            .eviction_policy(EvictionPolicy::lru())
+            .build();
+        Quotas {
+            quotas: Mutex::default(),
+            parents,
+        }
+    }
 }
 
 impl Quotas {
     /// Whether no directory has a quota: then nothing is counted or checked.
     pub(crate) fn is_empty(&self) -> bool {
-        self.inner.lock().quotas.is_empty()
+        self.quotas.lock().is_empty()
     }
 
     fn learn(&self, loaded: Vec<(Ino, DirQuota)>) {
-        let mut inner = self.inner.lock();
+        let mut known = self.quotas.lock();
         let mut quotas = HashMap::with_capacity(loaded.len());
         for (dir, quota) in loaded {
-            let pending = inner.quotas.get(&dir).map_or((0, 0), |s| s.pending);
+            let pending = known.get(&dir).map_or((0, 0), |s| s.pending);
             quotas.insert(dir, State { quota, pending });
         }
-        inner.quotas = quotas;
+        *known = quotas;
     }
 
     fn has(&self, dir: Ino) -> bool {
-        self.inner.lock().quotas.contains_key(&dir)
+        self.quotas.lock().contains_key(&dir)
     }
 
     fn add(&self, dir: Ino, space: i64, inodes: i64) {
-        if let Some(state) = self.inner.lock().quotas.get_mut(&dir) {
+        if let Some(state) = self.quotas.lock().get_mut(&dir) {
             state.pending.0 += space;
             state.pending.1 += inodes;
         }
     }
 
     fn exceeded(&self, dir: Ino, space: i64, inodes: i64) -> bool {
-        let inner = self.inner.lock();
-        let Some(State { quota: q, pending }) = inner.quotas.get(&dir) else {
+        let quotas = self.quotas.lock();
+        let Some(State { quota: q, pending }) = quotas.get(&dir) else {
             return false;
         };
         let over = |max: i64, used: i64, more: i64| {
@@ -79,9 +104,9 @@ impl Quotas {
 
     /// Narrows `stat` to what is left under the quotas of `dirs`, the nearest one first: its usage shows.
     fn narrow(&self, dirs: &[Ino], mut stat: StatFs) -> StatFs {
-        let inner = self.inner.lock();
+        let quotas = self.quotas.lock();
         let mut nearest = None;
-        for State { quota, pending } in dirs.iter().filter_map(|dir| inner.quotas.get(dir)) {
+        for State { quota, pending } in dirs.iter().filter_map(|dir| quotas.get(dir)) {
             let used = |stored: i64, pending: i64| stored.saturating_add(pending).max(0);
             let space = used(quota.used_space, pending.0);
             let inodes = used(quota.used_inodes, pending.1);
@@ -102,7 +127,7 @@ impl Quotas {
 
     fn take_pending(&self) -> Vec<(Ino, i64, i64)> {
         let mut taken = Vec::new();
-        for (dir, state) in &mut self.inner.lock().quotas {
+        for (dir, state) in self.quotas.lock().iter_mut() {
             let (space, inodes) = std::mem::take(&mut state.pending);
             if (space, inodes) != (0, 0) {
                 // From here on it is part of what is stored.
@@ -117,7 +142,7 @@ impl Quotas {
     fn give_back(&self, deltas: &[(Ino, i64, i64)]) {
         for (dir, space, inodes) in deltas {
             self.add(*dir, *space, *inodes);
-            if let Some(state) = self.inner.lock().quotas.get_mut(dir) {
+            if let Some(state) = self.quotas.lock().get_mut(dir) {
                 state.quota.used_space -= space;
                 state.quota.used_inodes -= inodes;
             }
@@ -125,21 +150,14 @@ impl Quotas {
     }
 
     fn parent(&self, dir: Ino) -> Option<Ino> {
-        let inner = self.inner.lock();
-        let (parent, since) = inner.parents.get(&dir)?;
-        (since.elapsed() < PARENT_LIFE).then_some(*parent)
+        self.parents.get(&dir)
     }
 
     /// Learns the parent of a directory.
     pub(crate) fn learn_parent(&self, dir: Ino, parent: Ino) {
-        let mut inner = self.inner.lock();
-        if inner.quotas.is_empty() {
-            return;
+        if !self.is_empty() {
+            self.parents.insert(dir, parent);
         }
-        if inner.parents.len() >= PARENTS_MAX {
-            inner.parents.clear();
-        }
-        inner.parents.insert(dir, (parent, Instant::now()));
     }
 }
 
@@ -241,24 +259,29 @@ impl Meta {
                 kind: FileType::Directory,
                 ino,
             }))) if self.quota_dirs(place.0).await != self.quota_dirs(to).await => {
-                self.usage_below(ino).await
+                self.usage_below(ino, WALK).await
             }
             _ => Ok((0, 0)),
         }
     }
 
-    /// Bytes and inodes below a directory, by listing the tree. In memory are a page of names and, for
-    /// each level, the directories of one page.
-    async fn usage_below(&self, top: Ino) -> Result<(i64, i64), Errno> {
+    /// Bytes and inodes below a directory, by listing the tree. In memory are a page of names and the
+    /// directories that wait to be listed. ENOMEM when the tree has more levels, or more directories wait,
+    /// than `bounds` allows.
+    async fn usage_below(&self, top: Ino, bounds: WalkBounds) -> Result<(i64, i64), Errno> {
         let (mut space, mut inodes) = (0, 0);
         let level = |dir| Level {
             dir,
             next: Some(DirCursor::Start),
             below: Vec::new(),
         };
-        let mut levels = vec![level(top)];
+        let (mut levels, mut waiting) = (vec![level(top)], 0);
         while let Some(here) = levels.last_mut() {
             if let Some(dir) = here.below.pop() {
+                waiting -= 1;
+                if levels.len() >= bounds.depth {
+                    return Err(Errno::ENOMEM);
+                }
                 levels.push(level(dir));
                 continue;
             }
@@ -272,8 +295,12 @@ impl Meta {
                 space += e.attr.as_ref().map_or(4096, Attr::space);
                 inodes += 1;
                 if e.entry.kind == FileType::Directory {
+                    waiting += 1;
                     here.below.push(e.entry.ino);
                 }
+            }
+            if waiting > bounds.waiting {
+                return Err(Errno::ENOMEM);
             }
             here.next = page.next;
         }
@@ -360,5 +387,66 @@ impl Meta {
             self.quotas.learn_parent(dir, attr.parent);
         }
         Some(attr.parent)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::memory::MemoryEngine;
+    use crate::{Engine, MetaConfig};
+    use jfs_types::{Caller, Format, SystemClock, SystemRand};
+    use std::sync::Arc;
+
+    #[tokio::test]
+    async fn a_walk_down_a_tree_keeps_its_bounds() {
+        let engine = MemoryEngine::new();
+        let format = Format {
+            name: "t".into(),
+            uuid: "u".into(),
+            ..Format::default()
+        };
+        let mut root = Attr::new(FileType::Directory);
+        (root.mode, root.parent) = (0o777, Ino::ROOT);
+        let json = format.to_json();
+        let made = engine.create_volume(json.as_bytes(), &root, None, false);
+        made.await.unwrap();
+        let (clock, rand) = (Arc::new(SystemClock), Arc::new(SystemRand));
+        let config = MetaConfig::default();
+        let (meta, _work) = Meta::new(Arc::new(engine), format, config, clock, rand);
+        let me = Caller::root();
+        // Three levels below the root; the widest directory has five others.
+        let mut top = Ino::ROOT;
+        for _ in 0..3 {
+            top = meta.mkdir(&me, top, b"deep", 0o755, 0).await.unwrap().0;
+        }
+        for name in [b"a", b"b", b"c", b"d", b"e"] {
+            meta.mkdir(&me, Ino::ROOT, name, 0o755, 0).await.unwrap();
+        }
+        let walk = async |depth, waiting| {
+            let bounds = WalkBounds { depth, waiting };
+            meta.usage_below(Ino::ROOT, bounds).await
+        };
+        assert_eq!(walk(4, 6).await, Ok((8 * 4096, 8)));
+        assert_eq!(walk(3, 6).await, Err(Errno::ENOMEM), "a level too deep");
+        assert_eq!(walk(4, 5).await, Err(Errno::ENOMEM), "too many wait");
+    }
+
+    #[test]
+    fn parents_that_are_used_outlive_many_others() {
+        let quotas = Quotas::default();
+        quotas.learn(vec![(Ino::ROOT, DirQuota::default())]);
+        quotas.learn_parent(Ino(2), Ino::ROOT);
+        for n in 0..PARENTS_MAX * 3 {
+            quotas.learn_parent(Ino(3 + n), Ino(2));
+            assert_eq!(quotas.parent(Ino(3 + n)), Some(Ino(2)));
+            // A second is short on a busy machine.
+            if quotas.parent(Ino(2)).is_none() {
+                quotas.learn_parent(Ino(2), Ino::ROOT);
+            }
+        }
+        quotas.parents.run_pending_tasks();
+        assert!(quotas.parents.entry_count() <= PARENTS_MAX);
     }
 }
