@@ -2,14 +2,22 @@
 
 use crate::plan::Plan;
 use anyhow::{Context, bail};
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use jfs::Vfs;
-use jfs_telemetry::metrics::prometheus_text;
+use jfs_telemetry::metrics::{PROMETHEUS_MEDIA_TYPE, prometheus_text};
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::AbortHandle;
 
@@ -17,8 +25,10 @@ use tokio::task::AbortHandle;
 const PORTS_TRIED: u16 = 100;
 /// Connections served at the same time; more wait.
 const CONNECTIONS_MAX: usize = 16;
-/// Longest request, bytes.
+/// Longest head of a request, bytes.
 const REQUEST_MAX: usize = 8 << 10;
+/// Most header lines of a request.
+const HEADERS_MAX: usize = 64;
 /// Time for one request and its answer.
 const CONNECTION_TIME: Duration = Duration::from_secs(10);
 /// Pause after a connection could not be taken.
@@ -60,9 +70,9 @@ fn label(item: &str) -> anyhow::Result<(String, String)> {
 
 /// All labels of a mount.
 fn all_labels(plan: &Plan, volume: &jfs::Volume) -> Vec<(String, String)> {
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host = hostname::get().unwrap_or_default();
     let values = [
-        host.trim().to_string(),
+        host.to_string_lossy().into_owned(),
         jfs_types::version::session_version(),
         plan.mountpoint.display().to_string(),
         volume.format().name.clone(),
@@ -145,6 +155,13 @@ async fn listen(address: &str) -> anyhow::Result<TcpListener> {
 
 async fn serve(listener: TcpListener, vfs: Vfs, labels: Vec<(String, String)>) {
     let (slots, labels) = (Arc::new(Semaphore::new(CONNECTIONS_MAX)), Arc::new(labels));
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(CONNECTION_TIME)
+        .max_buf_size(REQUEST_MAX)
+        .max_headers(HEADERS_MAX)
+        // A connection has one request, so that none holds its place for longer than that.
+        .keep_alive(false);
     loop {
         let Ok(slot) = slots.clone().acquire_owned().await else {
             return;
@@ -158,64 +175,40 @@ async fn serve(listener: TcpListener, vfs: Vfs, labels: Vec<(String, String)>) {
             }
         };
         let (vfs, labels) = (vfs.clone(), labels.clone());
+        let answers = service_fn(move |request: Request<Incoming>| {
+            let answer = answer(&request, &vfs, &labels);
+            async move { Ok::<_, Infallible>(answer) }
+        });
+        let connection = http.serve_connection(TokioIo::new(stream), answers);
         tokio::spawn(async move {
-            let answered = answer(stream, &vfs, &labels);
             // A slow or broken client loses its connection, nothing else.
-            let _ = tokio::time::timeout(CONNECTION_TIME, answered).await;
+            let _ = tokio::time::timeout(CONNECTION_TIME, connection).await;
             drop(slot);
         });
     }
 }
 
-async fn answer(mut stream: TcpStream, vfs: &Vfs, labels: &[(String, String)]) -> io::Result<()> {
-    let mut request = Vec::new();
-    while !request.windows(4).any(|w| w == b"\r\n\r\n") {
-        if request.len() >= REQUEST_MAX {
-            let text = "431 Request Header Fields Too Large";
-            return send(&mut stream, text, "text/plain", "request too long\n", true).await;
+/// The page, for any method: bodies of requests are not read, and hyper leaves out that of the answer to HEAD.
+fn answer(
+    request: &Request<Incoming>,
+    vfs: &Vfs,
+    labels: &[(String, String)],
+) -> Response<Full<Bytes>> {
+    let (status, kind, text) = match request.uri().path() {
+        "/metrics" => {
+            let text = prometheus_text(vfs.metrics(), labels);
+            (StatusCode::OK, PROMETHEUS_MEDIA_TYPE, text)
         }
-        let mut part = [0; 1024];
-        match stream.read(&mut part).await? {
-            0 => return Ok(()),
-            n => request.extend_from_slice(part.get(..n).unwrap_or_default()),
+        _ => {
+            let text = "404 page not found\n".to_string();
+            (StatusCode::NOT_FOUND, "text/plain", text)
         }
-    }
-    let line = request.split(|b| *b == b'\r').next().unwrap_or_default();
-    let line = String::from_utf8_lossy(line).into_owned();
-    let mut words = line.split(' ');
-    let (method, target) = (words.next(), words.next().unwrap_or_default());
-    let body = !matches!(method, Some("HEAD"));
-    let path = target.split('?').next().unwrap_or_default();
-    if !words.next().is_some_and(|w| w.starts_with("HTTP/1.")) {
-        let text = "400 Bad Request";
-        return send(&mut stream, text, "text/plain", "not HTTP/1\n", true).await;
-    }
-    if path != "/metrics" {
-        let text = "404 page not found\n";
-        return send(&mut stream, "404 Not Found", "text/plain", text, body).await;
-    }
-    let text = prometheus_text(&vfs.metrics(), labels);
-    let kind = "text/plain; version=0.0.4; charset=utf-8";
-    send(&mut stream, "200 OK", kind, &text, body).await
-}
-
-async fn send(
-    stream: &mut TcpStream,
-    status: &str,
-    kind: &str,
-    text: &str,
-    body: bool,
-) -> io::Result<()> {
-    let length = text.len();
-    let mut answer = format!(
-        "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n\
-         Connection: close\r\n\r\n"
-    );
-    if body {
-        answer.push_str(text);
-    }
-    stream.write_all(answer.as_bytes()).await?;
-    stream.shutdown().await
+    };
+    let mut answer = Response::new(Full::from(text));
+    *answer.status_mut() = status;
+    let kind = HeaderValue::from_static(kind);
+    answer.headers_mut().insert(CONTENT_TYPE, kind);
+    answer
 }
 
 #[cfg(test)]

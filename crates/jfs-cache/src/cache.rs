@@ -6,6 +6,7 @@ use crate::memory::MemoryCache;
 use crate::stats::Counters;
 use crate::{BlockKey, CacheStats, Checksum, Eviction};
 use bytes::Bytes;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -146,15 +147,38 @@ impl BlockCache {
         found
     }
 
-    /// As [`BlockCache::try_read`], waiting for the disk if need be. Call it on the blocking pool.
-    pub fn read_blocking(&self, key: &BlockKey, off: usize, out: &mut [u8]) -> bool {
+    /// A range of a block, from memory or disk. `None` when the block is not cached.
+    ///
+    /// Memory answers at once. A disk is read on the blocking pool of the runtime that polls this, since a
+    /// file of a busy disk may take long; when the future is dropped the read goes on and its result is
+    /// dropped.
+    pub async fn read(&self, key: &BlockKey, range: Range<usize>) -> Option<Bytes> {
+        if !self.inner.disks.any() {
+            let len = range.len();
+            let found = self.inner.memory.get(key);
+            let found = found.filter(|block| range.end <= block.len());
+            self.count_read(found.is_some(), len);
+            return found.map(|block| block.slice(range));
+        }
+        let (cache, key) = (self.clone(), *key);
+        let read = move || {
+            let mut out = vec![0; range.len()];
+            let found = cache.read_blocking(&key, range.start, &mut out);
+            found.then_some(out)
+        };
+        let read = tokio::task::spawn_blocking(read).await;
+        read.ok().flatten().map(Bytes::from)
+    }
+
+    /// As [`BlockCache::try_read`], waiting for the disk if need be.
+    fn read_blocking(&self, key: &BlockKey, off: usize, out: &mut [u8]) -> bool {
         let found = self.read_from(key, off, out, false).is_some();
         self.count_read(found, out.len());
         found
     }
 
     /// Counts a read of `bytes` bytes that was answered from a block of [`BlockCache::get_memory`], or by
-    /// nothing here. [`BlockCache::try_read`] and [`BlockCache::read_blocking`] count by themselves.
+    /// nothing here. [`BlockCache::try_read`] and [`BlockCache::read`] count by themselves.
     pub fn count_read(&self, hit: bool, bytes: usize) {
         self.inner.counters.read(hit, bytes);
     }
@@ -171,11 +195,6 @@ impl BlockCache {
     /// The block when memory holds it whole.
     pub fn get_memory(&self, key: &BlockKey) -> Option<Bytes> {
         self.inner.memory.get(key)
-    }
-
-    /// Whether a disk is behind the cache.
-    pub fn has_disk(&self) -> bool {
-        self.inner.disks.any()
     }
 
     /// Whether the block is cached, as far as memory knows.
@@ -204,21 +223,27 @@ impl BlockCache {
         }
     }
 
-    /// How long reads and writes of block files take, in the form that a mount shows.
-    pub fn times(&self) -> [jfs_telemetry::metrics::Family; 2] {
-        self.inner.counters.times()
+    /// What was counted, in the form that a mount shows.
+    pub fn metrics(&self) -> Vec<jfs_telemetry::metrics::MetricFamily> {
+        let (blocks, bytes) = self.held();
+        self.inner.counters.metrics(blocks, bytes)
     }
 
     /// Counters since the start.
     pub fn stats(&self) -> CacheStats {
-        let (blocks, bytes) = match self.inner.disks.any() {
-            true => self.inner.disks.held(),
-            false => self.inner.memory.held(),
-        };
+        let (blocks, bytes) = self.held();
         CacheStats {
             blocks,
             bytes,
             ..self.inner.counters.snapshot()
+        }
+    }
+
+    /// Blocks and bytes held now.
+    fn held(&self) -> (u64, u64) {
+        match self.inner.disks.any() {
+            true => self.inner.disks.held(),
+            false => self.inner.memory.held(),
         }
     }
 }
@@ -298,6 +323,30 @@ mod tests {
         assert!(again.try_read(&key, 0, &mut out));
         assert_eq!(out, data[..50_000]);
         assert!(!again.try_read(&key, 60_000, &mut out), "past the end");
+    }
+
+    /// Runs on a runtime of one thread: a read that waits for the disk there would stop it.
+    #[tokio::test]
+    async fn a_read_finds_memory_and_disk_alike() {
+        let dir = tempfile::tempdir().unwrap();
+        let memory = BlockCache::open(CacheConfig::default()).unwrap();
+        for cache in [open(dir.path(), 1 << 30), memory] {
+            let (key, data) = block(7, 100_000);
+            assert_eq!(cache.read(&key, 0..10).await, None);
+            cache.put(key, data.clone());
+            let begin = Instant::now();
+            while cache.read(&key, 40_000..90_000).await != Some(data.slice(40_000..90_000)) {
+                assert!(begin.elapsed() < Duration::from_secs(10));
+            }
+            assert_eq!(
+                cache.read(&key, 99_999..100_001).await,
+                None,
+                "past the end"
+            );
+            let stats = cache.stats();
+            assert!(stats.hits == 1 && stats.hit_bytes == 50_000, "{stats:?}");
+            assert!(stats.misses >= 2, "{stats:?}");
+        }
     }
 
     #[test]
@@ -506,7 +555,7 @@ mod tests {
             });
             kept(good.path()).len() == 50
         });
-        assert!(cache.has_disk());
+        assert!(cache.inner.disks.any());
     }
 
     #[test]

@@ -8,7 +8,7 @@ mod write;
 use crate::fds::{BlockFile, Miss, OpenFiles};
 use crate::health::Health;
 use crate::index::{Eviction, Index, cost};
-use crate::stats::{Counters, count};
+use crate::stats::Counters;
 use crate::temporary::Temporary;
 use crate::{BlockKey, Checksum};
 use bytes::Bytes;
@@ -189,12 +189,13 @@ impl DiskCache {
         };
         match file.read(off, out, self.config.level, nowait) {
             Ok(()) => {
-                self.counters.read_times.observe(begun.elapsed());
+                let took = begun.elapsed().as_secs_f64();
+                self.counters.read_times.observe(took);
                 Some(())
             }
             Err(Miss::WouldBlock | Miss::Absent | Miss::Unreadable) => None,
             Err(Miss::Bad) => {
-                count(&self.counters.corrupt);
+                self.counters.corrupt.inc();
                 tracing::warn!(
                     "cached block {} is damaged and dropped",
                     key.path(self.config.hash_prefix)
@@ -223,14 +224,14 @@ impl DiskCache {
             return;
         }
         if self.config.eviction == Eviction::None && self.is_full(cost(&key)) {
-            count(&self.counters.dropped);
+            self.counters.dropped.inc();
             return;
         }
         {
             let mut pending = self.pending.lock();
             let waiting: usize = pending.values().map(Bytes::len).sum();
             if !pending.is_empty() && waiting + data.len() > QUEUE_BYTES_MAX {
-                count(&self.counters.dropped);
+                self.counters.dropped.inc();
                 return;
             }
             pending.insert(key, data.clone());
@@ -242,7 +243,7 @@ impl DiskCache {
             .is_some_and(|q| q.try_send((key, data)).is_ok());
         if !sent {
             self.pending.lock().remove(&key);
-            count(&self.counters.dropped);
+            self.counters.dropped.inc();
         }
     }
 
@@ -283,7 +284,7 @@ impl DiskCache {
             };
             let Some(key) = victim else { return };
             self.remove(&key);
-            count(&self.counters.evictions);
+            self.counters.evictions.inc();
             bytes = bytes.saturating_sub(cost(&key));
             files = files.saturating_sub(1);
         }
@@ -315,7 +316,7 @@ impl DiskCache {
             };
             for key in &unused {
                 self.remove(key);
-                count(&self.counters.evictions);
+                self.counters.evictions.inc();
             }
             // Removing fills the places with others: look at the same ones again.
             if unused.is_empty() {

@@ -5,17 +5,18 @@
 
 use crate::checksum::{PIECE, matches, sums_len};
 use crate::{BlockKey, Checksum};
+use lru::LruCache;
 use parking_lot::Mutex;
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::fs::File;
 use std::io;
+use std::num::NonZeroUsize;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 
-/// Descriptors kept open.
-const OPEN_MAX: usize = 256;
+/// Most descriptors kept open.
+const OPEN_MAX: NonZeroUsize = NonZeroUsize::new(256).expect("not zero");
 
 /// A block file that was opened and measured.
 pub(crate) struct BlockFile {
@@ -165,53 +166,83 @@ fn read_exact(file: &File, out: &mut [u8], off: usize, nowait: bool) -> Result<(
     Ok(())
 }
 
-/// Files with the time they were last used, and the clock that counts it.
-type Recent = (HashMap<BlockKey, (Arc<BlockFile>, u64)>, u64);
-
-/// The descriptors kept open, least recently used ones closed first (in steps of half).
-#[derive(Default)]
+/// The descriptors kept open; the least recently used one is closed when another takes its place.
 pub(crate) struct OpenFiles {
-    inner: Mutex<Recent>,
+    files: Mutex<LruCache<BlockKey, Arc<BlockFile>>>,
+}
+
+impl Default for OpenFiles {
+    fn default() -> OpenFiles {
+        OpenFiles {
+            files: Mutex::new(LruCache::new(OPEN_MAX)),
+        }
+    }
 }
 
 impl OpenFiles {
     pub(crate) fn get(&self, key: &BlockKey) -> Option<Arc<BlockFile>> {
-        let mut inner = self.inner.lock();
-        inner.1 += 1;
-        let now = inner.1;
-        let (file, stamp) = inner.0.get_mut(key)?;
-        *stamp = now;
-        Some(file.clone())
+        self.files.lock().get(key).cloned()
     }
 
     pub(crate) fn put(&self, key: BlockKey, file: Arc<BlockFile>) {
-        let mut inner = self.inner.lock();
-        if inner.0.len() >= OPEN_MAX {
-            let mut stamps: Vec<u64> = inner.0.values().map(|(_, s)| *s).collect();
-            stamps.sort_unstable();
-            let keep = stamps[stamps.len() / 2];
-            inner.0.retain(|_, (_, s)| *s > keep);
-        }
-        inner.1 += 1;
-        let now = inner.1;
-        inner.0.insert(key, (file, now));
+        let replaced = self.files.lock().push(key, file);
+        // Closed after the lock: the file may have been removed, and its blocks are freed by then.
+        drop(replaced);
     }
 
     pub(crate) fn remove(&self, key: &BlockKey) {
-        self.inner.lock().0.remove(key);
+        let removed = self.files.lock().pop(key);
+        drop(removed);
     }
 
     /// Closes files that another process has removed: they take space as long as they are open.
     pub(crate) fn close_removed(&self) {
         let all: Vec<(BlockKey, Arc<BlockFile>)> = {
-            let inner = self.inner.lock();
-            let each = inner.0.iter();
-            each.map(|(key, (file, _))| (*key, file.clone())).collect()
+            let files = self.files.lock();
+            files
+                .iter()
+                .map(|(key, file)| (*key, file.clone()))
+                .collect()
         };
         for (key, file) in all {
             if file.file.metadata().is_ok_and(|meta| meta.nlink() == 0) {
                 self.remove(&key);
             }
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_least_recently_used_file_is_closed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("block");
+        std::fs::write(&path, b"block").unwrap();
+        let key = |slice_id| BlockKey {
+            slice_id,
+            index: 0,
+            size: 5,
+        };
+        let open = OpenFiles::default();
+        let max = OPEN_MAX.get() as u64;
+        for id in 0..max {
+            let file = BlockFile::open(&path, &key(id), Checksum::None).unwrap();
+            open.put(key(id), Arc::new(file));
+        }
+        assert!(open.get(&key(0)).is_some());
+        let file = BlockFile::open(&path, &key(max), Checksum::None).unwrap();
+        open.put(key(max), Arc::new(file));
+        let kept: Vec<u64> = (0..=max)
+            .filter(|id| open.get(&key(*id)).is_some())
+            .collect();
+        assert_eq!(kept.len() as u64, max, "no more than one goes at a time");
+        assert!(kept.contains(&0) && !kept.contains(&1), "{kept:?}");
+        std::fs::remove_file(&path).unwrap();
+        open.close_removed();
+        assert!(open.get(&key(0)).is_none());
     }
 }

@@ -1,7 +1,7 @@
 //! What the cache counts.
 
-use jfs_telemetry::metrics::{Family, Histogram};
-use std::sync::atomic::{AtomicU64, Ordering};
+use jfs_telemetry::metrics::{self, Bounds, Collector, Histogram};
+use jfs_telemetry::metrics::{IntCounter, MetricFamily, MetricType};
 
 /// Counters since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,16 +30,24 @@ pub struct CacheStats {
     pub bytes: u64,
 }
 
+/// Durations of reads and writes of block files: from 10 microseconds to 5 seconds.
+const DURATIONS: Bounds = Bounds {
+    first: 0.00001,
+    factor: 2.0,
+    n: 20,
+};
+
 pub(crate) struct Counters {
-    pub(crate) hits: AtomicU64,
-    pub(crate) hit_bytes: AtomicU64,
-    pub(crate) misses: AtomicU64,
-    pub(crate) miss_bytes: AtomicU64,
-    pub(crate) writes: AtomicU64,
-    pub(crate) write_bytes: AtomicU64,
-    pub(crate) dropped: AtomicU64,
-    pub(crate) evictions: AtomicU64,
-    pub(crate) corrupt: AtomicU64,
+    hits: IntCounter,
+    hit_bytes: IntCounter,
+    misses: IntCounter,
+    miss_bytes: IntCounter,
+    pub(crate) writes: IntCounter,
+    pub(crate) write_bytes: IntCounter,
+    pub(crate) dropped: IntCounter,
+    pub(crate) evictions: IntCounter,
+    /// Not shown: the reference counts nothing like it.
+    pub(crate) corrupt: IntCounter,
     /// How long reads of block files take that find their block.
     pub(crate) read_times: Histogram,
     /// How long writes of block files take.
@@ -48,53 +56,79 @@ pub(crate) struct Counters {
 
 impl Default for Counters {
     fn default() -> Counters {
-        // From 10 microseconds to 5 seconds.
-        let times = || Histogram::seconds(0.00001, 2.0, 20);
+        let counter = metrics::counter;
         Counters {
-            hits: AtomicU64::new(0),
-            hit_bytes: AtomicU64::new(0),
-            misses: AtomicU64::new(0),
-            miss_bytes: AtomicU64::new(0),
-            writes: AtomicU64::new(0),
-            write_bytes: AtomicU64::new(0),
-            dropped: AtomicU64::new(0),
-            evictions: AtomicU64::new(0),
-            corrupt: AtomicU64::new(0),
-            read_times: times(),
-            write_times: times(),
+            hits: counter("juicefs_blockcache_hits", "Reads from the cache."),
+            hit_bytes: counter("juicefs_blockcache_hit_bytes", "Bytes read from the cache."),
+            misses: counter(
+                "juicefs_blockcache_miss",
+                "Reads that the cache could not answer.",
+            ),
+            miss_bytes: counter("juicefs_blockcache_miss_bytes", "Bytes of them."),
+            writes: counter("juicefs_blockcache_writes", "Blocks written to the cache."),
+            write_bytes: counter(
+                "juicefs_blockcache_write_bytes",
+                "Bytes written to the cache.",
+            ),
+            dropped: counter(
+                "juicefs_blockcache_drops",
+                "Blocks not cached because the disk was busy.",
+            ),
+            evictions: counter("juicefs_blockcache_evicts", "Blocks evicted."),
+            corrupt: counter(
+                "corrupt",
+                "Blocks dropped because their checksum did not match.",
+            ),
+            read_times: metrics::histogram(
+                "juicefs_blockcache_read_hist_seconds",
+                "How long reads of blocks from a cache directory take.",
+                DURATIONS,
+            ),
+            write_times: metrics::histogram(
+                "juicefs_blockcache_write_hist_seconds",
+                "How long writes of blocks into a cache directory take.",
+                DURATIONS,
+            ),
         }
     }
 }
 
 impl Counters {
-    /// How long reads and writes of block files take.
-    pub(crate) fn times(&self) -> [Family; 2] {
-        [
-            Family::histogram(
-                "juicefs_blockcache_read_hist_seconds",
-                "How long reads of blocks from a cache directory take.",
-                &self.read_times,
-            ),
-            Family::histogram(
-                "juicefs_blockcache_write_hist_seconds",
-                "How long writes of blocks into a cache directory take.",
-                &self.write_times,
-            ),
-        ]
+    /// All that is shown, for a cache that holds so many blocks and bytes.
+    pub(crate) fn metrics(&self, blocks: u64, bytes: u64) -> Vec<MetricFamily> {
+        let counters = [
+            &self.hits,
+            &self.hit_bytes,
+            &self.misses,
+            &self.miss_bytes,
+            &self.writes,
+            &self.write_bytes,
+            &self.dropped,
+            &self.evictions,
+        ];
+        let mut all: Vec<_> = counters.into_iter().flat_map(Collector::collect).collect();
+        all.extend(self.read_times.collect());
+        all.extend(self.write_times.collect());
+        let gauge =
+            |name, help, value: u64| metrics::number(name, help, MetricType::GAUGE, value as f64);
+        all.extend([
+            gauge("juicefs_blockcache_blocks", "Blocks in the cache.", blocks),
+            gauge("juicefs_blockcache_bytes", "Bytes in the cache.", bytes),
+        ]);
+        all
     }
 
     pub(crate) fn snapshot(&self) -> CacheStats {
-        let get = |c: &AtomicU64| c.load(Ordering::Relaxed);
         CacheStats {
-            hits: get(&self.hits),
-            hit_bytes: get(&self.hit_bytes),
-            misses: get(&self.misses),
-            miss_bytes: get(&self.miss_bytes),
-            writes: get(&self.writes),
-            write_bytes: get(&self.write_bytes),
-            dropped: get(&self.dropped),
-            evictions: get(&self.evictions),
-            corrupt: get(&self.corrupt),
+            hits: self.hits.get(),
+            hit_bytes: self.hit_bytes.get(),
+            misses: self.misses.get(),
+            miss_bytes: self.miss_bytes.get(),
+            writes: self.writes.get(),
+            write_bytes: self.write_bytes.get(),
+            dropped: self.dropped.get(),
+            evictions: self.evictions.get(),
+            corrupt: self.corrupt.get(),
             blocks: 0,
             bytes: 0,
         }
@@ -107,11 +141,7 @@ impl Counters {
         } else {
             (&self.misses, &self.miss_bytes)
         };
-        count(reads);
-        sum.fetch_add(bytes as u64, Ordering::Relaxed);
+        reads.inc();
+        sum.inc_by(bytes as u64);
     }
-}
-
-pub(crate) fn count(counter: &AtomicU64) {
-    counter.fetch_add(1, Ordering::Relaxed);
 }

@@ -235,17 +235,8 @@ impl ChunkStore {
             cache.count_read(true, range.len());
             return Ok(block.slice(range));
         }
-        if !cache.has_disk() {
-            cache.count_read(false, range.len());
-        } else {
-            let (cache, from, n) = (cache.clone(), range.start, range.len());
-            let read = move || {
-                let mut out = vec![0; n];
-                cache.read_blocking(&key, from, &mut out).then_some(out)
-            };
-            if let Ok(Some(out)) = tokio::task::spawn_blocking(read).await {
-                return Ok(out.into());
-            }
+        if let Some(data) = cache.read(&key, range.clone()).await {
+            return Ok(data);
         }
         let small = range.len() * 4 <= key.size as usize;
         if self.reads_ranges() && small && !self.inner.downloads.is_running(&key) {

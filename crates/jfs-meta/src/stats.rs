@@ -1,6 +1,8 @@
 //! What this client counts about its metadata operations.
 
-use jfs_telemetry::metrics::{Counter, Family, Histogram, Kind, Value};
+use jfs_telemetry::metrics::{self, Bounds, Collector, Counter, CounterVec, Histogram};
+use jfs_telemetry::metrics::{IntCounter, IntCounterVec, MetricFamily};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Operations as the reference names them, and ours that count as one of them.
@@ -29,24 +31,62 @@ const METHODS: [(&str, &[&str]); 22] = [
     ("Write", &["write"]),
 ];
 
+/// Durations of operations and transactions: from 100 microseconds up.
+const DURATIONS: Bounds = Bounds {
+    first: 0.0001,
+    factor: 1.5,
+    n: 30,
+};
+
 /// Counters of a [`crate::Meta`].
 #[derive(Debug)]
 pub struct MetaStats {
-    methods: [(Counter, Counter); METHODS.len()],
+    totals: IntCounterVec,
+    seconds: CounterVec,
+    /// The counters of each method in the two above, so that an operation does not look them up.
+    methods: [(IntCounter, Counter); METHODS.len()],
     durations: Histogram,
     transactions: Histogram,
-    restarts: Counter,
-    sustained: Counter,
+    restarts: IntCounter,
+    sustained: AtomicU64,
 }
 
 impl Default for MetaStats {
     fn default() -> MetaStats {
+        let totals = metrics::counters(
+            "juicefs_meta_ops_total",
+            "Number of metadata operations.",
+            "method",
+        );
+        let seconds = metrics::seconds(
+            "juicefs_meta_ops_duration_seconds",
+            "Time in metadata operations.",
+            "method",
+        );
         MetaStats {
-            methods: std::array::from_fn(|_| (Counter::new(), Counter::new())),
-            durations: Histogram::seconds(0.0001, 1.5, 30),
-            transactions: Histogram::seconds(0.0001, 1.5, 30),
-            restarts: Counter::new(),
-            sustained: Counter::new(),
+            methods: METHODS.map(|(name, _)| {
+                (
+                    totals.with_label_values(&[name]),
+                    seconds.with_label_values(&[name]),
+                )
+            }),
+            totals,
+            seconds,
+            durations: metrics::histogram(
+                "juicefs_meta_ops_durations_histogram_seconds",
+                "How long metadata operations take.",
+                DURATIONS,
+            ),
+            transactions: metrics::histogram(
+                "juicefs_transaction_durations_histogram_seconds",
+                "How long transactions take.",
+                DURATIONS,
+            ),
+            restarts: metrics::counter(
+                "juicefs_transaction_restart",
+                "Transactions that ran again after a conflict.",
+            ),
+            sustained: AtomicU64::new(0),
         }
     }
 }
@@ -55,74 +95,41 @@ impl MetaStats {
     /// An operation took `time`. Those of the background are not counted.
     pub(crate) fn operation(&self, name: &str, time: Duration) {
         let found = METHODS.iter().position(|(_, ours)| ours.contains(&name));
-        if let Some((count, nanos)) = found.and_then(|at| self.methods.get(at)) {
-            count.add(1);
-            nanos.add(u64::try_from(time.as_nanos()).unwrap_or(0));
+        if let Some((total, seconds)) = found.and_then(|at| self.methods.get(at)) {
+            let time = time.as_secs_f64();
+            total.inc();
+            seconds.inc_by(time);
             self.durations.observe(time);
         }
     }
 
     /// A transaction took `time`.
     pub(crate) fn transaction(&self, time: Duration) {
-        self.transactions.observe(time);
+        self.transactions.observe(time.as_secs_f64());
     }
 
     /// A file that was kept for its last close has been deleted.
     pub(crate) fn deleted_sustained(&self) {
-        self.sustained.add(1);
+        self.sustained.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Files deleted so far that were kept for their last close. The end of a session deletes many.
     pub fn sustained_deleted(&self) -> u64 {
-        self.sustained.get()
+        self.sustained.load(Ordering::Relaxed)
     }
 
     /// A transaction ran again.
     pub(crate) fn restart(&self) {
-        self.restarts.add(1);
+        self.restarts.inc();
     }
 
     /// All of it.
-    pub fn families(&self) -> Vec<Family> {
-        let used = METHODS.iter().zip(&self.methods);
-        let used: Vec<_> = used.filter(|(_, (count, _))| count.get() > 0).collect();
-        let of = |value: fn(&(Counter, Counter)) -> f64| {
-            used.iter()
-                .map(|((name, _), both)| {
-                    let label = ("method", (*name).to_string());
-                    (Some(label), Value::Number(value(both)))
-                })
-                .collect()
-        };
-        vec![
-            Family {
-                name: "juicefs_meta_ops_duration_seconds",
-                help: "Time in metadata operations.",
-                kind: Kind::Counter,
-                values: of(|(_, nanos)| nanos.get() as f64 / 1e9),
-            },
-            Family::histogram(
-                "juicefs_meta_ops_durations_histogram_seconds",
-                "How long metadata operations take.",
-                &self.durations,
-            ),
-            Family {
-                name: "juicefs_meta_ops_total",
-                help: "Number of metadata operations.",
-                kind: Kind::Counter,
-                values: of(|(count, _)| count.get() as f64),
-            },
-            Family::histogram(
-                "juicefs_transaction_durations_histogram_seconds",
-                "How long transactions take.",
-                &self.transactions,
-            ),
-            Family::one(
-                "juicefs_transaction_restart",
-                "Transactions that ran again after a conflict.",
-                Kind::Counter,
-                self.restarts.get() as f64,
-            ),
-        ]
+    pub fn metrics(&self) -> Vec<MetricFamily> {
+        let mut all = metrics::used(self.totals.collect());
+        all.extend(metrics::used(self.seconds.collect()));
+        all.extend(self.durations.collect());
+        all.extend(self.transactions.collect());
+        all.extend(self.restarts.collect());
+        all
     }
 }

@@ -1,6 +1,7 @@
 //! What a store counts about its requests.
 
-use jfs_telemetry::metrics::{Counter, Family, Histogram, Kind, Value};
+use jfs_telemetry::metrics::{self, Bounds, Collector, HistogramVec};
+use jfs_telemetry::metrics::{IntCounter, IntCounterVec, IntGauge, MetricFamily};
 use std::time::Duration;
 
 /// What a request does, as metrics name it.
@@ -13,26 +14,53 @@ pub(crate) enum Method {
     List,
 }
 
-const METHODS: [&str; 5] = ["GET", "PUT", "DELETE", "HEAD", "LIST"];
+impl Method {
+    fn name(self) -> &'static str {
+        match self {
+            Method::Get => "GET",
+            Method::Put => "PUT",
+            Method::Delete => "DELETE",
+            Method::Head => "HEAD",
+            Method::List => "LIST",
+        }
+    }
+}
+
+/// Durations of requests: from 10 milliseconds up.
+const DURATIONS: Bounds = Bounds {
+    first: 0.01,
+    factor: 1.5,
+    n: 25,
+};
 
 /// Counters of an [`crate::ObjectStore`].
 #[derive(Debug)]
 pub struct ObjectStats {
-    durations: [Histogram; METHODS.len()],
-    got: Counter,
-    sent: Counter,
-    errors: Counter,
-    pub(crate) uploading: Counter,
+    durations: HistogramVec,
+    bytes: IntCounterVec,
+    errors: IntCounter,
+    pub(crate) uploading: IntGauge,
 }
 
 impl Default for ObjectStats {
     fn default() -> ObjectStats {
         ObjectStats {
-            durations: std::array::from_fn(|_| Histogram::seconds(0.01, 1.5, 25)),
-            got: Counter::new(),
-            sent: Counter::new(),
-            errors: Counter::new(),
-            uploading: Counter::new(),
+            durations: metrics::histograms(
+                "juicefs_object_request_durations_histogram_seconds",
+                "How long requests to the object storage take.",
+                "method",
+                DURATIONS,
+            ),
+            bytes: metrics::counters(
+                "juicefs_object_request_data_bytes",
+                "Bytes moved by requests to the object storage.",
+                "method",
+            ),
+            errors: metrics::counter(
+                "juicefs_object_request_errors",
+                "Requests to the object storage that failed for good.",
+            ),
+            uploading: metrics::gauge("juicefs_object_request_uploading", "Uploads under way."),
         }
     }
 }
@@ -40,74 +68,41 @@ impl Default for ObjectStats {
 impl ObjectStats {
     /// A request with all its attempts ended after `time`.
     pub(crate) fn ended(&self, method: Method, time: Duration) {
-        if let Some(durations) = self.durations.get(method as usize) {
-            durations.observe(time);
-        }
+        let durations = self.durations.with_label_values(&[method.name()]);
+        durations.observe(time.as_secs_f64());
     }
 
     pub(crate) fn failed(&self) {
-        self.errors.add(1);
+        self.errors.inc();
     }
 
     pub(crate) fn moved(&self, method: Method, bytes: usize) {
-        match method {
-            Method::Put => self.sent.add(bytes as u64),
-            _ => self.got.add(bytes as u64),
-        }
+        let sum = self.bytes.with_label_values(&[method.name()]);
+        sum.inc_by(bytes as u64);
     }
 
     /// All of it.
-    pub fn families(&self) -> Vec<Family> {
-        let label = |name: &str| Some(("method", name.to_string()));
-        let bytes = [("GET", &self.got), ("PUT", &self.sent)];
-        let bytes = bytes.into_iter().filter(|(_, n)| n.get() > 0);
-        let durations = METHODS.iter().zip(&self.durations);
-        vec![
-            Family {
-                name: "juicefs_object_request_data_bytes",
-                help: "Bytes moved by requests to the object storage.",
-                kind: Kind::Counter,
-                values: bytes
-                    .map(|(name, n)| (label(name), Value::Number(n.get() as f64)))
-                    .collect(),
-            },
-            Family {
-                name: "juicefs_object_request_durations_histogram_seconds",
-                help: "How long requests to the object storage take.",
-                kind: Kind::Histogram,
-                values: durations
-                    .map(|(name, h)| (label(name), Value::Buckets(h.snapshot())))
-                    .filter(|(_, v)| matches!(v, Value::Buckets(b) if b.count > 0))
-                    .collect(),
-            },
-            Family::one(
-                "juicefs_object_request_errors",
-                "Requests to the object storage that failed for good.",
-                Kind::Counter,
-                self.errors.get() as f64,
-            ),
-            Family::one(
-                "juicefs_object_request_uploading",
-                "Uploads under way.",
-                Kind::Gauge,
-                self.uploading.get() as f64,
-            ),
-        ]
+    pub fn metrics(&self) -> Vec<MetricFamily> {
+        let mut all = metrics::used(self.bytes.collect());
+        all.extend(self.durations.collect());
+        all.extend(self.errors.collect());
+        all.extend(self.uploading.collect());
+        all
     }
 }
 
 /// Counts one upload as under way until it is dropped.
-pub(crate) struct Uploading<'a>(&'a Counter);
+pub(crate) struct Uploading<'a>(&'a IntGauge);
 
 impl<'a> Uploading<'a> {
-    pub(crate) fn new(counter: &'a Counter) -> Uploading<'a> {
-        counter.add(1);
-        Uploading(counter)
+    pub(crate) fn new(gauge: &'a IntGauge) -> Uploading<'a> {
+        gauge.inc();
+        Uploading(gauge)
     }
 }
 
 impl Drop for Uploading<'_> {
     fn drop(&mut self) {
-        self.0.sub(1);
+        self.0.dec();
     }
 }

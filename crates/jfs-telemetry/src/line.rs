@@ -3,7 +3,10 @@
 use crate::level::Level;
 use crate::mask::mask_text;
 use std::fmt::{self, Write};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
+use time::format_description::BorrowedFormatItem;
+use time::macros::format_description;
+use time::{OffsetDateTime, UtcOffset};
 use tracing::Event;
 use tracing::field::{Field, Visit};
 
@@ -58,7 +61,7 @@ impl Parts {
             colours: false,
             pid: 0,
         };
-        let line = self.render(&style, UNIX_EPOCH);
+        let line = self.render(&style, SystemTime::UNIX_EPOCH);
         let text = line.split_once(">: ").map_or("", |(_, text)| text);
         text.trim_end().to_string()
     }
@@ -153,59 +156,43 @@ pub fn local_stamp(now: SystemTime) -> String {
     out
 }
 
-/// `YYYY/MM/DD hh:mm:ss.micros` in local time.
 /// Local time as the log daemon takes it: `Jan  2 03:04:05`.
 pub(crate) fn syslog_stamp(now: SystemTime) -> String {
-    const MONTHS: [&str; 12] = [
-        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-    ];
-    let t = local_time(now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs());
-    let month = usize::try_from(t.tm_mon).ok().and_then(|m| MONTHS.get(m));
-    let month = month.copied().unwrap_or("Jan");
-    format!(
-        "{month} {:2} {:02}:{:02}:{:02}",
-        t.tm_mday, t.tm_hour, t.tm_min, t.tm_sec
-    )
+    const SHAPE: &[BorrowedFormatItem<'_>] =
+        format_description!("[month repr:short] [day padding:space] [hour]:[minute]:[second]");
+    local_time(now).format(SHAPE).unwrap_or_default()
 }
 
+/// `YYYY/MM/DD hh:mm:ss.micros` in local time.
 fn push_time(out: &mut String, now: SystemTime) {
     push_stamp(out, now, '/');
 }
 
 fn push_stamp(out: &mut String, now: SystemTime, between: char) {
-    let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let t = local_time(since.as_secs());
+    let t = local_time(now);
+    let (year, month, day) = t.to_calendar_date();
+    let month = u8::from(month);
+    let (hour, minute, second, micros) = t.to_hms_micro();
+    // Writing to a string cannot fail.
     let _ = write!(
         out,
-        "{:04}{between}{:02}{between}{:02} {:02}:{:02}:{:02}.{:06}",
-        i64::from(t.tm_year) + 1900,
-        t.tm_mon + 1,
-        t.tm_mday,
-        t.tm_hour,
-        t.tm_min,
-        t.tm_sec,
-        since.subsec_micros()
+        "{year:04}{between}{month:02}{between}{day:02} {hour:02}:{minute:02}:{second:02}.{micros:06}"
     );
 }
 
-#[allow(unsafe_code, reason = "the C library knows the local time zone")]
-fn local_time(seconds: u64) -> libc::tm {
-    let seconds = seconds as libc::time_t;
-    // SAFETY: `tm` is plain data for which all zeroes is a value, and both pointers are valid for
-    // the call. `localtime_r` reads the environment; nothing in this process writes it once
-    // threads run.
-    unsafe {
-        let mut tm: libc::tm = std::mem::zeroed();
-        libc::localtime_r(&seconds, &mut tm);
-        tm
-    }
+/// `now` in the time zone of this machine, or in UTC where the zone is not known. The offset is asked for
+/// each time: summer time begins and ends while a mount runs.
+fn local_time(now: SystemTime) -> OffsetDateTime {
+    let utc = OffsetDateTime::from(now);
+    let offset = UtcOffset::local_offset_at(utc).unwrap_or(UtcOffset::UTC);
+    utc.checked_to_offset(offset).unwrap_or(utc)
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
-    use std::time::Duration;
+    use std::time::{Duration, UNIX_EPOCH};
 
     fn parts(level: Level, message: &str) -> Parts {
         Parts {
@@ -240,6 +227,32 @@ mod tests {
             rest,
             " juicefs[4711] <INFO>: Meta address: redis://h/1 [format@format.rs:42]\n"
         );
+    }
+
+    /// The C library, which reads the zone from the same places, says the same.
+    #[test]
+    #[allow(unsafe_code, reason = "the C library is what is compared with")]
+    fn stamps_are_in_local_time() {
+        for seconds in [0u32, 951_827_696, 1_500_000_000, 1_790_000_000, u32::MAX] {
+            let now = UNIX_EPOCH + Duration::new(seconds.into(), 7_000);
+            let seconds = libc::time_t::from(seconds);
+            // SAFETY: `tm` is plain data for which all zeroes is a value; both pointers are valid.
+            let tm = unsafe {
+                let mut tm: libc::tm = std::mem::zeroed();
+                libc::localtime_r(&seconds, &mut tm);
+                tm
+            };
+            let (year, month) = (tm.tm_year + 1900, tm.tm_mon + 1);
+            let (day, time) = (tm.tm_mday, (tm.tm_hour, tm.tm_min, tm.tm_sec));
+            let clock = format!("{:02}:{:02}:{:02}", time.0, time.1, time.2);
+            let stamp = format!("{year}.{month:02}.{day:02} {clock}.000007");
+            assert_eq!(local_stamp(now), stamp);
+            let syslog = syslog_stamp(now);
+            assert!(
+                syslog.ends_with(&format!(" {day:>2} {clock}")) && syslog.len() == 15,
+                "{syslog}"
+            );
+        }
     }
 
     #[test]

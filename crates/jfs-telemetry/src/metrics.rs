@@ -1,281 +1,193 @@
-//! Numbers a process keeps about itself, and the text forms they are shown in.
+//! Metrics of a process, kept by the crate `prometheus`, and the two text forms they are shown in.
 //!
-//! Crates count with [`Counter`] and [`Histogram`]: relaxed atomics, no lock. Whoever shows the
-//! numbers collects a [`Family`] for each name. Names are those of the reference, so that its tools and
-//! dashboards find them.
+//! Crates count with the types re-exported here: atomics, no lock on the way of a request. The functions
+//! below make metrics without registering them anywhere: a process may hold several volumes, and each shows
+//! its own numbers. Names are those of the reference, so that its tools and dashboards find them.
 
+pub use prometheus::core::Collector;
+pub use prometheus::proto::{MetricFamily, MetricType};
+pub use prometheus::{Counter, CounterVec, Histogram, HistogramVec};
+pub use prometheus::{IntCounter, IntCounterVec, IntGauge};
+
+use prometheus::proto::{LabelPair, Metric};
+use prometheus::{HistogramOpts, Opts, TextEncoder, exponential_buckets};
 use std::fmt::Write;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
-/// Nanoseconds in a second.
-const NANOS: f64 = 1e9;
+/// Why a metric can be made: names, labels and bounds are constants of this workspace, and each is made
+/// by a test.
+const VALID: &str = "names, labels and bounds are valid constants";
 
-/// A number that only grows. Cheap to add to from any thread.
-#[derive(Debug, Default)]
-pub struct Counter(AtomicU64);
+/// Counts what only grows.
+pub fn counter(name: &str, help: &str) -> IntCounter {
+    IntCounter::new(name, help).expect(VALID)
+}
 
-impl Counter {
-    /// A counter at 0.
-    pub const fn new() -> Counter {
-        Counter(AtomicU64::new(0))
-    }
+/// Counts what only grows, for each value of a label.
+pub fn counters(name: &str, help: &str, label: &str) -> IntCounterVec {
+    IntCounterVec::new(Opts::new(name, help), &[label]).expect(VALID)
+}
 
-    /// Adds `n`.
-    pub fn add(&self, n: u64) {
-        self.0.fetch_add(n, Ordering::Relaxed);
-    }
+/// Sums seconds, for each value of a label.
+pub fn seconds(name: &str, help: &str, label: &str) -> CounterVec {
+    CounterVec::new(Opts::new(name, help), &[label]).expect(VALID)
+}
 
-    /// Takes `n` back, for numbers that go up and down.
-    pub fn sub(&self, n: u64) {
-        self.0.fetch_sub(n, Ordering::Relaxed);
-    }
+/// Counts what goes up and down.
+pub fn gauge(name: &str, help: &str) -> IntGauge {
+    IntGauge::new(name, help).expect(VALID)
+}
 
-    /// The value now.
-    pub fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+/// Bounds of a histogram: `n` of them from `first` on, each `factor` times the one before. Seconds or bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// The lowest bound.
+    pub first: f64,
+    /// What each bound is multiplied by for the next.
+    pub factor: f64,
+    /// How many there are.
+    pub n: usize,
+}
+
+impl Bounds {
+    fn of(self, name: &str, help: &str) -> HistogramOpts {
+        let bounds = exponential_buckets(self.first, self.factor, self.n).expect(VALID);
+        HistogramOpts::new(name, help).buckets(bounds)
     }
 }
 
-/// How often values fell below each of a row of bounds, and their sum.
-#[derive(Debug)]
-pub struct Histogram {
-    /// In units, rising.
-    bounds: Box<[u64]>,
-    /// What a bound is shown as.
-    shown: Box<[f64]>,
-    /// One more than bounds: the last is for what lies above all of them.
-    counts: Box<[Counter]>,
-    sum: Counter,
-    /// Units in what is shown as 1.
-    per_shown: f64,
+/// A distribution of values.
+pub fn histogram(name: &str, help: &str, bounds: Bounds) -> Histogram {
+    Histogram::with_opts(bounds.of(name, help)).expect(VALID)
 }
 
-impl Histogram {
-    /// Of durations: `n` bounds from `first` seconds on, each `factor` times the one before.
-    pub fn seconds(first: f64, factor: f64, n: usize) -> Histogram {
-        Histogram::new(first, factor, n, NANOS)
-    }
+/// A distribution for each value of a label.
+pub fn histograms(name: &str, help: &str, label: &str, bounds: Bounds) -> HistogramVec {
+    HistogramVec::new(bounds.of(name, help), &[label]).expect(VALID)
+}
 
-    /// Of sizes: the same in bytes.
-    pub fn bytes(first: f64, factor: f64, n: usize) -> Histogram {
-        Histogram::new(first, factor, n, 1.0)
-    }
-
-    fn new(first: f64, factor: f64, n: usize, per_shown: f64) -> Histogram {
-        let shown: Vec<f64> = std::iter::successors(Some(first), |b| Some(b * factor))
-            .take(n)
-            .collect();
-        Histogram {
-            bounds: shown
-                .iter()
-                .map(|b| (b * per_shown).round() as u64)
-                .collect(),
-            shown: shown.into(),
-            counts: (0..=n).map(|_| Counter::new()).collect(),
-            sum: Counter::new(),
-            per_shown,
+/// A family of one number that is kept elsewhere. `kind` is a counter or a gauge.
+pub fn number(name: &str, help: &str, kind: MetricType, value: f64) -> MetricFamily {
+    let mut metric = Metric::default();
+    match kind {
+        MetricType::COUNTER => {
+            let mut counter = prometheus::proto::Counter::default();
+            counter.set_value(value);
+            metric.set_counter(counter);
+        }
+        _ => {
+            let mut gauge = prometheus::proto::Gauge::default();
+            gauge.set_value(value);
+            metric.set_gauge(gauge);
         }
     }
+    let mut family = MetricFamily::default();
+    family.set_name(name.to_string());
+    family.set_help(help.to_string());
+    family.set_field_type(kind);
+    family.set_metric(vec![metric]);
+    family
+}
 
-    /// Counts a duration.
-    pub fn observe(&self, time: Duration) {
-        self.count(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
-    }
-
-    /// Counts a value in units: bytes, or nanoseconds.
-    pub fn count(&self, value: u64) {
-        let at = self.bounds.partition_point(|b| *b < value);
-        if let Some(counter) = self.counts.get(at) {
-            counter.add(1);
+/// Families without the counters that are still 0. Counters for each value of a label are made ahead of
+/// the requests that add to them, and the reference shows only what was counted.
+pub fn used(families: Vec<MetricFamily>) -> Vec<MetricFamily> {
+    let counted = |metric: &Metric| metric.get_counter().get_value() > 0.0;
+    let keep = |mut family: MetricFamily| {
+        if family.get_field_type() == MetricType::COUNTER {
+            let metrics = family.take_metric().into_iter();
+            family.set_metric(metrics.filter(counted).collect());
         }
-        self.sum.add(value);
+        family
+    };
+    families.into_iter().map(keep).collect()
+}
+
+/// Families sorted by name and their values by label. Those without a value are left out.
+pub fn sorted(mut families: Vec<MetricFamily>) -> Vec<MetricFamily> {
+    families.retain(|family| !family.get_metric().is_empty());
+    families.sort_by(|a, b| a.name().cmp(b.name()));
+    for family in &mut families {
+        let mut metrics = family.take_metric();
+        metrics.sort_by(|a, b| values(a).cmp(values(b)));
+        family.set_metric(metrics);
     }
-
-    /// The values now.
-    pub fn snapshot(&self) -> Buckets {
-        let mut total = 0;
-        let counts = self.counts.iter().map(|c| {
-            total += c.get();
-            total
-        });
-        let below: Vec<u64> = counts.collect();
-        Buckets {
-            bounds: self.shown.to_vec(),
-            count: below.last().copied().unwrap_or(0),
-            below,
-            sum: self.sum.get() as f64 / self.per_shown,
-        }
-    }
+    families
 }
 
-/// A [`Histogram`] at one moment.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Buckets {
-    bounds: Vec<f64>,
-    /// How many values up to each bound; the last is all of them.
-    below: Vec<u64>,
-    /// Number of values.
-    pub count: u64,
-    /// Their sum, in seconds or bytes.
-    pub sum: f64,
-}
-
-/// What a value does over time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// It only grows.
-    Counter,
-    /// It goes up and down.
-    Gauge,
-    /// A distribution.
-    Histogram,
-}
-
-/// One value of a family.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Value {
-    /// A number.
-    Number(f64),
-    /// A distribution.
-    Buckets(Buckets),
-}
-
-/// All values of one name.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Family {
-    /// The name, with the prefix `juicefs_`.
-    pub name: &'static str,
-    /// What it is, for people.
-    pub help: &'static str,
-    /// See [`Kind`].
-    pub kind: Kind,
-    /// Values, each with a label of its own (`method`, `errno`) when there are several.
-    pub values: Vec<(Option<(&'static str, String)>, Value)>,
-}
-
-impl Family {
-    /// A family of one number.
-    pub fn one(name: &'static str, help: &'static str, kind: Kind, value: f64) -> Family {
-        Family {
-            name,
-            help,
-            kind,
-            values: vec![(None, Value::Number(value))],
-        }
-    }
-
-    /// A family of one distribution.
-    pub fn histogram(name: &'static str, help: &'static str, h: &Histogram) -> Family {
-        Family {
-            name,
-            help,
-            kind: Kind::Histogram,
-            values: vec![(None, Value::Buckets(h.snapshot()))],
-        }
-    }
+fn values(metric: &Metric) -> impl Iterator<Item = &str> {
+    metric.get_label().iter().map(LabelPair::value)
 }
 
 /// Lines `name value`, as the file `.stats` shows them: values of labels are parts of the name.
-pub fn stats_text(families: &[Family]) -> String {
+pub fn stats_text(families: &[MetricFamily]) -> String {
     let mut out = String::new();
     for family in families {
-        for (label, value) in &family.values {
-            let mut name = family.name.to_string();
-            if let Some((_, text)) = label {
-                let _ = write!(name, "_{text}");
-            }
-            match value {
-                Value::Number(n) => {
-                    let _ = writeln!(out, "{name} {n}");
-                }
-                Value::Buckets(b) => {
-                    let _ = writeln!(out, "{name}_total {}\n{name}_sum {}", b.count, b.sum);
-                }
-            }
+        for metric in family.get_metric() {
+            let mut name = family.name().to_string();
+            values(metric).for_each(|value| name.extend(["_", value]));
+            let histogram = metric.get_histogram();
+            // Writing to a string cannot fail.
+            let _ = match family.get_field_type() {
+                MetricType::HISTOGRAM => writeln!(
+                    out,
+                    "{name}_total {}\n{name}_sum {}",
+                    histogram.get_sample_count(),
+                    histogram.get_sample_sum()
+                ),
+                MetricType::COUNTER => writeln!(out, "{name} {}", metric.get_counter().get_value()),
+                _ => writeln!(out, "{name} {}", metric.get_gauge().get_value()),
+            };
         }
     }
     out
 }
+
+/// The media type of [`prometheus_text`].
+pub const PROMETHEUS_MEDIA_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// The Prometheus text format, with `labels` on every value.
-pub fn prometheus_text(families: &[Family], labels: &[(String, String)]) -> String {
-    let mut out = String::new();
-    for family in families {
-        let kind = match family.kind {
-            Kind::Counter => "counter",
-            Kind::Gauge => "gauge",
-            Kind::Histogram => "histogram",
-        };
-        let name = family.name;
-        let _ = writeln!(out, "# HELP {name} {}\n# TYPE {name} {kind}", family.help);
-        for (own, value) in &family.values {
-            let own = own.as_ref().map(|(k, v)| (k.to_string(), v.clone()));
-            let mut all: Vec<&(String, String)> = labels.iter().chain(&own).collect();
-            all.sort();
-            let labels: Vec<String> = all
-                .iter()
-                .map(|(k, v)| format!("{k}=\"{}\"", escaped(v)))
-                .collect();
-            let labels = labels.join(",");
-            match value {
-                Value::Number(n) => {
-                    let _ = writeln!(out, "{name}{} {n}", braced(&labels));
-                }
-                Value::Buckets(b) => push_buckets(&mut out, name, &labels, b),
-            }
-        }
+pub fn prometheus_text(mut families: Vec<MetricFamily>, labels: &[(String, String)]) -> String {
+    families.retain(|family| !family.get_metric().is_empty());
+    let pair = |(name, value): &(String, String)| {
+        let mut pair = LabelPair::default();
+        pair.set_name(name.clone());
+        pair.set_value(value.clone());
+        pair
+    };
+    for metric in families.iter_mut().flat_map(MetricFamily::mut_metric) {
+        let mut all = metric.take_label();
+        all.extend(labels.iter().map(pair));
+        all.sort_by(|a, b| a.name().cmp(b.name()));
+        metric.set_label(all);
     }
-    out
-}
-
-fn push_buckets(out: &mut String, name: &str, labels: &str, b: &Buckets) {
-    let bounds = b.bounds.iter().map(f64::to_string);
-    let comma = if labels.is_empty() { "" } else { "," };
-    for (bound, below) in bounds.chain(["+Inf".to_string()]).zip(&b.below) {
-        let _ = writeln!(
-            out,
-            "{name}_bucket{{{labels}{comma}le=\"{bound}\"}} {below}"
-        );
-    }
-    let labels = braced(labels);
-    let _ = writeln!(out, "{name}_sum{labels} {}", b.sum);
-    let _ = writeln!(out, "{name}_count{labels} {}", b.count);
-}
-
-fn braced(labels: &str) -> String {
-    if labels.is_empty() {
-        String::new()
-    } else {
-        format!("{{{labels}}}")
-    }
-}
-
-fn escaped(value: &str) -> String {
-    value
-        .replace('\\', "\\\\")
-        .replace('"', "\\\"")
-        .replace('\n', "\\n")
+    let text = TextEncoder::new().encode_to_string(&families);
+    text.expect("every family has a value and a type with a text form")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const BOUNDS: Bounds = Bounds {
+        first: 0.001,
+        factor: 2.0,
+        n: 3,
+    };
+
     #[test]
     fn both_texts_of_a_histogram() {
-        let h = Histogram::seconds(0.001, 2.0, 3);
-        for ms in [1, 2, 3, 100] {
-            h.observe(Duration::from_millis(ms));
+        let h = histogram("juicefs_x", "An x.", BOUNDS);
+        for seconds in [0.001, 0.002, 0.003, 0.1] {
+            h.observe(seconds);
         }
-        let family = [Family::histogram("juicefs_x", "An x.", &h)];
+        let families = h.collect();
         assert_eq!(
-            stats_text(&family),
+            stats_text(&families),
             "juicefs_x_total 4\njuicefs_x_sum 0.106\n"
         );
         let labels = [("vol".to_string(), "a\"b".to_string())];
         assert_eq!(
-            prometheus_text(&family, &labels),
+            prometheus_text(families, &labels),
             "# HELP juicefs_x An x.\n# TYPE juicefs_x histogram\n\
              juicefs_x_bucket{vol=\"a\\\"b\",le=\"0.001\"} 1\n\
              juicefs_x_bucket{vol=\"a\\\"b\",le=\"0.002\"} 2\n\
@@ -287,18 +199,31 @@ mod tests {
 
     #[test]
     fn labels_are_sorted_and_join_the_name() {
-        let family = [Family {
-            name: "juicefs_ops",
-            help: "Ops.",
-            kind: Kind::Counter,
-            values: vec![(Some(("method", "read".to_string())), Value::Number(3.0))],
-        }];
-        assert_eq!(stats_text(&family), "juicefs_ops_read 3\n");
+        let ops = counters("juicefs_ops", "Ops.", "method");
+        for (name, n) in [("write", 0), ("read", 3), ("open", 1)] {
+            ops.with_label_values(&[name]).inc_by(n);
+        }
+        let families = sorted(used(ops.collect()));
+        assert_eq!(
+            stats_text(&families),
+            "juicefs_ops_open 1\njuicefs_ops_read 3\n"
+        );
         let labels = ["zone", "a"].map(|k| (k.to_string(), "1".to_string()));
-        let text = prometheus_text(&family, &labels);
+        let text = prometheus_text(families, &labels);
         assert!(
             text.ends_with("juicefs_ops{a=\"1\",method=\"read\",zone=\"1\"} 3\n"),
             "{text}"
         );
+    }
+
+    /// A family that has counted nothing must not spoil the page.
+    #[test]
+    fn families_without_values_are_left_out() {
+        let empty = counters("juicefs_none", "None.", "method").collect();
+        assert_eq!(prometheus_text(empty.clone(), &[]), "");
+        let mut all = vec![number("juicefs_b", "B.", MetricType::GAUGE, 0.0)];
+        all.extend(empty);
+        all.push(number("juicefs_a", "A.", MetricType::COUNTER, 0.5));
+        assert_eq!(stats_text(&sorted(all)), "juicefs_a 0.5\njuicefs_b 0\n");
     }
 }

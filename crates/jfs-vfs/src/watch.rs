@@ -15,7 +15,7 @@ pub use stats::{Op, VfsStats};
 pub(crate) use log::{AccessLog, LogReader};
 
 use crate::vfs::Vfs;
-use jfs_telemetry::metrics::{Family, Kind};
+use jfs_telemetry::metrics::{MetricFamily, MetricType, number, sorted};
 use jfs_types::Errno;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -73,13 +73,13 @@ impl Vfs {
     }
 
     /// All numbers this process keeps, sorted by name.
-    pub fn metrics(&self) -> Vec<Family> {
-        let mut all = self.inner.stats.families();
-        all.extend(self.inner.meta.stats().families());
-        all.extend(self.inner.chunks.objects().stats().families());
-        all.extend(self.cache_metrics());
-        all.extend(process::families());
-        let gauge = |name, help, value: u64| Family::one(name, help, Kind::Gauge, value as f64);
+    pub fn metrics(&self) -> Vec<MetricFamily> {
+        let mut all = self.inner.stats.metrics();
+        all.extend(self.inner.meta.stats().metrics());
+        all.extend(self.inner.chunks.objects().stats().metrics());
+        all.extend(self.inner.chunks.cache().metrics());
+        all.extend(process::metrics());
+        let gauge = |name, help, value: u64| number(name, help, MetricType::GAUGE, value as f64);
         let (space, inodes) = self.inner.meta.known_usage();
         all.extend([
             gauge(
@@ -98,84 +98,13 @@ impl Vfs {
                 "Inodes in use in the volume.",
                 inodes,
             ),
-            Family::one(
+            number(
                 "juicefs_uptime",
                 "Seconds since the mount.",
-                Kind::Gauge,
+                MetricType::GAUGE,
                 self.inner.internal.since.elapsed().as_secs_f64(),
             ),
         ]);
-        all.sort_by_key(|family| family.name);
-        all
-    }
-
-    fn cache_metrics(&self) -> Vec<Family> {
-        let s = self.inner.chunks.cache().stats();
-        [
-            (
-                "juicefs_blockcache_blocks",
-                "Blocks in the cache.",
-                Kind::Gauge,
-                s.blocks,
-            ),
-            (
-                "juicefs_blockcache_bytes",
-                "Bytes in the cache.",
-                Kind::Gauge,
-                s.bytes,
-            ),
-            (
-                "juicefs_blockcache_drops",
-                "Blocks not cached because the disk was busy.",
-                Kind::Counter,
-                s.dropped,
-            ),
-            (
-                "juicefs_blockcache_evicts",
-                "Blocks evicted.",
-                Kind::Counter,
-                s.evictions,
-            ),
-            (
-                "juicefs_blockcache_hit_bytes",
-                "Bytes read from the cache.",
-                Kind::Counter,
-                s.hit_bytes,
-            ),
-            (
-                "juicefs_blockcache_hits",
-                "Reads from the cache.",
-                Kind::Counter,
-                s.hits,
-            ),
-            (
-                "juicefs_blockcache_miss",
-                "Reads that the cache could not answer.",
-                Kind::Counter,
-                s.misses,
-            ),
-            (
-                "juicefs_blockcache_miss_bytes",
-                "Bytes of them.",
-                Kind::Counter,
-                s.miss_bytes,
-            ),
-            (
-                "juicefs_blockcache_write_bytes",
-                "Bytes written to the cache.",
-                Kind::Counter,
-                s.write_bytes,
-            ),
-            (
-                "juicefs_blockcache_writes",
-                "Blocks written to the cache.",
-                Kind::Counter,
-                s.writes,
-            ),
-        ]
-        .map(|(name, help, kind, value)| Family::one(name, help, kind, value as f64))
-        .into_iter()
-        .chain(self.inner.chunks.cache().times())
-        .collect()
+        sorted(all)
     }
 }

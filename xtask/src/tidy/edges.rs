@@ -69,7 +69,7 @@ const BINARIES: [&str; 7] = [
 ];
 
 /// Crates that only one of ours may use, so that its types stay at one edge of the system.
-const OWNED: [(&str, &[&str]); 8] = [
+const OWNED: [(&str, &[&str]); 9] = [
     ("rusqlite", &["jfs-meta-sql"]),
     ("redis", &["jfs-meta-redis"]),
     ("opendal", &["jfs-object"]),
@@ -77,6 +77,7 @@ const OWNED: [(&str, &[&str]); 8] = [
     ("rustls", &["jfs-object"]),
     ("aws-lc-rs", &["jfs-crypt"]),
     ("fuser", &["jfs-fuse"]),
+    ("prometheus", &["jfs-telemetry"]),
     ("anyhow", &["jfs-cli", "jfs-mount", "xtask"]),
 ];
 

@@ -3,7 +3,6 @@
 use super::{DiskCache, make_dir, now};
 use crate::checksum::sums;
 use crate::fds::BlockFile;
-use crate::stats::count;
 use crate::temporary::Temporary;
 use crate::{BlockKey, Checksum};
 use bytes::Bytes;
@@ -11,7 +10,6 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Weak;
-use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
@@ -93,15 +91,13 @@ impl DiskCache {
         match result {
             Ok(Written::Lost) => {
                 self.pending.lock().remove(&key);
-                count(&self.counters.dropped);
+                self.counters.dropped.inc();
             }
             Ok(written) => {
                 if written == Written::New {
-                    count(&self.counters.writes);
+                    self.counters.writes.inc();
                     let bytes = u64::from(key.size);
-                    self.counters
-                        .write_bytes
-                        .fetch_add(bytes, Ordering::Relaxed);
+                    self.counters.write_bytes.inc_by(bytes);
                 }
                 self.health.succeeded();
                 // Removed while it was being written?
@@ -160,7 +156,8 @@ pub(super) fn write_loop(cache: &Weak<DiskCache>, queue: &Receiver<(BlockKey, By
                 let begun = Instant::now();
                 let result = cache.write(&key, &data);
                 if matches!(result, Ok(Written::New)) {
-                    cache.counters.write_times.observe(begun.elapsed());
+                    let took = begun.elapsed().as_secs_f64();
+                    cache.counters.write_times.observe(took);
                 }
                 cache.stored(key, result);
                 if cache.is_full(0) || looked.elapsed().as_secs() >= 1 {

@@ -1,12 +1,12 @@
 //! Numbers of the process, from /proc. What cannot be read is left out.
 
-use jfs_telemetry::metrics::{Family, Kind};
+use jfs_telemetry::metrics::{MetricFamily, MetricType, number};
 
 /// Clock ticks of /proc/self/stat in a second; Linux shows the same on every machine.
 const TICKS: f64 = 100.0;
 const PAGE: f64 = 4096.0;
 
-pub(crate) fn families() -> Vec<Family> {
+pub(crate) fn metrics() -> Vec<MetricFamily> {
     let mut all = Vec::new();
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     // The name in brackets may hold anything; fields are counted behind it.
@@ -17,16 +17,16 @@ pub(crate) fn families() -> Vec<Family> {
         .collect();
     if let (Some(user), Some(system)) = (fields.get(11), fields.get(12)) {
         let cpu = (user + system) / TICKS;
-        all.push(Family::one(
+        all.push(number(
             "juicefs_cpu_usage",
             "Seconds of CPU used.",
-            Kind::Gauge,
+            MetricType::GAUGE,
             cpu,
         ));
-        all.push(Family::one(
+        all.push(number(
             "juicefs_process_cpu_seconds_total",
             "Seconds of CPU used.",
-            Kind::Counter,
+            MetricType::COUNTER,
             cpu,
         ));
     }
@@ -45,14 +45,14 @@ pub(crate) fn families() -> Vec<Family> {
                 *size,
             ),
         ] {
-            all.push(Family::one(name, help, Kind::Gauge, value));
+            all.push(number(name, help, MetricType::GAUGE, value));
         }
     }
     if let Ok(open) = std::fs::read_dir("/proc/self/fd") {
-        all.push(Family::one(
+        all.push(number(
             "juicefs_process_open_fds",
             "Open file descriptors.",
-            Kind::Gauge,
+            MetricType::GAUGE,
             open.count() as f64,
         ));
     }

@@ -1,11 +1,13 @@
 //! Counters of requests.
 
-use jfs_telemetry::metrics::{Counter, Family, Histogram, Kind, Value};
+use jfs_telemetry::metrics::{self, Bounds, Collector, Counter, CounterVec, Histogram};
+use jfs_telemetry::metrics::{IntCounter, IntCounterVec, MetricFamily};
 use jfs_types::Errno;
+use std::borrow::Cow;
 use std::time::Duration;
 
 /// Error numbers that are counted one by one; higher ones do not exist.
-const ERRNO_MAX: usize = 134;
+const ERRNO_MAX: i32 = 134;
 
 macro_rules! ops {
     ($($variant:ident $name:literal),* $(,)?) => {
@@ -35,113 +37,111 @@ ops! {
     CopyFileRange "copy_file_range", Ioctl "ioctl",
 }
 
+/// Sizes of reads and writes: from a page up.
+const SIZES: Bounds = Bounds {
+    first: 4096.0,
+    factor: 2.0,
+    n: 32,
+};
+/// Durations of requests: from 10 microseconds up.
+const DURATIONS: Bounds = Bounds {
+    first: 0.00001,
+    factor: 1.8,
+    n: 29,
+};
+
 /// Counters of a [`crate::Vfs`].
 #[derive(Debug)]
 pub struct VfsStats {
-    /// Number and nanoseconds, by [`Op`].
-    ops: Box<[(Counter, Counter)]>,
+    totals: IntCounterVec,
+    seconds: CounterVec,
+    /// The counters of each [`Op`] in the two above, so that a request does not look them up.
+    ops: Box<[(IntCounter, Counter)]>,
     durations: Histogram,
     read: Histogram,
     written: Histogram,
-    errors: Box<[Counter]>,
+    errors: IntCounterVec,
 }
 
 impl VfsStats {
     pub(crate) fn new() -> VfsStats {
+        let totals = metrics::counters("juicefs_fuse_ops_total", "Number of requests.", "method");
+        let seconds = metrics::seconds(
+            "juicefs_fuse_ops_durations_seconds",
+            "Time in requests.",
+            "method",
+        );
+        let ops = Op::NAMES.iter().map(|name| {
+            (
+                totals.with_label_values(&[*name]),
+                seconds.with_label_values(&[*name]),
+            )
+        });
         VfsStats {
-            ops: Op::NAMES
-                .iter()
-                .map(|_| (Counter::new(), Counter::new()))
-                .collect(),
-            durations: Histogram::seconds(0.00001, 1.8, 29),
-            read: Histogram::bytes(4096.0, 2.0, 32),
-            written: Histogram::bytes(4096.0, 2.0, 32),
-            errors: (0..ERRNO_MAX).map(|_| Counter::new()).collect(),
+            ops: ops.collect(),
+            totals,
+            seconds,
+            durations: metrics::histogram(
+                "juicefs_fuse_ops_durations_histogram_seconds",
+                "How long requests take.",
+                DURATIONS,
+            ),
+            read: metrics::histogram(
+                "juicefs_fuse_read_size_bytes",
+                "Sizes of answers to reads.",
+                SIZES,
+            ),
+            written: metrics::histogram(
+                "juicefs_fuse_written_size_bytes",
+                "Sizes of writes.",
+                SIZES,
+            ),
+            errors: metrics::counters(
+                "juicefs_fuse_ops_io_errors",
+                "Requests answered with an error.",
+                "errno",
+            ),
         }
     }
 
     pub(crate) fn request(&self, op: Op, took: Duration, result: Result<(), Errno>) {
-        if let Some((count, nanos)) = self.ops.get(op as usize) {
-            count.add(1);
-            nanos.add(u64::try_from(took.as_nanos()).unwrap_or(0));
+        let took = took.as_secs_f64();
+        if let Some((total, seconds)) = self.ops.get(op as usize) {
+            total.inc();
+            seconds.inc_by(took);
         }
         self.durations.observe(took);
-        if let Err(e) = result {
-            let slot = usize::try_from(e.0).ok().and_then(|n| self.errors.get(n));
-            if let Some(counter) = slot {
-                counter.add(1);
-            }
+        if let Err(e) = result
+            && (0..ERRNO_MAX).contains(&e.0)
+        {
+            self.errors.with_label_values(&[&*errno_name(e)]).inc();
         }
     }
 
     /// A read has answered so many bytes.
     pub fn read(&self, bytes: usize) {
-        self.read.count(bytes as u64);
+        self.read.observe(bytes as f64);
     }
 
     /// A write has taken so many bytes.
     pub fn written(&self, bytes: usize) {
-        self.written.count(bytes as u64);
+        self.written.observe(bytes as f64);
     }
 
-    pub(crate) fn families(&self) -> Vec<Family> {
-        let used = Op::NAMES.iter().zip(&self.ops);
-        let used: Vec<_> = used.filter(|(_, (n, _))| n.get() > 0).collect();
-        let of = |value: fn(&(Counter, Counter)) -> f64| {
-            let values = used.iter();
-            let values = values.map(|(name, both)| {
-                let label = ("method", (**name).to_string());
-                (Some(label), Value::Number(value(both)))
-            });
-            values.collect()
-        };
-        let errors = self.errors.iter().enumerate();
-        let errors = errors.filter(|(_, n)| n.get() > 0).map(|(number, n)| {
-            let label = ("errno", errno_name(number));
-            (Some(label), Value::Number(n.get() as f64))
-        });
-        vec![
-            Family::histogram(
-                "juicefs_fuse_ops_durations_histogram_seconds",
-                "How long requests take.",
-                &self.durations,
-            ),
-            Family {
-                name: "juicefs_fuse_ops_durations_seconds",
-                help: "Time in requests.",
-                kind: Kind::Counter,
-                values: of(|(_, nanos)| nanos.get() as f64 / 1e9),
-            },
-            Family {
-                name: "juicefs_fuse_ops_io_errors",
-                help: "Requests answered with an error.",
-                kind: Kind::Counter,
-                values: errors.collect(),
-            },
-            Family {
-                name: "juicefs_fuse_ops_total",
-                help: "Number of requests.",
-                kind: Kind::Counter,
-                values: of(|(count, _)| count.get() as f64),
-            },
-            Family::histogram(
-                "juicefs_fuse_read_size_bytes",
-                "Sizes of answers to reads.",
-                &self.read,
-            ),
-            Family::histogram(
-                "juicefs_fuse_written_size_bytes",
-                "Sizes of writes.",
-                &self.written,
-            ),
-        ]
+    pub(crate) fn metrics(&self) -> Vec<MetricFamily> {
+        let mut all = metrics::used(self.totals.collect());
+        all.extend(metrics::used(self.seconds.collect()));
+        all.extend(self.errors.collect());
+        for histogram in [&self.durations, &self.read, &self.written] {
+            all.extend(histogram.collect());
+        }
+        all
     }
 }
 
-fn errno_name(number: usize) -> String {
-    let errno = Errno(i32::try_from(number).unwrap_or(0));
+fn errno_name(errno: Errno) -> Cow<'static, str> {
     match errno.name() {
-        "E???" => format!("E{number}"),
-        name => name.to_string(),
+        "E???" => format!("E{}", errno.0).into(),
+        name => name.into(),
     }
 }
