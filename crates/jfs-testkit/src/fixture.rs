@@ -1,8 +1,9 @@
 //! The golden volumes in `tests/fixtures`: unpacked into a scratch directory, with their manifests.
 
-use crate::base64::decode;
 use crate::error::IoContext;
 use crate::{Kind, KitError, Node, Result, Tree, scratch_dir};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -187,7 +188,9 @@ fn xattrs(json: &Value) -> std::result::Result<BTreeMap<Vec<u8>, Vec<u8>>, Strin
         return Ok(BTreeMap::new());
     };
     let value = |v: &Value| match v.as_str() {
-        Some(text) => decode(text).ok_or("xattrs_b64 is no base64"),
+        Some(text) => BASE64_STANDARD
+            .decode(text)
+            .map_err(|_| "xattrs_b64 is no base64"),
         None => Ok(Vec::new()),
     };
     let pair = |(name, v): (&String, &Value)| Ok((name.as_bytes().to_vec(), value(v)?));
@@ -204,7 +207,8 @@ fn bytes(json: &Value, name: &str) -> std::result::Result<Option<Vec<u8>>, Strin
     let Some(text) = json[name].as_str() else {
         return Ok(None);
     };
-    decode(text)
+    let decoded = BASE64_STANDARD.decode(text);
+    decoded
         .map(Some)
-        .ok_or_else(|| format!("{name} is not base64"))
+        .map_err(|_| format!("{name} is not base64"))
 }

@@ -7,7 +7,6 @@
 //!
 //! The crate knows no engine and no file system code of ours: it drives programs and the kernel.
 
-mod base64;
 mod client;
 mod error;
 mod fixture;
