@@ -2,7 +2,7 @@
 
 use crate::budget::Room;
 use crate::download::{Downloads, Running};
-use crate::held::{For, Held};
+use crate::downloaded_blocks::{DownloadedBlocks, Need};
 use crate::writer::SliceWriter;
 use crate::{Budget, ChunkError, Compression};
 use bytes::{Bytes, BytesMut};
@@ -60,7 +60,7 @@ pub(crate) struct Inner {
     /// Number of blocks on their way ahead of readers.
     ahead: AtomicUsize,
     /// Blocks that were downloaded whole.
-    held: Held,
+    downloaded: DownloadedBlocks,
     /// Whole blocks that are fetched because a small part of them was read ([`ChunkConfig::prefetch`]).
     around: Arc<Semaphore>,
 }
@@ -81,7 +81,7 @@ impl ChunkStore {
             deletes: Semaphore::new(config.max_deletes.max(1)),
             budget: Budget::new(config.buffer_size),
             ahead: AtomicUsize::new(0),
-            held: Held::default(),
+            downloaded: DownloadedBlocks::default(),
             around: Arc::new(Semaphore::new(config.prefetch)),
             objects,
             cache,
@@ -105,7 +105,7 @@ impl ChunkStore {
     /// Whether more may be written. Blocks that are held for readers give way.
     pub fn has_room(&self) -> bool {
         let budget = &self.inner.budget;
-        let give_up = || self.inner.held.give_up(GIVEN_UP, budget, For::Write);
+        let give_up = || self.inner.downloaded.give_up(GIVEN_UP, budget, Need::Write);
         budget.has_room() || (give_up() && budget.has_room())
     }
 
@@ -168,7 +168,7 @@ impl ChunkStore {
         for (key, range) in self.parts(id, size, off, out.len()) {
             let n = range.len();
             let out = &mut out[done..done + n];
-            if self.inner.held.read(&key, range.start, out) {
+            if self.inner.downloaded.read(&key, range.start, out) {
                 self.inner.cache.count_read(true, n);
             } else if !self.inner.cache.try_read(&key, range.start, out) {
                 return false;
@@ -225,8 +225,8 @@ impl ChunkStore {
 
     /// The whole block when memory holds it; `len` bytes of it are going to be read.
     fn in_memory(&self, key: &BlockKey, len: usize) -> Option<Bytes> {
-        let held = self.inner.held.get(key, len);
-        held.or_else(|| self.inner.cache.get_memory(key))
+        let downloaded = self.inner.downloaded.get(key, len);
+        downloaded.or_else(|| self.inner.cache.get_memory(key))
     }
 
     async fn read_block(&self, key: BlockKey, range: Range<usize>) -> Result<Bytes, ChunkError> {
@@ -261,7 +261,7 @@ impl ChunkStore {
             return Ok(self.inner.objects.get(&path, Some(range)).await?);
         }
         let block = self.whole_block(key).await?;
-        self.inner.held.get(&key, range.len()); // marks it
+        self.inner.downloaded.get(&key, range.len()); // marks it
         Ok(block.slice(range))
     }
 
@@ -278,8 +278,10 @@ impl ChunkStore {
 
     /// Room for a download that somebody waits for.
     async fn room(&self, bytes: u64) -> Room {
-        let Inner { budget, held, .. } = &*self.inner;
-        let give_up = |bytes| held.give_up(bytes, budget, For::Read);
+        let Inner {
+            budget, downloaded, ..
+        } = &*self.inner;
+        let give_up = |bytes| downloaded.give_up(bytes, budget, Need::Read);
         budget.download(bytes, give_up).await
     }
 
@@ -337,7 +339,7 @@ impl ChunkStore {
             }
         };
         let block = block.map_err(|reason| ChunkError::Damaged { key: path, reason })?;
-        inner.held.put(key, block.clone(), room);
+        inner.downloaded.put(key, block.clone(), room);
         let full = key.size as usize >= inner.config.block_size;
         if !full || inner.config.cache_full_blocks {
             inner.cache.put(key, block.clone());
@@ -358,7 +360,7 @@ impl ChunkStore {
 
     fn fetch_ahead(&self, key: BlockKey, permit: Option<OwnedSemaphorePermit>) -> bool {
         let inner = &*self.inner;
-        if inner.held.contains(&key)
+        if inner.downloaded.contains(&key)
             || inner.downloads.is_running(&key)
             || inner.cache.contains(&key)
         {
@@ -372,7 +374,7 @@ impl ChunkStore {
             if let Some(room) = inner.budget.try_download(cost) {
                 break room;
             }
-            if !inner.held.give_up(cost, &inner.budget, For::Ahead) {
+            if !inner.downloaded.give_up(cost, &inner.budget, Need::Ahead) {
                 return false;
             }
         };
@@ -449,7 +451,7 @@ impl ChunkStore {
         let delete = |key: BlockKey| async move {
             let _slot = self.inner.deletes.acquire().await;
             self.inner.cache.remove(&key);
-            self.inner.held.remove(&key);
+            self.inner.downloaded.remove(&key);
             self.inner
                 .objects
                 .delete(&key.path(self.inner.config.hash_prefix))
