@@ -16,6 +16,10 @@ pub trait Rand: Send + Sync {
 pub struct SystemRand;
 
 impl Rand for SystemRand {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the implementation behind the trait"
+    )]
     fn next_u64(&self) -> u64 {
         rand::random()
     }
