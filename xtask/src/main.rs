@@ -6,7 +6,7 @@ mod bench;
 mod ci;
 mod deny;
 mod fuzz;
-mod house;
+mod paths;
 mod posix;
 mod services;
 mod step;

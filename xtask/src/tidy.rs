@@ -8,7 +8,7 @@ mod promises;
 mod sources;
 mod words;
 
-use crate::house;
+use crate::paths;
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
@@ -23,7 +23,7 @@ const SKIPPED: [&str; 5] = [
 ];
 
 pub(crate) fn run() -> Result<()> {
-    let violations = check(house::root())?;
+    let violations = check(paths::root())?;
     for line in &violations {
         println!("{line}");
     }

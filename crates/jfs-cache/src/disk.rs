@@ -329,6 +329,10 @@ impl DiskCache {
 }
 
 /// Milliseconds since 1970.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "compared with times of files, which the kernel sets"
+)]
 fn now() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |d| d.as_millis() as u64)

@@ -1,10 +1,12 @@
-//! Open files that went to the trash, and names of theirs that did.
+//! Names of open files that are in the trash.
+//!
+//! `stat` leaves them out of the link count of a file that was open before it went to the trash.
 
 use super::OpenFiles;
 use jfs_types::Ino;
 
 impl OpenFiles {
-    /// Whether the file is open here since before it went to the trash, if it has gone there.
+    /// Whether the file is open and one of its opens found it outside of the trash.
     pub(crate) fn is_held(&self, ino: Ino) -> bool {
         let shard = self.shard(ino).lock();
         shard.open.get(&ino).is_some_and(|file| file.named)
@@ -19,8 +21,8 @@ impl OpenFiles {
         }
     }
 
-    /// Sets the number of names in the trash to what was read from `moment` on, unless this client has
-    /// changed it since.
+    /// Sets the number of names in the trash to the one that was read after `moment`. Keeps the known
+    /// number when this client has changed it since.
     pub(crate) fn learn_trash_names(&self, ino: Ino, names: i64, moment: u64) {
         if let Some(file) = self.shard(ino).lock().open.get_mut(&ino)
             && file.names_changed <= moment
@@ -29,7 +31,8 @@ impl OpenFiles {
         }
     }
 
-    /// Names of an open file in the trash: at its opens, and those that this client has seen go there since.
+    /// Number of names of an open file in the trash: those counted at its opens, and those that this client
+    /// has seen go there since.
     pub(crate) fn trash_names(&self, ino: Ino) -> u32 {
         let shard = self.shard(ino).lock();
         let file = shard.open.get(&ino);

@@ -1,7 +1,7 @@
 //! What programs see of files and directories that they have open while the names go: the same as on a local
 //! file system, with a trash and without one. And the times and bytes of an own change.
 
-use super::place::{Meta, Place, ours};
+use super::local_volume::{LocalVolume, Meta, ours};
 use jfs_testkit::{Mount, scratch_dir};
 use rustix::fs::{Dir, FallocateFlags, Mode, OFlags, Timespec, Timestamps, XattrFlags};
 use std::fs::{File, OpenOptions};
@@ -175,16 +175,16 @@ fn on_each_place(check: fn(&Path, &mut Tried)) {
         (Meta::Redis, "0"),
         (Meta::Redis, "1"),
     ] {
-        let place = Place::new(meta);
-        place.format(&ours(), &["--trash-days", days]);
-        let mount = place.mount(&ours(), &[]);
+        let volume = LocalVolume::new(meta);
+        volume.format(&ours(), &["--trash-days", days]);
+        let mount = volume.mount(&ours(), &[]);
         let mut got = Tried::default();
         check(&mount.at(""), &mut got);
         for (got, want) in got.0.iter().zip(&want.0) {
             assert_eq!(got, want, "{meta:?}, {days} days of trash");
         }
         mount.unmount().unwrap();
-        place.fsck();
+        volume.fsck();
     }
 }
 
@@ -202,9 +202,9 @@ fn open_directories_without_a_name_are_those_of_a_local_file_system() {
 #[test]
 fn extended_attributes_stay_until_the_last_close() {
     for days in ["0", "1"] {
-        let place = Place::new(Meta::Sqlite);
-        place.format(&ours(), &["--trash-days", days]);
-        let mount = place.mount(&ours(), &["--enable-xattr"]);
+        let volume = LocalVolume::new(Meta::Sqlite);
+        volume.format(&ours(), &["--trash-days", days]);
+        let mount = volume.mount(&ours(), &["--enable-xattr"]);
         let file = open(&mount.at("f"));
         let set = |name: &str| rustix::fs::fsetxattr(&file, name, b"v", XattrFlags::empty());
         set("user.a").unwrap();
@@ -221,16 +221,16 @@ fn extended_attributes_stay_until_the_last_close() {
         }
         drop(file);
         mount.unmount().unwrap();
-        place.fsck();
+        volume.fsck();
     }
 }
 
 /// A file in the trash can be changed while a program has it open; once closed nothing changes it.
 #[test]
 fn the_trash_keeps_what_nobody_has_open() {
-    let place = Place::new(Meta::Sqlite);
-    place.format(&ours(), &[]);
-    let mount = place.mount(&ours(), &[]);
+    let volume = LocalVolume::new(Meta::Sqlite);
+    volume.format(&ours(), &[]);
+    let mount = volume.mount(&ours(), &[]);
     let file = open(&mount.at("f"));
     std::fs::remove_file(mount.at("f")).unwrap();
     let hour = std::fs::read_dir(mount.at(".trash")).unwrap().next();
@@ -284,8 +284,8 @@ fn the_trash_keeps_what_nobody_has_open() {
 #[test]
 fn open_directories_that_another_mount_removes() {
     for (meta, days) in [(Meta::Sqlite, "0"), (Meta::Redis, "0"), (Meta::Redis, "1")] {
-        let place = Place::new(meta);
-        place.format(&ours(), &["--trash-days", days]);
+        let volume = LocalVolume::new(meta);
+        volume.format(&ours(), &["--trash-days", days]);
         let flags = [
             "--attr-cache",
             "0",
@@ -295,7 +295,7 @@ fn open_directories_that_another_mount_removes() {
             "0",
         ];
         let [here, there]: [Mount; 2] =
-            [place.mount(&ours(), &flags), place.mount(&ours(), &flags)];
+            [volume.mount(&ours(), &flags), volume.mount(&ours(), &flags)];
         std::fs::create_dir(there.at("d")).unwrap();
         rustix::fs::chmod(there.at("d"), Mode::from_raw_mode(0o751)).unwrap();
         let held = File::open(here.at("d")).unwrap();

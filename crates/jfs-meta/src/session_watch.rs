@@ -1,4 +1,4 @@
-//! The vigil over other sessions: which of them are dead, and whether this client may judge that.
+//! The watch over other sessions: which of them are dead, and whether this client may judge that.
 //!
 //! A session whose time has run out may belong to a client that lives: the engine was away for longer
 //! than a session lives, clocks differ, or this client itself stood still. So a session counts as dead
@@ -15,7 +15,7 @@ use std::time::Duration;
 const WATCHED_MAX: usize = 100_000;
 
 /// See the module's text.
-pub(crate) struct Vigil {
+pub(crate) struct SessionWatch {
     /// How long a session of this client lives without a sign of life.
     life: Duration,
     state: Mutex<State>,
@@ -29,9 +29,9 @@ struct State {
     watched: HashMap<u64, (i64, Time)>,
 }
 
-impl Vigil {
-    pub(crate) fn new(life: Duration) -> Vigil {
-        Vigil {
+impl SessionWatch {
+    pub(crate) fn new(life: Duration) -> SessionWatch {
+        SessionWatch {
             life,
             state: Mutex::default(),
         }
@@ -128,20 +128,20 @@ mod tests {
     }
 
     /// What the judge says at `now`, a heartbeat, about sessions with these times of expiry.
-    fn judge(vigil: &Vigil, now: i64, expiries: &[i64]) -> Vec<u64> {
-        vigil.beat(at(now));
+    fn judge(watch: &SessionWatch, now: i64, expiries: &[i64]) -> Vec<u64> {
+        watch.beat(at(now));
         let sessions = (1..).zip(expiries).map(|(sid, e)| session(sid, *e));
-        let dead = vigil.judge(sessions.collect(), at(now));
+        let dead = watch.judge(sessions.collect(), at(now));
         dead.iter().map(|s| s.sid).collect()
     }
 
-    fn vigil() -> Vigil {
-        Vigil::new(Duration::from_secs(LIFE as u64))
+    fn watch() -> SessionWatch {
+        SessionWatch::new(Duration::from_secs(LIFE as u64))
     }
 
     #[test]
     fn a_life_is_watched_before_a_judgement() {
-        let v = vigil();
+        let v = watch();
         for now in (1000..1060).step_by(12) {
             assert!(judge(&v, now, &[0]).is_empty(), "{now}");
             assert!(!v.may_judge(at(now)));
@@ -153,7 +153,7 @@ mod tests {
     #[test]
     fn a_gap_begins_anew() {
         for (gap, missed) in [(31, false), (-1, false), (12, true)] {
-            let v = vigil();
+            let v = watch();
             let row = |from: i64| (0..=5).map(move |n| from + 12 * n);
             row(1000).for_each(|now| drop(judge(&v, now, &[0])));
             assert!(v.may_judge(at(1060)));
@@ -171,7 +171,7 @@ mod tests {
     /// The engine stood still between the heartbeat and the answer with the sessions.
     #[test]
     fn a_late_list_judges_nothing() {
-        let v = vigil();
+        let v = watch();
         (0..=5).for_each(|n| drop(judge(&v, 1000 + 12 * n, &[0])));
         assert!(v.judge(vec![session(1, 0)], at(1060 + 31)).is_empty());
         assert!(!v.may_judge(at(1060 + 31)));
@@ -180,7 +180,7 @@ mod tests {
     /// A client whose clock is behind is stale at every look, and shows signs of life.
     #[test]
     fn clocks_may_differ() {
-        let v = vigil();
+        let v = watch();
         for now in (1000..2000).step_by(12) {
             assert!(judge(&v, now, &[now - 500]).is_empty(), "{now}");
         }

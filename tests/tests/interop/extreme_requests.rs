@@ -1,6 +1,6 @@
 //! Requests at the edge of what a file system takes: ours answers as the reference does.
 
-use super::place::{Meta, Place, ours, reference};
+use super::local_volume::{LocalVolume, Meta, ours, reference};
 use jfs_testkit::{Client, Mount, scratch_dir};
 use std::ffi::CString;
 use std::fs::{self, File, OpenOptions};
@@ -401,9 +401,9 @@ fn statfs(mount: &Mount, tried: &mut Tried) {
 }
 
 fn answers(client: &Client) -> Vec<(String, String)> {
-    let place = Place::new(Meta::Sqlite);
-    place.format(&ours(), &[]);
-    let mount = place.mount(client, &["--enable-xattr"]);
+    let volume = LocalVolume::new(Meta::Sqlite);
+    volume.format(&ours(), &[]);
+    let mount = volume.mount(client, &["--enable-xattr"]);
     let mut tried = Tried::default();
     statfs(&mount, &mut tried);
     let dir: PathBuf = mount.at("dir");
@@ -454,9 +454,9 @@ fn edges_are_those_of_the_reference() {
 /// A file that has no name yet is not to be had; programs then make one with a name.
 #[test]
 fn files_without_a_name_are_refused() {
-    let place = Place::new(Meta::Sqlite);
-    place.format(&ours(), &[]);
-    let mount = place.mount(&ours(), &[]);
+    let volume = LocalVolume::new(Meta::Sqlite);
+    volume.format(&ours(), &[]);
+    let mount = volume.mount(&ours(), &[]);
     let mut options = OpenOptions::new();
     let nameless = options
         .write(true)

@@ -15,7 +15,7 @@ const DIRS_MAX: usize = 1024;
 const REMOVED_MAX: usize = 1024;
 
 /// The memory. Zero lifetime switches it off.
-pub(crate) struct Recent {
+pub(crate) struct RecentDirs {
     life: Duration,
     dirs: Mutex<HashMap<Ino, (Attr, Instant)>>,
     /// Directories that this client has removed. A program may still stand in one of them.
@@ -29,9 +29,9 @@ struct Removed {
     order: VecDeque<Ino>,
 }
 
-impl Recent {
-    pub(crate) fn new(life: Duration) -> Recent {
-        Recent {
+impl RecentDirs {
+    pub(crate) fn new(life: Duration) -> RecentDirs {
+        RecentDirs {
             life,
             dirs: Mutex::default(),
             removed: Mutex::default(),

@@ -13,15 +13,15 @@ const FAILURES_TO_TELL: u64 = 11;
 
 /// The waiting of one operation for an engine that fails without having changed anything, or that does not
 /// tell what became of a commit: a minute, with pauses.
-pub struct Patience {
+pub struct OutageWait {
     since: Instant,
     failures: u64,
 }
 
-impl Patience {
+impl OutageWait {
     /// The waiting begins now.
-    pub fn begin() -> Patience {
-        Patience {
+    pub fn begin() -> OutageWait {
+        OutageWait {
             since: Instant::now(),
             failures: 0,
         }
@@ -55,8 +55,8 @@ mod tests {
 
     #[test]
     fn it_ends() {
-        let (mut patience, mut lasted, mut tries) = (Patience::begin(), Duration::ZERO, 0);
-        while let Some(pause) = patience.next_pause(lasted) {
+        let (mut outage, mut lasted, mut tries) = (OutageWait::begin(), Duration::ZERO, 0);
+        while let Some(pause) = outage.next_pause(lasted) {
             lasted += pause;
             tries += 1;
             if tries == FAILURES_TO_TELL {

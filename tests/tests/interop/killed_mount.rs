@@ -1,6 +1,6 @@
 //! kill -9 of the mount while four writers fsync: every acknowledged byte is there afterwards.
 
-use super::place::{Meta, Place, ours};
+use super::local_volume::{LocalVolume, Meta, ours};
 use jfs_testkit::{Mount, fill, scratch_dir, wait_until};
 use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt;
@@ -45,22 +45,22 @@ enum Cache {
 }
 
 impl Cache {
-    fn mount(self, place: &Place, dir: &Path) -> Mount {
+    fn mount(self, volume: &LocalVolume, dir: &Path) -> Mount {
         match self {
-            Cache::Disk => place.mount_cached(&ours(), &dir.to_string_lossy()),
-            Cache::Memory => place.mount_cached(&ours(), "memory"),
-            Cache::None => place.mount(&ours(), &["--cache-size", "0"]),
+            Cache::Disk => volume.mount_cached(&ours(), &dir.to_string_lossy()),
+            Cache::Memory => volume.mount_cached(&ours(), "memory"),
+            Cache::None => volume.mount(&ours(), &["--cache-size", "0"]),
         }
     }
 }
 
 fn killed_while_writing(meta: Meta, cache: Cache) {
     let blocks = scratch_dir().unwrap();
-    let place = Place::new(meta);
-    place.format(&ours(), &["--block-size", "64K", "--trash-days", "0"]);
+    let volume = LocalVolume::new(meta);
+    volume.format(&ours(), &["--block-size", "64K", "--trash-days", "0"]);
     // Twice: the second mount finds what the killed one left.
     for round in 0..2u64 {
-        let mount = cache.mount(&place, blocks.path());
+        let mount = cache.mount(&volume, blocks.path());
         let top = mount.path().to_owned();
         let acknowledged: [AtomicU64; 4] = Default::default();
         let deadline = Instant::now() + WRITE_TIME;
@@ -82,7 +82,7 @@ fn killed_while_writing(meta: Meta, cache: Cache) {
         });
         let counts = acknowledged.map(|n| n.into_inner());
         println!("{meta:?}, {cache:?}, round {round}: acknowledged writes {counts:?}");
-        let mount = cache.mount(&place, blocks.path());
+        let mount = cache.mount(&volume, blocks.path());
         for (writer, count) in counts.into_iter().enumerate() {
             check(
                 &mount.at(format!("round-{round}-writer-{writer}")),
@@ -92,7 +92,7 @@ fn killed_while_writing(meta: Meta, cache: Cache) {
         }
         mount.unmount().unwrap();
     }
-    place.fsck_objects();
+    volume.fsck_objects();
 }
 
 /// Writes and syncs until the mount is gone. Even writers append; odd ones write each piece twice, the

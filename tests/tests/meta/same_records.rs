@@ -1,6 +1,6 @@
 //! The same operations leave the same records on every engine, times and numbers included.
 
-use super::ops::rule_for;
+use super::operations::rule_for;
 use jfs_meta::engine::DirQuota;
 use jfs_meta::ops::NewSlice;
 use jfs_meta::wire::{LockRecord, LockType};

@@ -19,19 +19,19 @@ pub enum Meta {
 
 /// A database and a bucket, private to the test.
 #[derive(Debug)]
-pub struct Place {
+pub struct LocalVolume {
     dir: TempDir,
     redis: Option<RedisServer>,
 }
 
-impl Place {
+impl LocalVolume {
     /// An empty database; nothing is formatted yet.
-    pub fn new(meta: Meta) -> Place {
+    pub fn new(meta: Meta) -> LocalVolume {
         let redis = match meta {
             Meta::Sqlite => None,
             Meta::Redis => Some(RedisServer::start_with(RedisOptions::default()).unwrap()),
         };
-        Place {
+        LocalVolume {
             dir: scratch_dir().unwrap(),
             redis,
         }
@@ -92,7 +92,7 @@ impl Place {
         fsck::objects(&reference(), &self.url());
     }
 
-    /// Breaks a statistics record, to see that [`Place::fsck`] notices. SQLite only.
+    /// Breaks a statistics record, to see that [`LocalVolume::fsck`] notices. SQLite only.
     pub fn spoil(&self) {
         let db = self.dir.path().join("meta.db");
         let change = "UPDATE jfs_dir_stats SET used_space = used_space + 4096 WHERE inode = 2";

@@ -28,11 +28,11 @@ pub fn write_out(text: fmt::Arguments<'_>) {
 /// As `print!`, for output that may be read by nobody.
 #[macro_export]
 macro_rules! show {
-    ($($text:tt)*) => { $crate::out::write_out(format_args!($($text)*)) };
+    ($($text:tt)*) => { $crate::standard_output::write_out(format_args!($($text)*)) };
 }
 
 /// As `println!`, for output that may be read by nobody.
 #[macro_export]
 macro_rules! say {
-    ($($text:tt)*) => { $crate::out::write_out(format_args!("{}\n", format_args!($($text)*))) };
+    ($($text:tt)*) => { $crate::standard_output::write_out(format_args!("{}\n", format_args!($($text)*))) };
 }

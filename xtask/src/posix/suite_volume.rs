@@ -25,15 +25,15 @@ impl Meta {
 }
 
 /// A volume on local files.
-pub(super) struct Place {
+pub(super) struct SuiteVolume {
     dir: TempDir,
     url: String,
     _redis: Option<RedisServer>,
 }
 
-impl Place {
+impl SuiteVolume {
     /// Formats one.
-    pub(super) fn new(meta: Meta, trash_days: u32) -> Result<Place> {
+    pub(super) fn new(meta: Meta, trash_days: u32) -> Result<SuiteVolume> {
         let dir = scratch_dir()?;
         let redis = match meta {
             Meta::Sqlite => None,
@@ -46,7 +46,7 @@ impl Place {
         let days = trash_days.to_string();
         let bucket = dir.path().join("bucket");
         Jfs::find()?.format(&url, "vol", &bucket, &["--trash-days", &days])?;
-        Ok(Place {
+        Ok(SuiteVolume {
             dir,
             url,
             _redis: redis,

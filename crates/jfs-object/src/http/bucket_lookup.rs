@@ -1,7 +1,7 @@
 //! The address of a bucket that is known by its name alone: the vendor is asked, once.
 
-use super::answer::refusal;
 use super::client;
+use super::refusal::refusal;
 use super::sign::Sign;
 use crate::{ErrorKind, ObjectError};
 use http::Request;
@@ -17,7 +17,7 @@ const ANSWER_MAX: usize = 4 << 20;
 
 /// Where a bucket was found.
 #[derive(Clone, Debug)]
-pub(crate) struct Place {
+pub(crate) struct FoundBucket {
     /// Host of the bucket, its name included.
     pub(crate) host: String,
     /// The signature that this host wants.
@@ -27,14 +27,14 @@ pub(crate) struct Place {
 /// Asks a vendor.
 #[async_trait::async_trait]
 pub(crate) trait Find: Debug + Send + Sync {
-    async fn find(&self) -> Result<Place, ObjectError>;
+    async fn find(&self) -> Result<FoundBucket, ObjectError>;
 }
 
 /// A signature that first leads the request to the bucket's own host.
 #[derive(Debug)]
 pub(crate) struct Located<F> {
     pub(crate) finder: F,
-    pub(crate) place: OnceCell<Place>,
+    pub(crate) place: OnceCell<FoundBucket>,
 }
 
 impl<F: Find> Located<F> {

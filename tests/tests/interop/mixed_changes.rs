@@ -1,6 +1,6 @@
 //! An own change that met one of another mount: its process sees it at once, and later opens see both.
 
-use super::place::{Meta, Place, ours};
+use super::local_volume::{LocalVolume, Meta, ours};
 use jfs_testkit::Mount;
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -19,10 +19,10 @@ fn open(path: &Path) -> File {
 #[test]
 fn an_append_that_was_moved_is_seen_at_once() {
     for meta in [Meta::Sqlite, Meta::Redis] {
-        let place = Place::new(meta);
-        place.format(&ours(), &["--trash-days", "0"]);
+        let volume = LocalVolume::new(meta);
+        volume.format(&ours(), &["--trash-days", "0"]);
         let flags = ["--attr-cache", "30"];
-        let mounts = [place.mount(&ours(), &flags), place.mount(&ours(), &flags)];
+        let mounts = [volume.mount(&ours(), &flags), volume.mount(&ours(), &flags)];
         for (round, by_close) in [false, true, false, true].into_iter().enumerate() {
             let name = format!("f{round}");
             std::fs::write(mounts[0].at(&name), b"base......").unwrap();
@@ -70,9 +70,9 @@ fn an_append_that_was_moved_is_seen_at_once() {
 /// A read has the pending append committed, and it is moved: the kernel drops the pages when the read is over.
 #[test]
 fn a_read_that_moves_an_append_waits_for_nobody() {
-    let place = Place::new(Meta::Sqlite);
-    place.format(&ours(), &["--trash-days", "0"]);
-    let mounts = [place.mount(&ours(), &[]), place.mount(&ours(), &[])];
+    let volume = LocalVolume::new(Meta::Sqlite);
+    volume.format(&ours(), &["--trash-days", "0"]);
+    let mounts = [volume.mount(&ours(), &[]), volume.mount(&ours(), &[])];
     std::fs::write(mounts[0].at("f"), b"base......").unwrap();
     let append = |mount: &Mount, data: &[u8]| {
         let mut options = OpenOptions::new();
@@ -101,11 +101,11 @@ fn a_read_that_moves_an_append_waits_for_nobody() {
 /// that of another mount.
 #[test]
 fn an_open_after_an_own_change_sees_those_of_others() {
-    let place = Place::new(Meta::Sqlite);
-    place.format(&ours(), &["--trash-days", "0"]);
+    let volume = LocalVolume::new(Meta::Sqlite);
+    volume.format(&ours(), &["--trash-days", "0"]);
     let mounts = [
-        place.mount(&ours(), &["--attr-cache", "30"]),
-        place.mount(&ours(), &[]),
+        volume.mount(&ours(), &["--attr-cache", "30"]),
+        volume.mount(&ours(), &[]),
     ];
     std::fs::write(mounts[0].at("f"), [b'a'; 16_384]).unwrap();
     let own = open(&mounts[0].at("f"));

@@ -1,7 +1,7 @@
 //! Mounts that end, or stop writing, because of what happened to their volume, their store or their engine.
 
-use super::away::Deaf;
-use super::bed::{Bed, ended};
+use super::damaged_volume::{Bed, ended};
+use super::engine_away::Deaf;
 use jfs_testkit::{Jfs, Mount, MountArgs, wait_until};
 use jfs_tests::Kind;
 use nix::sys::signal::{Signal, kill};

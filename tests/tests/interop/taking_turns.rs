@@ -1,10 +1,10 @@
 //! Both clients on one Redis volume at the same time, taking turns: each sees at once what the other
 //! has closed.
 
-use super::place::{Meta, Place, ours, reference};
+use super::local_volume::{LocalVolume, Meta, ours, reference};
 use jfs_testkit::{content, xattrs};
 use jfs_tests::Rng;
-use jfs_tests::compare::{Facts, differences};
+use jfs_tests::compare_trees::{Facts, differences};
 use jfs_tests::steps::{marks, perform, small_steps};
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::Write;
@@ -24,12 +24,12 @@ const FRESH: [&str; 7] = [
 
 #[test]
 fn taking_turns_on_redis() {
-    let place = Place::new(Meta::Redis);
+    let volume = LocalVolume::new(Meta::Redis);
     let flags = ["--block-size", "64K", "--trash-days", "0", "--enable-acl"];
-    place.format(&reference(), &flags);
+    volume.format(&reference(), &flags);
     let (we, they) = (
-        place.mount(&ours(), &FRESH),
-        place.mount(&reference(), &FRESH),
+        volume.mount(&ours(), &FRESH),
+        volume.mount(&reference(), &FRESH),
     );
     let mut rng = Rng::new(3);
     for round in 0..48u64 {
@@ -51,7 +51,7 @@ fn taking_turns_on_redis() {
     );
     we.unmount().unwrap();
     they.unmount().unwrap();
-    place.fsck();
+    volume.fsck();
 }
 
 /// One client changes something, the other looks at once.

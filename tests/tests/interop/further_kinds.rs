@@ -1,7 +1,7 @@
 //! What is not in the list of steps: special files, extended attributes, ACLs, ranges, exchanged names.
 //! One client makes them, both show the same, and the reference's `fsck` is content.
 
-use super::place::{Meta, Place, ours, reference};
+use super::local_volume::{LocalVolume, Meta, ours, reference};
 use jfs_testkit::{Client, content};
 use nix::fcntl::{AT_FDCWD, FallocateFlags, RenameFlags, copy_file_range, fallocate, renameat2};
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
@@ -38,10 +38,10 @@ fn the_references_on_redis() {
 }
 
 fn made_by(meta: Meta, writer: &Client) {
-    let place = Place::new(meta);
+    let volume = LocalVolume::new(meta);
     let flags = ["--block-size", "64K", "--trash-days", "0", "--enable-acl"];
-    place.format(writer, &flags);
-    let mount = place.mount(writer, &["--enable-xattr", "--enable-ioctl"]);
+    volume.format(writer, &flags);
+    let mount = volume.mount(writer, &["--enable-xattr", "--enable-ioctl"]);
     make(mount.path());
     for (name, flags) in FLAGS {
         std::fs::write(mount.path().join(name), b"frozen").unwrap();
@@ -49,7 +49,7 @@ fn made_by(meta: Meta, writer: &Client) {
     }
     std::fs::remove_file(mount.path().join("still")).unwrap_err();
     mount.unmount().unwrap();
-    place.fsck();
+    volume.fsck();
     let fresh = [
         "--enable-xattr",
         "--enable-ioctl",
@@ -58,8 +58,8 @@ fn made_by(meta: Meta, writer: &Client) {
         "--entry-cache",
         "0",
     ];
-    let we = place.mount(&ours(), &fresh);
-    let they = place.mount(&reference(), &fresh);
+    let we = volume.mount(&ours(), &fresh);
+    let they = volume.mount(&reference(), &fresh);
     let (ours, theirs) = (facts(we.path()), facts(they.path()));
     assert_eq!(ours, theirs);
     assert!(ours.contains("user.a=0x76616c7565"), "{ours}");
@@ -79,7 +79,7 @@ fn made_by(meta: Meta, writer: &Client) {
     assert_eq!(facts(we.path()), facts(they.path()));
     we.unmount().unwrap();
     they.unmount().unwrap();
-    place.fsck();
+    volume.fsck();
 }
 
 fn make(top: &Path) {

@@ -1,6 +1,6 @@
 //! What people type: sizes that are none, names that are too long, paths that belong to no volume.
 
-use super::bed::{Bed, refused, refused_with};
+use super::damaged_volume::{Bed, refused, refused_with};
 use jfs_tests::Kind;
 use std::fs;
 use std::io;
@@ -78,14 +78,14 @@ fn paths_that_are_no_volume() {
     refused_with(&["umount", &missing], &[&missing]);
     refused_with(&["umount", "/proc"], &["/proc", "not a volume"]);
     for path in [&plain, &missing] {
-        let (code, text) = super::bed::run(&["info", path]);
+        let (code, text) = super::damaged_volume::run(&["info", path]);
         assert_eq!(code, 1, "{text}");
         assert!(text.contains(path.as_str()), "{text}");
     }
     let file = bed.path("file").display().to_string();
     fs::write(&file, b"no directory").unwrap();
     let (url, bucket) = (bed.url(), bed.bucket().display().to_string());
-    super::bed::run(&[
+    super::damaged_volume::run(&[
         "format",
         "--storage",
         "file",

@@ -8,8 +8,8 @@
 
 use crate::db::{Db, get};
 use crate::errors::{again, classify, classify_commit};
-use crate::faults::{Fault, FaultPlan};
 use crate::fence::{self, FileId};
+use crate::lost_answers::{Fault, FaultPlan};
 use crate::read::answers;
 use crate::sql;
 use crate::write::Target;

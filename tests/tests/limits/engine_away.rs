@@ -1,6 +1,6 @@
 //! A metadata engine that hangs or goes away.
 
-use super::bed::{Bed, ended, is_eio, refused_with, run};
+use super::damaged_volume::{Bed, ended, is_eio, refused_with, run};
 use jfs_testkit::wait_until;
 use jfs_tests::Kind;
 use nix::sys::signal::{Signal, kill};

@@ -17,14 +17,14 @@ const READ_ONLY: u8 = 1;
 const LOST: u8 = 2;
 
 /// See the module's text.
-pub(crate) struct Standing {
+pub(crate) struct VolumeAccess {
     state: AtomicU8,
     lost: watch::Sender<Option<String>>,
 }
 
-impl Standing {
-    pub(crate) fn new(read_only: bool) -> Standing {
-        Standing {
+impl VolumeAccess {
+    pub(crate) fn new(read_only: bool) -> VolumeAccess {
+        VolumeAccess {
             state: AtomicU8::new(if read_only { READ_ONLY } else { WRITABLE }),
             lost: watch::Sender::new(None),
         }
@@ -34,7 +34,7 @@ impl Standing {
 impl Meta {
     /// Refuses changes: EROFS when this client may only read, EIO when it has lost its volume.
     pub fn check_writable(&self) -> Result<(), Errno> {
-        match self.standing.state.load(Ordering::Acquire) {
+        match self.access.state.load(Ordering::Acquire) {
             WRITABLE => Ok(()),
             READ_ONLY => Err(Errno::EROFS),
             _ => Err(Errno::EIO),
@@ -56,21 +56,21 @@ impl Meta {
 
     /// Whether the volume was lost: nothing is stored any more.
     pub fn is_lost(&self) -> bool {
-        self.standing.state.load(Ordering::Acquire) == LOST
+        self.access.state.load(Ordering::Acquire) == LOST
     }
 
     /// Tells when the volume is lost, and why.
     pub fn lost(&self) -> Lost {
-        self.standing.lost.subscribe()
+        self.access.lost.subscribe()
     }
 
     /// The volume is lost: removed, replaced, or closed to this client. The first reason counts.
     pub(crate) fn lose(&self, why: &str) {
-        if self.standing.state.swap(LOST, Ordering::AcqRel) == LOST {
+        if self.access.state.swap(LOST, Ordering::AcqRel) == LOST {
             return;
         }
         tracing::error!("{why}: this client stops");
-        self.standing.lost.send_replace(Some(why.to_string()));
+        self.access.lost.send_replace(Some(why.to_string()));
     }
 
     /// Accepts a setting that was just read, stored as `document`: from now on changes require it.
@@ -80,7 +80,7 @@ impl Meta {
     /// standing after that, so none gets the new fence with the old standing.
     pub fn accept(&self, document: &[u8], format: &Format) {
         if let Some(reason) = (self.config().cannot_maintain)(format) {
-            let stopped = self.standing.state.compare_exchange(
+            let stopped = self.access.state.compare_exchange(
                 WRITABLE,
                 READ_ONLY,
                 Ordering::AcqRel,

@@ -1,4 +1,4 @@
-//! Time and randomness as values passed in, so that tests can hold them.
+//! The wall clock as a value that is passed in, so that tests can set the time.
 
 use crate::Time;
 use std::sync::{Arc, Mutex};
@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Wall-clock time.
 pub trait Clock: Send + Sync {
-    /// Now.
+    /// The current time.
     fn now(&self) -> Time;
 }
 
@@ -15,6 +15,10 @@ pub trait Clock: Send + Sync {
 pub struct SystemClock;
 
 impl Clock for SystemClock {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the implementation behind the trait"
+    )]
     fn now(&self) -> Time {
         let d = SystemTime::now()
             .duration_since(UNIX_EPOCH)
@@ -26,7 +30,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that stands still until told otherwise.
+/// A clock for tests: its time changes only by [`ManualClock::advance`].
 #[derive(Clone, Debug, Default)]
 pub struct ManualClock(Arc<Mutex<Time>>);
 
@@ -50,26 +54,5 @@ impl ManualClock {
 impl Clock for ManualClock {
     fn now(&self) -> Time {
         *self.0.lock().unwrap_or_else(|e| e.into_inner())
-    }
-}
-
-/// Random numbers that need not be secret (jitter, sampling).
-pub trait Rand: Send + Sync {
-    /// A uniformly random number.
-    fn next_u64(&self) -> u64;
-
-    /// A number in `0..n`; 0 when `n` is 0.
-    fn below(&self, n: u64) -> u64 {
-        if n == 0 { 0 } else { self.next_u64() % n }
-    }
-}
-
-/// Randomness of the process.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct SystemRand;
-
-impl Rand for SystemRand {
-    fn next_u64(&self) -> u64 {
-        rand::random()
     }
 }

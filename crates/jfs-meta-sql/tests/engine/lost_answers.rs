@@ -1,6 +1,6 @@
 //! Lost answers on demand.
 
-use crate::bed::*;
+use crate::scratch_volume::*;
 use jfs_meta::EngineError;
 use jfs_types::*;
 

@@ -1,6 +1,6 @@
 //! Volumes of older clients, opened by one that only reads.
 
-use crate::bed::*;
+use crate::scratch_volume::*;
 use jfs_meta::Engine;
 use jfs_meta::engine::*;
 use jfs_types::*;

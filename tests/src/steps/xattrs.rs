@@ -134,7 +134,7 @@ fn acl(entries: &[(u16, u16, u32)]) -> Vec<u8> {
 mod tests {
     use super::super::on_plain_directory;
     use super::*;
-    use crate::compare::{Facts, differences};
+    use crate::compare_trees::{Facts, differences};
 
     #[test]
     fn marks_are_part_of_the_comparison() {
