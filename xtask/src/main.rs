@@ -2,6 +2,7 @@
 //!
 //! Nothing here is shipped, and nothing that a user needs lives here.
 
+mod api;
 mod bench;
 mod ci;
 mod deny;
@@ -22,6 +23,7 @@ usage: cargo xtask COMMAND
   ci                    everything CI runs: fmt, tidy, clippy, build, test, example, deny, posix
   test [ARGS]           build the binaries, then cargo test --workspace ARGS
   tidy                  the rules of this repository that a machine can check
+  api [--write]         compares docs/api, the lists of public items, with the sources, or writes them anew
   deny                  licences, bans and sources of all dependencies
   bench run|compare|check|matrix ARGS
                         the side-by-side benchmark; see bench/README.md
@@ -50,6 +52,7 @@ fn command() -> Result<()> {
         ["ci"] => ci::run(),
         ["test", rest @ ..] => test::run(rest),
         ["tidy"] => tidy::run(),
+        ["api", rest @ ..] => api::run(rest),
         ["deny"] => deny::run(),
         ["bench", rest @ ..] => bench::run(rest),
         ["fuzz", rest @ ..] => fuzz::run(rest),
