@@ -6,6 +6,7 @@ mod api;
 mod bench;
 mod ci;
 mod deny;
+mod dist;
 mod fuzz;
 mod house;
 mod posix;
@@ -25,6 +26,7 @@ usage: cargo xtask COMMAND
   tidy                  the rules of this repository that a machine can check
   api [--write]         compares docs/api, the lists of public items, with the sources, or writes them anew
   deny                  licences, bans and sources of all dependencies
+  dist [--check]        static programs as a tarball and a Debian package; --check runs and mounts them in an empty root
   bench run|compare|check|matrix ARGS
                         the side-by-side benchmark; see bench/README.md
   fuzz [TARGET|all] [--seconds N] [INPUT...]
@@ -54,6 +56,7 @@ fn command() -> Result<()> {
         ["tidy"] => tidy::run(),
         ["api", rest @ ..] => api::run(rest),
         ["deny"] => deny::run(),
+        ["dist", rest @ ..] => dist::run(rest),
         ["bench", rest @ ..] => bench::run(rest),
         ["fuzz", rest @ ..] => fuzz::run(rest),
         ["posix", rest @ ..] => posix::run(rest),
