@@ -10,7 +10,7 @@ mod names;
 mod print;
 mod source;
 
-use crate::house;
+use crate::paths;
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeSet;
 use std::fs;
@@ -25,7 +25,7 @@ const SHOWN_MAX: usize = 20;
 pub(crate) fn run(arguments: &[&str]) -> Result<()> {
     match arguments {
         [] => {
-            let violations = check(house::root())?;
+            let violations = check(paths::root())?;
             for line in &violations {
                 println!("{line}");
             }
@@ -34,7 +34,7 @@ pub(crate) fn run(arguments: &[&str]) -> Result<()> {
                 false => bail!("the lists in docs/api differ from the sources"),
             }
         }
-        ["--write"] => write(house::root()),
+        ["--write"] => write(paths::root()),
         other => bail!("unknown arguments {other:?}; see cargo xtask help"),
     }
 }

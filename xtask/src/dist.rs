@@ -9,7 +9,7 @@ mod deb;
 mod layout;
 mod notices;
 
-use crate::house;
+use crate::paths;
 use crate::step::{self, timed};
 use anyhow::{Context, Result, bail};
 use std::fs;
@@ -36,7 +36,7 @@ pub(crate) fn run(arguments: &[&str]) -> Result<()> {
         other => bail!("unknown arguments {other:?}; see cargo xtask help"),
     };
     let release = build()?;
-    let directory = house::target_dir().join("dist");
+    let directory = paths::target_dir().join("dist");
     fs::create_dir_all(&directory)?;
     let scratch = tempfile::tempdir()?;
     let files = layout::files(&release, scratch.path())?;
@@ -79,7 +79,7 @@ fn build() -> Result<Release> {
         command.args(["-p", package, "--features", &format!("{package}/mimalloc")]);
     }
     timed("build", || step::run(&mut command))?;
-    let programs = house::target_dir().join(&target).join("dist");
+    let programs = paths::target_dir().join(&target).join("dist");
     let mut total = 0;
     for name in PROGRAMS {
         let path = programs.join(name);
@@ -117,7 +117,7 @@ fn commit_time() -> Result<u64> {
 
 /// Standard output of a program that must succeed.
 fn text_of(command: &mut Command) -> Result<String> {
-    let output = command.current_dir(house::root()).output();
+    let output = command.current_dir(paths::root()).output();
     let output = output.with_context(|| format!("cannot start {:?}", command.get_program()))?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);

@@ -363,5 +363,10 @@ mod tests {
             "Test: `gone`\n",
             "no test is named gone",
         );
+        seeded(
+            "docs/SEMANTICS.md",
+            "Test: `reads_back`,\n`gone`\n\n`no_test` is a word.\n",
+            "docs/SEMANTICS.md:2: no test is named gone",
+        );
     }
 }

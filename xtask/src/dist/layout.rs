@@ -1,7 +1,7 @@
 //! Which file of ours goes where, as the Debian package has it below `/`.
 
 use super::{Release, notices, text_of};
-use crate::house;
+use crate::paths;
 use anyhow::{Context, Result};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -82,7 +82,7 @@ fn link(path: &str, target: &'static str) -> File {
 fn plain(path: &str, source: &str) -> File {
     File {
         path: path.to_owned(),
-        content: Content::Plain(house::root().join(source)),
+        content: Content::Plain(paths::root().join(source)),
     }
 }
 
