@@ -295,6 +295,23 @@ mod tests {
     }
 
     #[test]
+    fn a_block_that_nobody_touches_is_given_up_for_anything() {
+        for wanted in [For::Ahead, For::Write, For::Read] {
+            let (held, budget) = (Held::default(), Budget::new(100_000));
+            put(&held, &budget, 1, 1000);
+            for _ in 0..2 {
+                assert!(held.get(&key(1, 1000), 100).is_some());
+            }
+            assert!(!held.give_up(1, &budget, wanted), "a reader is in it");
+            let mut inner = held.inner.lock();
+            let block = inner.blocks.get_mut(&key(1, 1000)).unwrap();
+            block.touched = block.touched.checked_sub(STALE).unwrap();
+            drop(inner);
+            assert!(held.give_up(1, &budget, wanted));
+        }
+    }
+
+    #[test]
     fn writers_leave_readers_their_share() {
         let (held, budget) = (Held::default(), Budget::new(8 * (1000 + COST)));
         for id in 0..6 {
