@@ -5,19 +5,23 @@
 //! kept it (`--attr-cache`), counted from the start of the transaction.
 
 use jfs_types::{Attr, Ino, Time};
+use moka::ops::compute::Op;
+use moka::policy::EvictionPolicy;
+use moka::sync::Cache;
 use parking_lot::Mutex;
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
-/// Most directories remembered.
-const DIRS_MAX: usize = 1024;
+/// Most directories remembered; the least recently used ones go first.
+const DIRS_MAX: u64 = 1024;
 /// Most removed directories remembered, those removed last.
 const REMOVED_MAX: usize = 1024;
 
 /// The memory. Zero lifetime switches it off.
 pub(crate) struct RecentDirs {
     life: Duration,
-    dirs: Mutex<HashMap<Ino, (Attr, Instant)>>,
+    /// Attributes, and the start of the transaction that told them.
+    dirs: Cache<Ino, (Attr, Instant)>,
     /// Directories that this client has removed. A program may still stand in one of them.
     removed: Mutex<Removed>,
 }
@@ -33,7 +37,10 @@ impl RecentDirs {
     pub(crate) fn new(life: Duration) -> RecentDirs {
         RecentDirs {
             life,
-            dirs: Mutex::default(),
+            dirs: Cache::builder()
+                .max_capacity(DIRS_MAX)
+                .eviction_policy(EvictionPolicy::lru())
+                .build(),
             removed: Mutex::default(),
         }
     }
@@ -76,32 +83,65 @@ impl RecentDirs {
         if self.life.is_zero() {
             return;
         }
-        let mut dirs = self.dirs.lock();
-        if dirs.len() >= DIRS_MAX && !dirs.contains_key(&ino) {
-            let life = self.life;
-            dirs.retain(|_, (_, t)| t.elapsed() < life);
-            if dirs.len() >= DIRS_MAX {
-                dirs.clear();
+        self.dirs.entry(ino).and_compute_with(|known| {
+            let known = known.as_ref().map(moka::Entry::value);
+            match known {
+                // An older transaction may finish its bookkeeping after a newer one.
+                Some((known, t)) if *t > since && known.ctime >= attr.ctime => Op::Nop,
+                _ => Op::Put((attr, since)),
             }
-        }
-        // An older transaction may finish its bookkeeping after a newer one.
-        match dirs.get(&ino) {
-            Some((known, t)) if *t > since && known.ctime >= attr.ctime => {}
-            _ => {
-                dirs.insert(ino, (attr, since));
-            }
-        }
+        });
     }
 
     pub(crate) fn remove(&self, ino: Ino) {
-        self.dirs.lock().remove(&ino);
+        self.dirs.invalidate(&ino);
     }
 
     /// The attributes and their age.
     pub(crate) fn get(&self, ino: Ino) -> Option<(Attr, Duration)> {
-        let dirs = self.dirs.lock();
-        let (attr, since) = dirs.get(&ino)?;
+        let (attr, since) = self.dirs.get(&ino)?;
         let age = since.elapsed();
-        (age < self.life).then(|| (attr.clone(), age))
+        (age < self.life).then_some((attr, age))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jfs_types::FileType;
+
+    fn dir(length: u64, ctime: i64) -> Attr {
+        let mut attr = Attr::new(FileType::Directory);
+        (attr.length, attr.ctime.sec) = (length, ctime);
+        attr
+    }
+
+    #[test]
+    fn a_directory_that_is_used_outlives_many_others() {
+        let dirs = RecentDirs::new(Duration::from_secs(600));
+        let now = Instant::now();
+        dirs.put(Ino(1), dir(7, 1), now);
+        for n in 2..DIRS_MAX * 4 {
+            dirs.put(Ino(n), dir(n, 1), now);
+            let (known, _) = dirs.get(Ino(1)).unwrap_or((dir(0, 0), Duration::ZERO));
+            assert_eq!(known.length, 7, "after {n} directories");
+        }
+        dirs.dirs.run_pending_tasks();
+        assert!(dirs.dirs.entry_count() <= DIRS_MAX);
+        dirs.remove(Ino(1));
+        assert!(dirs.get(Ino(1)).is_none());
+    }
+
+    #[test]
+    fn the_newer_transaction_counts() {
+        let dirs = RecentDirs::new(Duration::from_secs(600));
+        let first = Instant::now();
+        let second = first + Duration::from_millis(1);
+        let length = || dirs.get(Ino(1)).map(|(attr, _)| attr.length);
+        dirs.put(Ino(1), dir(1, 10), second);
+        dirs.put(Ino(1), dir(2, 9), first);
+        assert_eq!(length(), Some(1), "older, and it saw less");
+        dirs.put(Ino(1), dir(3, 11), first);
+        assert_eq!(length(), Some(3), "begun earlier, and it saw more");
     }
 }

@@ -3,30 +3,30 @@
 
 use super::FileRoot;
 use crate::{ErrorKind, ObjectError};
-use parking_lot::Mutex;
-use std::collections::HashSet;
+use moka::sync::Cache;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Directories remembered as safe; when there are more the memory starts over, which costs flushes
-/// and nothing else.
-const ANCHORED_MAX: usize = 65_536;
+/// Most directories remembered as safe. One that is forgotten costs a flush and nothing else.
+const ANCHORED_MAX: u64 = 65_536;
 
 /// Directories whose entry in their parent is known to be on the disk.
-#[derive(Debug, Default)]
-pub(super) struct Anchored(Mutex<HashSet<PathBuf>>);
+#[derive(Debug)]
+pub(super) struct Anchored(Cache<PathBuf, ()>);
+
+impl Default for Anchored {
+    fn default() -> Anchored {
+        Anchored(Cache::new(ANCHORED_MAX))
+    }
+}
 
 impl Anchored {
     fn contains(&self, dir: &Path) -> bool {
-        self.0.lock().contains(dir)
+        self.0.contains_key(dir)
     }
 
     fn insert(&self, dir: &Path) {
-        let mut set = self.0.lock();
-        if set.len() >= ANCHORED_MAX {
-            set.clear();
-        }
-        set.insert(dir.to_path_buf());
+        self.0.insert(dir.to_path_buf(), ());
     }
 }
 
@@ -120,6 +120,7 @@ impl FileRoot {
 mod tests {
     use super::super::flush::Flushes;
     use super::*;
+    use parking_lot::Mutex;
     use std::sync::Arc;
 
     #[test]
