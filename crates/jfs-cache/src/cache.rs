@@ -269,7 +269,7 @@ mod tests {
     }
 
     /// Puts blocks of 4 KiB and waits for each.
-    fn fill(cache: &BlockCache, ids: std::ops::Range<u64>) {
+    fn fill(cache: &BlockCache, ids: Range<u64>) {
         for id in ids {
             let (key, data) = block(id, 4096);
             let before = cache.stats();

@@ -4,8 +4,6 @@ use crate::level::Level;
 use crate::mask::mask_text;
 use std::fmt::{self, Write};
 use std::time::SystemTime;
-use time::format_description::BorrowedFormatItem;
-use time::macros::format_description;
 use time::{OffsetDateTime, UtcOffset};
 use tracing::Event;
 use tracing::field::{Field, Visit};
@@ -158,9 +156,11 @@ pub fn local_stamp(now: SystemTime) -> String {
 
 /// Local time as the log daemon takes it: `Jan  2 03:04:05`.
 pub(crate) fn syslog_stamp(now: SystemTime) -> String {
-    const SHAPE: &[BorrowedFormatItem<'_>] =
-        format_description!("[month repr:short] [day padding:space] [hour]:[minute]:[second]");
-    local_time(now).format(SHAPE).unwrap_or_default()
+    let t = local_time(now);
+    // The first three letters of the month.
+    let (month, day) = (t.month().to_string(), t.day());
+    let (hour, minute, second) = t.to_hms();
+    format!("{month:.3} {day:2} {hour:02}:{minute:02}:{second:02}")
 }
 
 /// `YYYY/MM/DD hh:mm:ss.micros` in local time.

@@ -177,13 +177,13 @@ mod tests {
     #[test]
     fn both_texts_of_a_histogram() {
         let h = histogram("juicefs_x", "An x.", BOUNDS);
-        for seconds in [0.001, 0.002, 0.003, 0.1] {
+        for seconds in [0.001, 0.002, 0.003, 0.5] {
             h.observe(seconds);
         }
         let families = h.collect();
         assert_eq!(
             stats_text(&families),
-            "juicefs_x_total 4\njuicefs_x_sum 0.106\n"
+            "juicefs_x_total 4\njuicefs_x_sum 0.506\n"
         );
         let labels = [("vol".to_string(), "a\"b".to_string())];
         assert_eq!(
@@ -193,7 +193,7 @@ mod tests {
              juicefs_x_bucket{vol=\"a\\\"b\",le=\"0.002\"} 2\n\
              juicefs_x_bucket{vol=\"a\\\"b\",le=\"0.004\"} 3\n\
              juicefs_x_bucket{vol=\"a\\\"b\",le=\"+Inf\"} 4\n\
-             juicefs_x_sum{vol=\"a\\\"b\"} 0.106\njuicefs_x_count{vol=\"a\\\"b\"} 4\n"
+             juicefs_x_sum{vol=\"a\\\"b\"} 0.506\njuicefs_x_count{vol=\"a\\\"b\"} 4\n"
         );
     }
 
