@@ -160,6 +160,8 @@ async fn serve(listener: TcpListener, vfs: Vfs, labels: Vec<(String, String)>) {
         .header_read_timeout(CONNECTION_TIME)
         .max_buf_size(REQUEST_MAX)
         .max_headers(HEADERS_MAX)
+        // As servers in Go write them, for scripts that compare letters.
+        .title_case_headers(true)
         // A connection has one request, so that none holds its place for longer than that.
         .keep_alive(false);
     loop {
