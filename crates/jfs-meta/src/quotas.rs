@@ -50,10 +50,17 @@ pub(crate) struct Quotas {
 
 impl Default for Quotas {
     fn default() -> Quotas {
+        Quotas::with_parent_life(PARENT_LIFE)
+    }
+}
+
+impl Quotas {
+    /// Nothing is known yet. A parent is believed for `life`.
+    fn with_parent_life(life: Duration) -> Quotas {
         // The default policy may refuse a new parent, and a walk to the root would read it again and again.
         let parents = Cache::builder()
             .max_capacity(PARENTS_MAX)
-            .time_to_live(PARENT_LIFE)
+            .time_to_live(life)
             .eviction_policy(EvictionPolicy::lru())
             .build();
         Quotas {
@@ -61,9 +68,7 @@ impl Default for Quotas {
             parents,
         }
     }
-}
 
-impl Quotas {
     /// Whether no directory has a quota: then nothing is counted or checked.
     pub(crate) fn is_empty(&self) -> bool {
         self.quotas.lock().is_empty()
@@ -435,18 +440,24 @@ mod tests {
 
     #[test]
     fn parents_that_are_used_outlive_many_others() {
-        let quotas = Quotas::default();
+        let quotas = Quotas::with_parent_life(Duration::from_secs(600));
         quotas.learn(vec![(Ino::ROOT, DirQuota::default())]);
         quotas.learn_parent(Ino(2), Ino::ROOT);
         for n in 0..PARENTS_MAX * 3 {
             quotas.learn_parent(Ino(3 + n), Ino(2));
             assert_eq!(quotas.parent(Ino(3 + n)), Some(Ino(2)));
-            // A second is short on a busy machine.
-            if quotas.parent(Ino(2)).is_none() {
-                quotas.learn_parent(Ino(2), Ino::ROOT);
-            }
+            assert_eq!(quotas.parent(Ino(2)), Some(Ino::ROOT), "after {n} others");
         }
         quotas.parents.run_pending_tasks();
         assert!(quotas.parents.entry_count() <= PARENTS_MAX);
+    }
+
+    #[test]
+    fn a_parent_is_believed_for_a_moment() {
+        let quotas = Quotas::with_parent_life(Duration::from_millis(1));
+        quotas.learn(vec![(Ino::ROOT, DirQuota::default())]);
+        quotas.learn_parent(Ino(2), Ino::ROOT);
+        std::thread::sleep(Duration::from_millis(2));
+        assert_eq!(quotas.parent(Ino(2)), None);
     }
 }
