@@ -42,15 +42,15 @@ struct Shard {
 }
 
 /// Time of change and length of files as the kernel was told.
-pub(crate) struct Told {
+pub(crate) struct KernelAttributes {
     shards: Vec<Mutex<Shard>>,
     life: Duration,
 }
 
-impl Told {
+impl KernelAttributes {
     /// The kernel keeps attributes for `life`.
-    pub(crate) fn new(life: Duration) -> Told {
-        Told {
+    pub(crate) fn new(life: Duration) -> KernelAttributes {
+        KernelAttributes {
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             life,
         }
@@ -124,15 +124,15 @@ mod tests {
 
     #[test]
     fn only_what_differs_and_is_still_believed_counts() {
-        let told = Told::new(Duration::from_secs(60));
+        let told = KernelAttributes::new(Duration::from_secs(60));
         assert!(!told.may_differ(Ino(2), &file(5)), "never told");
         told.note(Ino(2), &file(5));
         assert!(!told.may_differ(Ino(2), &file(5)));
         assert!(told.may_differ(Ino(2), &file(6)));
-        let none = Told::new(Duration::ZERO);
+        let none = KernelAttributes::new(Duration::ZERO);
         none.note(Ino(2), &file(5));
         assert!(!none.may_differ(Ino(2), &file(6)));
-        let short = Told::new(Duration::from_millis(1));
+        let short = KernelAttributes::new(Duration::from_millis(1));
         short.note(Ino(2), &file(5));
         std::thread::sleep(Duration::from_millis(2));
         assert!(
@@ -143,7 +143,7 @@ mod tests {
 
     #[test]
     fn what_was_forgotten_counts_as_different() {
-        let told = Told::new(Duration::from_secs(60));
+        let told = KernelAttributes::new(Duration::from_secs(60));
         for n in 0..=FILES_MAX as u64 {
             told.note(Ino(1 + n * SHARDS as u64), &file(5));
         }

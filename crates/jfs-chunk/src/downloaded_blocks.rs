@@ -7,7 +7,7 @@
 //! - A block that is being read goes after these, the least recently used one first. The last one stays: a
 //!   reader in the middle of it would fetch it again, also when it is larger than the budget.
 //!
-//! [`For`] says which of them a caller may have.
+//! [`Need`] says which of them a caller may have.
 
 use crate::budget::{Budget, Room};
 use bytes::Bytes;
@@ -29,7 +29,7 @@ const COST: u64 = 512;
 
 /// What needs room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum For {
+pub(crate) enum Need {
     /// A download far ahead of its reader: it gets blocks that were read to their end, and stale ones.
     Ahead,
     /// A download of the block that a sequential reader is about to enter. It gets blocks that are not read
@@ -43,7 +43,7 @@ pub(crate) enum For {
 
 /// The blocks.
 #[derive(Default)]
-pub(crate) struct Held {
+pub(crate) struct DownloadedBlocks {
     inner: Mutex<Inner>,
     /// Number of blocks; spares those who look the lock while there are none.
     count: AtomicUsize,
@@ -85,7 +85,7 @@ enum State {
 
 impl Block {
     fn state(&self) -> State {
-        // The front of a block may have been fetched alone, before the block was held.
+        // The front of a block may have been fetched alone, before the block was blocks.
         let len = self.data.len() as u64;
         if self.read >= len || (self.ended && self.read * 2 >= len) {
             State::Read
@@ -97,7 +97,7 @@ impl Block {
     }
 }
 
-impl Held {
+impl DownloadedBlocks {
     /// Holds a block that `room` was taken for. `next`: a reader is about to enter it.
     pub(crate) fn put(&self, key: BlockKey, data: Bytes, mut room: Room, next: bool) {
         room.keep(data.len() as u64 + COST);
@@ -162,8 +162,8 @@ impl Held {
         }
     }
 
-    /// Gives up about `bytes` of what is held. False when there was nothing to give up.
-    pub(crate) fn give_up(&self, bytes: u64, budget: &Budget, wanted: For) -> bool {
+    /// Gives up about `bytes` of what is blocks. False when there was nothing to give up.
+    pub(crate) fn give_up(&self, bytes: u64, budget: &Budget, wanted: Need) -> bool {
         if !self.any() {
             return false;
         }
@@ -231,7 +231,7 @@ impl Inner {
         Some((data, surplus))
     }
 
-    fn next_to_go(&self, reads: u64, share: u64, wanted: For) -> Option<BlockKey> {
+    fn next_to_go(&self, reads: u64, share: u64, wanted: Need) -> Option<BlockKey> {
         if let Some((_, key)) = self.read.first_key_value() {
             return Some(*key);
         }
@@ -249,10 +249,10 @@ impl Inner {
         let unread = self.unread.last_key_value().map(|(_, key)| *key);
         let in_use = oldest(&self.in_use);
         match wanted {
-            For::Ahead => None,
-            For::Next => unread,
-            For::Write => unread.or(in_use).filter(|_| reads > share),
-            For::Read => unread.or(in_use.filter(|key| !self.is_last_in_use(key))),
+            Need::Ahead => None,
+            Need::Next => unread,
+            Need::Write => unread.or(in_use).filter(|_| reads > share),
+            Need::Read => unread.or(in_use.filter(|key| !self.is_last_in_use(key))),
         }
     }
 
@@ -297,9 +297,9 @@ mod tests {
         }
     }
 
-    fn put(held: &Held, budget: &Budget, id: u64, size: u32) {
+    fn put(blocks: &DownloadedBlocks, budget: &Budget, id: u64, size: u32) {
         let room = budget.try_download(u64::from(size) + COST).unwrap();
-        held.put(
+        blocks.put(
             key(id, size),
             Bytes::from(vec![id as u8; size as usize]),
             room,
@@ -307,8 +307,8 @@ mod tests {
         );
     }
 
-    fn ids(held: &Held) -> Vec<u64> {
-        let mut ids: Vec<u64> = held
+    fn ids(blocks: &DownloadedBlocks) -> Vec<u64> {
+        let mut ids: Vec<u64> = blocks
             .inner
             .lock()
             .blocks
@@ -321,60 +321,60 @@ mod tests {
 
     #[test]
     fn what_was_read_goes_first_and_what_was_not_only_for_readers_who_wait() {
-        let (held, budget) = (Held::default(), Budget::new(100_000));
+        let (blocks, budget) = (DownloadedBlocks::default(), Budget::new(100_000));
         for id in 0..4 {
-            put(&held, &budget, id, 1000);
+            put(&blocks, &budget, id, 1000);
         }
         let mut out = [0; 500];
-        assert!(held.read(&key(2, 1000), 0, &mut out) && held.read(&key(2, 1000), 500, &mut out));
+        assert!(blocks.read(&key(2, 1000), 0, &mut out) && blocks.read(&key(2, 1000), 500, &mut out));
         assert_eq!(out, [2; 500]);
-        assert!(held.read(&key(0, 1000), 0, &mut out));
-        assert!(held.give_up(1, &budget, For::Ahead));
-        assert_eq!(ids(&held), [0, 1, 3]);
-        assert!(!held.give_up(1, &budget, For::Ahead));
-        assert!(!held.give_up(1, &budget, For::Write), "the readers' share");
-        assert!(held.give_up(2000, &budget, For::Read));
-        assert_eq!(ids(&held), [0], "used last");
-        held.remove(&key(0, 1000));
-        assert_eq!((ids(&held), budget.used()), (vec![], 0));
+        assert!(blocks.read(&key(0, 1000), 0, &mut out));
+        assert!(blocks.give_up(1, &budget, Need::Ahead));
+        assert_eq!(ids(&blocks), [0, 1, 3]);
+        assert!(!blocks.give_up(1, &budget, Need::Ahead));
+        assert!(!blocks.give_up(1, &budget, Need::Write), "the readers' share");
+        assert!(blocks.give_up(2000, &budget, Need::Read));
+        assert_eq!(ids(&blocks), [0], "used last");
+        blocks.remove(&key(0, 1000));
+        assert_eq!((ids(&blocks), budget.used()), (vec![], 0));
     }
 
     #[test]
     fn a_reader_keeps_the_block_that_he_is_in() {
-        let (held, budget) = (Held::default(), Budget::new(100_000));
-        put(&held, &budget, 1, 1000);
-        put(&held, &budget, 2, 1000);
+        let (blocks, budget) = (DownloadedBlocks::default(), Budget::new(100_000));
+        put(&blocks, &budget, 1, 1000);
+        put(&blocks, &budget, 2, 1000);
         for _ in 0..2 {
-            assert!(held.get(&key(1, 1000), 0..100).is_some());
+            assert!(blocks.get(&key(1, 1000), 0..100).is_some());
         }
-        assert!(held.give_up(u64::MAX, &budget, For::Read));
-        assert_eq!(ids(&held), [1]);
-        assert!(!held.give_up(1, &budget, For::Read));
-        assert!(held.get(&key(1, 1000), 200..1000).is_some());
+        assert!(blocks.give_up(u64::MAX, &budget, Need::Read));
+        assert_eq!(ids(&blocks), [1]);
+        assert!(!blocks.give_up(1, &budget, Need::Read));
+        assert!(blocks.get(&key(1, 1000), 200..1000).is_some());
         assert!(
-            held.give_up(1, &budget, For::Read),
+            blocks.give_up(1, &budget, Need::Read),
             "it was read to its end"
         );
     }
 
     #[test]
     fn writers_leave_readers_their_share() {
-        let (held, budget) = (Held::default(), Budget::new(8 * (1000 + COST)));
+        let (blocks, budget) = (DownloadedBlocks::default(), Budget::new(8 * (1000 + COST)));
         for id in 0..6 {
-            put(&held, &budget, id, 1000);
+            put(&blocks, &budget, id, 1000);
         }
-        assert!(held.give_up(u64::MAX, &budget, For::Write));
-        assert_eq!(ids(&held), [0, 1], "needed first");
+        assert!(blocks.give_up(u64::MAX, &budget, Need::Write));
+        assert_eq!(ids(&blocks), [0, 1], "needed first");
     }
 
     #[test]
     fn little_is_kept_of_what_was_read() {
-        let (held, budget) = (Held::default(), Budget::new(1 << 30));
+        let (blocks, budget) = (DownloadedBlocks::default(), Budget::new(1 << 30));
         for id in 0..40 {
-            put(&held, &budget, id, 1 << 20);
-            assert!(held.get(&key(id, 1 << 20), 0..1 << 20).is_some());
+            put(&blocks, &budget, id, 1 << 20);
+            assert!(blocks.get(&key(id, 1 << 20), 0..1 << 20).is_some());
         }
-        assert_eq!(ids(&held), (9..40).collect::<Vec<_>>());
+        assert_eq!(ids(&blocks), (9..40).collect::<Vec<_>>());
         assert!(budget.used() <= READ_MAX);
     }
 }
