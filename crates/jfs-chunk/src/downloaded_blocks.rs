@@ -358,6 +358,48 @@ mod tests {
     }
 
     #[test]
+    fn a_block_that_is_not_touched_is_given_up_for_anything() {
+        for wanted in [Need::Ahead, Need::Next, Need::Write, Need::Read] {
+            let (blocks, budget) = (DownloadedBlocks::default(), Budget::new(100_000));
+            put(&blocks, &budget, 1, 1000);
+            for _ in 0..2 {
+                assert!(blocks.get(&key(1, 1000), 0..100).is_some());
+            }
+            assert!(!blocks.give_up(1, &budget, wanted), "a reader is in it");
+            let mut inner = blocks.inner.lock();
+            let block = inner.blocks.get_mut(&key(1, 1000)).unwrap();
+            block.touched = block.touched.checked_sub(STALE).unwrap();
+            drop(inner);
+            assert!(blocks.give_up(1, &budget, wanted));
+        }
+    }
+
+    /// A small read may have fetched the front of a block alone, before the block was held.
+    #[test]
+    fn a_block_whose_end_was_read_is_not_in_use() {
+        let (blocks, budget) = (DownloadedBlocks::default(), Budget::new(100_000));
+        put(&blocks, &budget, 1, 1000);
+        assert!(blocks.get(&key(1, 1000), 100..600).is_some());
+        assert!(!blocks.give_up(1, &budget, Need::Ahead));
+        assert!(blocks.get(&key(1, 1000), 600..1000).is_some());
+        assert!(blocks.give_up(1, &budget, Need::Ahead));
+    }
+
+    #[test]
+    fn the_block_that_is_next_takes_the_room_of_one_further_ahead() {
+        let (blocks, budget) = (DownloadedBlocks::default(), Budget::new(100_000));
+        for id in 1..4 {
+            put(&blocks, &budget, id, 1000);
+        }
+        assert!(blocks.get(&key(1, 1000), 0..100).is_some());
+        assert!(!blocks.give_up(1, &budget, Need::Ahead));
+        assert!(blocks.give_up(1, &budget, Need::Next));
+        assert_eq!(ids(&blocks), [1, 2], "the newest one goes");
+        assert!(blocks.give_up(u64::MAX, &budget, Need::Next));
+        assert_eq!(ids(&blocks), [1]);
+    }
+
+    #[test]
     fn writers_leave_readers_their_share() {
         let (blocks, budget) = (DownloadedBlocks::default(), Budget::new(8 * (1000 + COST)));
         for id in 0..6 {

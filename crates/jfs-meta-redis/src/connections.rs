@@ -3,15 +3,15 @@
 //! WATCH belongs to a connection, so a transaction has one to itself. A connection whose transaction
 //! was given up is marked; its next transaction starts with UNWATCH, which costs no round trip.
 
+use crate::connection::Wire;
 use crate::deadlines::Deadlines;
 use crate::errors::{classify, is_demoted};
 use crate::fence;
 use crate::marks::{Mark, Marks};
 use crate::read::{executed, unexpected};
 use crate::url::Address;
-use crate::wire::Wire;
 use jfs_meta::engine::{Fence, FenceSlot};
-use jfs_meta::{EngineError, Patience};
+use jfs_meta::{EngineError, OutageWait};
 use parking_lot::Mutex;
 use redis::{ConnectionInfo, Pipeline, RedisError, RedisResult, Value};
 use std::future::Future;
@@ -374,7 +374,7 @@ impl Loan {
     /// away; then it stays unknown.
     async fn settle(&mut self, lost: &RedisError, id: i64) -> Result<bool, EngineError> {
         tracing::warn!("the answer to a commit was lost ({lost}); looking whether it took place");
-        let mut patience = Patience::begin();
+        let mut outage = OutageWait::begin();
         loop {
             let Some(mark) = self.mark.as_mut() else {
                 return Ok(false);
@@ -384,7 +384,7 @@ impl Loan {
                     mark.settle();
                     return Ok(known);
                 }
-                Err(EngineError::Transient(why)) if patience.wait(&why).await => {}
+                Err(EngineError::Transient(why)) if outage.wait(&why).await => {}
                 Err(e) => {
                     let text = format!("{lost}; it cannot be found out: {e}");
                     return Err(EngineError::MaybeCommitted(text));
