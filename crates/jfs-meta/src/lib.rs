@@ -10,6 +10,7 @@ pub mod engine;
 pub mod memory;
 pub mod ops;
 pub mod perm;
+mod proof;
 pub mod trips;
 pub mod wire;
 

@@ -4,6 +4,7 @@ use crate::EngineError;
 use crate::engine::{Answer, Key, Read, Receipt, Write};
 use crate::meta::Meta;
 use crate::outage_wait::OutageWait;
+use crate::proof::Proof;
 use crate::txn::{Parts, Stop, Txn};
 use jfs_types::{Attr, Errno, Ino, Time};
 use std::future::Future;
@@ -27,21 +28,6 @@ where
             answer => return answer,
         }
     }
-}
-
-/// How to find out whether a commit whose answer was lost has been applied, on an engine that cannot tell
-/// itself ([`crate::engine::Capabilities::settles_lost_answers`]).
-///
-/// A record that another client changes before it is looked at proves nothing, so this is only for engines
-/// on which that does not happen. On SQLite a commit is in doubt when the disk has failed: no process has
-/// seen it, nor will one unless all of them end and the log is read again, and the next commit that
-/// succeeds, ours or another's, is written over it. Looking finds what was there before, and running again
-/// is right. The in-memory engine is never in doubt; tests make it so, with one client.
-pub(crate) enum Proof {
-    /// Running the operation again gives the same result whether it was applied or not.
-    Rerun,
-    /// It was applied when this record passes the test, and not applied when it does not.
-    Record(Key, Box<dyn Fn(&Answer) -> bool + Send>),
 }
 
 /// One metadata operation: arguments, and what an attempt reads, decides and writes.

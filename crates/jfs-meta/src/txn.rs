@@ -100,6 +100,18 @@ impl Txn {
         Ok(self.answer(&Key::Attr(ino))?.clone().into_attr()?)
     }
 
+    /// Reads the attributes of an inode that is going to be written; ENOENT when it does not exist.
+    pub(crate) async fn own_attr(&mut self, ino: Ino) -> Result<Attr, Stop> {
+        self.load(&[crate::engine::own(Key::Attr(ino))]).await?;
+        Ok(self.attr(ino)?.ok_or(Errno::ENOENT)?)
+    }
+
+    /// Replaces the attributes of an inode, which were read with [`Strength::Own`].
+    pub(crate) fn put_attr(&mut self, ino: Ino, attr: &Attr) -> Result<(), Stop> {
+        let attr = attr.clone();
+        self.write(Write::PutAttr { ino, attr })
+    }
+
     pub(crate) fn entry(&self, dir: Ino, name: &Name) -> Result<Option<Entry>, Stop> {
         Ok(self
             .answer(&Key::Entry(dir, name.clone()))?

@@ -1,10 +1,11 @@
 //! POSIX ACLs: setting, reading, inheriting, and asking them for permission.
 
 use crate::EngineError;
-use crate::engine::{Answer, Key, Write, own};
+use crate::engine::{Answer, Key};
 use crate::meta::Meta;
 use crate::perm;
-use crate::run::{Operation, Proof, patiently};
+use crate::proof::Proof;
+use crate::run::{Operation, patiently};
 use crate::txn::{Stop, Txn};
 use bytes::Bytes;
 use jfs_types::attr::flags;
@@ -154,8 +155,7 @@ impl Operation for SetAcl<'_> {
     }
 
     async fn attempt(&self, meta: &Meta, tx: &mut Txn) -> Result<(Attr, Attr), Stop> {
-        tx.load(&[own(Key::Attr(self.ino))]).await?;
-        let before = tx.attr(self.ino)?.ok_or(Errno::ENOENT)?;
+        let before = tx.own_attr(self.ino).await?;
         let (mut after, rule) = self.plan(&before)?;
         let id = match rule {
             Some(rule) => meta.acl_id(&rule).await?,
@@ -164,10 +164,7 @@ impl Operation for SetAcl<'_> {
         self.kind.put_id(&mut after, id);
         if after != before {
             after.ctime = tx.now;
-            tx.write(Write::PutAttr {
-                ino: self.ino,
-                attr: after.clone(),
-            })?;
+            tx.put_attr(self.ino, &after)?;
         }
         Ok((before, after))
     }

@@ -8,7 +8,8 @@
 use crate::EngineError;
 use crate::engine::{Answer, Key, Write, own};
 use crate::meta::Meta;
-use crate::run::{Operation, Proof};
+use crate::proof::Proof;
+use crate::run::Operation;
 use crate::txn::{Stop, Txn};
 use crate::wire::{RECORD_BYTES, decode_records, encode_delayed, encode_record};
 use jfs_types::slice::{Piece, overlay};
@@ -178,14 +179,7 @@ impl Operation for Commit<'_> {
         if !done {
             return Proof::Rerun;
         }
-        let id = self.record.id;
-        let ours = move |a: &Answer| match a {
-            Answer::Bytes(Some(b)) => {
-                decode_records(b).is_ok_and(|records| records.iter().any(|r| r.id == id))
-            }
-            _ => false,
-        };
-        Proof::Record(Key::Chunk(self.plan.ino, self.plan.index), Box::new(ours))
+        Proof::chunk_has(self.plan.ino, self.plan.index, self.record.id)
     }
 }
 

@@ -6,7 +6,8 @@
 use crate::EngineError;
 use crate::engine::{Answer, Key, LockKind, LockRow, Write, own, peek};
 use crate::meta::Meta;
-use crate::run::{Operation, Proof};
+use crate::proof::Proof;
+use crate::run::Operation;
 use crate::txn::{Stop, Txn};
 use crate::wire::{LockRecord, LockType, decode_locks, encode_locks};
 use bytes::Bytes;

@@ -1,9 +1,10 @@
 //! The trash: hour directories, and emptying the old ones.
 
 use super::lookup::TRASH_NAME;
-use crate::engine::{Answer, Counter, DirCursor, Key, Read, Write, hold, own};
+use crate::engine::{Counter, DirCursor, Key, Read, Write, hold, own};
 use crate::meta::Meta;
-use crate::run::{Operation, Proof, patiently};
+use crate::proof::Proof;
+use crate::run::{Operation, patiently};
 use crate::txn::{Stop, Txn};
 use jfs_types::{Attr, Entry, Errno, FileType, Ino, Name};
 
@@ -275,9 +276,7 @@ impl Operation for NewHour {
     }
 
     fn proof(&self, _: &()) -> Proof {
-        let ino = self.ino;
-        let ours = move |a: &Answer| matches!(a, Answer::Entry(Some(e)) if e.ino == ino);
-        Proof::Record(Key::Entry(Ino::TRASH, self.name.clone()), Box::new(ours))
+        Proof::entry_leads_to(Ino::TRASH, &self.name, self.ino)
     }
 }
 
