@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod engine;
+pub mod engine_hooks;
 pub mod memory;
 pub mod ops;
 pub mod perm;
