@@ -116,7 +116,7 @@ pub(crate) async fn check_transactions(pool: &Arc<Connections>) -> Result<(), En
     let mut loan = pool.take().await?;
     let (mut p, _) = loan.start();
     p.cmd("WATCH").arg(keys::SETTING);
-    // What every change looks at, see `fence`.
+    // The keys that every change looks at, see `fence`.
     p.cmd("STRLEN").arg(keys::SETTING);
     p.cmd("GETRANGE").arg(keys::SETTING).arg(0).arg(0);
     p.cmd("MULTI");

@@ -35,7 +35,7 @@ where
 /// `attempt` may run several times and must have no effect besides the transaction; ids are reserved
 /// before. Effects on local state come after [`Meta::transact`] has returned.
 pub(crate) trait Operation: Sync {
-    /// What it answers.
+    /// The answer of the operation.
     type Out: Send;
     /// Name for logs and metrics.
     const NAME: &'static str;
@@ -52,7 +52,7 @@ pub(crate) trait Operation: Sync {
     fn proof(&self, out: &Self::Out) -> Proof;
 }
 
-/// What a committed operation leaves for its caller besides its answer.
+/// The result of a committed operation: its answer and the facts of its commit.
 pub(crate) struct Done<T> {
     pub(crate) out: T,
     pub(crate) receipt: Receipt,
@@ -234,7 +234,7 @@ impl Meta {
         }
     }
 
-    /// What a commit means for quotas; nothing on a volume without them.
+    /// The effects of a commit on quotas; nothing on a volume without them.
     async fn after_commit_quotas(&self, local: &Local) {
         if self.quotas.is_empty() {
             return;
@@ -272,7 +272,7 @@ fn harmless(e: EngineError) -> EngineError {
     }
 }
 
-/// What an attempt means for local state, kept beside the commit.
+/// The effects of an attempt on local state, kept beside the commit.
 pub(crate) struct Local {
     reads: Vec<Read>,
     usage: (i64, i64),

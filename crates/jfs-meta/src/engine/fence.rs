@@ -31,7 +31,7 @@ impl Fence {
         &self.document
     }
 
-    /// Where the UUID stands in the document. The whole of a document that does not hold it.
+    /// Position of the UUID in the document. The whole of a document that does not hold it.
     pub fn uuid_range(&self) -> Range<usize> {
         let uuid = self.uuid.as_bytes();
         let mut windows = self.document.windows(uuid.len().max(1));

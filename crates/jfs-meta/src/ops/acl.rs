@@ -33,7 +33,7 @@ struct SetAcl<'a> {
 impl Meta {
     /// Sets a rule of an inode; an empty one removes it. A rule that mode bits can say becomes the
     /// mode. Only for the owner and the super-user: EPERM. EACCES for a default rule on what is no
-    /// directory. An access rule that is set by somebody outside the group clears sgid: the caller's
+    /// directory. An access rule clears sgid when its caller is outside the group: the caller's
     /// groups count also where the kernel has checked permissions. Returns the attributes afterwards.
     pub async fn set_acl(
         &self,
@@ -104,7 +104,7 @@ impl Meta {
         self.may_always(caller, attr, mask).await
     }
 
-    /// As [`Meta::may`], whoever has checked.
+    /// As [`Meta::may`], also when the kernel has checked.
     pub(crate) async fn may_always(
         &self,
         caller: &Caller,
@@ -265,7 +265,7 @@ mod tests {
             assert_eq!(access(caller, &AclRule::empty()), Ok((0o2777, None)));
         }
         assert_eq!(access(&Caller::user(1, 8), &named), Err(Errno::EPERM));
-        // A kernel that has checked knows who may.
+        // The check of the kernel counts.
         let trusted = Caller {
             check_permission: false,
             ..Caller::user(1, 8)

@@ -21,7 +21,7 @@ struct Create<'a> {
     ino: Ino,
 }
 
-/// What [`Meta::mknod`] makes.
+/// The inode that [`Meta::mknod`] creates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NewNode {
     /// Type of the inode.
@@ -34,7 +34,7 @@ pub struct NewNode {
     pub rdev: u32,
 }
 
-/// What is made.
+/// The new inode as its caller wants it.
 #[derive(Clone, Copy)]
 struct New<'a> {
     kind: FileType,
@@ -151,7 +151,7 @@ impl Meta {
         self.make(caller, parent, name, new).await
     }
 
-    /// What is to be done, after the checks that need no engine; takes a fresh inode number.
+    /// The operation, after the checks that need no engine. Takes a new inode number.
     async fn new_inode<'a>(
         &self,
         caller: &'a Caller,

@@ -1,4 +1,4 @@
-//! Letting go of data: chunks of removed files, delayed slices, bookkeeping of deleted slices.
+//! Deletion of data: chunks of removed files, delayed slices, bookkeeping of deleted slices.
 
 use crate::EngineError;
 use crate::engine::{Delayed, Deleted, Key, Write, own};
@@ -71,7 +71,7 @@ impl Meta {
             .map_err(|e| self.to_errno("unused_slices", &e))
     }
 
-    /// Drops the bookkeeping of a slice whose objects are deleted, unless somebody uses it again.
+    /// Drops the bookkeeping of a slice whose objects are deleted, unless a record uses it again.
     pub async fn forget_slice(&self, id: u64, size: u32) -> Result<(), Errno> {
         self.transact(&ForgetSlice { id, size }).await
     }

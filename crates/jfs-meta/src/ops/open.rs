@@ -283,7 +283,8 @@ impl Meta {
             attr: attr.clone(),
         };
         if let Err(e) = self.transact(&keep).await {
-            // It may be kept all the same: its data stays, and is deleted by its record in time.
+            // The record of the removed file may outlive this call. The hourly job deletes its
+            // data.
             tracing::warn!("{ino:?} was removed while it was being opened, and is not kept: {e}");
             return true;
         }

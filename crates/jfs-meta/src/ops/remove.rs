@@ -12,7 +12,7 @@ use crate::txn::{Stop, Txn};
 use jfs_types::attr::flags;
 use jfs_types::{Attr, Caller, Entry, Errno, FileType, Ino, Name};
 
-/// What is being removed.
+/// The removal of one name.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Wanted {
     File,

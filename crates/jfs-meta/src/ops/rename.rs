@@ -32,7 +32,7 @@ struct Rename<'a> {
     restore: bool,
     /// Bytes and inodes below a directory that moves under other quotas.
     tree: (i64, i64),
-    /// Where a replaced inode goes; `None` while nobody has asked for the hour directory yet.
+    /// Hour directory for a replaced inode; `None` until it has been looked up.
     trash: Option<Option<Ino>>,
     removal: Removal<'a>,
 }
@@ -67,7 +67,7 @@ impl Meta {
         if is_trash(from) || is_trash(to) || to.0.is_trash() {
             return Err(Errno::EPERM);
         }
-        // Hour directories stay where they are, whoever asks.
+        // Hour directories cannot be moved, not even by root.
         if from.0 == Ino::TRASH || from.0.is_trash() && caller.uid != 0 {
             return Err(Errno::EPERM);
         }
@@ -116,7 +116,7 @@ impl Meta {
                 .changed(renamed.ino, &renamed.before, &renamed.attr, Some(u32::MAX));
         }
         if op.from.0.is_trash() && renamed.attr.is_dir() && self.format().dir_stats {
-            // They went when the directory did.
+            // They were counted when the directory went to the trash.
             let made = self.dir_stats.ensure(&**self.engine(), renamed.ino).await;
             made.map_err(|e| self.to_errno("dir_stats", &e))?;
         }
@@ -267,7 +267,7 @@ impl Operation for Rename<'_> {
     }
 }
 
-/// What the new name leads to at present.
+/// The inode that the new name leads to at present.
 struct Target {
     entry: Entry,
     attr: Option<Attr>,

@@ -24,7 +24,7 @@ pub struct TrashHour {
     pub hour: i64,
 }
 
-/// What became of the entries of an hour directory when each was tried once.
+/// The outcome for the entries of an hour directory when each was tried once.
 #[derive(Default)]
 struct Pass {
     removed: usize,
@@ -74,7 +74,7 @@ impl Meta {
         Ok(Some(ino))
     }
 
-    /// What [`Meta::trash_dir`] would answer, when that needs no round trip.
+    /// The answer of [`Meta::trash_dir`] when it needs no round trip.
     pub(crate) fn known_trash_dir(&self) -> Option<Option<Ino>> {
         if self.format().trash_days <= 0 {
             return Some(None);
@@ -164,7 +164,7 @@ impl Meta {
 
     /// Removes what an hour directory holds, oldest inodes of a page first, then the directory. Returns the
     /// number of entries removed. Safe to repeat. An entry that fails does not keep the others; the first
-    /// failure is returned when all were tried. ENOENT when entries show that nobody can remove.
+    /// failure is returned when all were tried. ENOENT when listed entries cannot be removed.
     pub async fn empty_trash_hour(&self, hour: &TrashHour) -> Result<usize, Errno> {
         let (mut removed, mut vain) = (0, 0);
         loop {

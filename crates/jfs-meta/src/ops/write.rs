@@ -20,7 +20,7 @@ pub const SLICES_PER_COMMIT: usize = 100;
 
 /// A list of so many records is compacted after it was read.
 const RECORDS_TO_READ: usize = 5;
-/// How often a chunk is read again because the file was being changed.
+/// Most reads of a chunk that is being changed.
 const READ_TRIES: usize = 4;
 /// After a write, a list is compacted when it comes to a multiple of this, less one.
 const RECORDS_STEP: u64 = 100;
@@ -32,7 +32,7 @@ const RECORDS_MANY: u64 = 350;
 pub struct NewSlice {
     /// Chunk it belongs to.
     pub index: ChunkIndex,
-    /// Where it lies in the chunk.
+    /// Position of the slice in the chunk.
     pub record: SliceRecord,
     /// When it was last written to.
     pub mtime: Time,
@@ -201,7 +201,7 @@ impl Meta {
     }
 }
 
-/// What a commit of slices did.
+/// The result of a commit of slices.
 struct Written {
     before: Attr,
     after: Attr,

@@ -16,7 +16,7 @@ const NAME_MAX: usize = 255;
 /// Longest value, bytes.
 const VALUE_MAX: usize = 65536;
 
-/// What [`Meta::set_xattr`] expects to find.
+/// The expectation of [`Meta::set_xattr`] about an existing value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SetXattr {
     /// Either.
