@@ -6,10 +6,11 @@
 use crate::connection::Wire;
 use crate::deadlines::Deadlines;
 use crate::errors::{classify, is_demoted};
+use crate::fence;
 use crate::marks::{Mark, Marks};
 use crate::read::{executed, unexpected};
 use crate::url::Address;
-use jfs_meta::engine::FenceSlot;
+use jfs_meta::engine::{Fence, FenceSlot};
 use jfs_meta::{EngineError, OutageWait};
 use parking_lot::Mutex;
 use redis::{ConnectionInfo, Pipeline, RedisError, RedisResult, Value};
@@ -56,6 +57,8 @@ pub(crate) struct Connection {
     used: Instant,
     /// The connection may still watch keys.
     pub(crate) watching: bool,
+    /// The connection watches the setting, which was that of this fence then. See [`fence`].
+    armed: Option<Arc<Fence>>,
 }
 
 /// A connection on loan; goes back to the pool unless it was broken.
@@ -65,12 +68,16 @@ pub(crate) struct Loan {
     mark: Option<Mark>,
     /// The connection watches the mark.
     guarded: bool,
+    /// What the connection was armed with before its first pipeline of this loan.
+    pub(crate) armed: Option<Arc<Fence>>,
     _slot: OwnedSemaphorePermit,
 }
 
 impl Drop for Loan {
     fn drop(&mut self) {
-        if let Some(connection) = self.inner.take() {
+        if let Some(mut connection) = self.inner.take() {
+            // Nobody used that, and it is not known whether an EXEC has ended it.
+            connection.watching |= self.armed.is_some();
             self.pool.give_back(connection);
         }
     }
@@ -101,6 +108,7 @@ impl Connections {
                     wire,
                     used: Instant::now(),
                     watching: false,
+                    armed: None,
                 });
             }
             Ok(Err(error)) => error,
@@ -181,6 +189,7 @@ impl Connections {
             inner: Some(self.connection().await?),
             mark: None,
             guarded: false,
+            armed: None,
             _slot: slot,
         })
     }
@@ -315,9 +324,20 @@ impl Loan {
 
     /// Sends a pipeline that ends with EXEC: one round trip. When the answer is lost, waits until it is
     /// known whether the commit took place: an error of any kind but `MaybeCommitted` says that it did not.
-    pub(crate) async fn commit(&mut self, p: &Pipeline) -> Result<Committed, EngineError> {
+    /// Arms the connection for the fence `rearm`.
+    pub(crate) async fn commit(
+        &mut self,
+        p: &mut Pipeline,
+        rearm: Option<Arc<Fence>>,
+    ) -> Result<Committed, EngineError> {
+        if rearm.is_some() {
+            fence::arm(p);
+        }
         let (e, id) = match self.send(p).await {
-            Sent::Answers(values) => {
+            Sent::Answers(mut values) => {
+                if let Some(fence) = rearm {
+                    self.rearm(fence, &mut values);
+                }
                 self.mark.iter_mut().for_each(Mark::settle);
                 return Ok(match self.executed(values)? {
                     None => Committed::Conflict,
@@ -337,6 +357,18 @@ impl Loan {
         Err(EngineError::Transient(format!(
             "Redis: {e}; the commit did not take place"
         )))
+    }
+
+    /// Takes the answers to [`fence::arm`] from the end of `values`.
+    fn rearm(&mut self, fence: Arc<Fence>, values: &mut Vec<Value>) {
+        let answers = values.split_off(values.len().saturating_sub(fence::ARM_ANSWERS));
+        let Some(connection) = self.inner.as_mut() else {
+            return;
+        };
+        match answers.last().map(|stored| fence::check(&fence, stored)) {
+            Some(Ok(())) => connection.armed = Some(fence),
+            _ => connection.watching = true,
+        }
     }
 
     /// Whether the commit whose answer was lost took place. As patient as others are with a server that is
@@ -366,12 +398,15 @@ impl Loan {
     /// when the first answer belongs to that.
     pub(crate) fn start(&mut self) -> (Pipeline, bool) {
         let mut p = Pipeline::new();
-        let unwatch = self
-            .inner
-            .as_mut()
-            .is_some_and(|c| std::mem::take(&mut c.watching));
+        let Some(connection) = self.inner.as_mut() else {
+            return (p, false);
+        };
+        let unwatch = std::mem::take(&mut connection.watching);
+        let armed = connection.armed.take();
         if unwatch {
             p.cmd("UNWATCH");
+        } else if armed.is_some() {
+            self.armed = armed;
         }
         (p, unwatch)
     }

@@ -26,7 +26,7 @@ struct DirHandle {
     listing: Option<DirItems>,
 }
 
-pub(crate) struct World {
+pub(crate) struct Comparison {
     volume: Volume,
     pub(crate) mounts: Vec<Mount>,
     /// Mounts that are over; their last work is still to be done.
@@ -56,15 +56,15 @@ pub(crate) fn same<T, U>(
 
 /// Runs a scenario to its end; panics where the file system and the reference disagree.
 pub(crate) async fn run(scenario: &Scenario) {
-    let mut world = World::new(scenario).await;
+    let mut comparison = Comparison::new(scenario).await;
     for step in &scenario.steps {
-        world.step(step).await;
+        comparison.step(step).await;
     }
-    world.finish().await;
+    comparison.finish().await;
 }
 
-impl World {
-    async fn new(scenario: &Scenario) -> World {
+impl Comparison {
+    async fn new(scenario: &Scenario) -> Comparison {
         let options = Options {
             block: if scenario.large_blocks {
                 4 * BLOCK
@@ -80,7 +80,7 @@ impl World {
         for _ in 0..scenario.clients {
             mounts.push(volume.mount().await);
         }
-        World {
+        Comparison {
             volume,
             mounts,
             retired: Vec::new(),

@@ -16,7 +16,7 @@ pub struct Squash {
 
 /// Whose requests count for whom, and who checks what they may do.
 #[derive(Debug, Default)]
-pub(crate) struct Who {
+pub(crate) struct Credentials {
     /// Requests of the super-user.
     pub(crate) root: Option<Squash>,
     /// Requests of everybody; counts more than the one above.
@@ -25,9 +25,9 @@ pub(crate) struct Who {
     pub(crate) unchecked: bool,
 }
 
-impl Who {
-    pub(crate) fn new(root: Option<Squash>, all: Option<Squash>, unchecked: bool) -> Who {
-        Who {
+impl Credentials {
+    pub(crate) fn new(root: Option<Squash>, all: Option<Squash>, unchecked: bool) -> Credentials {
+        Credentials {
             root,
             all,
             unchecked,
@@ -132,31 +132,31 @@ mod tests {
 
     const NOBODY: Squash = Squash { uid: 7, gid: 8 };
 
-    fn ids(who: &Who, uid: u32) -> (u32, u32, bool) {
-        let c = who.caller(uid, 2, 0);
+    fn ids(who: &Credentials, uid: u32) -> (u32, u32, bool) {
+        let c = credentials.caller(uid, 2, 0);
         (c.uid, c.gid, c.check_permission)
     }
 
     #[test]
     fn who_counts_for_whom() {
-        let none = Who::default();
+        let none = Credentials::default();
         assert!(none.kernel_checks());
         assert_eq!(
             (ids(&none, 0), ids(&none, 5)),
             ((0, 2, false), (5, 2, false))
         );
-        let root = Who::new(Some(NOBODY), None, false);
+        let root = Credentials::new(Some(NOBODY), None, false);
         assert!(root.kernel_checks());
         assert_eq!(
             (ids(&root, 0), ids(&root, 5)),
             ((7, 8, true), (5, 2, false))
         );
-        let all = Who::new(None, Some(NOBODY), false);
+        let all = Credentials::new(None, Some(NOBODY), false);
         assert!(!all.kernel_checks());
         assert_eq!((ids(&all, 0), ids(&all, 5)), ((7, 8, true), (7, 8, true)));
-        let both = Who::new(Some(Squash { uid: 1, gid: 1 }), Some(NOBODY), false);
+        let both = Credentials::new(Some(Squash { uid: 1, gid: 1 }), Some(NOBODY), false);
         assert_eq!(ids(&both, 0), (7, 8, true));
-        let unchecked = Who::new(None, None, true);
+        let unchecked = Credentials::new(None, None, true);
         assert!(!unchecked.kernel_checks());
         assert_eq!(
             (ids(&unchecked, 0), ids(&unchecked, 5)),

@@ -3,7 +3,7 @@
 //! The kernel drops a listing when something changes through this mount, or when it finds another
 //! mtime. Mounts leave the mtime of a directory alone for a while after a change
 //! (`--skip-dir-mtime`), so a listing taken shortly after one may miss the next one, and nothing would
-//! ever tell. Hence only listings of directories that had been at rest are kept.
+//! ever tell. Hence only listings of directories that had been at rest are listings.
 
 use super::listing::Listing;
 use jfs_types::{Attr, Ino, Time};
@@ -15,18 +15,18 @@ use std::time::Duration;
 /// Shortest time a directory has to be at rest: other mounts may skip longer than this one, and their
 /// clocks may differ.
 const REST_MIN: Duration = Duration::from_secs(1);
-/// Listings kept.
+/// Listings listings.
 const LISTINGS_MAX: usize = 256;
 /// Names that all of them remember together.
 const REMEMBERED_MAX: usize = 1 << 20;
 
 /// Listings that the kernel may keep, the oldest first.
 #[derive(Default)]
-pub(crate) struct Kept {
+pub(crate) struct KernelListings {
     listings: Mutex<VecDeque<Arc<Listing>>>,
 }
 
-impl Kept {
+impl KernelListings {
     /// The listing of a directory that the kernel may keep.
     pub(super) fn of(&self, dir: Ino) -> Option<Arc<Listing>> {
         let listings = self.listings.lock();
@@ -80,19 +80,19 @@ mod tests {
 
     #[test]
     fn listings_kept_are_few() {
-        let kept = Kept::default();
+        let listings = KernelListings::default();
         for n in 0..LISTINGS_MAX as u64 + 3 {
             let listing = Arc::new(Listing::new(Ino(n + 1), n << 32, Vec::new()));
-            kept.begins(&listing, n != 5);
+            listings.begins(&listing, n != 5);
         }
         assert!(
-            kept.of(Ino(2)).is_none() && kept.of(Ino(6)).is_none(),
+            listings.of(Ino(2)).is_none() && listings.of(Ino(6)).is_none(),
             "the oldest go"
         );
-        assert!(kept.find(Ino(7), (6 << 32) + 1).is_some());
-        assert!(kept.find(Ino(7), (5 << 32) + 1).is_none());
+        assert!(listings.find(Ino(7), (6 << 32) + 1).is_some());
+        assert!(listings.find(Ino(7), (5 << 32) + 1).is_none());
         let again = Arc::new(Listing::new(Ino(7), 1 << 40, Vec::new()));
-        kept.begins(&again, false);
-        assert!(kept.of(Ino(7)).is_none());
+        listings.begins(&again, false);
+        assert!(listings.of(Ino(7)).is_none());
     }
 }

@@ -8,14 +8,19 @@ use std::time::Duration;
 const EVERY: Duration = Duration::from_millis(500);
 
 #[derive(Default)]
-pub(crate) struct Ticker {
+pub(crate) struct BackgroundFlush {
     running: AtomicBool,
 }
 
 impl Vfs {
     /// Makes sure the ticker runs. Called when a file becomes dirty.
-    pub(crate) fn start_ticker(&self) {
-        if self.inner.ticker.running.swap(true, Ordering::AcqRel) {
+    pub(crate) fn start_background_flush(&self) {
+        if self
+            .inner
+            .background_flush
+            .running
+            .swap(true, Ordering::AcqRel)
+        {
             return;
         }
         let weak = std::sync::Arc::downgrade(&self.inner);
@@ -32,10 +37,17 @@ impl Vfs {
                     }
                 }
                 if !dirty {
-                    vfs.inner.ticker.running.store(false, Ordering::Release);
+                    vfs.inner
+                        .background_flush
+                        .running
+                        .store(false, Ordering::Release);
                     // Something may have become dirty between the look and the store.
                     if vfs.inner.writers.all().iter().all(|w| !w.is_dirty())
-                        || vfs.inner.ticker.running.swap(true, Ordering::AcqRel)
+                        || vfs
+                            .inner
+                            .background_flush
+                            .running
+                            .swap(true, Ordering::AcqRel)
                     {
                         return;
                     }

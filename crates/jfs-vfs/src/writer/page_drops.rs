@@ -11,19 +11,19 @@ use tokio::sync::watch;
 const WAIT_MAX: Duration = Duration::from_secs(15);
 
 /// How often pages of a file are being dropped at present.
-pub(super) struct Moved {
+pub(super) struct PageDrops {
     under_way: Arc<watch::Sender<usize>>,
 }
 
-impl Default for Moved {
-    fn default() -> Moved {
-        Moved {
+impl Default for PageDrops {
+    fn default() -> PageDrops {
+        PageDrops {
             under_way: Arc::new(watch::Sender::new(0)),
         }
     }
 }
 
-impl Moved {
+impl PageDrops {
     /// Counts until the value is dropped.
     pub(super) fn begin(&self) -> Dropping {
         self.under_way.send_modify(|n| *n += 1);
@@ -63,14 +63,14 @@ mod tests {
 
     #[tokio::test]
     async fn the_last_one_ends_the_wait() {
-        let moved = Moved::default();
-        moved.over().await;
-        let (one, two) = (moved.begin(), moved.begin());
+        let drops = PageDrops::default();
+        drops.over().await;
+        let (one, two) = (drops.begin(), drops.begin());
         drop(one);
-        assert!(!moved.is_over());
+        assert!(!drops.is_over());
         let later = tokio::spawn(async move { drop(two) });
-        moved.over().await;
-        assert!(moved.is_over());
+        drops.over().await;
+        assert!(drops.is_over());
         assert!(later.await.is_ok());
     }
 }

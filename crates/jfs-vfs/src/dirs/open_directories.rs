@@ -27,19 +27,19 @@ struct Shard {
 }
 
 /// The open directories of a mount.
-pub(crate) struct Held {
+pub(crate) struct OpenDirectories {
     shards: Vec<Mutex<Shard>>,
 }
 
-impl Default for Held {
-    fn default() -> Held {
-        Held {
+impl Default for OpenDirectories {
+    fn default() -> OpenDirectories {
+        OpenDirectories {
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
         }
     }
 }
 
-impl Held {
+impl OpenDirectories {
     fn shard(&self, ino: Ino) -> &Mutex<Shard> {
         &self.shards[(ino.0 % SHARDS as u64) as usize]
     }
@@ -117,33 +117,33 @@ mod tests {
 
     #[test]
     fn what_was_shown_is_kept_while_a_directory_is_open() {
-        let held = Held::default();
-        let mode = |ino| held.attr(ino).map(|attr| attr.mode);
-        held.note(Ino(5), &dir(0o750));
+        let directories = OpenDirectories::default();
+        let mode = |ino| directories.attr(ino).map(|attr| attr.mode);
+        directories.note(Ino(5), &dir(0o750));
         assert_eq!(mode(Ino(5)), None, "not open");
-        held.open(Ino(5));
-        held.open(Ino(5));
+        directories.open(Ino(5));
+        directories.open(Ino(5));
         assert_eq!(mode(Ino(5)), Some(0o750));
-        held.note(Ino(5), &dir(0o700));
-        held.close(Ino(5));
+        directories.note(Ino(5), &dir(0o700));
+        directories.close(Ino(5));
         assert_eq!(mode(Ino(5)), Some(0o700));
-        held.close(Ino(5));
-        assert_eq!((mode(Ino(5)), held.is_open(Ino(5))), (None, false));
-        held.open(Ino(5));
+        directories.close(Ino(5));
+        assert_eq!((mode(Ino(5)), directories.is_open(Ino(5))), (None, false));
+        directories.open(Ino(5));
         assert_eq!(mode(Ino(5)), Some(0o700));
-        held.open(Ino(21));
+        directories.open(Ino(21));
         assert_eq!(mode(Ino(21)), Some(0), "never shown");
     }
 
     #[test]
     fn what_is_remembered_has_an_end() {
-        let held = Held::default();
-        held.note(Ino(16), &dir(0o711));
-        held.open(Ino(16));
+        let directories = OpenDirectories::default();
+        directories.note(Ino(16), &dir(0o711));
+        directories.open(Ino(16));
         for n in 2..5 * SHOWN_MAX as u64 {
-            held.note(Ino(n * SHARDS as u64), &dir(0o755));
+            directories.note(Ino(n * SHARDS as u64), &dir(0o755));
         }
-        let shard = held.shard(Ino(0)).lock();
+        let shard = directories.shard(Ino(0)).lock();
         assert!(shard.young.len() + shard.old.len() <= 2 * SHOWN_MAX + 1);
         assert_eq!(shard.open.len(), 1);
     }

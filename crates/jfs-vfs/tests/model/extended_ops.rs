@@ -2,9 +2,9 @@
 //! exchanged names. What the reference makes of them, and what the file system does.
 
 use crate::common::root;
+use crate::comparison::{Comparison, same};
 use crate::ops::{At, Pick, Place, Step};
 use crate::reference::{Handle, Id, Outcome, Reference};
-use crate::world::{World, same};
 use jfs_meta::NewNode;
 use jfs_types::slice::MAX_FILE_LENGTH;
 use jfs_types::{Errno, FileType, Ino};
@@ -131,7 +131,7 @@ fn xattr_name(n: u8) -> Vec<u8> {
     }
 }
 
-impl World {
+impl Comparison {
     pub(crate) async fn fallocate(
         &mut self,
         c: usize,
