@@ -1,6 +1,6 @@
-//! FUSE: requests of the kernel to calls of `jfs_vfs` and back, and the mount itself.
+//! FUSE: requests of the kernel to calls of `jfs_control` and `jfs_vfs` and back, and the mount itself.
 //!
-//! [`mount`] mounts a [`jfs_vfs::Vfs`]. What a request means is in `ops` and names no transport; the
+//! [`mount`] mounts a [`jfs_control::View`]. What a request means is in `ops` and names no transport; the
 //! transport (`transport::fuser_session`) only unpacks and packs. Answers that memory can give are
 //! given on the thread that read the request, everything else by a task on the runtime.
 

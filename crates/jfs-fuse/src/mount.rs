@@ -5,7 +5,7 @@ use crate::mountpoint::{resolve, umount};
 use crate::options::{self, Parsed};
 use crate::transport::fuser_session::{Features, FuserFs, Notices};
 use fuser::{Config, Session, SessionACL};
-use jfs_vfs::Vfs;
+use jfs_control::View;
 use nix::mount::MsFlags;
 use nix::sys::socket::{
     AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg, socketpair,
@@ -93,8 +93,8 @@ pub struct MountHandle {
     thread: Mutex<Option<JoinHandle<io::Result<()>>>>,
 }
 
-/// Mounts `vfs` and serves it on a thread of its own.
-pub fn mount(vfs: Vfs, o: MountOptions) -> Result<MountHandle, MountError> {
+/// Mounts a view of a volume and serves it on a thread of its own.
+pub fn mount(view: View, o: MountOptions) -> Result<MountHandle, MountError> {
     let mut parsed = options::parse(&o.options).map_err(MountError::Option)?;
     if !(IO_MIN..=IO_MAX).contains(&o.max_fuse_io) {
         let text = format!("--max-fuse-io {}: 4K to 1M is possible", o.max_fuse_io);
@@ -126,7 +126,7 @@ pub fn mount(vfs: Vfs, o: MountOptions) -> Result<MountHandle, MountError> {
     };
 
     let fs = FuserFs {
-        vfs: vfs.clone(),
+        view: view.clone(),
         runtime: o.runtime,
         max_io: o.max_fuse_io,
         umask: o.umask,
@@ -149,7 +149,7 @@ pub fn mount(vfs: Vfs, o: MountOptions) -> Result<MountHandle, MountError> {
         let _ = umount(&mountpoint, true);
         MountError::Session(e)
     })?;
-    vfs.serves(Box::new(Notices(session.notifier())));
+    view.kernel().serves(Box::new(Notices(session.notifier())));
     let thread = std::thread::Builder::new()
         .name("fuse-reader".into())
         .spawn(move || session.run())

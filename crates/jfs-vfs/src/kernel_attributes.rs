@@ -15,17 +15,6 @@ const SHARDS: usize = 16;
 /// Files remembered, per shard.
 const FILES_MAX: usize = 1024;
 
-/// What is cached outside and can be dropped there.
-pub trait KernelCache: Send + Sync {
-    /// The attributes of an inode (as it is known outside) must be asked for again. Called before the
-    /// request that noticed it is answered; must not wait.
-    fn drop_attributes(&self, ino: Ino);
-
-    /// Attributes, and pages from the offset `from` on, must be asked for again. May wait for requests that
-    /// read or write those pages.
-    fn drop_pages(&self, ino: Ino, from: u64);
-}
-
 struct File {
     mtime: Time,
     length: u64,

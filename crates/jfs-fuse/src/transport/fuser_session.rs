@@ -25,8 +25,9 @@ use fuser::{
     ReplyEmpty, ReplyEntry, ReplyIoctl, ReplyLock, ReplyLseek, ReplyOpen, ReplyPoll, ReplyStatfs,
     ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
 };
+use jfs_control::View;
 use jfs_types::{Caller, Errno, Ino};
-use jfs_vfs::{NewNode, SetAttrRequest, Vfs};
+use jfs_vfs::{NewNode, SetAttrRequest};
 use replies::errno;
 use std::ffi::OsStr;
 use std::future::Future;
@@ -40,7 +41,7 @@ const GENERATION: Generation = Generation(0);
 
 /// The file system as fuser calls it.
 pub(crate) struct FuserFs {
-    pub(crate) vfs: Vfs,
+    pub(crate) view: View,
     pub(crate) runtime: Runtime,
     pub(crate) max_io: u32,
     pub(crate) umask: Option<u16>,
@@ -61,7 +62,7 @@ impl FuserFs {
 
     /// Serves a request that asks the engine first, unless data of the file has to be written before.
     fn begin_on(&self, ino: Ino, work: impl Future<Output = ()> + Send + 'static) {
-        match self.vfs.is_clean(ino) {
+        match self.view.vfs().is_clean(ino) {
             true => self.begin(work),
             false => self.spawn(work),
         }

@@ -6,49 +6,32 @@ use fuser::{
     Errno as FuseErrno, FileAttr, FileType as FuseType, FopenFlags, INodeNo, ReplyDirectory,
     ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyStatfs, ReplyXattr, Request,
 };
+use jfs_control::Answer;
 use jfs_types::{Attr, Errno, FileType, Ino};
-use jfs_vfs::{AttrReply, DirItems, EntryReply, StatFs};
+use jfs_vfs::{DirItems, EntryReply, StatFs};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::time::{Duration, SystemTime};
 
-/// Who asks, for the access log.
+/// User, group and process that a request comes from, for the access log.
 pub(super) fn ids(req: &Request) -> (u32, u32, u32) {
     (req.uid(), req.gid(), req.pid())
 }
 
-/// Whether it worked.
-pub(super) fn outcome<T>(result: &Result<T, Errno>) -> Result<(), Errno> {
-    result.as_ref().map(|_| ()).map_err(|e| *e)
+/// What the access log shows of a result.
+pub(super) fn logged<'a, T>(
+    result: &'a Result<T, Errno>,
+    answer: impl FnOnce(&'a T) -> Answer<'a>,
+) -> Result<Answer<'a>, Errno> {
+    result.as_ref().map(answer).map_err(|e| *e)
 }
 
-/// What was found or made, for the access log.
-pub(super) fn entry_text(result: &Result<EntryReply, Errno>) -> String {
-    let entry = result.as_ref().map(|e| (e.ino, &e.attr));
-    jfs_vfs::shown(entry.map_err(|e| *e))
-}
-
-/// Attributes, for the access log.
-pub(super) fn attr_text(result: &Result<AttrReply, Errno>) -> String {
-    let attr = result.as_ref().map(|a| (a.ino, &a.attr));
-    jfs_vfs::shown(attr.map_err(|e| *e))
-}
-
-/// What was created and its handle, for the access log.
-pub(super) fn created_text(result: &Result<(EntryReply, u64, bool), Errno>) -> String {
-    let entry = result.as_ref().map(|(e, ..)| (e.ino, &e.attr));
-    let fh = result.as_ref().map_or(0, |(_, fh, _)| *fh);
-    format!("{} [fh:{fh}]", jfs_vfs::shown(entry.map_err(|e| *e)))
-}
-
-/// Space and inodes, for the access log.
-pub(super) fn statfs_text(n: INodeNo, result: &Result<StatFs, Errno>) -> String {
-    let numbers = result.as_ref().map_or(String::new(), |s| {
-        let used = s.total_space - s.avail_space;
-        let inodes = (s.used_inodes, s.avail_inodes);
-        format!(": ({used},{},{},{})", s.avail_space, inodes.0, inodes.1)
-    });
-    format!("({n}){numbers}")
+/// What the access log shows of a result without a value.
+pub(super) fn logged_done<T>(result: &Result<T, Errno>) -> Result<Answer<'static>, Errno> {
+    match result {
+        Ok(_) => Ok(Answer::Done),
+        Err(e) => Err(*e),
+    }
 }
 
 pub(super) fn errno(e: Errno) -> FuseErrno {

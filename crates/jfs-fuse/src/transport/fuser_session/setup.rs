@@ -29,7 +29,7 @@
 
 use fuser::{INodeNo, InitFlags, KernelConfig, Notifier};
 use jfs_types::Ino;
-use jfs_vfs::KernelCache;
+use jfs_vfs::kernel::KernelCache;
 
 /// Requests the kernel may have under way in the background (read-ahead and the like).
 const BACKGROUND_MAX: u16 = 200;
