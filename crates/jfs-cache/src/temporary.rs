@@ -15,14 +15,18 @@ use std::time::{Duration, SystemTime};
 
 /// The end of every temporary name. The reference client skips such names, and removes them when they are a minute old.
 const SUFFIX: &str = ".tmp";
-/// What begins the part of a name that tells one write from another.
+/// The mark before the part of a name that differs for each write.
 const MARK: &str = ".jfs-";
-/// Age of a left-over of another program, which locks nothing.
+/// Age of a left-over of another program. Other programs lock nothing.
 const FOREIGN_AGE: Duration = Duration::from_secs(600);
-/// Age of an empty left-over of ours. A younger one may be about to be locked.
+/// Age of an empty left-over of ours. The writer may be about to lock a younger file.
 const EMPTY_AGE: Duration = Duration::from_secs(60);
 
 /// A number of this process that no other process has.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "only makes names of temporary files unique"
+)]
 static PROCESS: LazyLock<u64> = LazyLock::new(rand::random);
 /// Number of the next write of this process.
 static NEXT: AtomicU64 = AtomicU64::new(0);
@@ -48,7 +52,7 @@ impl Temporary {
         let mut options = OpenOptions::new();
         options.write(true).create_new(true).mode(mode);
         let file = options.open(&path)?;
-        // Nothing waits here: a scan that looks at the file right now leaves it, since it is empty and new.
+        // The lock is free: a scan that looks at the file right now leaves it, since it is empty and new.
         let file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(file) => Locked::Yes(file),
             Err((file, _)) => Locked::No(file),
@@ -73,7 +77,7 @@ impl Temporary {
         fs::hard_link(&self.path, target)
     }
 
-    /// Gives the file its name, in place of what has it.
+    /// Gives the file its name, in place of another file with that name.
     pub(crate) fn rename(mut self, target: &Path) -> io::Result<()> {
         fs::rename(&self.path, target)?;
         self.renamed = true;
@@ -121,6 +125,10 @@ pub(crate) fn remove_left_over(path: &Path) {
 }
 
 /// Time since a file was written to last.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "compared with times of files, which the kernel sets"
+)]
 fn age(path: &Path) -> Option<Duration> {
     let modified = fs::symlink_metadata(path).and_then(|m| m.modified()).ok()?;
     SystemTime::now().duration_since(modified).ok()
@@ -163,7 +171,12 @@ mod tests {
         let path = |name: &str| dir.path().join(name);
         let set_age = |name: &str, age: Duration| {
             let file = File::options().append(true).open(path(name)).unwrap();
-            file.set_modified(SystemTime::now() - age).unwrap();
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "ages of files count from the clock of the machine"
+            )]
+            let now = SystemTime::now();
+            file.set_modified(now - age).unwrap();
         };
         let mut live = Temporary::create(&path("1_0_4"), 0o600).unwrap();
         live.file().write_all(b"ab").unwrap();

@@ -1,88 +1,86 @@
-//! What the kernel was told of files and may still believe.
+//! Attributes of files that the kernel was told, and may still have in its cache.
 //!
-//! An open asks the engine, but its answer to the kernel carries no attributes: the kernel goes on with
-//! the length it has cached, up to `--attr-cache` old, and a reader gets a piece of the new content cut
-//! to the old length. So an open that finds a file changed since the kernel was last told has the cached
-//! attributes dropped before it answers.
+//! An open reads the attributes from the engine, but its reply to the kernel carries none. The kernel keeps the
+//! cached length, up to `--attr-cache` old, and cuts the new content to the old length for a reader. So an open
+//! compares. If the file has changed since the kernel was last told, the open has the cached attributes dropped
+//! before it replies.
 
 use jfs_types::{Attr, Ino, Time};
+use moka::notification::RemovalCause;
+use moka::policy::EvictionPolicy;
+use moka::sync::Cache;
 use parking_lot::Mutex;
-use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Number of independently locked parts.
-const SHARDS: usize = 16;
-/// Files remembered, per shard.
-const FILES_MAX: usize = 1024;
+/// Most files remembered; the least recently used ones go first.
+const FILES_MAX: u64 = 16_384;
 
 struct File {
     mtime: Time,
     length: u64,
     at: Instant,
     /// The size that the kernel holds, if only one is possible: what it was told, or has written since.
-    size: Option<u64>,
-}
-
-#[derive(Default)]
-struct Shard {
-    files: HashMap<Ino, File>,
-    /// When files that still counted were forgotten.
-    forgot: Option<Instant>,
+    size: Mutex<Option<u64>>,
 }
 
 /// Time of change and length of files as the kernel was told.
 pub(crate) struct KernelAttributes {
-    shards: Vec<Mutex<Shard>>,
+    files: Cache<Ino, Arc<File>>,
+    /// Until when the kernel may believe attributes of a file that had no room here any more.
+    evicted_until: Arc<Mutex<Option<Instant>>>,
     life: Duration,
 }
 
 impl KernelAttributes {
     /// The kernel keeps attributes for `life`.
     pub(crate) fn new(life: Duration) -> KernelAttributes {
+        let evicted_until: Arc<Mutex<Option<Instant>>> = Arc::default();
+        let latest = evicted_until.clone();
+        let note_eviction = move |_: Arc<Ino>, file: Arc<File>, cause: RemovalCause| {
+            if cause == RemovalCause::Size {
+                let mut latest = latest.lock();
+                *latest = (*latest).max(Some(file.at + life));
+            }
+        };
+        // The default policy may refuse a new entry in favour of old ones. Here the newest counts.
+        let files = Cache::builder()
+            .max_capacity(FILES_MAX)
+            .eviction_policy(EvictionPolicy::lru())
+            .eviction_listener(note_eviction)
+            .build();
         KernelAttributes {
-            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            files,
+            evicted_until,
             life,
         }
     }
 
-    fn shard(&self, ino: Ino) -> &Mutex<Shard> {
-        &self.shards[(ino.0 % SHARDS as u64) as usize]
-    }
-
-    /// The kernel is told `attr`.
+    /// Notes that a reply tells the kernel `attr`.
     pub(crate) fn note(&self, ino: Ino, attr: &Attr) {
         if !attr.is_file() {
             return;
         }
-        let mut shard = self.shard(ino).lock();
-        let now = Instant::now();
-        if shard.files.len() >= FILES_MAX {
-            shard.files.retain(|_, f| now - f.at < self.life);
-            if shard.files.len() >= FILES_MAX {
-                shard.files.clear();
-                shard.forgot = Some(now);
-            }
-        }
         let file = File {
             mtime: attr.mtime,
             length: attr.length,
-            at: now,
-            size: Some(attr.length),
+            at: Instant::now(),
+            size: Mutex::new(Some(attr.length)),
         };
-        shard.files.insert(ino, file);
+        self.files.insert(ino, Arc::new(file));
     }
 
     /// The kernel holds this size of a file that it was told of; `None` if several are possible.
     pub(crate) fn holds(&self, ino: Ino, size: Option<u64>) {
-        if let Some(file) = self.shard(ino).lock().files.get_mut(&ino) {
-            file.size = size;
+        if let Some(file) = self.files.get(&ino) {
+            *file.size.lock() = size;
         }
     }
 
     /// The size that the kernel holds, if that is known. However old: the kernel appends to the size that
     /// it holds without asking for a newer one.
     pub(crate) fn size(&self, ino: Ino) -> Option<u64> {
-        self.shard(ino).lock().files.get(&ino)?.size
+        *self.files.get(&ino)?.size.lock()
     }
 
     /// Whether the kernel may believe something else than `attr`.
@@ -90,12 +88,16 @@ impl KernelAttributes {
         if self.life.is_zero() {
             return false;
         }
-        let shard = self.shard(ino).lock();
-        match shard.files.get(&ino) {
+        match self.files.get(&ino) {
             Some(f) => {
                 (f.mtime, f.length) != (attr.mtime, attr.length) && f.at.elapsed() < self.life
             }
-            None => shard.forgot.is_some_and(|at| at.elapsed() < self.life),
+            None => {
+                // An eviction removes the file first and notes it then. This call waits for one under way.
+                self.files.run_pending_tasks();
+                let until = *self.evicted_until.lock();
+                until.is_some_and(|until| Instant::now() < until)
+            }
         }
     }
 }
@@ -131,12 +133,33 @@ mod tests {
     }
 
     #[test]
-    fn what_was_forgotten_counts_as_different() {
+    fn what_was_evicted_counts_as_different() {
         let told = KernelAttributes::new(Duration::from_secs(60));
-        for n in 0..=FILES_MAX as u64 {
-            told.note(Ino(1 + n * SHARDS as u64), &file(5));
+        let unknown = Ino(FILES_MAX * 2);
+        for n in 1..=FILES_MAX {
+            told.note(Ino(n), &file(5));
         }
-        assert!(told.may_differ(Ino(1), &file(5)));
-        assert!(told.shard(Ino(1)).lock().files.len() <= FILES_MAX);
+        assert!(!told.may_differ(unknown, &file(5)), "nothing is evicted");
+        told.note(Ino(FILES_MAX + 1), &file(5));
+        told.files.run_pending_tasks();
+        assert_eq!(told.files.entry_count(), FILES_MAX);
+        assert!(told.may_differ(Ino(1), &file(5)), "the oldest went");
+        assert!(!told.may_differ(Ino(FILES_MAX + 1), &file(5)));
+        assert_eq!(told.size(Ino(1)), None);
+        assert_eq!(told.size(Ino(2)), Some(5));
+    }
+
+    /// Nothing that the kernel has ceased to believe makes other files count as different.
+    #[test]
+    fn evictions_of_old_attributes_are_no_news() {
+        let told = KernelAttributes::new(Duration::from_millis(1));
+        for n in 1..=FILES_MAX {
+            told.note(Ino(n), &file(5));
+        }
+        std::thread::sleep(Duration::from_millis(2));
+        told.note(Ino(FILES_MAX + 1), &file(5));
+        told.files.run_pending_tasks();
+        assert_eq!(told.size(Ino(1)), None, "the oldest went");
+        assert!(!told.may_differ(Ino(1), &file(6)));
     }
 }

@@ -38,13 +38,7 @@ const EDGES: [(&str, &[&str]); 17] = [
     ),
     (
         "jfs-control",
-        &[
-            "jfs-types",
-            "jfs-telemetry",
-            "jfs-meta",
-            "jfs-chunk",
-            "jfs-vfs",
-        ],
+        &["jfs-types", "jfs-telemetry", "jfs-meta", "jfs-vfs"],
     ),
     (
         "jfs-fuse",

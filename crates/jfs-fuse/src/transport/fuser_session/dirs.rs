@@ -59,7 +59,7 @@ pub(super) fn readdirplus(
     reply: ReplyDirectoryPlus,
 ) {
     let config = fs.view.vfs().config();
-    // One time is sent for name and attributes.
+    // A reply has one lifetime for name and attributes.
     let ttl = config
         .attr_timeout
         .min(config.entry_timeout)
@@ -112,14 +112,14 @@ pub(super) fn releasedir(
     reply.ok();
 }
 
-/// What the kernel may cache of a listing.
+/// Flags that say whether the kernel may cache the listing, and use the one it has.
 fn caching(view: &View, n: INodeNo) -> FopenFlags {
     if !view.vfs().config().readdir_cache {
         return FopenFlags::empty();
     }
     match view.kernel().may_keep_listing(ino(n)) {
         true => FopenFlags::FOPEN_CACHE_DIR | FopenFlags::FOPEN_KEEP_CACHE,
-        // What it has is dropped.
+        // The kernel drops the listing that it has.
         false => FopenFlags::FOPEN_CACHE_DIR,
     }
 }

@@ -4,7 +4,7 @@ use super::replies::{
     errno, file_attr, ids, ino, logged, logged_done, open_flags, send_empty, stale,
 };
 use super::{FuserFs, GENERATION};
-use crate::ops;
+use crate::conversions;
 use fuser::{
     FileHandle, INodeNo, LockOwner, OpenFlags, ReplyCreate, ReplyData, ReplyEmpty, ReplyOpen,
     ReplyWrite, Request, WriteFlags,
@@ -18,7 +18,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
 thread_local! {
-    /// Where reads are answered from; kept per reader thread so that it is allocated once.
+    /// The buffer that reads are answered from, one for each reader thread, allocated once.
     static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -38,7 +38,10 @@ pub(super) fn open(fs: &FuserFs, req: &Request, n: INodeNo, flags: OpenFlags, re
     let (began, flags) = (view.began(ids(req)), flags.0);
     fs.begin_on(ino(n), async move {
         let may = match &process {
-            Some(process) => view.access(process, ino(n), ops::access_mask(flags)).await,
+            Some(process) => {
+                view.access(process, ino(n), conversions::access_mask(flags))
+                    .await
+            }
             None => Ok(()),
         };
         let opened = match may {
@@ -63,7 +66,7 @@ pub(super) fn create(
     flags: i32,
     reply: ReplyCreate,
 ) {
-    let umask = ops::effective_umask(fs.umask, umask);
+    let umask = conversions::effective_umask(fs.umask, umask);
     let (view, caller, name) = (fs.view.clone(), fs.caller(req), name.as_bytes().to_vec());
     let (mode, began) = ((mode & 0o7777) as u16, view.began(ids(req)));
     let (credentials, uid, gid, pid) = (fs.credentials.clone(), req.uid(), req.gid(), req.pid());
@@ -72,8 +75,8 @@ pub(super) fn create(
             let dir = ino(parent);
             view.create(caller, dir, &name, mode, umask, flags).await
         };
-        // The kernel, which believes that the name is free, has looked at no file: one that is there
-        // after all is opened for those who may.
+        // The kernel believes that the name is free, so it has checked no file. A file that is there after all is
+        // opened with a check of permissions here.
         let made = match caller.check_permission {
             true => create(&caller, flags).await,
             false => match create(&caller, flags | libc::O_EXCL).await {
@@ -156,8 +159,8 @@ pub(super) fn read(
     });
 }
 
-/// Where a write goes. The flags of the request are those of the descriptor at this moment: `fcntl(2)` may
-/// have set or cleared `O_APPEND` since the open. Pages of a mapping are written back to their place.
+/// The place that a write goes to. The flags of the request are those of the descriptor at this moment: `fcntl(2)`
+/// may have set or cleared `O_APPEND` since the open. Pages of a mapping are written back to their place.
 pub(super) fn write_to(offset: u64, flags: OpenFlags, how: WriteFlags) -> KernelWrite {
     let pages = how.contains(WriteFlags::FUSE_WRITE_CACHE);
     match flags.0 & libc::O_APPEND != 0 && !pages {
@@ -166,9 +169,9 @@ pub(super) fn write_to(offset: u64, flags: OpenFlags, how: WriteFlags) -> Kernel
     }
 }
 
-/// Whose write takes setuid and setgid from the file, if it has them. The kernel says it of those who may
-/// not keep them (CAP_FSETID); a super-user who counts as somebody else is one, too. Pages of a mapping
-/// take nothing, as on a local file system.
+/// The caller whose write takes setuid and setgid from the file; `None` if the write takes nothing. The kernel flags
+/// writes of processes without CAP_FSETID. A super-user who is squashed to another user counts as one of them. Pages
+/// of a mapping take nothing, as on a local file system.
 fn takes_privileges(
     fs: &FuserFs,
     req: &Request,
@@ -183,7 +186,7 @@ fn takes_privileges(
     }
     let mut caller = fs.caller_with_groups(req);
     if caller.uid == 0 && how.contains(WriteFlags::FUSE_WRITE_KILL_SUIDGID) {
-        // A super-user without the capability: no rule treats him as one.
+        // A super-user without the capability counts as any other user.
         (caller.uid, caller.gid) = (u32::MAX, u32::MAX);
     }
     Some(caller)
@@ -217,7 +220,7 @@ pub(super) fn write(
         };
     }
     let (view, data) = (fs.view.clone(), bytes::Bytes::copy_from_slice(data));
-    // Begun here, so that appends queue in the order in which they came.
+    // Begun on this thread, so that appends queue in the order of their requests.
     fs.begin(async move {
         let may = match &by {
             Some(caller) => view.vfs().drop_privileges(caller, fh.0).await,
@@ -348,7 +351,7 @@ pub(super) fn copy_file_range(
         };
         view.ended(began, call, logged_done(&copied));
         match copied {
-            // One copy is limited to what fits.
+            // The vfs limits a copy to a length that fits.
             Ok(n) => reply.written(u32::try_from(n).unwrap_or(u32::MAX)),
             Err(e) => reply.error(errno(e)),
         }

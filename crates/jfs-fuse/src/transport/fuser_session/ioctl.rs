@@ -2,7 +2,7 @@
 
 use super::FuserFs;
 use super::replies::{errno, ids, ino, logged_done};
-use crate::ops::{self, FlagsIoctl};
+use crate::inode_flags::{self, FlagsIoctl};
 use fuser::{INodeNo, ReplyIoctl, Request};
 use jfs_control::{Request as Call, View};
 use jfs_types::{Caller, Errno, Ino};
@@ -41,7 +41,7 @@ pub(super) fn answer(
     });
 }
 
-/// Does what was asked for; what is to be copied to the caller.
+/// Carries out a request. Returns the bytes to copy to the caller.
 async fn run(
     view: &View,
     caller: &Caller,
@@ -51,10 +51,10 @@ async fn run(
 ) -> Result<Vec<u8>, Errno> {
     let stored = view.getattr(ino).await?.attr.flags;
     match asked {
-        FlagsIoctl::Get => Ok(ops::shown_flags(stored, out_size)),
-        FlagsIoctl::GetExtended => Ok(ops::shown_extended(stored)),
+        FlagsIoctl::Get => Ok(inode_flags::shown_flags(stored, out_size)),
+        FlagsIoctl::GetExtended => Ok(inode_flags::shown_extended(stored)),
         FlagsIoctl::Set(wanted) => {
-            let flags = ops::with_flags(stored, wanted);
+            let flags = inode_flags::with_flags(stored, wanted);
             view.set_flags(caller, ino, flags).await?;
             Ok(Vec::new())
         }

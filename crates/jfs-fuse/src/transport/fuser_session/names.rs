@@ -2,7 +2,7 @@
 
 use super::FuserFs;
 use super::replies::{ids, ino, logged, logged_done, send_empty, send_entry, send_missing, stale};
-use crate::ops;
+use crate::conversions;
 use fuser::{INodeNo, RenameFlags, ReplyData, ReplyEmpty, ReplyEntry, Request};
 use jfs_control::{Answer, Request as Call};
 use jfs_types::Errno;
@@ -32,7 +32,7 @@ pub(super) fn lookup(
         };
         view.ended(began, call, logged(&found, Answer::Entry));
         match found {
-            // Never remembered: the name stands for an inode.
+            // Not cached: these names stand for an inode.
             Err(Errno::ENOENT) if matches!(&name[..], b"." | b"..") => {
                 send_entry(reply, Err(Errno::ENOENT));
             }
@@ -86,7 +86,7 @@ pub(super) fn mkdir(
     (mode, umask): (u32, u32),
     reply: ReplyEntry,
 ) {
-    let umask = ops::effective_umask(fs.umask, umask);
+    let umask = conversions::effective_umask(fs.umask, umask);
     let (view, caller, name) = (fs.view.clone(), fs.caller(req), name.as_bytes().to_vec());
     let (mode, began) = ((mode & 0o7777) as u16, view.began(ids(req)));
     fs.begin(async move {

@@ -2,7 +2,7 @@
 
 use super::FuserFs;
 use super::replies::{errno, ids, ino, logged, logged_done, send_empty, send_xattr};
-use crate::ops;
+use crate::conversions;
 use fuser::{INodeNo, ReplyEmpty, ReplyXattr, Request};
 use jfs_control::{Answer, Request as Call};
 use jfs_types::Errno;
@@ -79,7 +79,7 @@ pub(super) fn listxattr(fs: &FuserFs, req: &Request, n: INodeNo, size: u32, repl
     let began = view.began(ids(req));
     fs.begin(async move {
         let names = view.list_xattrs(ino(n)).await;
-        let names = names.map(|n| ops::joined_names(&n));
+        let names = names.map(|n| conversions::joined_names(&n));
         let call = Call::ListXattr { ino: ino(n), size };
         view.ended(began, call, logged(&names, |all| Answer::Count(all.len())));
         send_xattr(reply, size, names);
