@@ -6,8 +6,8 @@ mod text;
 use counters::Op;
 pub(crate) use counters::RequestCounters;
 
+use crate::internal_files::is_access_log;
 use crate::view::View;
-use crate::virtual_files::is_access_log;
 use jfs_types::{Errno, Ino};
 use jfs_vfs::{AttrReply, EntryReply, NewNode, SetAttrRequest, StatFs};
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! [`View`]: a volume as an edge shows it, with the virtual files among the volume's own.
+//! [`View`]: a volume as an edge shows it, with the internal files among the volume's own.
 
 mod attributes;
 mod directories;
@@ -7,8 +7,8 @@ mod open;
 mod xattrs;
 
 use crate::access_log::AccessLog;
+use crate::internal_files::{InternalFile, Naming};
 use crate::requests::RequestCounters;
-use crate::virtual_files::{Naming, VirtualFile};
 use jfs_types::{Attr, Errno, Ino};
 use jfs_vfs::Vfs;
 use jfs_vfs::kernel::KernelEdge;
@@ -18,7 +18,7 @@ use std::time::Instant;
 /// Text of `.config`, made anew for each open of the file.
 pub type Describe = Box<dyn Fn() -> String + Send + Sync>;
 
-/// How a [`View`] shows its virtual files.
+/// How a [`View`] shows its internal files.
 #[derive(Clone, Copy, Debug)]
 pub struct ViewConfig {
     /// Put `.jfs` before the names of `.accesslog`, `.trash` and the like. Default false.
@@ -37,10 +37,10 @@ impl Default for ViewConfig {
     }
 }
 
-/// A volume with its virtual files, for an edge. Cheap to clone; all clones are one mount.
+/// A volume with its internal files, for an edge. Cheap to clone; all clones are one mount.
 ///
 /// The methods on names and inodes have the names, arguments and errors of those of [`Vfs`], and pass on what
-/// concerns no virtual file. Handles are the vfs's own: read, write, flush and release them with [`View::vfs`].
+/// concerns no internal file. Handles are the vfs's own: read, write, flush and release them with [`View::vfs`].
 #[derive(Clone)]
 pub struct View {
     pub(crate) inner: Arc<Inner>,
@@ -57,7 +57,7 @@ pub(crate) struct Inner {
 }
 
 impl View {
-    /// A view of a mount. The virtual files have the time of this call.
+    /// A view of a mount. The internal files have the time of this call.
     pub fn new(vfs: Vfs, config: ViewConfig) -> View {
         let trash = vfs.config().root == Ino::ROOT;
         let inner = Inner {
@@ -74,7 +74,7 @@ impl View {
         }
     }
 
-    /// The file system underneath: for operations on handles, and for what no virtual file takes part in.
+    /// The file system underneath: for operations on handles, and for what no internal file takes part in.
     pub fn vfs(&self) -> &Vfs {
         &self.inner.vfs
     }
@@ -93,17 +93,17 @@ impl View {
         self.inner.describe.get().map(|d| d()).unwrap_or_default()
     }
 
-    /// The attributes of a virtual file. ENOENT for a virtual inode that no file has.
-    fn virtual_attr(&self, ino: Ino) -> Result<Attr, Errno> {
-        let file = VirtualFile::of(ino)?;
+    /// The attributes of an internal file. ENOENT for a virtual inode that no file has.
+    fn internal_attr(&self, ino: Ino) -> Result<Attr, Errno> {
+        let file = InternalFile::of(ino)?;
         let length = match file {
-            VirtualFile::Config => self.config_text().len() as u64,
+            InternalFile::Config => self.config_text().len() as u64,
             _ => 0,
         };
         Ok(self.inner.naming.attr(file, length))
     }
 
-    /// Refuses a change of a name that is a virtual file's with `errno`, or with EROFS if the mount takes no
+    /// Refuses a change of a name that is an internal file's with `errno`, or with EROFS if the mount takes no
     /// changes at all.
     fn refuse_name(&self, parent: Ino, name: &[u8], errno: Errno) -> Result<(), Errno> {
         match self.inner.naming.find(parent, name) {

@@ -2,7 +2,7 @@
 //! times, attributes for stat.
 
 use bytes::Bytes;
-use jfs_types::{Attr, Errno, FileType, Ino, Time};
+use jfs_types::{Attr, FileType, Ino, Time};
 use jfs_vfs::SetTime;
 
 /// Block size that stat shows.

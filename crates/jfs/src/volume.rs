@@ -159,7 +159,7 @@ impl Volume {
         &self.vfs
     }
 
-    /// The file system with the virtual files (`.control`, `.stats` and the like), for programs that serve it to
+    /// The file system with the internal files (`.control`, `.stats` and the like), for programs that serve it to
     /// others.
     pub fn view(&self) -> &View {
         &self.view

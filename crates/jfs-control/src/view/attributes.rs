@@ -9,7 +9,7 @@ impl View {
     /// As [`jfs_vfs::Vfs::getattr`].
     pub async fn getattr(&self, ino: Ino) -> Result<AttrReply, Errno> {
         match ino.is_virtual() {
-            true => self.virtual_reply(ino),
+            true => self.internal_reply(ino),
             false => self.vfs().getattr(ino).await,
         }
     }
@@ -17,20 +17,20 @@ impl View {
     /// As [`jfs_vfs::Vfs::try_getattr`].
     pub fn try_getattr(&self, ino: Ino) -> Option<AttrReply> {
         match ino.is_virtual() {
-            true => self.virtual_reply(ino).ok(),
+            true => self.internal_reply(ino).ok(),
             false => self.vfs().try_getattr(ino),
         }
     }
 
-    fn virtual_reply(&self, ino: Ino) -> Result<AttrReply, Errno> {
+    fn internal_reply(&self, ino: Ino) -> Result<AttrReply, Errno> {
         Ok(AttrReply {
             ino,
-            attr: self.virtual_attr(ino)?,
+            attr: self.internal_attr(ino)?,
             ttl: self.vfs().config().attr_timeout,
         })
     }
 
-    /// As [`jfs_vfs::Vfs::setattr_open`]. A virtual file keeps its attributes, and the answer is no error: the
+    /// As [`jfs_vfs::Vfs::setattr_open`]. An internal file keeps its attributes, and the answer is no error: the
     /// shell's `> .control` has to work, as it does with the reference.
     pub async fn setattr_open(
         &self,
@@ -40,12 +40,12 @@ impl View {
         set: &SetAttrRequest,
     ) -> Result<AttrReply, Errno> {
         match ino.is_virtual() {
-            true => self.virtual_reply(ino),
+            true => self.internal_reply(ino),
             false => self.vfs().setattr_open(caller, ino, fh, set).await,
         }
     }
 
-    /// As [`jfs_vfs::Vfs::set_flags`]. EPERM for a virtual file.
+    /// As [`jfs_vfs::Vfs::set_flags`]. EPERM for an internal file.
     pub async fn set_flags(
         &self,
         caller: &Caller,
@@ -61,7 +61,7 @@ impl View {
         if !ino.is_virtual() {
             return self.vfs().access(caller, ino, mask).await;
         }
-        let attr = self.virtual_attr(ino)?;
+        let attr = self.internal_attr(ino)?;
         match caller.check_permission {
             true => perm::check(caller, &attr, mask),
             false => Ok(()),

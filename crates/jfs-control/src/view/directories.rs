@@ -1,29 +1,29 @@
 //! Listings.
 
+use crate::internal_files::InternalFile;
 use crate::view::View;
-use crate::virtual_files::VirtualFile;
 use jfs_types::{Errno, Ino, Name};
 use jfs_vfs::{DirItem, DirItems};
 
 impl View {
-    /// As [`jfs_vfs::Vfs::readdir`] of the open directory `ino`. A listing of the root shows the virtual files,
+    /// As [`jfs_vfs::Vfs::readdir`] of the open directory `ino`. A listing of the root shows the internal files,
     /// unless [`ViewConfig::hide_internal`](crate::ViewConfig::hide_internal) leaves them out.
     pub async fn readdir(&self, ino: Ino, fh: u64, offset: u64) -> Result<DirItems, Errno> {
         match ino == Ino::ROOT && !self.inner.hidden {
             true => {
-                let items = self.virtual_items();
+                let items = self.internal_items();
                 self.vfs().readdir_with(fh, offset, items).await
             }
             false => self.vfs().readdir(fh, offset).await,
         }
     }
 
-    async fn virtual_items(&self) -> Vec<DirItem> {
+    async fn internal_items(&self) -> Vec<DirItem> {
         let mut items = Vec::new();
         for file in self.inner.naming.listed() {
             let attr = match file {
-                VirtualFile::Trash => self.vfs().meta().getattr(Ino::TRASH).await,
-                file => self.virtual_attr(file.ino()),
+                InternalFile::Trash => self.vfs().meta().getattr(Ino::TRASH).await,
+                file => self.internal_attr(file.ino()),
             };
             let Ok(attr) = attr else { continue };
             items.push(DirItem {

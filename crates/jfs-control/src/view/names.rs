@@ -26,19 +26,19 @@ impl View {
         let config = self.vfs().config();
         Ok(EntryReply {
             ino,
-            attr: self.virtual_attr(ino)?,
+            attr: self.internal_attr(ino)?,
             attr_ttl: config.attr_timeout,
             entry_ttl: config.entry_timeout,
         })
     }
 
-    /// As [`jfs_vfs::kernel::KernelEdge::lookup_parent`]. The root is above every virtual file.
+    /// As [`jfs_vfs::kernel::KernelEdge::lookup_parent`]. The root is above every internal file.
     pub async fn lookup_parent(&self, ino: Ino) -> Result<EntryReply, Errno> {
         let ino = if ino.is_virtual() { Ino::ROOT } else { ino };
         self.kernel().lookup_parent(ino).await
     }
 
-    /// As [`jfs_vfs::Vfs::mknod`]. EEXIST for the name of a virtual file.
+    /// As [`jfs_vfs::Vfs::mknod`]. EEXIST for the name of an internal file.
     pub async fn mknod(
         &self,
         caller: &Caller,
@@ -50,7 +50,7 @@ impl View {
         self.vfs().mknod(caller, parent, name, node).await
     }
 
-    /// As [`jfs_vfs::Vfs::mkdir`]. EEXIST for the name of a virtual file.
+    /// As [`jfs_vfs::Vfs::mkdir`]. EEXIST for the name of an internal file.
     pub async fn mkdir(
         &self,
         caller: &Caller,
@@ -63,7 +63,7 @@ impl View {
         self.vfs().mkdir(caller, parent, name, mode, umask).await
     }
 
-    /// As [`jfs_vfs::Vfs::symlink`]. EEXIST for the name of a virtual file.
+    /// As [`jfs_vfs::Vfs::symlink`]. EEXIST for the name of an internal file.
     pub async fn symlink(
         &self,
         caller: &Caller,
@@ -75,7 +75,7 @@ impl View {
         self.vfs().symlink(caller, parent, name, target).await
     }
 
-    /// As [`jfs_vfs::Vfs::link`]. EPERM for a virtual file, EEXIST for the name of one.
+    /// As [`jfs_vfs::Vfs::link`]. EPERM for an internal file, EEXIST for the name of one.
     pub async fn link(
         &self,
         caller: &Caller,
@@ -88,19 +88,19 @@ impl View {
         self.vfs().link(caller, ino, parent, name).await
     }
 
-    /// As [`jfs_vfs::Vfs::unlink`]. EPERM for a virtual file.
+    /// As [`jfs_vfs::Vfs::unlink`]. EPERM for an internal file.
     pub async fn unlink(&self, caller: &Caller, parent: Ino, name: &[u8]) -> Result<(), Errno> {
         self.refuse_name(parent, name, Errno::EPERM)?;
         self.vfs().unlink(caller, parent, name).await
     }
 
-    /// As [`jfs_vfs::Vfs::rmdir`]. EPERM for a virtual file.
+    /// As [`jfs_vfs::Vfs::rmdir`]. EPERM for an internal file.
     pub async fn rmdir(&self, caller: &Caller, parent: Ino, name: &[u8]) -> Result<(), Errno> {
         self.refuse_name(parent, name, Errno::EPERM)?;
         self.vfs().rmdir(caller, parent, name).await
     }
 
-    /// As [`jfs_vfs::Vfs::rename`]. EPERM for virtual files.
+    /// As [`jfs_vfs::Vfs::rename`]. EPERM for internal files.
     pub async fn rename(
         &self,
         caller: &Caller,

@@ -1,8 +1,8 @@
 //! Opening and creating files.
 
 use crate::control_file::ControlFile;
+use crate::internal_files::InternalFile;
 use crate::view::View;
-use crate::virtual_files::VirtualFile;
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, ready};
 use jfs_telemetry::metrics::stats_text;
@@ -10,31 +10,31 @@ use jfs_types::{Caller, Errno, Ino};
 use jfs_vfs::{EntryReply, SpecialFile, Vfs};
 
 impl View {
-    /// As [`jfs_vfs::Vfs::open`]. Of the virtual files `.control` alone can be opened for writing: EACCES for the
+    /// As [`jfs_vfs::Vfs::open`]. Of the internal files `.control` alone can be opened for writing: EACCES for the
     /// others, and EBUSY for one reader of `.accesslog` too many.
     pub async fn open(&self, caller: &Caller, ino: Ino, flags: i32) -> Result<(u64, bool), Errno> {
         match ino.is_virtual() {
-            true => Ok((self.open_virtual(caller, ino, flags)?, false)),
+            true => Ok((self.open_internal(caller, ino, flags)?, false)),
             false => self.vfs().open(caller, ino, flags).await,
         }
     }
 
-    /// The content of a virtual file is made when the file is opened.
-    fn open_virtual(&self, caller: &Caller, ino: Ino, flags: i32) -> Result<u64, Errno> {
-        let file = VirtualFile::of(ino)?;
-        if file != VirtualFile::Control && flags & libc::O_ACCMODE != libc::O_RDONLY {
+    /// The content of an internal file is made when the file is opened.
+    fn open_internal(&self, caller: &Caller, ino: Ino, flags: i32) -> Result<u64, Errno> {
+        let file = InternalFile::of(ino)?;
+        if file != InternalFile::Control && flags & libc::O_ACCMODE != libc::O_RDONLY {
             return Err(Errno::EACCES);
         }
         let opened: Box<dyn SpecialFile> = match file {
-            VirtualFile::AccessLog => Box::new(self.inner.log.subscribe().ok_or(Errno::EBUSY)?),
-            VirtualFile::Control => Box::new(ControlFile::new(caller.clone())),
-            VirtualFile::Stats => Box::new(Text(stats_text(&self.metrics()).into())),
-            VirtualFile::Config | VirtualFile::Trash => Box::new(Text(self.config_text().into())),
+            InternalFile::AccessLog => Box::new(self.inner.log.subscribe().ok_or(Errno::EBUSY)?),
+            InternalFile::Control => Box::new(ControlFile::new(caller.clone())),
+            InternalFile::Stats => Box::new(Text(stats_text(&self.metrics()).into())),
+            InternalFile::Config | InternalFile::Trash => Box::new(Text(self.config_text().into())),
         };
         Ok(self.vfs().open_special(opened, flags))
     }
 
-    /// As [`jfs_vfs::Vfs::create`]. EEXIST for the name of a virtual file.
+    /// As [`jfs_vfs::Vfs::create`]. EEXIST for the name of an internal file.
     pub async fn create(
         &self,
         caller: &Caller,

@@ -32,7 +32,7 @@ pub(super) fn open(fs: &FuserFs, req: &Request, n: INodeNo, flags: OpenFlags, re
         true => fs.credentials.known(req.uid(), req.gid(), req.pid()),
         false => fs.caller(req),
     };
-    // The modes of virtual files apply to the process itself, also where it is squashed to another user.
+    // The modes of internal files apply to the process itself, also where it is squashed to another user.
     let unchecked = ino(n).is_virtual() && !fs.credentials.kernel_checks();
     let process = unchecked.then(|| fs.credentials.checked(req.uid(), req.gid(), req.pid()));
     let (began, flags) = (view.began(ids(req)), flags.0);

@@ -1,4 +1,4 @@
-//! Names, inodes and modes of the virtual files.
+//! Names, inodes and modes of the internal files.
 //!
 //! The files belong to the root of a mount: in any other directory a name like `.control` is free. `.control` is
 //! in no listing. Under the name `.jfs.control` it is found in every directory, because the tools of the reference
@@ -12,9 +12,9 @@ const PREFIX: &[u8] = b".jfs";
 /// The name of `.control` in every directory.
 const CONTROL_EVERYWHERE: &[u8] = b".jfs.control";
 
-/// A virtual file. `.trash` is one by its name only: its inode and its content are the volume's.
+/// An internal file. `.trash` is one by its name only: its inode and its content are the volume's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum VirtualFile {
+pub(crate) enum InternalFile {
     AccessLog,
     Control,
     Stats,
@@ -24,58 +24,58 @@ pub(crate) enum VirtualFile {
 
 /// Whether `ino` is `.accesslog`. A read of it waits for other requests, so it is neither counted nor logged.
 pub fn is_access_log(ino: Ino) -> bool {
-    ino == VirtualFile::AccessLog.ino()
+    ino == InternalFile::AccessLog.ino()
 }
 
-impl VirtualFile {
-    pub(crate) const ALL: [VirtualFile; 5] = [
-        VirtualFile::AccessLog,
-        VirtualFile::Control,
-        VirtualFile::Stats,
-        VirtualFile::Config,
-        VirtualFile::Trash,
+impl InternalFile {
+    pub(crate) const ALL: [InternalFile; 5] = [
+        InternalFile::AccessLog,
+        InternalFile::Control,
+        InternalFile::Stats,
+        InternalFile::Config,
+        InternalFile::Trash,
     ];
 
     fn name(self) -> &'static [u8] {
         match self {
-            VirtualFile::AccessLog => b".accesslog",
-            VirtualFile::Control => b".control",
-            VirtualFile::Stats => b".stats",
-            VirtualFile::Config => b".config",
-            VirtualFile::Trash => b".trash",
+            InternalFile::AccessLog => b".accesslog",
+            InternalFile::Control => b".control",
+            InternalFile::Stats => b".stats",
+            InternalFile::Config => b".config",
+            InternalFile::Trash => b".trash",
         }
     }
 
     pub(crate) fn ino(self) -> Ino {
         let number = match self {
-            VirtualFile::AccessLog => 1,
-            VirtualFile::Control => 2,
-            VirtualFile::Stats => 3,
-            VirtualFile::Config => 4,
-            VirtualFile::Trash => return Ino::TRASH,
+            InternalFile::AccessLog => 1,
+            InternalFile::Control => 2,
+            InternalFile::Stats => 3,
+            InternalFile::Config => 4,
+            InternalFile::Trash => return Ino::TRASH,
         };
         Ino(Ino::VIRTUAL_BASE.0 + number)
     }
 
     fn mode(self) -> u16 {
         match self {
-            VirtualFile::AccessLog | VirtualFile::Config => 0o400,
-            VirtualFile::Control => 0o666,
-            VirtualFile::Stats => 0o444,
-            VirtualFile::Trash => 0o555,
+            InternalFile::AccessLog | InternalFile::Config => 0o400,
+            InternalFile::Control => 0o666,
+            InternalFile::Stats => 0o444,
+            InternalFile::Trash => 0o555,
         }
     }
 
     /// The file with a virtual inode. ENOENT for an inode that no file has.
-    pub(crate) fn of(ino: Ino) -> Result<VirtualFile, Errno> {
-        VirtualFile::ALL
+    pub(crate) fn of(ino: Ino) -> Result<InternalFile, Errno> {
+        InternalFile::ALL
             .into_iter()
-            .find(|file| *file != VirtualFile::Trash && file.ino() == ino)
+            .find(|file| *file != InternalFile::Trash && file.ino() == ino)
             .ok_or(Errno::ENOENT)
     }
 }
 
-/// How a mount names and shows its virtual files.
+/// How a mount names and shows its internal files.
 pub(crate) struct Naming {
     /// User and group of this process, which own the files.
     owner: (u32, u32),
@@ -97,13 +97,13 @@ impl Naming {
         }
     }
 
-    /// The virtual file with a name in the directory `parent`, an inode as seen from outside.
-    pub(crate) fn find(&self, parent: Ino, name: &[u8]) -> Option<VirtualFile> {
+    /// The internal file with a name in the directory `parent`, an inode as seen from outside.
+    pub(crate) fn find(&self, parent: Ino, name: &[u8]) -> Option<InternalFile> {
         if name.first() != Some(&b'.') {
             return None;
         }
         if name == CONTROL_EVERYWHERE {
-            return Some(VirtualFile::Control);
+            return Some(InternalFile::Control);
         }
         if parent != Ino::ROOT {
             return None;
@@ -115,25 +115,25 @@ impl Naming {
         self.shown().find(|file| file.name() == plain)
     }
 
-    /// The virtual files of this mount, also those that no listing shows.
-    fn shown(&self) -> impl Iterator<Item = VirtualFile> {
-        let all = VirtualFile::ALL.into_iter();
-        all.filter(|file| *file != VirtualFile::Trash || self.trash)
+    /// The internal files of this mount, also those that no listing shows.
+    fn shown(&self) -> impl Iterator<Item = InternalFile> {
+        let all = InternalFile::ALL.into_iter();
+        all.filter(|file| *file != InternalFile::Trash || self.trash)
     }
 
-    /// The virtual files that a listing of the root shows.
-    pub(crate) fn listed(&self) -> impl Iterator<Item = VirtualFile> {
-        self.shown().filter(|file| *file != VirtualFile::Control)
+    /// The internal files that a listing of the root shows.
+    pub(crate) fn listed(&self) -> impl Iterator<Item = InternalFile> {
+        self.shown().filter(|file| *file != InternalFile::Control)
     }
 
-    /// The name of a virtual file in this mount.
-    pub(crate) fn name(&self, file: VirtualFile) -> Vec<u8> {
+    /// The name of an internal file in this mount.
+    pub(crate) fn name(&self, file: InternalFile) -> Vec<u8> {
         let prefix = if self.prefixed { PREFIX } else { b"" };
         [prefix, file.name()].concat()
     }
 
-    /// The attributes of a virtual file of `length` bytes; 0 where the length is known after an open only.
-    pub(crate) fn attr(&self, file: VirtualFile, length: u64) -> Attr {
+    /// The attributes of an internal file of `length` bytes; 0 where the length is known after an open only.
+    pub(crate) fn attr(&self, file: InternalFile, length: u64) -> Attr {
         let mut attr = Attr::new(FileType::Regular);
         (attr.mode, attr.parent) = (file.mode(), Ino::ROOT);
         (attr.uid, attr.gid) = self.owner;
@@ -151,20 +151,20 @@ mod tests {
     fn names_belong_to_the_root_and_control_to_every_directory() {
         let plain = Naming::new(Time::default(), false, true);
         let below = Ino(7);
-        assert_eq!(plain.find(Ino::ROOT, b".stats"), Some(VirtualFile::Stats));
+        assert_eq!(plain.find(Ino::ROOT, b".stats"), Some(InternalFile::Stats));
         assert_eq!(plain.find(below, b".stats"), None);
         assert_eq!(plain.find(Ino::ROOT, b".jfs.stats"), None);
-        assert_eq!(plain.find(Ino::ROOT, b".trash"), Some(VirtualFile::Trash));
+        assert_eq!(plain.find(Ino::ROOT, b".trash"), Some(InternalFile::Trash));
         for directory in [Ino::ROOT, below] {
             let found = plain.find(directory, b".jfs.control");
-            assert_eq!(found, Some(VirtualFile::Control));
+            assert_eq!(found, Some(InternalFile::Control));
         }
         let prefixed = Naming::new(Time::default(), true, false);
         let stats = prefixed.find(Ino::ROOT, b".jfs.stats");
-        assert_eq!(stats, Some(VirtualFile::Stats));
+        assert_eq!(stats, Some(InternalFile::Stats));
         assert_eq!(prefixed.find(Ino::ROOT, b".stats"), None);
         assert_eq!(prefixed.find(Ino::ROOT, b".jfs.trash"), None, "not shown");
-        assert_eq!(prefixed.name(VirtualFile::Config), b".jfs.config");
-        assert!(plain.listed().all(|file| file != VirtualFile::Control));
+        assert_eq!(prefixed.name(InternalFile::Config), b".jfs.config");
+        assert!(plain.listed().all(|file| file != InternalFile::Control));
     }
 }
