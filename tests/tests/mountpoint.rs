@@ -159,7 +159,7 @@ impl Mounted {
                 allow_other: true,
                 runtime: tokio::runtime::Handle::current(),
             };
-            let handle = jfs_fuse::mount(volume.vfs().clone(), options).unwrap();
+            let handle = jfs_fuse::mount(volume.view().clone(), options).unwrap();
             (db, engine, volume, handle)
         });
         Mounted {
