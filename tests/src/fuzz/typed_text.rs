@@ -1,4 +1,4 @@
-//! What people type: addresses and command lines.
+//! Text that users type: addresses and command lines.
 
 use jfs_args::value::{parse_duration, parse_size};
 use jfs_args::{
