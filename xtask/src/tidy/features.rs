@@ -56,6 +56,7 @@ const ROWS: &[(&str, &str, Evidence)] = &[
         Reason("no unsafe code where speed allows"),
     ),
     ("lz4_flex", "std", Reason("the library's table of errors")),
+    ("moka", "sync", Words(&["moka::sync"])),
     ("nix", "fs", Words(&["nix::fcntl", "nix::sys::stat"])),
     ("nix", "mount", Words(&["nix::mount"])),
     ("nix", "net", Words(&["nix::ifaddrs"])),
