@@ -6,7 +6,7 @@
 //!
 //! Everything in the project logs through `tracing`; libraries that log through `log` arrive here
 //! as well. [`init`] installs the one subscriber of the process. [`metrics`] counts.
-//! [`arguments`] hides the secrets of a command line.
+//! [`arguments`] hides the secrets of a command line. [`scripted`] lists the messages whose words may not change.
 //! What this crate does not do: spans.
 
 pub mod arguments;
@@ -15,6 +15,7 @@ pub mod line;
 pub mod mask;
 pub mod metrics;
 pub mod out;
+pub mod scripted;
 pub mod sink;
 pub mod subscriber;
 pub mod syslog;

@@ -6,6 +6,7 @@
 pub mod acl;
 pub mod attr;
 pub mod caller;
+pub mod duration;
 pub mod errno;
 pub mod format;
 pub mod ino;
