@@ -11,11 +11,11 @@ mod config;
 mod deploy;
 #[path = "cli/help.rs"]
 mod help;
-#[path = "cli/mounting.rs"]
-mod mounting;
+#[path = "cli/mount_points.rs"]
+mod mount_points;
+#[path = "cli/mount_surroundings.rs"]
+mod mount_surroundings;
 #[path = "cli/secrets.rs"]
 mod secrets;
-#[path = "cli/surroundings.rs"]
-mod surroundings;
 #[path = "cli/tutorial.rs"]
 mod tutorial;

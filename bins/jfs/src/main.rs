@@ -22,6 +22,10 @@ use jfs_commands::{catalogue, help, mount_helper};
 use jfs_telemetry::{fatal, scripted};
 use std::process::ExitCode;
 
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let argv: Result<Vec<String>, _> = jfs_telemetry::arguments::take()
         .into_iter()
