@@ -9,6 +9,7 @@ mod deny;
 mod dist;
 mod doc;
 mod fuzz;
+mod man;
 mod paths;
 mod posix;
 mod services;
@@ -36,6 +37,7 @@ usage: cargo xtask COMMAND
   posix pjdfstest [--meta sqlite,redis]
   posix fsx [--meta LIST] [--trash-days 0,1] [--seeds 1,2,3] [--operations 20000] [--profiles LIST]
                         outside suites on our mounts; without options everything, which takes hours for fsx
+  man [DIR]             manual pages, into target/man unless told otherwise
   services up|down      a private Redis and MinIO that outlive the command; state in .services/
 ";
 
@@ -63,6 +65,8 @@ fn command() -> Result<()> {
         ["bench", rest @ ..] => bench::run(rest),
         ["fuzz", rest @ ..] => fuzz::run(rest),
         ["posix", rest @ ..] => posix::run(rest),
+        ["man"] => man::run("target/man"),
+        ["man", directory] => man::run(directory),
         ["services", "up"] => services::up(),
         ["services", "down"] => services::down(),
         [] | ["help" | "--help" | "-h"] => {

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 const EDGES: [(&str, &[&str]); 16] = [
     ("jfs-types", &[]),
     ("jfs-telemetry", &["jfs-types"]),
-    ("jfs-args", &["jfs-types"]),
+    ("jfs-commands", &["jfs-types", "jfs-telemetry"]),
     ("jfs-meta", &["jfs-types", "jfs-telemetry"]),
     ("jfs-meta-sql", &["jfs-types", "jfs-telemetry", "jfs-meta"]),
     (
@@ -54,13 +54,13 @@ const EDGES: [(&str, &[&str]); 16] = [
         ],
     ),
     ("jfs-testkit", &[]),
-    ("xtask", &["jfs-testkit"]),
+    ("xtask", &["jfs-testkit", "jfs-commands"]),
 ];
 
 /// Binaries wire parts together but leave engines and stores to the facade.
 const BINARIES: [&str; 7] = [
     "jfs",
-    "jfs-args",
+    "jfs-commands",
     "jfs-fuse",
     "jfs-telemetry",
     "jfs-types",

@@ -130,7 +130,7 @@ pub fn file_bucket(bucket: &str, cwd: &Path) -> String {
 /// reference.
 pub fn warn_without_classes(format: &Format) {
     if format.storage == "file" {
-        tracing::warn!("Set storage tier: not supported");
+        tracing::warn!("{}", jfs_telemetry::scripted::NO_STORAGE_CLASSES);
     }
 }
 
