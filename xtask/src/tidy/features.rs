@@ -30,6 +30,25 @@ const ROWS: &[(&str, &str, Evidence)] = &[
     ),
     ("cbc", "alloc", Words(&["decrypt_padded_vec"])),
     ("cbc", "block-padding", Words(&["block_padding"])),
+    ("clap", "derive", Words(&["Parser"])),
+    (
+        "clap",
+        "error-context",
+        Words(&["ContextKind", "ContextValue"]),
+    ),
+    ("clap", "help", Reason("help texts")),
+    ("clap", "std", Reason("the parser itself")),
+    (
+        "clap",
+        "string",
+        Reason("names of manual pages, made when they are written"),
+    ),
+    ("clap", "usage", Reason("the usage line of a refusal")),
+    (
+        "clap",
+        "wrap_help",
+        Reason("help texts as wide as the terminal"),
+    ),
     (
         "futures-util",
         "async-await",
