@@ -6,6 +6,8 @@ use std::time::Duration;
 
 /// The port of Redis when the URL names none.
 const PORT: u16 = 6379;
+/// Longest time that an address may ask for.
+const DURATION_MAX: Duration = Duration::from_secs(1_000_000_000);
 
 /// The address of the server, and the time limits for it.
 pub(crate) struct Address {
@@ -221,24 +223,10 @@ fn password() -> Result<Option<String>, EngineError> {
     }
 }
 
-/// A Go duration (`30s`, `500ms`, `1m`) or bare seconds.
+/// A time in the address. A longer one than [`DURATION_MAX`] is taken for a mistake.
 fn duration(text: &str) -> Option<Duration> {
-    let (number, unit) = text.split_at(
-        text.find(|c: char| c.is_ascii_alphabetic())
-            .unwrap_or(text.len()),
-    );
-    let n: f64 = number
-        .parse()
-        .ok()
-        .filter(|n: &f64| n.is_finite() && *n >= 0.0 && *n < 1e9)?;
-    let seconds = match unit {
-        "ms" => n / 1000.0,
-        "" | "s" => n,
-        "m" => n * 60.0,
-        "h" => n * 3600.0,
-        _ => return None,
-    };
-    Some(Duration::from_secs_f64(seconds))
+    let time = jfs_types::duration::parse(text).filter(|_| !text.is_empty())?;
+    (time < DURATION_MAX).then_some(time)
 }
 
 #[cfg(test)]

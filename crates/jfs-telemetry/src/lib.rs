@@ -6,7 +6,7 @@
 //!
 //! Everything in the project logs through `tracing`; libraries that log through `log` arrive here
 //! as well. [`init`] installs the one subscriber of the process. [`metrics`] counts.
-//! [`arguments`] hides the secrets of a command line.
+//! [`arguments`] hides the secrets of a command line. [`scripted`] lists the messages whose words may not change.
 //! Spans are not supported.
 
 pub mod arguments;
@@ -14,6 +14,7 @@ pub mod level;
 pub mod line;
 pub mod mask;
 pub mod metrics;
+pub mod scripted;
 pub mod sink;
 pub mod standard_output;
 pub mod subscriber;

@@ -7,6 +7,7 @@ pub mod acl;
 pub mod attr;
 pub mod caller;
 pub mod clock;
+pub mod duration;
 pub mod errno;
 pub mod format;
 pub mod ino;

@@ -195,13 +195,13 @@ fn status_of_sessions_and_more_is_the_same(meta: Meta) {
     let more = same(&["--more"]);
     assert!(more.contains("\"TrashFileCount\": 3"), "{more}");
     assert!(more.contains("\"TrashFileSize\": 100000"), "{more}");
-    for client in [ours(), reference()] {
+    for (client, said) in [
+        (ours(), "get session: no client has session 77"),
+        (reference(), "get session: session not found: 77"),
+    ] {
         let output = client.run(&["status", &url, "--session", "77"]).unwrap();
         let output = output.exit(1).unwrap();
-        assert!(
-            output.stderr.contains("get session: session not found: 77"),
-            "{output:?}"
-        );
+        assert!(output.stderr.contains(said), "{output:?}");
     }
     drop((locked, ranges));
     mine.unmount().unwrap();

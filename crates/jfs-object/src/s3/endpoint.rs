@@ -105,7 +105,7 @@ impl Endpoint {
         let path = path.strip_prefix("minio/").unwrap_or(path);
         let bucket = path.split('/').next().unwrap_or_default().to_string();
         if bucket.is_empty() {
-            return Err(format!("no bucket name provided in {text:?}"));
+            return Err(format!("{text:?} names no bucket"));
         }
         Ok(Endpoint {
             url: origin(&url, url.host_str().unwrap_or_default()),

@@ -107,7 +107,7 @@ pub fn check_url(url: &str, cwd: &Path) -> Result<(), Nowhere> {
 /// reference.
 pub fn warn_without_classes(format: &Format) {
     if format.storage == "file" {
-        tracing::warn!("Set storage tier: not supported");
+        tracing::warn!("{}", jfs_telemetry::scripted::NO_STORAGE_CLASSES);
     }
 }
 
