@@ -1,4 +1,4 @@
-//! What this client counts about its metadata operations.
+//! Counts of this client's metadata operations.
 
 use jfs_telemetry::metrics::{self, Bounds, Collector, Counter, CounterVec, Histogram};
 use jfs_telemetry::metrics::{IntCounter, IntCounterVec, MetricFamily};
