@@ -4,6 +4,7 @@ use crate::plan::Plan;
 use anyhow::{Context, bail};
 use jfs::View;
 use jfs_telemetry::metrics::prometheus_text;
+use jfs_telemetry::scripted;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -35,8 +36,8 @@ pub(crate) fn address(given: &str) -> anyhow::Result<String> {
     let port = given.rsplit_once(':').map(|(_, port)| port.parse::<u16>());
     match port {
         Some(Ok(_)) => Ok(given.to_string()),
-        Some(Err(e)) => bail!("metrics format error \"{given}\": port: {e}"),
-        None => bail!("metrics format error \"{given}\": address {given}: missing port in address"),
+        Some(Err(e)) => bail!("--metrics \"{given}\": the port is wrong: {e}"),
+        None => bail!("--metrics \"{given}\": HOST:PORT is needed"),
     }
 }
 
@@ -48,12 +49,12 @@ pub(crate) fn labels(given: &str) -> anyhow::Result<Vec<(String, String)>> {
 
 fn label(item: &str) -> anyhow::Result<(String, String)> {
     let Some((name, value)) = item.split_once(':').filter(|(_, v)| !v.contains(':')) else {
-        bail!("invalid label format: \"{item}\"");
+        bail!("--custom-labels \"{item}\": NAME:VALUE is needed, with semicolons between several");
     };
     let first = |c: char| c.is_ascii_alphabetic() || c == '_';
     let rest = |c: char| c.is_ascii_alphanumeric() || c == '_';
     if !name.starts_with(first) || !name.chars().all(rest) {
-        bail!("invalid label name: \"{name}\"");
+        bail!("--custom-labels: \"{name}\" is no name: letters, digits and _ make one");
     }
     Ok((name.to_string(), value.to_string()))
 }
@@ -71,7 +72,7 @@ fn all_labels(plan: &Plan, volume: &jfs::Volume) -> Vec<(String, String)> {
     let mut all: Vec<(String, String)> = reserved.collect();
     for (name, value) in &plan.labels {
         if RESERVED.contains(&name.as_str()) {
-            tracing::warn!("overriding reserved label: \"{name}\"");
+            tracing::warn!("--custom-labels replaces \"{name}\", which all mounts have");
         }
         all.retain(|(known, _)| known != name);
         all.push((name.clone(), value.clone()));
@@ -98,7 +99,7 @@ impl Exporter {
         });
         match started {
             Ok((listener, address)) => {
-                tracing::info!("Prometheus metrics listening on \"{address}\"");
+                tracing::info!("{}", scripted::metrics_listening(address));
                 let task = tokio::spawn(serve(listener, volume.view().clone(), labels));
                 let task = task.abort_handle();
                 Some(Exporter { address, task })
@@ -228,16 +229,16 @@ mod tests {
         assert_eq!(address("").unwrap(), "");
         assert_eq!(address("127.0.0.1:1").unwrap(), "127.0.0.1:1");
         let error = address("nonsense").unwrap_err().to_string();
-        assert_eq!(
-            error,
-            "metrics format error \"nonsense\": address nonsense: missing port in address"
-        );
+        assert_eq!(error, "--metrics \"nonsense\": HOST:PORT is needed");
         assert!(address("h:65536").is_err());
         let pair = |k: &str, v: &str| (k.to_string(), v.to_string());
         assert_eq!(labels("").unwrap(), []);
         assert_eq!(labels("a:b;_c:").unwrap(), [pair("a", "b"), pair("_c", "")]);
         let error = labels("a:b;c").unwrap_err().to_string();
-        assert_eq!(error, "invalid label format: \"c\"");
+        assert!(
+            error.starts_with("--custom-labels \"c\": NAME:VALUE"),
+            "{error}"
+        );
         assert!(labels("1a:b").is_err());
         assert!(labels("a:b:c").is_err());
     }

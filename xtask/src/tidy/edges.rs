@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 const EDGES: [(&str, &[&str]); 17] = [
     ("jfs-types", &[]),
     ("jfs-telemetry", &["jfs-types"]),
-    ("jfs-args", &["jfs-types"]),
+    ("jfs-commands", &["jfs-types", "jfs-telemetry"]),
     ("jfs-meta", &["jfs-types", "jfs-telemetry"]),
     ("jfs-meta-sql", &["jfs-types", "jfs-telemetry", "jfs-meta"]),
     (
@@ -62,13 +62,13 @@ const EDGES: [(&str, &[&str]); 17] = [
         ],
     ),
     ("jfs-testkit", &[]),
-    ("xtask", &["jfs-testkit"]),
+    ("xtask", &["jfs-testkit", "jfs-commands"]),
 ];
 
 /// Binaries wire parts together but leave engines and stores to the facade.
 const BINARIES: [&str; 7] = [
     "jfs",
-    "jfs-args",
+    "jfs-commands",
     "jfs-fuse",
     "jfs-telemetry",
     "jfs-types",
