@@ -63,7 +63,13 @@ pub fn with_notes(command: Command) -> Command {
     command.mut_args(|arg| match is_not_yet(&arg) {
         true => {
             let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
-            arg.help(format!("{help}. Not supported yet"))
+            let default = arg.get_default_values().first();
+            let default = default.map(|value| value.to_string_lossy().into_owned());
+            let note = match default.as_deref() {
+                None | Some("" | "0" | "0s" | "false") => "Not supported yet".to_string(),
+                Some(only) => format!("Only {only} is supported yet"),
+            };
+            arg.help(format!("{help}. {note}"))
         }
         false => arg,
     })

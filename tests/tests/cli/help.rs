@@ -130,15 +130,16 @@ fn units_are_named() {
     }
 }
 
-/// A text without what is fact: flags, defaults, addresses, case, blanks.
+/// A text without what is fact: flags, defaults, addresses, values with digits, case, blanks.
 fn plain(text: &str) -> String {
     let text = text.split("(default: ").next().unwrap_or_default();
-    let words = text.split_whitespace();
-    let words = words.filter(|word| !word.contains("://") && !word.starts_with('-'));
+    let fact = |word: &&str| {
+        word.contains("://") || word.starts_with('-') || word.contains(|c: char| c.is_ascii_digit())
+    };
+    let words = text.split_whitespace().filter(|word| !fact(word));
     let words: Vec<String> = words.map(str::to_lowercase).collect();
-    words
-        .join(" ")
-        .trim_matches(['.', ':', ';', '#', '$', ' '])
+    let text = words.join(" ");
+    text.trim_matches(['.', ':', ';', '#', '$', ' '])
         .to_string()
 }
 
