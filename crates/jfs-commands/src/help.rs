@@ -81,7 +81,7 @@ pub fn with_notes(command: Command) -> Command {
 fn filled(words: impl Iterator<Item = &'static str>, width: usize) -> String {
     let (mut text, mut line) = (String::new(), String::new());
     for word in words {
-        if line.len() + word.len() + ", ".len() > width {
+        if line.len() + ", ".len() + word.len() + ",".len() > width {
             let _ = writeln!(text, "{line},");
             line.clear();
         }

@@ -250,8 +250,6 @@ fn shells_complete_commands_and_flags() {
         for part in [flag, "mount", "2-random", "umount"] {
             assert!(script.contains(part), "{shell}: {part}");
         }
-        // A script must be the same for all users.
-        assert!(!script.contains("/.juicefs/"), "{shell}");
     }
     // Bash itself reads the script and answers from it.
     let ask = "source <($0 completion bash); COMP_WORDS=(jfs mount --negative); COMP_CWORD=2; \
