@@ -9,6 +9,8 @@ mod bench;
 mod config;
 #[path = "cli/deploy.rs"]
 mod deploy;
+#[path = "cli/flags.rs"]
+mod flags;
 #[path = "cli/help.rs"]
 mod help;
 #[path = "cli/mount_points.rs"]

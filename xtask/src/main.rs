@@ -7,6 +7,7 @@ mod bench;
 mod ci;
 mod deny;
 mod dist;
+mod doc;
 mod fuzz;
 mod man;
 mod paths;
@@ -22,11 +23,12 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
-  ci                    everything CI runs: fmt, tidy, clippy, build, test, example, deny, posix
+  ci                    everything CI runs: fmt, tidy, clippy, doc, build, test, example, deny, posix
   test [ARGS]           build the binaries, then cargo test --workspace ARGS
   tidy                  the rules of this repository that a machine can check
   api [--write]         compares docs/api, the lists of public items, with the sources, or writes them anew
   deny                  licences, bans and sources of all dependencies
+  doc                   the documentation of the libraries, without warnings
   dist [--check]        static programs as a tarball and a Debian package; --check runs and mounts them in an empty root
   bench run|compare|check|matrix ARGS
                         the side-by-side benchmark; see bench/README.md
@@ -58,6 +60,7 @@ fn command() -> Result<()> {
         ["tidy"] => tidy::run(),
         ["api", rest @ ..] => api::run(rest),
         ["deny"] => deny::run(),
+        ["doc"] => doc::run(),
         ["dist", rest @ ..] => dist::run(rest),
         ["bench", rest @ ..] => bench::run(rest),
         ["fuzz", rest @ ..] => fuzz::run(rest),

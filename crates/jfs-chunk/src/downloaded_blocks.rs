@@ -1,4 +1,4 @@
-//! Whole blocks that were downloaded, for readers that are about to come: within the budget, cache or not.
+//! Downloaded blocks, kept whole within the budget for readers that are about to come, with a cache or without.
 //!
 //! - A block that was read to its end is kept for another reader as long as nothing needs its room, up to
 //!   [`READ_MAX`] bytes of such blocks. It goes first.
@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 /// Bytes of blocks that were read to their end.
 const READ_MAX: u64 = 32 << 20;
-/// A block that nobody has touched for so long is not waited for by a reader any more.
+/// Time without a read after which a block counts as given up by its reader.
 const STALE: Duration = Duration::from_secs(5);
 /// The same for a block whose last byte was read.
 const ENDED: Duration = Duration::from_millis(200);
@@ -41,11 +41,11 @@ pub(crate) enum Need {
     Read,
 }
 
-/// The blocks.
+/// The downloaded blocks of a store.
 #[derive(Default)]
 pub(crate) struct DownloadedBlocks {
     inner: Mutex<Inner>,
-    /// Number of blocks; spares those who look the lock while there are none.
+    /// Number of blocks. While it is 0 no caller takes the lock.
     count: AtomicUsize,
 }
 
@@ -65,7 +65,7 @@ struct Inner {
 struct Block {
     data: Bytes,
     room: Room,
-    /// Bytes that were read, each time they were, and in how many reads.
+    /// Bytes of all reads of the block, and the number of reads.
     read: u64,
     reads: u32,
     /// The last byte was read.
@@ -85,7 +85,7 @@ enum State {
 
 impl Block {
     fn state(&self) -> State {
-        // The front of a block may have been fetched alone, before the block was blocks.
+        // The front of a block may have been fetched alone, before the whole block was downloaded.
         let len = self.data.len() as u64;
         if self.read >= len || (self.ended && self.read * 2 >= len) {
             State::Read
@@ -98,7 +98,7 @@ impl Block {
 }
 
 impl DownloadedBlocks {
-    /// Holds a block that `room` was taken for. `next`: a reader is about to enter it.
+    /// Keeps a block that `room` was taken for. `next`: a reader is about to enter the block.
     pub(crate) fn put(&self, key: BlockKey, data: Bytes, mut room: Room, next: bool) {
         room.keep(data.len() as u64 + COST);
         let mut inner = self.inner.lock();
@@ -162,7 +162,7 @@ impl DownloadedBlocks {
         }
     }
 
-    /// Gives up about `bytes` of what is blocks. False when there was nothing to give up.
+    /// Gives up blocks of about `bytes` bytes. False when there was none to give up.
     pub(crate) fn give_up(&self, bytes: u64, budget: &Budget, wanted: Need) -> bool {
         if !self.any() {
             return false;
@@ -192,7 +192,7 @@ impl DownloadedBlocks {
 }
 
 impl Inner {
-    /// Marks a read; gives the block, and what is held no longer because of it.
+    /// Marks a read. Returns the block, and the blocks that are dropped because of the read.
     fn read(&mut self, key: &BlockKey, range: Range<usize>) -> Option<(Bytes, Vec<Block>)> {
         let block = self.blocks.get_mut(key)?;
         let was_read = block.state() == State::Read;
@@ -360,6 +360,48 @@ mod tests {
             blocks.give_up(1, &budget, Need::Read),
             "it was read to its end"
         );
+    }
+
+    #[test]
+    fn a_block_that_is_not_touched_is_given_up_for_anything() {
+        for wanted in [Need::Ahead, Need::Next, Need::Write, Need::Read] {
+            let (blocks, budget) = (DownloadedBlocks::default(), Budget::new(100_000));
+            put(&blocks, &budget, 1, 1000);
+            for _ in 0..2 {
+                assert!(blocks.get(&key(1, 1000), 0..100).is_some());
+            }
+            assert!(!blocks.give_up(1, &budget, wanted), "a reader is in it");
+            let mut inner = blocks.inner.lock();
+            let block = inner.blocks.get_mut(&key(1, 1000)).unwrap();
+            block.touched = block.touched.checked_sub(STALE).unwrap();
+            drop(inner);
+            assert!(blocks.give_up(1, &budget, wanted));
+        }
+    }
+
+    /// A small read may have fetched the front of a block alone, before the block was held.
+    #[test]
+    fn a_block_whose_end_was_read_is_not_in_use() {
+        let (blocks, budget) = (DownloadedBlocks::default(), Budget::new(100_000));
+        put(&blocks, &budget, 1, 1000);
+        assert!(blocks.get(&key(1, 1000), 100..600).is_some());
+        assert!(!blocks.give_up(1, &budget, Need::Ahead));
+        assert!(blocks.get(&key(1, 1000), 600..1000).is_some());
+        assert!(blocks.give_up(1, &budget, Need::Ahead));
+    }
+
+    #[test]
+    fn the_block_that_is_next_takes_the_room_of_one_further_ahead() {
+        let (blocks, budget) = (DownloadedBlocks::default(), Budget::new(100_000));
+        for id in 1..4 {
+            put(&blocks, &budget, id, 1000);
+        }
+        assert!(blocks.get(&key(1, 1000), 0..100).is_some());
+        assert!(!blocks.give_up(1, &budget, Need::Ahead));
+        assert!(blocks.give_up(1, &budget, Need::Next));
+        assert_eq!(ids(&blocks), [1, 2], "the newest one goes");
+        assert!(blocks.give_up(u64::MAX, &budget, Need::Next));
+        assert_eq!(ids(&blocks), [1]);
     }
 
     #[test]
