@@ -1,4 +1,4 @@
-//! What CI runs, in the order that fails soonest.
+//! The checks of CI, in the order that fails soonest.
 //!
 //! One profile and one feature set throughout: each dependency is compiled once and checked once.
 

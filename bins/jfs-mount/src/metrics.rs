@@ -2,7 +2,7 @@
 
 use crate::plan::Plan;
 use anyhow::{Context, bail};
-use jfs::Vfs;
+use jfs::View;
 use jfs_telemetry::metrics::prometheus_text;
 use jfs_telemetry::scripted;
 use std::io;
@@ -100,7 +100,7 @@ impl Exporter {
         match started {
             Ok((listener, address)) => {
                 tracing::info!("{}", scripted::metrics_listening(address));
-                let task = tokio::spawn(serve(listener, volume.vfs().clone(), labels));
+                let task = tokio::spawn(serve(listener, volume.view().clone(), labels));
                 let task = task.abort_handle();
                 Some(Exporter { address, task })
             }
@@ -144,7 +144,7 @@ async fn listen(address: &str) -> anyhow::Result<TcpListener> {
     any.with_context(|| format!("listen on any port of {host}"))
 }
 
-async fn serve(listener: TcpListener, vfs: Vfs, labels: Vec<(String, String)>) {
+async fn serve(listener: TcpListener, view: View, labels: Vec<(String, String)>) {
     let (slots, labels) = (Arc::new(Semaphore::new(CONNECTIONS_MAX)), Arc::new(labels));
     loop {
         let Ok(slot) = slots.clone().acquire_owned().await else {
@@ -158,9 +158,9 @@ async fn serve(listener: TcpListener, vfs: Vfs, labels: Vec<(String, String)>) {
                 continue;
             }
         };
-        let (vfs, labels) = (vfs.clone(), labels.clone());
+        let (view, labels) = (view.clone(), labels.clone());
         tokio::spawn(async move {
-            let answered = answer(stream, &vfs, &labels);
+            let answered = answer(stream, &view, &labels);
             // A slow or broken client loses its connection, nothing else.
             let _ = tokio::time::timeout(CONNECTION_TIME, answered).await;
             drop(slot);
@@ -168,7 +168,7 @@ async fn serve(listener: TcpListener, vfs: Vfs, labels: Vec<(String, String)>) {
     }
 }
 
-async fn answer(mut stream: TcpStream, vfs: &Vfs, labels: &[(String, String)]) -> io::Result<()> {
+async fn answer(mut stream: TcpStream, view: &View, labels: &[(String, String)]) -> io::Result<()> {
     let mut request = Vec::new();
     while !request.windows(4).any(|w| w == b"\r\n\r\n") {
         if request.len() >= REQUEST_MAX {
@@ -195,7 +195,7 @@ async fn answer(mut stream: TcpStream, vfs: &Vfs, labels: &[(String, String)]) -
         let text = "404 page not found\n";
         return send(&mut stream, "404 Not Found", "text/plain", text, body).await;
     }
-    let text = prometheus_text(&vfs.metrics(), labels);
+    let text = prometheus_text(&view.metrics(), labels);
     let kind = "text/plain; version=0.0.4; charset=utf-8";
     send(&mut stream, "200 OK", kind, &text, body).await
 }

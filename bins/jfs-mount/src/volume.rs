@@ -64,5 +64,5 @@ pub(crate) fn mount(plan: &Plan, volume: &jfs::Volume) -> anyhow::Result<jfs_fus
         allow_other: nix::unistd::geteuid().is_root(),
         runtime: tokio::runtime::Handle::current(),
     };
-    jfs_fuse::mount(volume.vfs().clone(), options).context("fuse")
+    jfs_fuse::mount(volume.view().clone(), options).context("fuse")
 }

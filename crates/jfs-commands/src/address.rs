@@ -1,8 +1,10 @@
 //! Addresses and paths as users write them, brought into the form that programs use: a daemon
 //! changes its directory, so nothing relative may stay.
 
+pub use jfs_types::path::{absolute, file_bucket};
+
 use jfs_types::Format;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 /// The metadata URL with its scheme (Redis when there is none) and, for a database in a file or a
 /// server behind a socket, with the file's absolute path.
@@ -98,31 +100,6 @@ pub fn check_url(url: &str, cwd: &Path) -> Result<(), Nowhere> {
     match path.is_empty() || path.starts_with(':') {
         true => Ok(()),
         false => check_path(path, cwd),
-    }
-}
-
-/// The path from the root, without `.` and with `..` resolved by name; links are not followed.
-pub fn absolute(path: &str, cwd: &Path) -> PathBuf {
-    let mut out = PathBuf::new();
-    for part in cwd.join(path).components() {
-        match part {
-            Component::CurDir => {}
-            Component::ParentDir => {
-                out.pop();
-            }
-            part => out.push(part),
-        }
-    }
-    out
-}
-
-/// The bucket of file storage as the setting holds it: an absolute directory that ends in `/`.
-pub fn file_bucket(bucket: &str, cwd: &Path) -> String {
-    let path = absolute(bucket, cwd).display().to_string();
-    if path.ends_with('/') {
-        path
-    } else {
-        format!("{path}/")
     }
 }
 

@@ -4,12 +4,12 @@ use jfs_meta::EngineError;
 use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisConnectionInfo};
 use std::time::Duration;
 
-/// Where Redis listens unless the URL says otherwise.
+/// The port of Redis when the URL names none.
 const PORT: u16 = 6379;
 /// Longest time that an address may ask for.
 const DURATION_MAX: Duration = Duration::from_secs(1_000_000_000);
 
-/// Where the server is, and how long to wait for it.
+/// The address of the server, and the time limits for it.
 pub(crate) struct Address {
     pub(crate) info: ConnectionInfo,
     /// Deadline of one round trip.
@@ -61,7 +61,7 @@ pub(crate) fn parse(url: &str) -> Result<Address, EngineError> {
     settings = settings
         .set_db(options.db.unwrap_or(db))
         .set_skip_set_lib_name();
-    // A name without a password logs nobody in.
+    // A name without a password is not a login.
     if !secret.is_empty() {
         settings = settings.set_password(secret);
         if !user.is_empty() {
@@ -87,7 +87,7 @@ fn unreadable() -> EngineError {
     )
 }
 
-/// What stands behind the `?`.
+/// The options behind the `?`.
 struct Options {
     timeout: Duration,
     db: Option<i64>,

@@ -207,7 +207,8 @@ impl Backend for OperatorBackend {
         let Some(bucket) = &self.bucket else {
             return Ok(());
         };
-        // Whoever may list it has it; whoever may not is told by the first object that fails.
+        // A listing that is allowed proves that the bucket exists. Without that permission the
+        // first object that fails tells.
         match self.list("", "", 1).await {
             Err(e) if e.is_not_found() => bucket.make().await,
             _ => Ok(()),

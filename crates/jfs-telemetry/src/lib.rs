@@ -7,7 +7,7 @@
 //! Everything in the project logs through `tracing`; libraries that log through `log` arrive here
 //! as well. [`init`] installs the one subscriber of the process. [`metrics`] counts.
 //! [`arguments`] hides the secrets of a command line. [`scripted`] lists the messages whose words may not change.
-//! What this crate does not do: spans.
+//! Spans are not supported.
 
 pub mod arguments;
 pub mod level;

@@ -1,4 +1,4 @@
-//! Where lines go: standard error, or a file that log rotation may move away.
+//! The destination of lines: standard error, or a file that log rotation may move away.
 
 use parking_lot::Mutex;
 use std::fs::{DirBuilder, File, OpenOptions};

@@ -12,6 +12,7 @@ pub mod errno;
 pub mod format;
 pub mod ino;
 pub mod name;
+pub mod path;
 pub mod random;
 pub mod slice;
 pub mod version;

@@ -1,4 +1,4 @@
-//! What people type: addresses and command lines.
+//! Text that users type: addresses and command lines.
 
 use jfs_commands::arguments::split_command;
 use jfs_commands::commands::{ConfigCommand, FormatCommand, InfoCommand, MountCommand};

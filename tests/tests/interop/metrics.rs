@@ -7,7 +7,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-/// Where a mount says it listens.
+/// The address that the mount prints.
 fn address(mount: &Mount) -> String {
     let log = mount.log();
     let line = log

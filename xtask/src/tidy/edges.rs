@@ -5,7 +5,7 @@
 use super::manifest::{Dependency, Manifest};
 use std::collections::BTreeSet;
 
-const EDGES: [(&str, &[&str]); 16] = [
+const EDGES: [(&str, &[&str]); 17] = [
     ("jfs-types", &[]),
     ("jfs-telemetry", &["jfs-types"]),
     ("jfs-commands", &["jfs-types", "jfs-telemetry"]),
@@ -36,7 +36,14 @@ const EDGES: [(&str, &[&str]); 16] = [
             "jfs-object",
         ],
     ),
-    ("jfs-fuse", &["jfs-types", "jfs-telemetry", "jfs-vfs"]),
+    (
+        "jfs-control",
+        &["jfs-types", "jfs-telemetry", "jfs-meta", "jfs-vfs"],
+    ),
+    (
+        "jfs-fuse",
+        &["jfs-types", "jfs-telemetry", "jfs-vfs", "jfs-control"],
+    ),
     (
         "jfs",
         &[
@@ -50,6 +57,7 @@ const EDGES: [(&str, &[&str]); 16] = [
             "jfs-cache",
             "jfs-chunk",
             "jfs-vfs",
+            "jfs-control",
             "jfs-maint",
         ],
     ),

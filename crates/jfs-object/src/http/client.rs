@@ -12,7 +12,7 @@ const IDLE_MAX: Duration = Duration::from_secs(15);
 /// Idle connections kept per server: what the uploads and downloads of a mount use in turns.
 const IDLE_CONNECTIONS_MAX: usize = 256;
 
-/// What is said of a server whose certificate nobody here knows, and of one without an address.
+/// Messages about a server with an untrusted certificate, and about a host name without an address.
 const UNTRUSTED: &str = "is not trusted, since its authority is unknown here";
 const NOT_FOUND: &str = "cannot be found";
 
@@ -46,9 +46,10 @@ pub(crate) fn failure(key: &str, error: reqwest::Error) -> ObjectError {
     ObjectError::new(kind, key, explained(message, &host))
 }
 
-/// What a library said about a connection, after what it means and what helps. An empty `host` is not known.
+/// The error of a library about a connection, with an explanation and advice in front. An empty `host` is
+/// not known.
 pub(crate) fn explained(message: String, host: &str) -> String {
-    // It may have come through opendal, after it was said here.
+    // The error may have come through opendal with the explanation in it.
     if message.contains(UNTRUSTED) || message.contains(NOT_FOUND) {
         return message;
     }
@@ -69,7 +70,7 @@ pub(crate) fn explained(message: String, host: &str) -> String {
 }
 
 fn build() -> Result<reqwest::Client, String> {
-    // One that the program has chosen before stays.
+    // A provider that the program has chosen before stays.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let builder = || {
         reqwest::Client::builder()

@@ -19,7 +19,7 @@ const AWS: &str = ".amazonaws.com";
 /// Reads a variable of the environment; empty ones count as missing.
 type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// Where a bucket is.
+/// The endpoint of a bucket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Endpoint {
     /// Scheme, host and port, without the bucket.

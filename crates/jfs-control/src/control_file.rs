@@ -1,14 +1,17 @@
 //! `.control`: a request written, an answer read, one stream of bytes with one offset.
 //!
 //! A handle serves one request at a time. The request lies at the offsets it was written to, the answer
-//! behind it; a read that is ahead of the answer gets nothing and comes again. Closing the handle ends
-//! the job.
+//! behind it; a read that is ahead of the answer gets nothing and comes again. A request runs as a task, which
+//! ends at the latest when its handle is closed.
 
-use super::info;
-use crate::vfs::Vfs;
+mod info;
+mod legacy_text;
+
 use bytes::Bytes;
+use futures_util::future::{BoxFuture, ready};
 use jfs_meta::Walked;
 use jfs_types::{Caller, Errno};
+use jfs_vfs::{SpecialFile, Vfs};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,9 +31,10 @@ mod opcode {
     pub(super) const SUMMARY: u32 = 1007;
 }
 
-/// What a handle of `.control` is busy with.
-pub(crate) struct Control {
-    /// Whose rights count: as of any descriptor, those of the process that has opened it.
+/// One open `.control`.
+pub(crate) struct ControlFile {
+    /// The process that has opened the file. Its rights decide what a request may see, whichever process
+    /// writes the request.
     caller: Caller,
     state: Arc<Mutex<State>>,
 }
@@ -48,9 +52,9 @@ struct State {
     phase: Phase,
     /// Offset of the request.
     start: u64,
-    /// The request as far as it is kept.
+    /// The first bytes of the request, at most the longest known one.
     request: Vec<u8>,
-    /// Its bytes that are not kept.
+    /// Number of bytes of the request that are not kept.
     dropped: u64,
     /// Bytes of a refused request that are still to come.
     to_come: u64,
@@ -75,7 +79,7 @@ impl State {
         self.answer.extend_from_slice(&b.to_be_bytes());
     }
 
-    /// Takes in a part of a request; the request when that completes it.
+    /// Takes a part of a request. Returns the request when the part completes it.
     fn take(&mut self, data: &[u8]) -> Option<Request> {
         let room = HEADER + BODY_MAX - self.request.len();
         let kept = data.len().min(room);
@@ -154,16 +158,16 @@ impl Request {
     }
 }
 
-impl Control {
-    pub(crate) fn new(caller: Caller) -> Control {
-        Control {
+impl ControlFile {
+    pub(crate) fn new(caller: Caller) -> ControlFile {
+        ControlFile {
             caller,
             state: Arc::default(),
         }
     }
 
-    /// Bytes of the stream from `off` on; none before the answer has got there.
-    pub(crate) fn read(&self, off: u64, size: usize) -> Bytes {
+    /// Bytes of the stream from `off` on. None while the answer is not that long yet.
+    fn bytes(&self, off: u64, size: usize) -> Bytes {
         let state = self.state.lock();
         let (from, bytes) = match off.checked_sub(state.answer_at()) {
             Some(at) => (at, &state.answer),
@@ -175,9 +179,15 @@ impl Control {
         let from = usize::try_from(from).unwrap_or(usize::MAX).min(bytes.len());
         Bytes::copy_from_slice(&bytes[from..bytes.len().min(from.saturating_add(size))])
     }
+}
+
+impl SpecialFile for ControlFile {
+    fn read(&self, off: u64, size: u32) -> BoxFuture<'_, Bytes> {
+        Box::pin(ready(self.bytes(off, size as usize)))
+    }
 
     /// A request, or a part of one. EIO while one is being served.
-    pub(crate) fn write(&self, vfs: &Vfs, off: u64, data: &[u8]) -> Result<u32, Errno> {
+    fn write(&self, vfs: &Vfs, off: u64, data: &[u8]) -> Result<u32, Errno> {
         let mut state = self.state.lock();
         let n = data.len() as u32;
         match state.phase {
@@ -198,7 +208,7 @@ impl Control {
         }
         if let Some(request) = state.take(data) {
             state.phase = Phase::Running;
-            let job = vfs.inner.runtime.spawn(serve(
+            let job = vfs.runtime().spawn(serve(
                 vfs.clone(),
                 self.caller.clone(),
                 request,
@@ -210,7 +220,7 @@ impl Control {
     }
 }
 
-impl Drop for Control {
+impl Drop for ControlFile {
     fn drop(&mut self) {
         if let Some(job) = self.state.lock().job.take() {
             job.abort();
@@ -258,9 +268,9 @@ async fn answer(vfs: &Vfs, caller: &Caller, request: Request, walked: &Walked) -
                 raw,
                 strict,
             };
-            let found = vfs.info(caller, ino, wish, walked).await;
+            let found = info::info(vfs, caller, ino, wish, walked).await;
             if legacy {
-                (b"", super::text::legacy(ino, &found))
+                (b"", legacy_text::legacy(ino, &found))
             } else {
                 (&[0xFF], info::json(ino, &found))
             }
@@ -272,7 +282,7 @@ async fn answer(vfs: &Vfs, caller: &Caller, request: Request, walked: &Walked) -
             strict,
         } => {
             let shape = jfs_meta::TreeShape { depth, top, strict };
-            let tree = vfs.tree(caller, ino, shape, walked);
+            let tree = info::tree(vfs, caller, ino, shape, walked);
             (&[0xFF], info::tree_json(ino, &tree.await))
         }
     };
@@ -282,7 +292,7 @@ async fn answer(vfs: &Vfs, caller: &Caller, request: Request, walked: &Walked) -
     out
 }
 
-/// See [`crate::fuzzing`].
+/// The parser of requests, for [`crate::fuzzing`].
 pub(crate) fn control_request(bytes: &[u8], piece: usize) -> (Vec<u8>, usize) {
     let mut state = State::default();
     for part in bytes.chunks(piece.max(1)) {

@@ -1,25 +1,26 @@
-//! The file sizes that the kernel may hold, followed from what it was told and what it has written.
+//! The file sizes that the kernel may hold, derived from replies to it and from its writes.
 //!
-//! A request says that its descriptor has `O_APPEND`; it does not say that pwritev2(2) was called with
-//! `RWF_NOAPPEND`. The offset tells: the kernel sends an append to the size that it holds, and any other
-//! write to the place that the program named. So a write to a place that is no such size is no append.
+//! The kernel's request says that the descriptor has `O_APPEND`. The request does not say that pwritev2(2) was
+//! called with `RWF_NOAPPEND`; only the offset shows it. The kernel sends an append to the size that it holds, and
+//! any other write to the offset that the program named. So a write to an offset that is no such size is no
+//! append.
 //!
-//! The kernel's size differs from the file's when another mount has appended, so several sizes may be
-//! right. What cannot be told apart is an append: two mounts that append must never overwrite each other.
+//! The kernel's size differs from the file's when another mount has appended, so several sizes may be right. A
+//! write that may be an append counts as one: two mounts that append must never overwrite each other.
 
 use std::collections::VecDeque;
 
-/// Sizes that are followed. Each is a reply that the kernel may have dropped because a write overtook it.
+/// Sizes kept. Each is one reply that the kernel may have dropped because a write overtook it.
 const SIZES_MAX: usize = 8;
 
-/// Sizes that the kernel may hold of one file; the oldest first. None while nothing is known.
+/// Sizes that the kernel may hold of one file, the oldest first. Empty while no size is known.
 #[derive(Debug, Default)]
 pub(crate) struct KernelSizes {
     sizes: VecDeque<u64>,
 }
 
 impl KernelSizes {
-    /// A reply tells the kernel the size. It may drop the reply.
+    /// Notes a reply that tells the kernel the size. The kernel may drop the reply.
     pub(crate) fn told(&mut self, size: u64) {
         if self.sizes.back() == Some(&size) {
             return;
@@ -39,7 +40,7 @@ impl KernelSizes {
         }
         match self.sizes.iter().position(|s| *s == off) {
             Some(at) => {
-                // The kernel has shown which one it holds. Only a later reply can have changed it.
+                // The offset shows which size the kernel holds. Only a later reply can have changed it.
                 self.sizes.drain(..at);
                 true
             }
@@ -47,11 +48,12 @@ impl KernelSizes {
         }
     }
 
+    /// Whether no size is known.
     pub(crate) fn is_unknown(&self) -> bool {
         self.sizes.is_empty()
     }
 
-    /// The size that it holds, if only one is possible.
+    /// The size that the kernel holds, if only one is possible.
     pub(crate) fn only(&self) -> Option<u64> {
         self.sizes
             .front()
@@ -59,7 +61,7 @@ impl KernelSizes {
             .filter(|_| self.sizes.len() == 1)
     }
 
-    /// The kernel has changed the file up to `end`: its size is not smaller from now on.
+    /// Notes that the kernel has changed the file up to `end`: the size it holds is not smaller from now on.
     pub(crate) fn reaches(&mut self, end: u64) {
         let mut last = None;
         for size in &mut self.sizes {

@@ -1,6 +1,9 @@
-//! The queues behind open `.accesslog` files.
+//! `.accesslog`: a queue of lines for each open file.
 
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use jfs_types::Errno;
+use jfs_vfs::{SpecialFile, Vfs};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -16,11 +19,11 @@ const READERS_MAX: usize = 64;
 /// How long a read waits for lines.
 const WAIT: Duration = Duration::from_secs(1);
 
-/// Where lines go to.
+/// The queues of all readers.
 #[derive(Default)]
 pub(crate) struct AccessLog {
-    /// Looked at for every request; nothing else is while it is 0.
-    pub(crate) readers: AtomicUsize,
+    /// Number of queues. Every request looks at it, and at nothing else while it is 0.
+    readers: AtomicUsize,
     queues: Mutex<Vec<Arc<Queue>>>,
 }
 
@@ -53,6 +56,12 @@ impl AccessLog {
         })
     }
 
+    /// Whether a line would reach a reader.
+    pub(crate) fn has_readers(&self) -> bool {
+        self.readers.load(Ordering::Relaxed) > 0
+    }
+
+    /// Adds a line to every queue that has room.
     pub(crate) fn push(&self, line: String) {
         for queue in self.queues.lock().iter() {
             let mut waiting = queue.lines.lock();
@@ -64,16 +73,16 @@ impl AccessLog {
     }
 }
 
-/// One open `.accesslog`.
+/// One open `.accesslog`. Its offsets mean nothing: each read takes the next lines from the queue.
 pub(crate) struct LogReader {
     log: Arc<AccessLog>,
     queue: Arc<Queue>,
 }
 
 impl LogReader {
-    /// Up to `size` bytes of lines: waits up to a second for so many, and says `#` when there was
-    /// nothing at all.
-    pub(crate) async fn read(&self, size: usize) -> Bytes {
+    /// Up to `size` bytes of lines. Waits up to a second for so many, and gives a line `#` when there was
+    /// none at all.
+    async fn next(&self, size: usize) -> Bytes {
         let deadline = Instant::now() + WAIT;
         let mut out = Vec::new();
         loop {
@@ -110,6 +119,16 @@ impl LogReader {
     }
 }
 
+impl SpecialFile for LogReader {
+    fn read(&self, _: u64, size: u32) -> BoxFuture<'_, Bytes> {
+        Box::pin(self.next(size as usize))
+    }
+
+    fn write(&self, _: &Vfs, _: u64, _: &[u8]) -> Result<u32, Errno> {
+        Err(Errno::EBADF)
+    }
+}
+
 impl Drop for LogReader {
     fn drop(&mut self) {
         let mut queues = self.log.queues.lock();
@@ -130,13 +149,13 @@ mod tests {
         for n in 0..LINES_MAX + 5 {
             log.push(format!("{n:05}\n"));
         }
-        assert_eq!(&one.read(8).await[..], b"00000\n00");
-        assert_eq!(&one.read(4).await[..], b"001\n");
-        let all = two.read(LINES_MAX * 6).await;
+        assert_eq!(&one.next(8).await[..], b"00000\n00");
+        assert_eq!(&one.next(4).await[..], b"001\n");
+        let all = two.next(LINES_MAX * 6).await;
         assert!(all.ends_with(b"10239\n"), "the last ones were dropped");
-        assert_eq!(&two.read(100).await[..], b"#\n");
+        assert_eq!(&two.next(100).await[..], b"#\n");
         drop((one, two));
-        assert_eq!(log.readers.load(Ordering::Relaxed), 0);
+        assert!(!log.has_readers());
         let all: Vec<_> = (0..READERS_MAX).map(|_| log.subscribe().unwrap()).collect();
         assert!(log.subscribe().is_none());
         drop(all);

@@ -2,18 +2,20 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+#[path = "../../crates/jfs-vfs/tests/common/mod.rs"]
 mod common;
 
 use bytes::Bytes;
-use common::volume::{Mount, Options, Volume};
+use common::volume::{Options, Volume};
 use common::{eventually, root};
+use jfs_control::{View, ViewConfig};
 use jfs_meta::Engine;
 use jfs_types::Ino;
 use std::time::Duration;
 
 const SUMMARY: u32 = 1007;
 
-async fn start(dirs: usize) -> (Volume, Mount) {
+async fn start(dirs: usize) -> (Volume, View) {
     let volume = Volume::new(Options::default()).await;
     let mount = volume.mount().await;
     for n in 0..dirs {
@@ -23,19 +25,18 @@ async fn start(dirs: usize) -> (Volume, Mount) {
             .await
             .unwrap();
     }
-    (volume, mount)
+    let view = View::new((*mount).clone(), ViewConfig::default());
+    (volume, view)
 }
 
-async fn ask(mount: &Mount, body: &[u8]) -> (u64, u64) {
-    let control = mount.lookup(&root(), Ino::ROOT, b".control").await.unwrap();
-    let (fh, _) = mount
-        .open(&root(), control.ino, libc::O_RDWR)
-        .await
-        .unwrap();
+async fn ask(view: &View, body: &[u8]) -> (u64, u64) {
+    let control = view.lookup(&root(), Ino::ROOT, b".control").await.unwrap();
+    let opened = view.open(&root(), control.ino, libc::O_RDWR).await;
+    let (fh, _) = opened.unwrap();
     let length = (body.len() as u32).to_be_bytes();
     let request = [&SUMMARY.to_be_bytes(), &length, body].concat();
     let size = request.len() as u64;
-    let written = mount.write(fh, 0, Bytes::from(request)).await;
+    let written = view.vfs().write(fh, 0, Bytes::from(request)).await;
     assert_eq!(written, Ok(size as u32));
     (fh, size)
 }
@@ -48,10 +49,11 @@ fn whole_tree() -> Vec<u8> {
 
 #[tokio::test]
 async fn closing_the_handle_ends_the_job() {
-    let (volume, mount) = start(20).await;
+    let (volume, view) = start(20).await;
+    let mount = view.vfs();
     for closes in [true, false] {
         volume.engine.answers().shut();
-        let (fh, _) = ask(&mount, &whole_tree()).await;
+        let (fh, _) = ask(&view, &whole_tree()).await;
         volume.engine.answers().holds(1).await;
         if closes {
             assert!(mount.try_release(fh));
@@ -74,9 +76,10 @@ async fn closing_the_handle_ends_the_job() {
 /// A job that takes its time says how far it is; the answer lies behind the records.
 #[tokio::test]
 async fn long_jobs_report_progress() {
-    let (volume, mount) = start(3).await;
+    let (volume, view) = start(3).await;
+    let mount = view.vfs();
     volume.engine.answers().shut();
-    let (fh, asked) = ask(&mount, &whole_tree()).await;
+    let (fh, asked) = ask(&view, &whole_tree()).await;
     let read = async |off: u64| mount.read(fh, off, 1 << 16).await.unwrap();
     eventually("two records", async || read(asked).await.len() >= 34).await;
     let records = read(asked).await;

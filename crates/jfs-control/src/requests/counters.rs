@@ -11,14 +11,13 @@ macro_rules! ops {
     ($($variant:ident $name:literal),* $(,)?) => {
         /// A kind of request.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        #[allow(missing_docs, reason = "the names of the requests")]
-        pub enum Op { $($variant),* }
+        pub(crate) enum Op { $($variant),* }
 
         impl Op {
             const NAMES: &[&str] = &[$($name),*];
 
-            /// As the access log and the metrics call it.
-            pub fn name(self) -> &'static str {
+            /// The name in the access log and in the metrics.
+            pub(crate) fn name(self) -> &'static str {
                 match self { $(Op::$variant => $name),* }
             }
         }
@@ -26,7 +25,7 @@ macro_rules! ops {
 }
 
 ops! {
-    Lookup "lookup", GetAttr "getattr", SetAttr "setattr", Access "access", Readlink "readlink",
+    Lookup "lookup", GetAttr "getattr", SetAttr "setattr", Readlink "readlink",
     Mknod "mknod", Mkdir "mkdir", Unlink "unlink", Rmdir "rmdir", Symlink "symlink",
     Rename "rename", Link "link", Create "create", Open "open", Read "read", Write "write",
     Flush "flush", Release "release", Fsync "fsync", Opendir "opendir", Readdir "readdir",
@@ -35,10 +34,10 @@ ops! {
     CopyFileRange "copy_file_range", Ioctl "ioctl",
 }
 
-/// Counters of a [`crate::Vfs`].
+/// Counters of the requests of a [`crate::View`].
 #[derive(Debug)]
-pub struct VfsStats {
-    /// Number and nanoseconds, by [`Op`].
+pub(crate) struct RequestCounters {
+    /// Number of requests and nanoseconds in them, by [`Op`].
     ops: Box<[(Counter, Counter)]>,
     durations: Histogram,
     read: Histogram,
@@ -46,9 +45,9 @@ pub struct VfsStats {
     errors: Box<[Counter]>,
 }
 
-impl VfsStats {
-    pub(crate) fn new() -> VfsStats {
-        VfsStats {
+impl RequestCounters {
+    pub(crate) fn new() -> RequestCounters {
+        RequestCounters {
             ops: Op::NAMES
                 .iter()
                 .map(|_| (Counter::new(), Counter::new()))
@@ -60,6 +59,7 @@ impl VfsStats {
         }
     }
 
+    /// Counts a request, its time, and the error that it ended with.
     pub(crate) fn request(&self, op: Op, took: Duration, result: Result<(), Errno>) {
         if let Some((count, nanos)) = self.ops.get(op as usize) {
             count.add(1);
@@ -74,16 +74,17 @@ impl VfsStats {
         }
     }
 
-    /// A read has answered so many bytes.
-    pub fn read(&self, bytes: usize) {
+    /// Counts a read that has answered so many bytes.
+    pub(crate) fn read(&self, bytes: usize) {
         self.read.count(bytes as u64);
     }
 
-    /// A write has taken so many bytes.
-    pub fn written(&self, bytes: usize) {
+    /// Counts a write that has taken so many bytes.
+    pub(crate) fn written(&self, bytes: usize) {
         self.written.count(bytes as u64);
     }
 
+    /// The counters as metrics.
     pub(crate) fn families(&self) -> Vec<Family> {
         let used = Op::NAMES.iter().zip(&self.ops);
         let used: Vec<_> = used.filter(|(_, (n, _))| n.get() > 0).collect();
