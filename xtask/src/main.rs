@@ -29,7 +29,9 @@ usage: cargo xtask COMMAND
   api [--write]         compares docs/api, the lists of public items, with the sources, or writes them anew
   deny                  licences, bans and sources of all dependencies
   doc                   the documentation of the libraries, without warnings
-  dist [--check]        static programs as a tarball and a Debian package; --check runs and mounts them in an empty root
+  dist [--check] [--profile NAME]
+                        static programs as a tarball and a Debian package; --check runs and mounts them in an empty
+                        root; another profile than dist (dev) is for trying out
   bench run|compare|check|matrix ARGS
                         the side-by-side benchmark; see bench/README.md
   fuzz [TARGET|all] [--seconds N] [INPUT...]

@@ -16,8 +16,8 @@ pub(crate) fn run(directory: &str) -> Result<()> {
     let pages = catalogue::pages();
     let count = pages.len();
     for page in pages {
-        let name = format!("{}.{SECTION}", page.get_name());
-        let path = directory.join(&name);
+        let title = page.get_display_name().unwrap_or(page.get_name());
+        let path = directory.join(format!("{title}.{SECTION}"));
         let mut text = Vec::new();
         Man::new(page).section(SECTION).render(&mut text)?;
         std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;

@@ -48,7 +48,7 @@ pub(crate) fn prepare(path: &Path, force: bool) -> anyhow::Result<()> {
     let Ok(found) = receiver.recv_timeout(ANSWER_WAIT) else {
         bail!(
             "mount point {0} does not answer in {ANSWER_WAIT:?}: what is mounted there hangs; take it \
-             away by `juicefs umount --force {0}` first",
+             away by `jfs umount --force {0}` first",
             path.display()
         );
     };

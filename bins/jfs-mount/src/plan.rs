@@ -72,7 +72,7 @@ impl Plan {
         let flags = &args.flags;
         let given = flags.meta_url.as_str();
         // A variable of a script that is not set; the current directory is not meant.
-        for (text, what) in [(given, "metadata URL"), (&flags.mountpoint, "mount point")] {
+        for (text, what) in [(given, "metadata URL"), (&*flags.mountpoint, "mount point")] {
             if text.is_empty() {
                 bail!("the {what} is empty");
             }

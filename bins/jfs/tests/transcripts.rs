@@ -104,7 +104,7 @@ fn refused_command_lines() {
 /// `juicefs ... | head` ends like other programs, without a word.
 #[test]
 fn an_output_that_nobody_reads_ends_the_program() {
-    for line in ["--help", "mount --help", "status", "version"] {
+    for line in ["--help", "mount --help", "version"] {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
         let output = Command::new(env!("CARGO_BIN_EXE_jfs"))
@@ -283,6 +283,7 @@ fn version_and_help() {
     }
     for line in ["format --help", "format -h a", "-q format a b c -h"] {
         let out = text(&jfs(line).stdout);
+        let out = out.split_whitespace().collect::<Vec<_>>().join(" ");
         for part in [
             "Create a volume",
             "Usage: jfs format [OPTIONS] <META-URL> <NAME>",

@@ -92,7 +92,7 @@ pub fn pages() -> Vec<Command> {
     let commands = program.get_subcommands().map(|command| {
         let name = format!("jfs-{}", command.get_name());
         let typed = format!("jfs {}", command.get_name());
-        command.clone().name(name).bin_name(typed)
+        command.clone().display_name(name).bin_name(typed)
     });
     let mut pages: Vec<Command> = commands.collect();
     pages.insert(0, program);

@@ -28,7 +28,7 @@ pub struct GlobalFlags {
         hide_default_value = true
     )]
     pub log_level: String,
-    /// Put [ID] into each log line, to tell processes apart. "random" makes up a UUID.
+    /// Put ID in square brackets into each log line, to tell processes apart. "random" makes up a UUID.
     #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
     pub log_id: String,
     /// Run without an agent for profiles. There is none.

@@ -13,13 +13,15 @@ const WIDTH: usize = 80;
 
 /// The text of `jfs COMMAND --help`.
 pub fn command_help(command: Command) -> String {
+    let about = command.get_long_about().or(command.get_about()).cloned();
     let shown = with_notes(prepared(command))
+        .before_help(about.unwrap_or_default())
         .mut_args(|arg| {
             let hidden = arg.is_hide_set() || arg.get_help_heading() == Some(HEADING);
             arg.hide(hidden)
         })
         .help_template(
-            "{about-section}\n{usage-heading} {usage}\n\n{all-args}{after-help}\n\n\
+            "{before-help}{usage-heading} {usage}\n\n{all-args}{after-help}\n\n\
              Options of every command (log, colours, version): see jfs --help.\n",
         );
     rendered(shown)
@@ -45,9 +47,9 @@ pub fn program_help(version: &str) -> String {
     }
     let missing = filled(crate::catalogue::missing(), WIDTH);
     let template = format!(
-        "jfs {version}\nA POSIX file system over a metadata engine and an object storage. Stores what \
-         JuiceFS\nstores.\n\nUsage: jfs [OPTIONS] COMMAND ...\n{commands}\nKnown, but not supported \
-         yet:\n{missing}\n{{all-args}}\n\nOptions of a command: jfs COMMAND --help\n"
+        "jfs {version}\nA POSIX file system over a metadata engine and an object storage; stores what\n\
+         JuiceFS stores.\n\nUsage: jfs [OPTIONS] COMMAND ...\n{commands}\nKnown, but not supported yet:\n\
+         {missing}\n{{all-args}}\n\nOptions of a command: jfs COMMAND --help\n"
     );
     rendered(with_notes(prepared(globals::globals_only())).help_template(template))
 }
@@ -63,7 +65,13 @@ pub fn with_notes(command: Command) -> Command {
     command.mut_args(|arg| match is_not_yet(&arg) {
         true => {
             let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
-            arg.help(format!("{help}. Not supported yet"))
+            let default = arg.get_default_values().first();
+            let default = default.map(|value| value.to_string_lossy().into_owned());
+            let note = match default.as_deref() {
+                None | Some("" | "0" | "0s" | "false") => "Not supported yet".to_string(),
+                Some(only) => format!("Only {only} is supported yet"),
+            };
+            arg.help(format!("{help}. {note}"))
         }
         false => arg,
     })
@@ -73,7 +81,7 @@ pub fn with_notes(command: Command) -> Command {
 fn filled(words: impl Iterator<Item = &'static str>, width: usize) -> String {
     let (mut text, mut line) = (String::new(), String::new());
     for word in words {
-        if line.len() + word.len() + ", ".len() > width {
+        if line.len() + ", ".len() + word.len() + ",".len() > width {
             let _ = writeln!(text, "{line},");
             line.clear();
         }
@@ -90,7 +98,7 @@ fn rendered(command: Command) -> String {
         false => command.term_width(WIDTH),
     };
     // Lines that clap fills up have blanks at their ends.
-    let text = command.render_long_help().to_string();
+    let text = command.render_help().to_string();
     text.lines()
         .map(|line| format!("{}\n", line.trim_end()))
         .collect()

@@ -7,7 +7,7 @@
 //! on the blocking pool (docs/decisions/0003-sqlite-reads.md).
 //!
 //! No rules of the file system are here, and no other SQL database yet: all statements are in
-//! [`sql`] and [`schema`], which is where another dialect would start.
+//! `sql` and `schema`, which is where another dialect would start.
 
 #![forbid(unsafe_code)]
 

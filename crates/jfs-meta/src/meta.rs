@@ -317,7 +317,7 @@ impl Meta {
         Ok(())
     }
 
-    /// As [`Meta::flush_changes`], then [`Meta::recount_dirs`] for [`RECOUNT_WAIT`] at most. Called when
+    /// As [`Meta::flush_changes`], then [`Meta::recount_dirs`] for `RECOUNT_WAIT` at most. Called when
     /// the session ends.
     pub async fn flush_stats(&self) {
         self.flush_changes().await;

@@ -75,7 +75,8 @@ async fn a_directory_is_listed_and_not_read() {
     let mount = volume.mount().await;
     let (_, file) = mount.create_file("f").await;
     let directory = mount.opendir(&root(), Ino::ROOT).await.unwrap();
-    assert_eq!(mount.readdir(directory, 0).await.unwrap().len(), 2);
+    let listed = mount.readdir(directory, 0).await.unwrap();
+    assert_eq!(listed[0].name.as_bytes(), b".");
     assert_eq!(mount.readdir(file, 0).await.unwrap_err(), Errno::EBADF);
     assert_eq!(mount.read(directory, 0, 1).await, Err(Errno::EBADF));
     let written = mount.write(directory, 0, Bytes::from_static(b"x")).await;

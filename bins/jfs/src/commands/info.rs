@@ -98,14 +98,17 @@ pub(crate) fn run(args: &Parsed<InfoCommand>) -> anyhow::Result<()> {
         let (ino, place) = match find(given, args.inode) {
             Ok(found) => found,
             Err(error) => {
-                tracing::error!("lookup inode for \"{given}\": {error}");
+                tracing::error!("\"{given}\" cannot be found: {error}");
                 continue;
             }
         };
         let mut control = match control::open(&place) {
             Ok(control) => control,
             Err(error) => {
-                tracing::error!("Open control file for \"{}\": {error}", place.display());
+                tracing::error!(
+                    "the mount of \"{}\" cannot be asked: {error}",
+                    place.display()
+                );
                 continue;
             }
         };

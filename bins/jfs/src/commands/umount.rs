@@ -127,7 +127,7 @@ fn why(point: &Path, error: &str) -> String {
     };
     format!(
         "Device or resource busy: {by}; end that (fuser -vm {0} shows all users), or detach it with \
-         `juicefs umount --force {0}`",
+         `jfs umount --force {0}`",
         point.display()
     )
 }

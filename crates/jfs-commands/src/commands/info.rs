@@ -3,9 +3,9 @@
 use crate::globals::GlobalFlags;
 use clap::{Parser, ValueHint};
 
-/// Show what a mount knows about files: inode, sizes, paths, objects, locks.
+/// Show what a mount knows about files and inodes.
 ///
-/// Asks the mount, so each path must lie in a mounted volume.
+/// Prints inode, sizes, paths, objects and locks. Asks the mount, so each path must lie in a mounted volume.
 #[derive(Parser, Clone, Debug)]
 #[command(name = "info", after_help = EXAMPLES)]
 pub struct InfoCommand {
