@@ -4,6 +4,7 @@
 //! transport (`transport::fuser_session`) only unpacks and packs. Answers that memory can give are
 //! given on the thread that read the request, everything else by a task on the runtime.
 
+mod fusermount;
 mod mount;
 mod mountpoint;
 mod ops;
@@ -11,6 +12,7 @@ mod options;
 mod transport;
 mod who;
 
+pub use fusermount::fusermount;
 pub use mount::{MountError, MountHandle, MountOptions, mount};
 pub use mountpoint::{Mounted, is_dead, is_mounted, mounted, resolve, umount};
 pub use who::Squash;

@@ -2,12 +2,13 @@
 //!
 //! [`client`] is the HTTP client, [`sign`] finishes a request with a signature, [`bucket`] reads objects and makes
 //! buckets, [`transport`] lets opendal send everything else through the same signature. [`host`] reads addresses that
-//! begin with the bucket, [`place`] finds the address of a bucket that is known by its name alone, and [`answer`] reads
+//! begin with the bucket, [`credentials`] are the sources of keys, [`place`] finds the address of a bucket that is known by its name alone, and [`answer`] reads
 //! what a server says when it refuses.
 
 pub(crate) mod answer;
 pub(crate) mod bucket;
 pub(crate) mod client;
+pub(crate) mod credentials;
 pub(crate) mod host;
 pub(crate) mod place;
 pub(crate) mod sign;

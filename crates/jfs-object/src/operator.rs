@@ -4,7 +4,7 @@ use crate::backend::{Backend, ObjectInfo};
 use crate::file::FileRoot;
 use crate::http::answer::is_passing;
 use crate::http::bucket::HttpBucket;
-use crate::http::client::explained;
+use crate::http::client::{explained, is_certificate_refused};
 use crate::http::transport::SigningTransport;
 use crate::{ErrorKind, ObjectError};
 use bytes::Bytes;
@@ -207,10 +207,12 @@ impl Backend for OperatorBackend {
         let Some(bucket) = &self.bucket else {
             return Ok(());
         };
-        // Whoever may list it has it; whoever may not is told by the first object that fails.
         match self.list("", "", 1).await {
             Err(e) if e.is_not_found() => bucket.make().await,
-            _ => Ok(()),
+            // No answer says nothing about the bucket, and the next request would wait as long.
+            Err(e) if e.kind.is_retryable() => Err(e),
+            // Keys that may not list may write: the first object tells.
+            Ok(_) | Err(_) => Ok(()),
         }
     }
 }
@@ -255,6 +257,10 @@ fn error(key: &str, e: &opendal::Error) -> ObjectError {
         message = format!("{message}: {cause}");
         source = cause.source();
     }
+    let kind = match is_certificate_refused(&message) {
+        true => ErrorKind::Permanent,
+        false => kind,
+    };
     ObjectError::new(kind, key, explained(message, &host(e)))
 }
 

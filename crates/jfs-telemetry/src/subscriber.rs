@@ -19,7 +19,11 @@ use tracing_subscriber::{Layer, Registry};
 /// request at debug level.
 const NOISY: &[&str] = &["fuser", "opendal", "opendal_core", "mio", "redis"];
 /// Libraries whose errors come back to the caller, who logs them with what they are about.
-const SILENT: &[&str] = &["rustls_platform_verifier", "opendal_core::layers::complete"];
+const SILENT: &[&str] = &[
+    "rustls_platform_verifier",
+    "opendal_core::layers::complete",
+    "reqsign_core",
+];
 
 /// What is logged, how, and where.
 #[derive(Clone, Debug)]

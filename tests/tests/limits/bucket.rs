@@ -2,13 +2,16 @@
 
 use super::away::Deaf;
 use super::bed::{Bed, ended, is_eio, refused_with};
+use jfs_testkit::Jfs;
 use jfs_tests::Kind;
 use std::fs;
 use std::io::Write;
 use std::net::TcpListener;
+use std::process::Command;
+use std::time::{Duration, Instant};
 
-fn format_on(bed: &Bed, address: &str, words: &[&str]) {
-    let bucket = format!("http://{address}/bucket");
+fn format_on(bed: &Bed, scheme: &str, address: &str, words: &[&str]) {
+    let bucket = format!("{scheme}://{address}/bucket");
     let args = [
         "format",
         "--storage",
@@ -36,6 +39,7 @@ fn a_closed_port() {
         .unwrap();
     format_on(
         &bed,
+        "http",
         &port.to_string(),
         &["object storage", &port.to_string()],
     );
@@ -43,9 +47,50 @@ fn a_closed_port() {
 
 #[test]
 fn a_port_that_never_answers() {
+    let began = Instant::now();
+    std::thread::scope(|s| {
+        for scheme in ["http", "https"] {
+            s.spawn(move || {
+                let (bed, deaf) = (Bed::new(Kind::Sqlite), Deaf::new());
+                let address = deaf.address();
+                format_on(&bed, scheme, &address, &["object storage", &address]);
+            });
+        }
+    });
+    // Four tries of 10 s.
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(50), "{took:?}");
+}
+
+/// Keys are looked for where the vendor's tools do, and their lack is told in one line.
+#[test]
+fn a_volume_without_keys() {
     let bed = Bed::new(Kind::Sqlite);
-    let deaf = Deaf::new();
-    format_on(&bed, &deaf.address(), &["object storage", &deaf.address()]);
+    let metadata = Deaf::new();
+    let mut command = Command::new(Jfs::find().unwrap().program());
+    command
+        .args(["format", "--no-color", "--storage", "s3", "--bucket"])
+        .args(["http://127.0.0.1:1/bucket", &bed.url(), "vol"])
+        .env_clear()
+        .env("HOME", bed.path(""))
+        // A service that hangs, as the address of the real one may outside of the vendor's cloud.
+        .env(
+            "AWS_EC2_METADATA_SERVICE_ENDPOINT",
+            format!("http://{}", metadata.address()),
+        );
+    let began = Instant::now();
+    let output = ended("format".into(), move || command.output().unwrap());
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    for word in ["there are no keys", "--access-key", "AWS_ACCESS_KEY_ID"] {
+        assert!(text.contains(word), "{text}");
+    }
+    assert!(
+        !text.contains("Provider") && !text.contains("WARNING"),
+        "{text}"
+    );
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(9), "{took:?}: {text}");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The HTTP client of all buckets.
 
+use super::credentials::no_keys;
 use crate::{ErrorKind, ObjectError};
 use opendal_http_transport_reqwest::ReqwestTransport;
 use std::sync::OnceLock;
@@ -12,8 +13,10 @@ const IDLE_MAX: Duration = Duration::from_secs(15);
 /// Idle connections kept per server: what the uploads and downloads of a mount use in turns.
 const IDLE_CONNECTIONS_MAX: usize = 256;
 
-/// What is said of a server whose certificate nobody here knows, and of one without an address.
+/// What is said of a server whose certificate nobody here knows, of one with a certificate that is not good for it,
+/// and of one without an address.
 const UNTRUSTED: &str = "is not trusted, since its authority is unknown here";
+const UNACCEPTED: &str = "is not accepted";
 const NOT_FOUND: &str = "cannot be found";
 
 /// A handle on the client. It has no deadlines of its own: [`crate::ObjectStore`] sets them.
@@ -29,10 +32,7 @@ pub(crate) fn transport() -> Result<ReqwestTransport, String> {
 
 /// The error of a request that got no answer, or not a whole one.
 pub(crate) fn failure(key: &str, error: reqwest::Error) -> ObjectError {
-    let kind = match error.is_builder() {
-        true => ErrorKind::Permanent,
-        false => ErrorKind::Transient,
-    };
+    let malformed = error.is_builder();
     let host = error.url().and_then(|url| url.host_str());
     let host = host.unwrap_or_default().to_string();
     // The address may hold a signature.
@@ -43,13 +43,27 @@ pub(crate) fn failure(key: &str, error: reqwest::Error) -> ObjectError {
         message = format!("{message}: {cause}");
         source = cause.source();
     }
+    let kind = match malformed || is_certificate_refused(&message) {
+        true => ErrorKind::Permanent,
+        false => ErrorKind::Transient,
+    };
     ObjectError::new(kind, key, explained(message, &host))
+}
+
+/// Whether the server's certificate was refused here: it will be the same one the next time.
+pub(crate) fn is_certificate_refused(message: &str) -> bool {
+    message.contains("invalid peer certificate")
 }
 
 /// What a library said about a connection, after what it means and what helps. An empty `host` is not known.
 pub(crate) fn explained(message: String, host: &str) -> String {
     // It may have come through opendal, after it was said here.
-    if message.contains(UNTRUSTED) || message.contains(NOT_FOUND) {
+    let said = [UNTRUSTED, UNACCEPTED, NOT_FOUND];
+    if said.iter().any(|said| message.contains(said)) {
+        return message;
+    }
+    // opendal signs requests to S3 alone by itself.
+    if let Some(message) = no_keys(&message, crate::s3::VARIABLES) {
         return message;
     }
     let named = match host {
@@ -61,6 +75,9 @@ pub(crate) fn explained(message: String, host: &str) -> String {
             "the certificate of {named} {UNTRUSTED}: set SSL_CERT_FILE to a file with the certificate of that \
              authority: {message}"
         );
+    }
+    if is_certificate_refused(&message) {
+        return format!("the certificate of {named} {UNACCEPTED}: {message}");
     }
     if message.contains("dns error") || message.contains("failed to lookup address") {
         return format!("the address of {named} {NOT_FOUND}: {message}");
@@ -106,6 +123,13 @@ mod tests {
             said.contains("SSL_CERT_FILE") && said.ends_with(tls),
             "{said}"
         );
+        let tls = "client error (Connect): invalid peer certificate: Expired";
+        let said = explained(tls.to_string(), "h");
+        assert!(
+            said.contains("the certificate of host h is not accepted") && said.ends_with(tls),
+            "{said}"
+        );
+        assert_eq!(explained(said.clone(), ""), said, "once is enough");
         let dns = "client error (Connect): dns error: failed to lookup address information";
         let said = explained(dns.to_string(), "oss.example.com");
         assert!(
