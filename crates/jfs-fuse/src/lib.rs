@@ -4,15 +4,21 @@
 //! transport (`transport::fuser_session`) only unpacks and packs. Answers that memory can give are
 //! given on the thread that read the request, everything else by a task on the runtime.
 
+<<<<<<< HEAD
 mod fusermount;
+=======
+mod credentials;
+>>>>>>> w-h
 mod mount;
 mod mountpoint;
 mod ops;
 mod options;
 mod transport;
-mod who;
 
+<<<<<<< HEAD
 pub use fusermount::fusermount;
+=======
+pub use credentials::Squash;
+>>>>>>> w-h
 pub use mount::{MountError, MountHandle, MountOptions, mount};
 pub use mountpoint::{Mounted, is_dead, is_mounted, mounted, resolve, umount};
-pub use who::Squash;
