@@ -4,21 +4,15 @@
 //! transport (`transport::fuser_session`) only unpacks and packs. Answers that memory can give are
 //! given on the thread that read the request, everything else by a task on the runtime.
 
-<<<<<<< HEAD
-mod fusermount;
-=======
 mod credentials;
->>>>>>> w-h
+mod fusermount;
 mod mount;
 mod mountpoint;
 mod ops;
 mod options;
 mod transport;
 
-<<<<<<< HEAD
-pub use fusermount::fusermount;
-=======
 pub use credentials::Squash;
->>>>>>> w-h
+pub use fusermount::fusermount;
 pub use mount::{MountError, MountHandle, MountOptions, mount};
 pub use mountpoint::{Mounted, is_dead, is_mounted, mounted, resolve, umount};

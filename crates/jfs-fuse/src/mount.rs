@@ -1,10 +1,7 @@
 //! Mounting: our own mount(2) when root, fusermount3 otherwise, and serving until it ends.
 
-<<<<<<< HEAD
-use crate::fusermount::fusermount;
-=======
 use crate::credentials::{Credentials, Squash};
->>>>>>> w-h
+use crate::fusermount::fusermount;
 use crate::mountpoint::{resolve, umount};
 use crate::options::{self, Parsed};
 use crate::transport::fuser_session::{Features, FuserFs, Notices};
