@@ -291,11 +291,11 @@ fn classes_missing_buckets_and_refusals() {
         .iter()
         .map(|c| format!("juicefs format {c}"))
         .collect();
-    // A machine without certificates of authorities can still use http.
     // A certificate that is not trusted is not tried again.
     lines.push(format!(
         "SSL_CERT_FILE=$VENDORS/server.crt juicefs format --storage cos --bucket {COS} {keys}"
     ));
+    // A machine without certificates of authorities can still use http.
     lines.push(format!(
         "SSL_CERT_FILE=/none SSL_CERT_DIR=/none juicefs format --storage cos --bucket {} {keys}",
         COS.replace("https", "http")

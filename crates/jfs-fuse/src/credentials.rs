@@ -132,7 +132,7 @@ mod tests {
 
     const NOBODY: Squash = Squash { uid: 7, gid: 8 };
 
-    fn ids(who: &Credentials, uid: u32) -> (u32, u32, bool) {
+    fn ids(credentials: &Credentials, uid: u32) -> (u32, u32, bool) {
         let c = credentials.caller(uid, 2, 0);
         (c.uid, c.gid, c.check_permission)
     }

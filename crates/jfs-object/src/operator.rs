@@ -209,9 +209,9 @@ impl Backend for OperatorBackend {
         };
         match self.list("", "", 1).await {
             Err(e) if e.is_not_found() => bucket.make().await,
-            // No answer says nothing about the bucket, and the next request would wait as long.
-            Err(e) if e.kind.is_retryable() => Err(e),
-            // Keys that may not list may write: the first object tells.
+            // The first object would wait as long.
+            Err(e) if e.kind == ErrorKind::Timeout => Err(e),
+            // A bucket that refuses listings may take objects. The first object tells.
             Ok(_) | Err(_) => Ok(()),
         }
     }
@@ -257,9 +257,11 @@ fn error(key: &str, e: &opendal::Error) -> ObjectError {
         message = format!("{message}: {cause}");
         source = cause.source();
     }
-    let kind = match is_certificate_refused(&message) {
-        true => ErrorKind::Permanent,
-        false => kind,
+    let cause = std::error::Error::source(e).and_then(|cause| cause.downcast_ref());
+    let kind = match kind {
+        _ if is_certificate_refused(&message) => ErrorKind::Permanent,
+        ErrorKind::Transient if cause.is_some_and(reqwest::Error::is_timeout) => ErrorKind::Timeout,
+        kind => kind,
     };
     ObjectError::new(kind, key, explained(message, &host(e)))
 }

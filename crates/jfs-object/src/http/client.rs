@@ -32,7 +32,7 @@ pub(crate) fn transport() -> Result<ReqwestTransport, String> {
 
 /// The error of a request that got no answer, or not a whole one.
 pub(crate) fn failure(key: &str, error: reqwest::Error) -> ObjectError {
-    let malformed = error.is_builder();
+    let (malformed, timeout) = (error.is_builder(), error.is_timeout());
     let host = error.url().and_then(|url| url.host_str());
     let host = host.unwrap_or_default().to_string();
     // The address may hold a signature.
@@ -43,8 +43,9 @@ pub(crate) fn failure(key: &str, error: reqwest::Error) -> ObjectError {
         message = format!("{message}: {cause}");
         source = cause.source();
     }
-    let kind = match malformed || is_certificate_refused(&message) {
-        true => ErrorKind::Permanent,
+    let kind = match timeout {
+        _ if malformed || is_certificate_refused(&message) => ErrorKind::Permanent,
+        true => ErrorKind::Timeout,
         false => ErrorKind::Transient,
     };
     ObjectError::new(kind, key, explained(message, &host))

@@ -114,7 +114,8 @@ mod tests {
             (Trial::Hangs, None),
         ] {
             let source = Source::metadata(trial);
-            let asked = source.provide_credential(&Context::new());
+            let context = Context::new();
+            let asked = source.provide_credential(&context);
             let minute = Duration::from_secs(60);
             let found = tokio::time::timeout(minute, asked).await;
             assert_eq!(found.unwrap().unwrap(), want, "{source:?}");
