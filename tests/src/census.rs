@@ -237,7 +237,8 @@ impl Census {
         }
     }
 
-    /// How many users every slice must have: one per record of a chunk list or of a delayed list.
+    /// The number of users that every slice must have: one per record of a chunk list or of a delayed
+    /// list.
     pub fn expected_users(&self) -> BTreeMap<(u64, u32), i64> {
         let mut users = BTreeMap::new();
         let records = self

@@ -31,7 +31,7 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// What a tree has in common wherever it is.
+    /// The facts of a tree that do not depend on its place.
     pub const PORTABLE: Facts = Facts {
         links: true,
         inodes: false,
@@ -40,7 +40,7 @@ impl Facts {
         space: false,
         xattrs: true,
     };
-    /// What two volumes have in common that got the same steps.
+    /// The common facts of two volumes that got the same steps.
     pub const VOLUMES: Facts = Facts {
         links: true,
         inodes: false,
@@ -49,7 +49,7 @@ impl Facts {
         space: true,
         xattrs: true,
     };
-    /// What two mounts of one volume show.
+    /// The facts that two mounts of one volume show.
     pub const MOUNTS: Facts = Facts {
         links: true,
         inodes: true,

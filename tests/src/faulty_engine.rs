@@ -3,28 +3,27 @@
 use crate::Rng;
 use async_trait::async_trait;
 use jfs_meta::engine::*;
-use jfs_meta::trips::TripLog;
+use jfs_meta::engine_hooks::{Call, EngineHooks};
 use jfs_meta::{Attempt, Engine, EngineError};
-use jfs_types::{AclRule, Attr, Entry, Ino, Name, Time};
+use jfs_types::{Ino, Time};
 use parking_lot::Mutex;
-use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use tokio::sync::oneshot;
 
-/// What goes wrong.
+/// The fault of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// The commit is applied, its answer is lost.
     Lost,
-    /// The commit is not applied, and nobody knows.
+    /// The commit is not applied, and its answer is lost.
     Dropped,
     /// The call fails in a way that trying again mends.
     Transient,
 }
 
-/// Where a call can be held; see [`Faulty::hold`].
+/// The points at which a call can be held; see [`Faulty::hold`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Point {
     /// A commit, before the engine underneath sees it.
@@ -37,7 +36,7 @@ pub enum Point {
     BeforeDropSession,
 }
 
-/// A call that is to be held, or is. Dropped, it lets the call go on.
+/// A call that will be held, or is held. Dropping this lets the call go on.
 pub struct Held {
     reached: Option<oneshot::Receiver<()>>,
     release: oneshot::Sender<()>,
@@ -77,7 +76,7 @@ struct Plan {
     /// Calls of any kind until a transient failure; negative: none to come.
     calls: AtomicI64,
     fault: Mutex<Fault>,
-    /// What the next directory statistics meet.
+    /// The fault of the next directory statistics.
     statistics: Mutex<Option<Fault>>,
     struck: AtomicU64,
     yields: Option<Mutex<Rng>>,
@@ -107,7 +106,7 @@ impl Faulty {
             meanwhile: Mutex::new(None),
             gate: Mutex::new(None),
         };
-        // What is lost here the engine inside knows nothing of.
+        // The inner engine knows nothing of answers that are lost here.
         let capabilities = Capabilities {
             settles_lost_answers: false,
             ..inner.capabilities().clone()
@@ -119,7 +118,7 @@ impl Faulty {
         }
     }
 
-    /// An engine that says it cannot be found out what became of its doubtful commits.
+    /// An engine that claims to settle lost answers itself, so that doubtful commits stay in doubt.
     pub fn unsettled(inner: Arc<dyn Engine>) -> Faulty {
         let mut faulty = Faulty::new(inner);
         faulty.capabilities.settles_lost_answers = true;
@@ -133,7 +132,7 @@ impl Faulty {
         self.plan.commits.store(n as i64, Ordering::SeqCst);
     }
 
-    /// What others do between the next commit in doubt and its client's hearing of that.
+    /// Runs `others` between the next commit in doubt and its answer to the client.
     pub fn meanwhile(&self, others: impl Future<Output = ()> + Send + 'static) {
         *self.plan.meanwhile.lock() = Some(Box::pin(others));
     }
@@ -245,82 +244,40 @@ impl Attempt for FaultyAttempt {
 }
 
 #[async_trait]
-impl Engine for Faulty {
-    fn capabilities(&self) -> &Capabilities {
+impl EngineHooks for Faulty {
+    fn inner(&self) -> &dyn Engine {
+        self.inner.as_ref()
+    }
+
+    fn claims(&self) -> &Capabilities {
         &self.capabilities
     }
 
-    fn trips(&self) -> &TripLog {
-        self.inner.trips()
-    }
-
-    async fn load_setting(&self) -> Result<Option<Vec<u8>>, EngineError> {
+    async fn before(&self, call: Call) -> Result<(), EngineError> {
         self.plan.step().await?;
-        self.inner.load_setting().await
+        if call == Call::DropSession {
+            self.plan.at(Point::BeforeDropSession).await;
+        }
+        Ok(())
     }
 
-    async fn store_setting(&self, expect: &[u8], json: &[u8]) -> Result<(), EngineError> {
-        self.plan.step().await?;
-        self.inner.store_setting(expect, json).await
+    async fn after(&self, call: Call) {
+        if call == Call::Fetch {
+            self.plan.at(Point::AfterFetch).await;
+        }
     }
 
-    async fn create_volume(
-        &self,
-        json: &[u8],
-        root: &Attr,
-        trash: Option<&Attr>,
-        overwrite: bool,
-    ) -> Result<(), EngineError> {
-        self.plan.step().await?;
-        self.inner.create_volume(json, root, trash, overwrite).await
-    }
-
-    async fn prepare_writes(&self) -> Result<(), EngineError> {
-        self.plan.step().await?;
-        self.inner.prepare_writes().await
-    }
-
-    fn set_fence(&self, fence: Fence) {
-        self.inner.set_fence(fence);
-    }
-
-    async fn begin(&self) -> Result<Box<dyn Attempt>, EngineError> {
-        self.plan.step().await?;
-        let inner = self.inner.begin().await?;
-        Ok(Box::new(FaultyAttempt {
+    fn wrap_attempt(&self, inner: Box<dyn Attempt>) -> Box<dyn Attempt> {
+        Box::new(FaultyAttempt {
             inner,
             plan: self.plan.clone(),
-        }))
+        })
     }
 
-    async fn fetch(&self, keys: &[Key]) -> Result<Vec<Answer>, EngineError> {
-        self.plan.step().await?;
-        let answers = self.inner.fetch(keys).await;
-        self.plan.at(Point::AfterFetch).await;
-        answers
-    }
-
-    async fn lookup(
+    async fn answer_add_dir_stats(
         &self,
-        dir: Ino,
-        name: &Name,
-    ) -> Result<Option<(Entry, Option<Attr>)>, EngineError> {
-        self.plan.step().await?;
-        self.inner.lookup(dir, name).await
-    }
-
-    async fn list_dir(
-        &self,
-        dir: Ino,
-        cursor: &DirCursor,
-        with_attrs: bool,
-    ) -> Result<DirPage, EngineError> {
-        self.plan.step().await?;
-        self.inner.list_dir(dir, cursor, with_attrs).await
-    }
-
-    async fn add_dir_stats(&self, deltas: &[(Ino, DirStat)]) -> Result<Vec<Ino>, EngineError> {
-        self.plan.step().await?;
+        deltas: &[(Ino, DirStat)],
+    ) -> Result<Vec<Ino>, EngineError> {
         let fault = self.plan.statistics.lock().take();
         let lost = || EngineError::MaybeCommitted("injected".into());
         match fault {
@@ -332,123 +289,5 @@ impl Engine for Faulty {
             Some(Fault::Dropped) => Err(lost()),
             Some(Fault::Transient) => Err(EngineError::Transient("injected".into())),
         }
-    }
-
-    async fn put_dir_stat(&self, dir: Ino, stat: DirStat) -> Result<(), EngineError> {
-        self.plan.step().await?;
-        self.inner.put_dir_stat(dir, stat).await
-    }
-
-    async fn list_quotas(&self) -> Result<Vec<(Ino, DirQuota)>, EngineError> {
-        self.plan.step().await?;
-        self.inner.list_quotas().await
-    }
-
-    async fn add_quota_usage(&self, deltas: &[(Ino, i64, i64)]) -> Result<(), EngineError> {
-        self.plan.step().await?;
-        self.inner.add_quota_usage(deltas).await
-    }
-
-    async fn put_quota(&self, dir: Ino, quota: DirQuota) -> Result<(), EngineError> {
-        self.plan.step().await?;
-        self.inner.put_quota(dir, quota).await
-    }
-
-    async fn acl_id(&self, rule: &AclRule) -> Result<u32, EngineError> {
-        self.plan.step().await?;
-        self.inner.acl_id(rule).await
-    }
-
-    async fn reserve_ids(&self, kind: IdKind, n: u64) -> Result<Range<u64>, EngineError> {
-        self.plan.step().await?;
-        self.inner.reserve_ids(kind, n).await
-    }
-
-    async fn add_counter(&self, counter: Counter, n: i64) -> Result<i64, EngineError> {
-        self.plan.step().await?;
-        self.inner.add_counter(counter, n).await
-    }
-
-    async fn add_usage(&self, space: i64, inodes: i64) -> Result<(), EngineError> {
-        self.plan.step().await?;
-        self.inner.add_usage(space, inodes).await
-    }
-
-    async fn claim_job(
-        &self,
-        job: JobSlot,
-        now_sec: i64,
-        interval_sec: i64,
-    ) -> Result<bool, EngineError> {
-        self.plan.step().await?;
-        self.inner.claim_job(job, now_sec, interval_sec).await
-    }
-
-    async fn new_session(&self, expire: i64, info_json: &str) -> Result<u64, EngineError> {
-        self.plan.step().await?;
-        self.inner.new_session(expire, info_json).await
-    }
-
-    async fn refresh_session(
-        &self,
-        sid: u64,
-        expire: i64,
-        info_json: &str,
-    ) -> Result<(), EngineError> {
-        self.plan.step().await?;
-        self.inner.refresh_session(sid, expire, info_json).await
-    }
-
-    async fn drop_session(&self, sid: u64) -> Result<(), EngineError> {
-        self.plan.step().await?;
-        self.plan.at(Point::BeforeDropSession).await;
-        self.inner.drop_session(sid).await
-    }
-
-    async fn list_sessions(&self) -> Result<Vec<SessionRecord>, EngineError> {
-        self.plan.step().await?;
-        self.inner.list_sessions().await
-    }
-
-    async fn list_sustained(&self, sid: u64) -> Result<Vec<Ino>, EngineError> {
-        self.plan.step().await?;
-        self.inner.list_sustained(sid).await
-    }
-
-    async fn list_locks(&self, sid: u64) -> Result<Vec<(Ino, LockKind, LockRow)>, EngineError> {
-        self.plan.step().await?;
-        self.inner.list_locks(sid).await
-    }
-
-    async fn list_deleted(
-        &self,
-        before_sec: i64,
-        limit: usize,
-    ) -> Result<Vec<Deleted>, EngineError> {
-        self.plan.step().await?;
-        self.inner.list_deleted(before_sec, limit).await
-    }
-
-    async fn list_chunks(&self, ino: Ino, length: u64) -> Result<Vec<u32>, EngineError> {
-        self.plan.step().await?;
-        self.inner.list_chunks(ino, length).await
-    }
-
-    async fn list_delayed(
-        &self,
-        before_sec: i64,
-        limit: usize,
-    ) -> Result<Vec<Delayed>, EngineError> {
-        self.plan.step().await?;
-        self.inner.list_delayed(before_sec, limit).await
-    }
-
-    async fn list_unused_slices(&self, limit: usize) -> Result<Vec<(u64, u32)>, EngineError> {
-        self.plan.step().await?;
-        self.inner.list_unused_slices(limit).await
-    }
-
-    async fn shutdown(&self) -> Result<(), EngineError> {
-        self.inner.shutdown().await
     }
 }

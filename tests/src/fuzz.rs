@@ -22,7 +22,7 @@ pub struct Target {
     pub name: &'static str,
     /// Feeds the decoder.
     pub run: fn(&[u8]),
-    /// How many mutated inputs the short run feeds: fewer where one takes long.
+    /// Number of mutated inputs of the short run: fewer for a slow target.
     pub smoke_runs: u32,
 }
 

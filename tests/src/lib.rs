@@ -1,4 +1,4 @@
-//! What the cross-crate tests share: databases of every engine, volumes with several clients, a full
+//! Shared code of the cross-crate tests: databases of every engine, volumes with several clients, a full
 //! record of a volume's state and the rules it must obey, and an engine that fails on purpose.
 //!
 //! The tests themselves are under `tests/`, one file per subject. Nothing here is part of the product.

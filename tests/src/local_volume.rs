@@ -1,4 +1,4 @@
-//! Where a volume of these tests lies: a database of one kind and a bucket beside it.
+//! A volume on local files: a database of one kind and a bucket beside it.
 
 use crate::fsck;
 use jfs_testkit::{
@@ -13,7 +13,7 @@ use tempfile::TempDir;
 pub enum Meta {
     /// A file.
     Sqlite,
-    /// A server of its own for each place.
+    /// A server of its own for each volume.
     Redis,
 }
 

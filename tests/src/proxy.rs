@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
-/// What ends every commit on the wire.
+/// The command that ends every commit on the wire.
 const EXEC: &[u8] = b"EXEC\r\n";
 /// What tells the commits of operations and new ACL rules from counters and the like, which are kept in
 /// transactions too.
@@ -21,7 +21,7 @@ pub struct Proxy {
     plan: Arc<Plan>,
 }
 
-/// What happens to a commit.
+/// The fault of a commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cut {
     /// The server carries it out, and the client hears nothing.
@@ -66,7 +66,7 @@ impl Proxy {
         Proxy { port, plan }
     }
 
-    /// Where to connect to.
+    /// The address for clients.
     pub fn port(&self) -> u16 {
         self.port
     }

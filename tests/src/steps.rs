@@ -1,5 +1,5 @@
-//! A fixed list of some hundred file system steps, to be done on any mounted volume: whoever does
-//! them, the tree that they leave is the same.
+//! A fixed list of some hundred file system steps for any mounted volume. Every client that performs them
+//! leaves the same tree.
 //!
 //! Sizes lie around the edges of a block and of a chunk; files are written in pieces, rewritten, grown,
 //! cut, punched with holes by seeking, linked, renamed over one another and deleted.

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::mpsc::Receiver;
 
-/// Where the clock starts: 2027-01-15 08:00:00 UTC, and some nanoseconds that must survive.
+/// The start of the clock: 2027-01-15 08:00:00 UTC, and some nanoseconds that must survive.
 pub const START: Time = Time {
     sec: 1_800_000_000,
     nsec: 123_456_789,
@@ -21,7 +21,7 @@ pub const START: Time = Time {
 
 /// A formatted volume and everything that belongs to it.
 pub struct Volume {
-    /// Where it is stored.
+    /// The database of the volume.
     pub db: Db,
     /// Its setting.
     pub format: Format,
@@ -92,7 +92,7 @@ impl Volume {
         self.clock.advance(Duration::from_secs(10));
     }
 
-    /// What the clock shows.
+    /// The time of the clock.
     pub fn clock_now(&self) -> Time {
         self.clock.now()
     }
@@ -204,7 +204,8 @@ impl Client {
         std::iter::from_fn(|| work.try_recv().ok()).collect()
     }
 
-    /// Does the work: chunks of removed files go, and the bookkeeping of slices nobody uses. Returns
+    /// Does the work: deletes chunks of removed files, and the bookkeeping of slices without users.
+    /// Returns
     /// the slices whose objects could be deleted.
     pub async fn do_work(&self) -> Vec<(u64, u32)> {
         let mut unused = Vec::new();
@@ -284,7 +285,7 @@ pub fn slice(id: u64, pos: u32, len: u32) -> SliceRecord {
     }
 }
 
-/// What a session of the tests says about itself.
+/// The description that a session of the tests stores.
 pub fn session_info() -> SessionInfo {
     SessionInfo {
         version: jfs_types::version::session_version(),

@@ -29,7 +29,7 @@ impl Census {
         found
     }
 
-    /// Where each inode is named.
+    /// The names of each inode.
     fn names_of_inodes(&self) -> BTreeMap<Ino, Vec<(Ino, &Name)>> {
         let mut names: BTreeMap<Ino, Vec<(Ino, &Name)>> = BTreeMap::new();
         for (dir, entries) in &self.entries {

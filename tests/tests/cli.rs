@@ -1,4 +1,4 @@
-//! Command lines: what `config` stores against the reference, `bench`, the files of `deploy/`, mount points that are taken or
+//! Command lines: what `config` stores against the reference, `bench`, help texts, the files of `deploy/`, mount points that are taken or
 //! hang, secrets, odd surroundings, and the command lines of the tutorial, through a link named `juicefs`. Needs `/dev/fuse`
 //! and root.
 #![allow(clippy::unwrap_used, reason = "tests")]
@@ -9,6 +9,10 @@ mod bench;
 mod config;
 #[path = "cli/deploy.rs"]
 mod deploy;
+#[path = "cli/flags.rs"]
+mod flags;
+#[path = "cli/help.rs"]
+mod help;
 #[path = "cli/mount_points.rs"]
 mod mount_points;
 #[path = "cli/mount_surroundings.rs"]

@@ -131,7 +131,7 @@ impl Volume {
         }
     }
 
-    /// The reference finds nothing wrong, and no object that belongs to nobody.
+    /// The reference finds nothing wrong, and no object without a slice.
     fn fsck(&self) {
         let url = self.url();
         fsck::everything(&reference(), &url, || self.usage());
@@ -417,7 +417,7 @@ fn flags_of_a_mount() {
     let mount = volume.mount(&reference(), &[]);
     assert_eq!(std::fs::read(mount.at("f")).unwrap(), b"through s3");
     mount.unmount().unwrap();
-    // A bucket that is not there is made by nobody but format and the check.
+    // Only format and the check create a missing bucket.
     let elsewhere = minio().bucket("interop-elsewhere");
     let mount = volume.mount(&ours(), &["--bucket", &elsewhere, "--io-retries", "0"]);
     let error = std::fs::read(mount.at("f")).unwrap_err();

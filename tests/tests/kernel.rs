@@ -1,4 +1,5 @@
-//! What the kernel asks of a mount, and what it leaves to us: each test does the same on a mount and on a
+//! Requests of the kernel to a mount, and checks that it leaves to us: each test does the same on a mount
+//! and on a
 //! local file system, or looks at what a program sees.
 #![allow(clippy::unwrap_used, reason = "tests")]
 

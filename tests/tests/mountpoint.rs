@@ -24,7 +24,7 @@ const PAUSE: Duration = Duration::from_millis(1300);
 /// Operations of a kind.
 const REPEATS: usize = 20;
 
-/// What an operation may wait for: round trips to Redis, statements on SQLite.
+/// The waits of an operation: round trips to Redis, statements on SQLite.
 #[derive(Clone, Copy)]
 struct Limit {
     /// The middle one of the operations takes no more.
@@ -50,7 +50,7 @@ const TABLE: [(&str, Limit, Limit); 8] = [
     ("lookup of a missing name", limit(1, 1), limit(1, 1)),
 ];
 
-/// Operations that the background does for nobody who waits.
+/// Operations of the background, for which no request waits.
 const BACKGROUND: [&str; 5] = [
     "background",
     "delete_chunk",
@@ -159,7 +159,7 @@ impl Mounted {
                 allow_other: true,
                 runtime: tokio::runtime::Handle::current(),
             };
-            let handle = jfs_fuse::mount(volume.vfs().clone(), options).unwrap();
+            let handle = jfs_fuse::mount(volume.view().clone(), options).unwrap();
             (db, engine, volume, handle)
         });
         Mounted {
@@ -212,7 +212,7 @@ fn name(dir: &Path, n: usize) -> PathBuf {
     dir.join(format!("name-{n}"))
 }
 
-/// What an operation needs, long before it.
+/// The preparation of an operation, long before it.
 fn prepare(kind: &str, dir: &Path, n: usize) -> Option<File> {
     match kind {
         "append 4 KiB + fsync" => Some(

@@ -86,7 +86,7 @@ impl Bed {
 }
 
 /// Rounds of operations, more at a time than connections are kept idle, while the server dies and comes
-/// back: nobody notices but by the time it takes.
+/// back: only the time that the operation takes shows it.
 #[test]
 fn an_outage_is_waited_out() {
     run(async {

@@ -1,6 +1,6 @@
 //! Real programs at work on a mount, each with a check of its own: git, tar, rsync, sqlite3, cargo.
 //!
-//! What they leave is read again by a second mount, and the reference's `fsck` is content with it.
+//! A second mount reads the results again, and the reference's `fsck` is content with them.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use jfs_testkit::{Mount, scratch_dir};

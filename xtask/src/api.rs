@@ -17,7 +17,14 @@ use std::fs;
 use std::path::Path;
 
 /// The crates with a list.
-const CRATES: [&str; 5] = ["jfs-meta", "jfs-chunk", "jfs-cache", "jfs-vfs", "jfs-fuse"];
+const CRATES: [&str; 6] = [
+    "jfs-meta",
+    "jfs-chunk",
+    "jfs-cache",
+    "jfs-vfs",
+    "jfs-control",
+    "jfs-fuse",
+];
 /// Differences of one crate that are shown; more say nothing new.
 const SHOWN_MAX: usize = 20;
 

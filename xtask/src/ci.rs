@@ -1,9 +1,9 @@
-//! What CI runs, in the order that fails soonest.
+//! The checks of CI, in the order that fails soonest.
 //!
 //! One profile and one feature set throughout: each dependency is compiled once and checked once.
 
 use crate::step::{cargo, timed};
-use crate::{deny, posix, test, tidy};
+use crate::{deny, doc, posix, test, tidy};
 use anyhow::Result;
 
 /// Programs that embed the library; each checks what it did.
@@ -24,6 +24,7 @@ pub(crate) fn run() -> Result<()> {
                 "warnings",
             ])
         })?;
+        timed("doc", doc::run)?;
         timed("build", test::build)?;
         timed("test", || cargo(&["test", "--workspace", "--locked"]))?;
         timed("examples", || {

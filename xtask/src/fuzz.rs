@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// How long a target runs unless it is told otherwise.
+/// Time for a target when no other is given.
 const SECONDS: u64 = 60;
 /// Memory above which a target counts as failed.
 const RSS_MAX_MB: u32 = 2048;
@@ -18,7 +18,8 @@ const INPUT_MAX_S: u32 = 20;
 /// Longest input, bytes.
 const LENGTH_MAX: u32 = 64 << 10;
 
-/// What makes libFuzzer see where an input leads. Build scripts go without: they have a target of their own.
+/// Flags that let libFuzzer see where an input leads. Build scripts go without: they have a target of
+/// their own.
 const COUNTERS: [&str; 8] = [
     "--cfg=fuzzing",
     "-Cpasses=sancov-module",

@@ -7,7 +7,9 @@ mod bench;
 mod ci;
 mod deny;
 mod dist;
+mod doc;
 mod fuzz;
+mod man;
 mod paths;
 mod posix;
 mod services;
@@ -21,11 +23,12 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
-  ci                    everything CI runs: fmt, tidy, clippy, build, test, example, deny, posix
+  ci                    everything CI runs: fmt, tidy, clippy, doc, build, test, example, deny, posix
   test [ARGS]           build the binaries, then cargo test --workspace ARGS
   tidy                  the rules of this repository that a machine can check
   api [--write]         compares docs/api, the lists of public items, with the sources, or writes them anew
   deny                  licences, bans and sources of all dependencies
+  doc                   the documentation of the libraries, without warnings
   dist [--check]        static programs as a tarball and a Debian package; --check runs and mounts them in an empty root
   bench run|compare|check|matrix ARGS
                         the side-by-side benchmark; see bench/README.md
@@ -34,6 +37,7 @@ usage: cargo xtask COMMAND
   posix pjdfstest [--meta sqlite,redis]
   posix fsx [--meta LIST] [--trash-days 0,1] [--seeds 1,2,3] [--operations 20000] [--profiles LIST]
                         outside suites on our mounts; without options everything, which takes hours for fsx
+  man [DIR]             manual pages, into target/man unless told otherwise
   services up|down      a private Redis and MinIO that outlive the command; state in .services/
 ";
 
@@ -56,10 +60,13 @@ fn command() -> Result<()> {
         ["tidy"] => tidy::run(),
         ["api", rest @ ..] => api::run(rest),
         ["deny"] => deny::run(),
+        ["doc"] => doc::run(),
         ["dist", rest @ ..] => dist::run(rest),
         ["bench", rest @ ..] => bench::run(rest),
         ["fuzz", rest @ ..] => fuzz::run(rest),
         ["posix", rest @ ..] => posix::run(rest),
+        ["man"] => man::run("target/man"),
+        ["man", directory] => man::run(directory),
         ["services", "up"] => services::up(),
         ["services", "down"] => services::down(),
         [] | ["help" | "--help" | "-h"] => {

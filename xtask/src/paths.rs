@@ -1,4 +1,4 @@
-//! Where things are: the checkout, the build directory, the tools that are installed beside it.
+//! Paths: the checkout, the build directory, the tools that are installed beside it.
 
 use std::path::{Path, PathBuf};
 

@@ -18,7 +18,7 @@ use anyhow::{Result, bail};
 use options::Options;
 use suite_volume::Meta;
 
-/// What follows `cargo xtask posix`.
+/// The arguments of `cargo xtask posix`.
 pub(crate) fn run(arguments: &[&str]) -> Result<()> {
     if std::env::var_os("JFS_BIN").is_none() {
         crate::test::build()?;

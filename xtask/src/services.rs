@@ -75,7 +75,7 @@ fn remembered(server: &str) -> Result<Option<(u32, u16)>> {
         .with_context(|| format!("{} is damaged: remove it", file.display()))
 }
 
-/// Where a server keeps its data.
+/// The data directory of a server.
 fn data_dir(server: &str) -> Result<PathBuf> {
     let dir = state_dir().join(server);
     fs::create_dir_all(&dir).with_context(|| format!("making {}", dir.display()))?;

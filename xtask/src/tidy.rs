@@ -1,8 +1,10 @@
 //! The rules of this repository that a machine can check. Each check returns one line per violation,
 //! with the place and what to do.
 
+mod commands;
 mod edges;
 mod features;
+mod flags;
 mod links;
 mod manifest;
 mod promises;
@@ -12,6 +14,7 @@ mod words;
 
 use crate::{api, paths};
 use anyhow::{Context, Result, bail};
+use flags::Program;
 use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
 
@@ -25,7 +28,7 @@ const SKIPPED: [&str; 5] = [
 ];
 
 pub(crate) fn run() -> Result<()> {
-    let violations = check(paths::root())?;
+    let violations = check(paths::root(), &Program::read())?;
     for line in &violations {
         println!("{line}");
     }
@@ -36,7 +39,7 @@ pub(crate) fn run() -> Result<()> {
 }
 
 /// Every violation in the checkout at `root`, sorted.
-fn check(root: &Path) -> Result<Vec<String>> {
+fn check(root: &Path, program: &Program) -> Result<Vec<String>> {
     let tree = Tree::read(root)?;
     let manifests = manifest::read_all(&tree)?;
     let mut violations = manifest::check(&manifests);
@@ -48,6 +51,8 @@ fn check(root: &Path) -> Result<Vec<String>> {
     violations.extend(words::check(&tree));
     violations.extend(links::check(&tree));
     violations.extend(promises::check(&tree));
+    violations.extend(flags::check(&tree, program));
+    violations.extend(commands::check(&tree, program, crate::USAGE));
     violations.extend(api::check(root)?);
     violations.sort();
     Ok(violations)
@@ -161,6 +166,14 @@ mod tests {
         dir
     }
 
+    /// Flags are another matter, see `flags.rs`.
+    fn no_program() -> Program {
+        Program {
+            global: Vec::new(),
+            commands: Vec::new(),
+        }
+    }
+
     fn put(dir: &tempfile::TempDir, path: &str, text: &str) {
         let path = dir.path().join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -172,12 +185,12 @@ mod tests {
     fn seeded(path: &str, text: &str, expected: &str) {
         let dir = tidy_checkout();
         assert_eq!(
-            check(dir.path()).unwrap(),
+            check(dir.path(), &no_program()).unwrap(),
             Vec::<String>::new(),
             "before the seed"
         );
         put(&dir, path, text);
-        let found = check(dir.path()).unwrap();
+        let found = check(dir.path(), &no_program()).unwrap();
         assert_eq!(found.len(), 1, "{found:#?}");
         assert!(
             found[0].contains(expected),
@@ -296,7 +309,7 @@ mod tests {
             "crates/jfs-meta/Cargo.toml",
             &manifest("jfs-meta", opendal),
         );
-        let found = check(dir.path()).unwrap().join("\n");
+        let found = check(dir.path(), &no_program()).unwrap().join("\n");
         assert!(
             found.contains("opendal: feature services-s3: no source has services::S3"),
             "{found}"

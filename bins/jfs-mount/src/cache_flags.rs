@@ -1,10 +1,8 @@
 //! The values of the flags about the block cache.
 
-use crate::plan::bad;
 use anyhow::bail;
 use jfs::cache::{Checksum, Eviction};
-use jfs_args::Parsed;
-use jfs_args::address::{absolute, check_path};
+use jfs_commands::address::{absolute, check_path};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -28,7 +26,7 @@ pub(crate) fn dirs(text: &str, cwd: &Path) -> anyhow::Result<Vec<PathBuf>> {
         }
     }
     if dirs.is_empty() {
-        return Err(bad("cache-dir", text));
+        bail!("--cache-dir \"{text}\" names no directory");
     }
     if dirs.len() > 1 && dirs.contains(&PathBuf::from("memory")) {
         bail!("--cache-dir {text}: memory cannot be mixed with directories");
@@ -57,13 +55,6 @@ fn matching(pattern: &str, cwd: &Path) -> anyhow::Result<Vec<PathBuf>> {
         bail!("--cache-dir {pattern}: no directory matches");
     }
     Ok(dirs)
-}
-
-pub(crate) fn items(args: &Parsed) -> anyhow::Result<u64> {
-    match u64::try_from(args.int("cache-items")) {
-        Ok(items) => Ok(items),
-        Err(_) => Err(bad("cache-items", &args.int("cache-items").to_string())),
-    }
 }
 
 pub(crate) fn eviction(text: &str) -> anyhow::Result<Eviction> {

@@ -29,7 +29,7 @@ pub(crate) fn describe(plan: &Plan, volume: &jfs::Volume, metrics: Option<String
         // The bucket's address may hold access keys.
         one_space(&jfs_telemetry::mask_text(&text))
     };
-    volume.vfs().described_by(Box::new(text));
+    volume.view().described_by(Box::new(text));
 }
 
 struct Fixed {

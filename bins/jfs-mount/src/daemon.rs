@@ -6,10 +6,11 @@
 
 use crate::mountpoint::wait_for_answer;
 use crate::plan::Plan;
-use crate::{via_mount, volume};
+use crate::volume;
 use anyhow::{Context, bail};
-use jfs_telemetry::Logs;
+use jfs_commands::mount_helper;
 use jfs_telemetry::arguments::Handover;
+use jfs_telemetry::{Logs, scripted};
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -69,7 +70,7 @@ pub(crate) fn log_ready(name: &str, plan: &Plan, logs: &Logs) {
     } else {
         "OK"
     };
-    tracing::info!("{ok}, {name} is ready at \"{}\"", plan.mountpoint.display());
+    tracing::info!("{}", scripted::ready(ok, name, plan.mountpoint.display()));
 }
 
 #[allow(unsafe_code, reason = "pre_exec")]
@@ -81,7 +82,7 @@ fn spawn(plan: &Plan, args: &[String], cwd: &Path, ready_fd: RawFd) -> anyhow::R
         .args(handover.shown())
         .env(READY_FD, ready_fd.to_string())
         // The arguments are those of `mount` already.
-        .env_remove(via_mount::MARK)
+        .env_remove(mount_helper::MARK)
         .stdin(Stdio::null());
     match handover.variable() {
         (name, Some(value)) => command.env(name, value),

@@ -1,6 +1,7 @@
 //! The log lines about cache directories.
 
 use jfs::OpenOptions;
+use jfs_telemetry::scripted;
 use nix::sys::statvfs::statvfs;
 use std::path::{Path, PathBuf};
 
@@ -19,9 +20,8 @@ pub(crate) fn log_caches(options: &OpenOptions, uuid: &str) {
         let free = options.free_space_ratio * 100.0;
         match used(&dir) {
             Some((space, inodes)) => tracing::info!(
-                "Disk cache ({}/): used ratio - [space {space:.1}%, inode {inodes:.1}%], \
-                 capacity ({capacity} MB), free ratio ({free:.0}%), max pending pages ({})",
-                dir.display(),
+                "{}, capacity ({capacity} MB), free ratio ({free:.0}%), max pending pages ({})",
+                scripted::disk_cache(dir.display(), space, inodes),
                 jfs::cache::QUEUE_MAX
             ),
             None => tracing::warn!("Disk cache ({}/): cannot be looked at", dir.display()),

@@ -1,10 +1,9 @@
 //! The entry of /etc/fstab that mounts a volume when the machine starts.
 
-use crate::flags::SPEC;
 use anyhow::{Context, bail};
-use jfs_args::address::{absolute, meta_url};
-use jfs_args::globals::GLOBALS;
-use jfs_args::{Kind, Parsed};
+use jfs_commands::address::{absolute, meta_url};
+use jfs_commands::commands::MountCommand;
+use jfs_commands::{Parsed, mount_helper};
 use nix::fcntl::{Flock, FlockArg};
 use std::fs::File;
 use std::io::Write;
@@ -13,14 +12,21 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 const FSTAB: &str = "/etc/fstab";
-/// The helper that mount(8) calls for the type `juicefs`.
-const HELPER: &str = "/sbin/mount.juicefs";
 /// Longest wait for another mount that changes the table at the same time.
 const LOCK_WAIT: Duration = Duration::from_secs(10);
 /// Pause between two attempts to get the lock.
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
 /// Flags that are about this call and not about the mount.
-const LEFT_OUT: &[&str] = &["d", "f", "update-fstab", "force", "help", "version"];
+const LEFT_OUT: &[&str] = &[
+    "background",
+    "foreground",
+    "update-fstab",
+    "force",
+    "help",
+    "version",
+];
+/// Switches that are on unless an entry says otherwise.
+const ON_BY_DEFAULT: &[&str] = &["hide-internal"];
 /// Flags whose value is a path, relative to where this call was made.
 const PATHS: &[&str] = &["log", "cache-dir"];
 
@@ -34,9 +40,13 @@ pub(crate) struct Line {
 
 impl Line {
     /// The entry that repeats this call; refused when no entry can.
-    pub(crate) fn of(args: &Parsed, cwd: &Path, point: String) -> anyhow::Result<Line> {
+    pub(crate) fn of(
+        args: &Parsed<MountCommand>,
+        cwd: &Path,
+        point: String,
+    ) -> anyhow::Result<Line> {
         Ok(Line {
-            address: meta_url(args.arg(0), cwd),
+            address: meta_url(&args.flags.meta_url, cwd),
             point,
             options: options(args, cwd)?,
         })
@@ -73,30 +83,35 @@ fn place(address: &str) -> String {
 
 /// What was given, in the form of mount options: `_netdev,nofail` and then by name. A comma ends an option,
 /// so no value can have one.
-fn options(args: &Parsed, cwd: &Path) -> anyhow::Result<String> {
+fn options(args: &Parsed<MountCommand>, cwd: &Path) -> anyhow::Result<String> {
     let mut items = Vec::new();
-    for flag in SPEC.flags.iter().chain(GLOBALS) {
-        let name = flag.name();
-        if !args.given(name) || LEFT_OUT.contains(&name) {
+    for flag in args.arguments.effective() {
+        let (name, text) = (flag.name.as_str(), &flag.value);
+        if LEFT_OUT.contains(&name) {
             continue;
         }
-        let text = args.typed(name).unwrap_or_default();
         let first = items.len();
-        match (name, flag.kind) {
-            ("o", _) => items.push(text.clone()),
-            (_, Kind::Bool) if args.bool(name) => items.push(name.to_string()),
-            (_, Kind::Bool) => {}
-            (name, _) if PATHS.contains(&name) && text != "memory" => {
+        match name {
+            "o" => items.push(text.clone()),
+            name if flag.is_switch => {
+                // Off is what is meant by an entry without the switch, but for one that is on by default.
+                match (flag.is_on(), ON_BY_DEFAULT.contains(&name)) {
+                    (true, _) => items.push(name.to_string()),
+                    (false, true) => items.push(format!("{name}=false")),
+                    (false, false) => {}
+                }
+            }
+            name if PATHS.contains(&name) && text != "memory" => {
                 let paths = text
                     .split(':')
                     .map(|p| absolute(p, cwd).display().to_string());
                 items.push(format!("{name}={}", paths.collect::<Vec<_>>().join(":")));
             }
             // Of a bucket only this machine knows whether it is a directory.
-            ("bucket", _) if cwd.join(&text).is_dir() => {
-                items.push(format!("{name}={}", absolute(&text, cwd).display()));
+            "bucket" if cwd.join(text).is_dir() => {
+                items.push(format!("{name}={}", absolute(text, cwd).display()));
             }
-            (name, _) => items.push(format!("{name}={text}")),
+            name => items.push(format!("{name}={text}")),
         }
         if name != "o" && items[first..].iter().any(|item| item.contains(',')) {
             bail!(
@@ -123,7 +138,7 @@ fn escaped(field: &str) -> String {
 /// Adds or replaces the entry, and makes the helper. Warns about what cannot be done.
 pub(crate) fn update(line: &Line) {
     if !nix::unistd::geteuid().is_root() {
-        tracing::warn!("--update-fstab should be used with root");
+        tracing::warn!("--update-fstab changes nothing: only root may write {FSTAB}");
         return;
     }
     if jfs_telemetry::mask_url(&line.address) != line.address {
@@ -131,20 +146,17 @@ pub(crate) fn update(line: &Line) {
             "{FSTAB} now holds the password of the metadata engine: make sure that only root can read it"
         );
     }
-    let helper = make_helper(Path::new(HELPER));
+    let helper = make_helper(Path::new(mount_helper::PROGRAM));
     let written = write(Path::new(FSTAB), line);
     match (&helper, &written) {
         (Ok(()), Ok(())) => tracing::info!(
-            "Successfully updated fstab, now you can mount with `mount {}`",
+            "{FSTAB} has an entry for this mount: `mount {}` mounts it from now on",
             line.point
         ),
         _ => {
-            for (what, result) in [
-                ("create /sbin/mount.juicefs", helper),
-                ("update fstab", written),
-            ] {
+            for (what, result) in [(mount_helper::PROGRAM, helper), (FSTAB, written)] {
                 if let Err(error) = result {
-                    tracing::warn!("failed to {what}: {error:#}");
+                    tracing::warn!("--update-fstab: {what}: {error:#}");
                 }
             }
         }
@@ -256,13 +268,13 @@ fn replaced(before: &str, line: &Line) -> String {
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
-    use jfs_args::{Invocation, parse_command};
+    use jfs_commands::{Invocation, parse};
 
     fn line(words: &str) -> Line {
         let argv: Vec<String> = words.split(' ').map(str::to_string).collect();
-        match parse_command(&SPEC, &argv) {
+        match parse::<MountCommand>(&argv) {
             Ok(Invocation::Run(args)) => {
-                let point = absolute(args.arg(1), Path::new("/home/u"));
+                let point = absolute(&args.flags.mountpoint, Path::new("/home/u"));
                 Line::of(&args, Path::new("/home/u"), point.display().to_string()).unwrap()
             }
             other => panic!("{words}: {other:?}"),
@@ -293,7 +305,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("objects")).unwrap();
         let argv = ["a", "/m", "--bucket", "objects"].map(str::to_string);
-        let Ok(Invocation::Run(args)) = parse_command(&SPEC, &argv) else {
+        let Ok(Invocation::Run(args)) = parse::<MountCommand>(&argv) else {
             panic!("arguments")
         };
         let made = options(&args, dir.path()).unwrap();
@@ -313,7 +325,7 @@ mod tests {
             ("a /m --log /x,y.log", "--log \"/x,y.log\""),
         ] {
             let argv: Vec<String> = words.split(' ').map(str::to_string).collect();
-            let Ok(Invocation::Run(args)) = parse_command(&SPEC, &argv) else {
+            let Ok(Invocation::Run(args)) = parse::<MountCommand>(&argv) else {
                 panic!("arguments")
             };
             let said = Line::of(&args, Path::new("/"), "/m".to_string());

@@ -7,9 +7,7 @@ mod cache_flags;
 mod config_file;
 mod daemon;
 mod disk;
-mod flags;
 mod fstab;
-mod logging;
 mod metrics;
 mod mountpoint;
 mod plan;
@@ -20,7 +18,10 @@ mod via_mount;
 mod volume;
 
 use anyhow::Context;
-use jfs_args::{Invocation, help, parse_command};
+use clap::CommandFactory;
+use jfs_commands::commands::MountCommand;
+use jfs_commands::logging::{self, Destination};
+use jfs_commands::{Invocation, help, mount_helper, parse};
 use jfs_telemetry::fatal;
 use plan::Plan;
 use std::ffi::OsString;
@@ -37,7 +38,7 @@ fn main() -> ExitCode {
     match run(argv, ready.as_ref()) {
         Ok(code) => code,
         Err(error) => {
-            logging::plain();
+            logging::init_plain();
             fatal!("{error:#}");
             if let Some(ready) = &ready {
                 ready.failed(&format!("{error:#}"));
@@ -56,7 +57,7 @@ fn run(argv: Vec<OsString>, ready: Option<&daemon::Ready>) -> anyhow::Result<Exi
                 .map_err(|bad| anyhow::anyhow!("argument {bad:?} is not UTF-8"))
         })
         .collect::<anyhow::Result<_>>()?;
-    let argv = if via_mount::is_called() {
+    let argv = if mount_helper::is_called() {
         match via_mount::translate(&argv)? {
             Some(argv) => argv,
             // A dry run of mount(8): everything but the mount.
@@ -65,39 +66,38 @@ fn run(argv: Vec<OsString>, ready: Option<&daemon::Ready>) -> anyhow::Result<Exi
     } else {
         argv
     };
-    let parsed = match parse_command(&flags::SPEC, &argv) {
-        Ok(Invocation::Help) => {
-            jfs_telemetry::show!("{}", help::command_help(&flags::SPEC));
+    let parsed = match parse::<MountCommand>(&argv)? {
+        Invocation::Help => {
+            jfs_telemetry::show!("{}", help::command_help(MountCommand::command()));
             return Ok(ExitCode::SUCCESS);
         }
-        Ok(Invocation::Version) => {
+        Invocation::Version => {
             jfs_telemetry::say!("juicefs version {}", jfs_types::version::session_version());
             return Ok(ExitCode::SUCCESS);
         }
-        Ok(Invocation::Run(parsed)) => parsed,
-        Err(error) if error.is_usage() => {
-            let error = jfs_telemetry::mask_text(&error.to_string());
-            jfs_telemetry::say!("ERROR: {error}\nUSAGE:\n   {}", flags::SPEC.usage());
-            return Ok(ExitCode::from(1));
-        }
-        Err(error) => return Err(error.into()),
+        Invocation::Run(parsed) => parsed,
     };
-    let cwd = jfs_args::address::here();
+    let flags = &parsed.flags;
+    let cwd = jfs_commands::address::here();
     process::settle();
-    match (Plan::wants_background(&parsed), ready) {
+    match (Plan::wants_background(flags), ready) {
         (true, None) => {
-            let logs = logging::init(&parsed, None)?;
+            let logs = logging::init(&flags.globals, Destination::Terminal)?;
             let plan = Plan::read(&parsed, &cwd)?;
             daemon::start(&plan, &plan.daemon_args(&argv, &parsed), &cwd, &logs)?;
         }
         (true, Some(ready)) => {
-            let logs = logging::init(&parsed, Some(plan::log_file(&parsed, &cwd)))?;
+            let to = Destination::Daemon {
+                file: plan::log_file(flags, &cwd),
+                syslog: !flags.no_syslog,
+            };
+            let logs = logging::init(&flags.globals, to)?;
             let plan = Plan::read(&parsed, &cwd)?;
             std::env::set_current_dir("/").context("cannot leave the current directory")?;
             serve::serve(plan, &logs, Some(ready))?;
         }
         (false, _) => {
-            let logs = logging::init(&parsed, None)?;
+            let logs = logging::init(&flags.globals, Destination::Terminal)?;
             let plan = Plan::read(&parsed, &cwd)?;
             serve::serve(plan, &logs, None)?;
         }

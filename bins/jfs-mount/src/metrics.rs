@@ -2,8 +2,9 @@
 
 use crate::plan::Plan;
 use anyhow::{Context, bail};
-use jfs::Vfs;
+use jfs::View;
 use jfs_telemetry::metrics::prometheus_text;
+use jfs_telemetry::scripted;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -35,8 +36,8 @@ pub(crate) fn address(given: &str) -> anyhow::Result<String> {
     let port = given.rsplit_once(':').map(|(_, port)| port.parse::<u16>());
     match port {
         Some(Ok(_)) => Ok(given.to_string()),
-        Some(Err(e)) => bail!("metrics format error \"{given}\": port: {e}"),
-        None => bail!("metrics format error \"{given}\": address {given}: missing port in address"),
+        Some(Err(e)) => bail!("--metrics \"{given}\": the port is wrong: {e}"),
+        None => bail!("--metrics \"{given}\": HOST:PORT is needed"),
     }
 }
 
@@ -48,12 +49,12 @@ pub(crate) fn labels(given: &str) -> anyhow::Result<Vec<(String, String)>> {
 
 fn label(item: &str) -> anyhow::Result<(String, String)> {
     let Some((name, value)) = item.split_once(':').filter(|(_, v)| !v.contains(':')) else {
-        bail!("invalid label format: \"{item}\"");
+        bail!("--custom-labels \"{item}\": NAME:VALUE is needed, with semicolons between several");
     };
     let first = |c: char| c.is_ascii_alphabetic() || c == '_';
     let rest = |c: char| c.is_ascii_alphanumeric() || c == '_';
     if !name.starts_with(first) || !name.chars().all(rest) {
-        bail!("invalid label name: \"{name}\"");
+        bail!("--custom-labels: \"{name}\" is no name: letters, digits and _ make one");
     }
     Ok((name.to_string(), value.to_string()))
 }
@@ -71,7 +72,7 @@ fn all_labels(plan: &Plan, volume: &jfs::Volume) -> Vec<(String, String)> {
     let mut all: Vec<(String, String)> = reserved.collect();
     for (name, value) in &plan.labels {
         if RESERVED.contains(&name.as_str()) {
-            tracing::warn!("overriding reserved label: \"{name}\"");
+            tracing::warn!("--custom-labels replaces \"{name}\", which all mounts have");
         }
         all.retain(|(known, _)| known != name);
         all.push((name.clone(), value.clone()));
@@ -98,8 +99,8 @@ impl Exporter {
         });
         match started {
             Ok((listener, address)) => {
-                tracing::info!("Prometheus metrics listening on \"{address}\"");
-                let task = tokio::spawn(serve(listener, volume.vfs().clone(), labels));
+                tracing::info!("{}", scripted::metrics_listening(address));
+                let task = tokio::spawn(serve(listener, volume.view().clone(), labels));
                 let task = task.abort_handle();
                 Some(Exporter { address, task })
             }
@@ -143,7 +144,7 @@ async fn listen(address: &str) -> anyhow::Result<TcpListener> {
     any.with_context(|| format!("listen on any port of {host}"))
 }
 
-async fn serve(listener: TcpListener, vfs: Vfs, labels: Vec<(String, String)>) {
+async fn serve(listener: TcpListener, view: View, labels: Vec<(String, String)>) {
     let (slots, labels) = (Arc::new(Semaphore::new(CONNECTIONS_MAX)), Arc::new(labels));
     loop {
         let Ok(slot) = slots.clone().acquire_owned().await else {
@@ -157,9 +158,9 @@ async fn serve(listener: TcpListener, vfs: Vfs, labels: Vec<(String, String)>) {
                 continue;
             }
         };
-        let (vfs, labels) = (vfs.clone(), labels.clone());
+        let (view, labels) = (view.clone(), labels.clone());
         tokio::spawn(async move {
-            let answered = answer(stream, &vfs, &labels);
+            let answered = answer(stream, &view, &labels);
             // A slow or broken client loses its connection, nothing else.
             let _ = tokio::time::timeout(CONNECTION_TIME, answered).await;
             drop(slot);
@@ -167,7 +168,7 @@ async fn serve(listener: TcpListener, vfs: Vfs, labels: Vec<(String, String)>) {
     }
 }
 
-async fn answer(mut stream: TcpStream, vfs: &Vfs, labels: &[(String, String)]) -> io::Result<()> {
+async fn answer(mut stream: TcpStream, view: &View, labels: &[(String, String)]) -> io::Result<()> {
     let mut request = Vec::new();
     while !request.windows(4).any(|w| w == b"\r\n\r\n") {
         if request.len() >= REQUEST_MAX {
@@ -194,7 +195,7 @@ async fn answer(mut stream: TcpStream, vfs: &Vfs, labels: &[(String, String)]) -
         let text = "404 page not found\n";
         return send(&mut stream, "404 Not Found", "text/plain", text, body).await;
     }
-    let text = prometheus_text(&vfs.metrics(), labels);
+    let text = prometheus_text(&view.metrics(), labels);
     let kind = "text/plain; version=0.0.4; charset=utf-8";
     send(&mut stream, "200 OK", kind, &text, body).await
 }
@@ -228,16 +229,16 @@ mod tests {
         assert_eq!(address("").unwrap(), "");
         assert_eq!(address("127.0.0.1:1").unwrap(), "127.0.0.1:1");
         let error = address("nonsense").unwrap_err().to_string();
-        assert_eq!(
-            error,
-            "metrics format error \"nonsense\": address nonsense: missing port in address"
-        );
+        assert_eq!(error, "--metrics \"nonsense\": HOST:PORT is needed");
         assert!(address("h:65536").is_err());
         let pair = |k: &str, v: &str| (k.to_string(), v.to_string());
         assert_eq!(labels("").unwrap(), []);
         assert_eq!(labels("a:b;_c:").unwrap(), [pair("a", "b"), pair("_c", "")]);
         let error = labels("a:b;c").unwrap_err().to_string();
-        assert_eq!(error, "invalid label format: \"c\"");
+        assert!(
+            error.starts_with("--custom-labels \"c\": NAME:VALUE"),
+            "{error}"
+        );
         assert!(labels("1a:b").is_err());
         assert!(labels("a:b:c").is_err());
     }

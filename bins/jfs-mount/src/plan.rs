@@ -3,8 +3,9 @@
 use crate::{cache_flags, fstab, metrics, mountpoint};
 use anyhow::bail;
 use jfs::OpenOptions;
-use jfs_args::address::{absolute, check_path, check_url, meta_url};
-use jfs_args::{ArgError, Parsed};
+use jfs_commands::address::{absolute, check_path, check_url, meta_url};
+use jfs_commands::commands::MountCommand;
+use jfs_commands::{CommandLineError, Parsed};
 use jfs_fuse::Squash;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -61,17 +62,18 @@ pub(crate) struct Plan {
 
 impl Plan {
     /// Whether a daemon is asked for.
-    pub(crate) fn wants_background(args: &Parsed) -> bool {
-        args.bool("background") && !args.bool("foreground")
+    pub(crate) fn wants_background(flags: &MountCommand) -> bool {
+        flags.background && !flags.foreground
     }
 
     /// Reads the plan. Values out of range that the reference mends are mended with a warning,
     /// everything else is refused.
-    pub(crate) fn read(args: &Parsed, cwd: &Path) -> anyhow::Result<Plan> {
-        let given = args.arg(0);
+    pub(crate) fn read(args: &Parsed<MountCommand>, cwd: &Path) -> anyhow::Result<Plan> {
+        let flags = &args.flags;
+        let given = flags.meta_url.as_str();
         // A variable of a script that is not set; the current directory is not meant.
-        for (index, what) in [(0, "metadata URL"), (1, "mount point")] {
-            if args.arg(index).is_empty() {
+        for (text, what) in [(given, "metadata URL"), (&flags.mountpoint, "mount point")] {
+            if text.is_empty() {
                 bail!("the {what} is empty");
             }
         }
@@ -80,100 +82,40 @@ impl Plan {
         } else {
             format!("redis://{given}")
         };
-        check_url(given, cwd)?;
-        check_path(args.arg(1), cwd)?;
-        if Plan::wants_background(args) {
-            check_path(&args.text("log"), cwd)?;
-        }
-        let (storage, bucket) = (args.text("storage"), args.text("bucket"));
-        let local = storage.is_empty() || storage.eq_ignore_ascii_case("file");
-        if local && !bucket.is_empty() && !bucket.contains("://") {
-            check_path(&bucket, cwd)?;
-        }
-        let mountpoint = absolute(args.arg(1), cwd);
+        check_paths(flags, cwd)?;
+        let mountpoint = absolute(&flags.mountpoint, cwd);
         let Some(mountpoint_text) = mountpoint.to_str().map(str::to_string) else {
             bail!("mount point {} is not UTF-8", mountpoint.display());
         };
-        let cache_size = args.bytes("cache-size");
-        if cache_size == 0 {
-            tracing::warn!("cache-size is 0, prefetch will be disabled");
-        }
-        let open = OpenOptions {
-            read_only: args.bool("read-only"),
-            subdir: given_text(args, "subdir"),
-            heartbeat: heartbeat(args.duration("heartbeat")),
-            no_bgjob: args.bool("no-bgjob"),
-            skip_dir_mtime: args.duration("skip-dir-mtime"),
-            open_cache: args.duration("open-cache"),
-            open_cache_limit: count(args, "open-cache-limit", 0, 0)? as usize,
-            buffer_size: buffer_size(args.bytes("buffer-size")),
-            max_readahead: read_ahead(args.bytes("max-readahead")),
-            prefetch: if cache_size == 0 {
-                0
-            } else {
-                count(args, "prefetch", 0, 0)? as usize
-            },
-            max_uploads: count(args, "max-uploads", 1, 1)? as usize,
-            max_downloads: count(args, "max-downloads", 1, 200)? as usize,
-            max_deletes: count(args, "max-deletes", 0, 0)? as usize,
-            io_retries: count(args, "io-retries", 0, 0)?,
-            cache_dir: cache_flags::dirs(&args.text("cache-dir"), cwd)?,
-            cache_size,
-            cache_items: cache_flags::items(args)?,
-            cache_eviction: cache_flags::eviction(&args.text("cache-eviction"))?,
-            cache_expire: cache_flags::expire(args.duration("cache-expire")),
-            cache_scan_interval: cache_flags::scan_interval(args.duration("cache-scan-interval")),
-            cache_mode: cache_flags::mode(&args.text("cache-mode"))?,
-            cache_checksum: cache_flags::checksum(&args.text("verify-cache-checksum"))?,
-            cache_partial_only: args.bool("cache-partial-only"),
-            cache_large_write: args.bool("cache-large-write"),
-            free_space_ratio: ratio(args)?,
-            storage: given_text(args, "storage").map(|s| s.to_lowercase()),
-            bucket: given_text(args, "bucket"),
-            base_dir: Some(cwd.to_path_buf()),
-            storage_class: given_text(args, "storage-class"),
-            get_timeout: timeout(args, "get-timeout")?,
-            put_timeout: timeout(args, "put-timeout")?,
-            check_storage: args.bool("check-storage"),
-            mountpoint: Some(mountpoint_text.clone()),
-            attr_cache: args.duration("attr-cache"),
-            entry_cache: args.duration("entry-cache"),
-            dir_entry_cache: args.duration("dir-entry-cache"),
-            negative_entry_cache: args.duration("negative-entry-cache"),
-            readdir_cache: args.bool("readdir-cache"),
-            sort_dir: args.bool("sort-dir"),
-            fast_statfs: args.bool("fast-statfs"),
-            prefix_internal: args.bool("prefix-internal"),
-            hide_internal: args.bool("hide-internal"),
-        };
-        let items = args.text("o");
+        let fuse = &flags.fuse;
         Ok(Plan {
             url: meta_url(given, cwd),
             shown_url: jfs_telemetry::mask_url(&shown),
-            place: mountpoint::resolve(&cwd.join(args.arg(1)))?,
+            open: open_options(flags, cwd, &mountpoint_text)?,
+            place: mountpoint::resolve(&cwd.join(&flags.mountpoint))?,
             mountpoint,
-            log_file: log_file(args, cwd),
-            syslog: !args.bool("no-syslog"),
-            open,
-            max_fuse_io: fuse_io(args.bytes("max-fuse-io")),
-            umask: umask(&args.text("umask"))?,
-            enable_xattr: args.bool("enable-xattr"),
-            enable_ioctl: args.bool("enable-ioctl"),
-            root_squash: squash(args, "root-squash")?,
-            all_squash: squash(args, "all-squash")?,
-            default_permissions: !args.bool("non-default-permission"),
-            fuse_options: items
+            log_file: log_file(flags, cwd),
+            syslog: !flags.no_syslog,
+            max_fuse_io: fuse_io(fuse.max_fuse_io),
+            umask: umask(&fuse.umask)?,
+            enable_xattr: fuse.enable_xattr,
+            enable_ioctl: fuse.enable_ioctl,
+            root_squash: squash("root-squash", &fuse.root_squash)?,
+            all_squash: squash("all-squash", &fuse.all_squash)?,
+            default_permissions: !fuse.non_default_permission,
+            fuse_options: fuse
+                .options
                 .split(',')
                 .filter(|o| !o.is_empty())
                 .map(str::to_string)
                 .collect(),
-            force: args.bool("force"),
-            fstab: args
-                .bool("update-fstab")
+            force: flags.force,
+            fstab: flags
+                .update_fstab
                 .then(|| fstab::Line::of(args, cwd, mountpoint_text))
                 .transpose()?,
-            metrics: metrics::address(&args.text("metrics"))?,
-            labels: metrics::labels(&args.text("custom-labels"))?,
+            metrics: metrics::address(&flags.metrics.metrics)?,
+            labels: metrics::labels(&flags.metrics.custom_labels)?,
         })
     }
 
@@ -187,7 +129,7 @@ impl Plan {
 
     /// The command line for the daemon: the same, with the address and the mount point absolute,
     /// so that the process can be found by its mount point wherever it was started.
-    pub(crate) fn daemon_args(&self, argv: &[String], args: &Parsed) -> Vec<String> {
+    pub(crate) fn daemon_args(&self, argv: &[String], args: &Parsed<MountCommand>) -> Vec<String> {
         let mut out = argv.to_vec();
         let places = [
             (0, self.url.clone()),
@@ -203,35 +145,96 @@ impl Plan {
 }
 
 /// The daemon's log file.
-pub(crate) fn log_file(args: &Parsed, cwd: &Path) -> PathBuf {
-    absolute(&args.text("log"), cwd)
+pub(crate) fn log_file(flags: &MountCommand, cwd: &Path) -> PathBuf {
+    absolute(&flags.log, cwd)
+}
+
+/// Refuses relative paths where there is no current directory.
+fn check_paths(flags: &MountCommand, cwd: &Path) -> anyhow::Result<()> {
+    check_url(&flags.meta_url, cwd)?;
+    check_path(&flags.mountpoint, cwd)?;
+    if Plan::wants_background(flags) {
+        check_path(&flags.log, cwd)?;
+    }
+    let (storage, bucket) = (&flags.data_storage.storage, &flags.data_storage.bucket);
+    let local = storage.is_empty() || storage.eq_ignore_ascii_case("file");
+    if local && !bucket.is_empty() && !bucket.contains("://") {
+        check_path(bucket, cwd)?;
+    }
+    Ok(())
+}
+
+/// How the library opens the volume.
+fn open_options(flags: &MountCommand, cwd: &Path, mountpoint: &str) -> anyhow::Result<OpenOptions> {
+    let (metadata, times) = (&flags.metadata, &flags.metadata_cache);
+    let (storage, cache) = (&flags.data_storage, &flags.data_cache);
+    if cache.cache_size == 0 {
+        tracing::warn!("--cache-size 0: there is no cache, so --prefetch has no effect");
+    }
+    let prefetch = match cache.cache_size {
+        0 => 0,
+        _ => count("prefetch", cache.prefetch, 0, 0)?,
+    };
+    Ok(OpenOptions {
+        read_only: metadata.read_only,
+        subdir: not_empty(&metadata.subdir),
+        heartbeat: heartbeat(metadata.heartbeat),
+        no_bgjob: metadata.no_bgjob,
+        skip_dir_mtime: metadata.skip_dir_mtime,
+        open_cache: times.open_cache,
+        open_cache_limit: count("open-cache-limit", times.open_cache_limit, 0, 0)? as usize,
+        buffer_size: buffer_size(cache.buffer_size),
+        max_readahead: read_ahead(cache.max_readahead),
+        prefetch: prefetch as usize,
+        max_uploads: count("max-uploads", storage.max_uploads, 1, 1)? as usize,
+        max_downloads: count("max-downloads", storage.max_downloads, 1, 200)? as usize,
+        max_deletes: count("max-deletes", storage.max_deletes, 0, 0)? as usize,
+        io_retries: count("io-retries", storage.io_retries, 0, 0)?,
+        cache_dir: cache_flags::dirs(&cache.cache_dir, cwd)?,
+        cache_size: cache.cache_size,
+        cache_items: cache.cache_items,
+        cache_eviction: cache_flags::eviction(&cache.cache_eviction)?,
+        cache_expire: cache_flags::expire(cache.cache_expire),
+        cache_scan_interval: cache_flags::scan_interval(cache.cache_scan_interval),
+        cache_mode: cache_flags::mode(&cache.cache_mode)?,
+        cache_checksum: cache_flags::checksum(&cache.verify_cache_checksum)?,
+        cache_partial_only: cache.cache_partial_only,
+        cache_large_write: cache.cache_large_write,
+        free_space_ratio: cache.free_space_ratio,
+        storage: not_empty(&storage.storage).map(|s| s.to_lowercase()),
+        bucket: not_empty(&storage.bucket),
+        base_dir: Some(cwd.to_path_buf()),
+        storage_class: not_empty(&storage.storage_class),
+        get_timeout: storage.get_timeout,
+        put_timeout: storage.put_timeout,
+        check_storage: storage.check_storage,
+        mountpoint: Some(mountpoint.to_string()),
+        attr_cache: times.attr_cache,
+        entry_cache: times.entry_cache,
+        dir_entry_cache: times.dir_entry_cache,
+        negative_entry_cache: times.negative_entry_cache,
+        readdir_cache: times.readdir_cache,
+        sort_dir: metadata.sort_dir,
+        fast_statfs: metadata.fast_statfs,
+        prefix_internal: flags.fuse.prefix_internal,
+        hide_internal: flags.hide_internal,
+    })
 }
 
 /// A number that must be at least `least`; `instead` is used, with a warning, when it is not.
-fn count(args: &Parsed, flag: &str, least: u32, instead: u32) -> anyhow::Result<u32> {
-    let given = args.int(flag);
+fn count(flag: &str, given: i64, least: u32, instead: u32) -> anyhow::Result<u32> {
     if given < i64::from(least) {
-        tracing::warn!("{flag} should not be less than {least}, set it to {instead}");
+        tracing::warn!("--{flag} {given} is too small, using {instead}: {least} is the least");
         return Ok(instead);
     }
-    match u32::try_from(given) {
-        Ok(n) => Ok(n),
-        Err(_) => Err(bad(flag, &given.to_string())),
-    }
+    u32::try_from(given).map_err(|_| {
+        let expected = "a smaller number";
+        CommandLineError::bad_value(flag, &given.to_string(), expected).into()
+    })
 }
 
-/// A text that is not empty.
-fn given_text(args: &Parsed, flag: &str) -> Option<String> {
-    Some(args.text(flag)).filter(|text| !text.is_empty())
-}
-
-/// A deadline; none at all would let a request hang for ever.
-fn timeout(args: &Parsed, flag: &str) -> anyhow::Result<Duration> {
-    let given = args.duration(flag);
-    if given.is_zero() {
-        return Err(bad(flag, &args.typed(flag).unwrap_or_default()));
-    }
-    Ok(given)
+fn not_empty(text: &str) -> Option<String> {
+    Some(text.to_string()).filter(|text| !text.is_empty())
 }
 
 fn heartbeat(given: Duration) -> Duration {
@@ -240,7 +243,7 @@ fn heartbeat(given: Duration) -> Duration {
         given => given.clamp(HEARTBEAT_MIN, HEARTBEAT_MAX),
     };
     if fits != given {
-        tracing::warn!("heartbeat should be from 1 second to 10 minutes, set it to {fits:?}");
+        tracing::warn!("--heartbeat has to be from 1s to 10m, using {fits:?}");
     }
     fits
 }
@@ -248,7 +251,7 @@ fn heartbeat(given: Duration) -> Duration {
 fn buffer_size(given: u64) -> u64 {
     if given < BUFFER_MIN {
         tracing::warn!(
-            "buffer-size is too small, setting it to {} MiB",
+            "--buffer-size is too small for readers and writers at the same time, using {} MiB",
             BUFFER_MIN >> 20
         );
     }
@@ -263,12 +266,11 @@ fn read_ahead(given: u64) -> u64 {
 }
 
 /// `<uid>:<gid>`; what is left out is nobody's, as with the reference.
-fn squash(args: &Parsed, flag: &str) -> anyhow::Result<Option<Squash>> {
-    let text = args.text(flag);
+fn squash(flag: &str, text: &str) -> anyhow::Result<Option<Squash>> {
     if text.is_empty() {
         return Ok(None);
     }
-    let (uid, gid) = text.split_once(':').unwrap_or((&text, ""));
+    let (uid, gid) = text.split_once(':').unwrap_or((text, ""));
     let id = |text: &str| match text {
         "" => Some(NOBODY),
         text if text.bytes().all(|b| b.is_ascii_digit()) => text.parse().ok(),
@@ -287,20 +289,10 @@ fn fuse_io(given: u64) -> u32 {
     // Whole pages.
     let fits = given.clamp(FUSE_IO_MIN, FUSE_IO_MAX) / FUSE_IO_MIN * FUSE_IO_MIN;
     if fits != given {
-        tracing::warn!(
-            "max-fuse-io should be from 4K to 1M in steps of 4K, set it to {fits} bytes"
-        );
+        tracing::warn!("--max-fuse-io has to be from 4K to 1M in steps of 4K, using {fits} bytes");
     }
     // At most 1 MiB.
     fits as u32
-}
-
-fn ratio(args: &Parsed) -> anyhow::Result<f64> {
-    let given = args.float("free-space-ratio");
-    if !(0.0..=1.0).contains(&given) {
-        return Err(bad("free-space-ratio", &given.to_string()));
-    }
-    Ok(given)
 }
 
 fn umask(text: &str) -> anyhow::Result<Option<u16>> {
@@ -313,24 +305,15 @@ fn umask(text: &str) -> anyhow::Result<Option<u16>> {
     }
 }
 
-pub(crate) fn bad(flag: &str, value: &str) -> anyhow::Error {
-    ArgError::BadValue {
-        flag: flag.to_string(),
-        value: value.to_string(),
-    }
-    .into()
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
-    use crate::flags::SPEC;
-    use jfs_args::{Invocation, Support, parse_command};
+    use jfs_commands::{Invocation, parse};
 
-    fn parsed(line: &str) -> (Vec<String>, Parsed) {
+    fn parsed(line: &str) -> (Vec<String>, Box<Parsed<MountCommand>>) {
         let argv: Vec<String> = line.split_whitespace().map(str::to_string).collect();
-        match parse_command(&SPEC, &argv) {
+        match parse::<MountCommand>(&argv) {
             Ok(Invocation::Run(parsed)) => (argv, parsed),
             other => panic!("{line}: {other:?}"),
         }
@@ -499,20 +482,13 @@ mod tests {
                 "invalid umask \"7777\": not an octal number up to 777",
             ),
             (
-                "a /m --free-space-ratio 2",
-                "invalid value \"2\" for flag -free-space-ratio: parse error",
-            ),
-            (
                 "a /m --cache-dir /nowhere/x*",
                 "--cache-dir /nowhere/x*: no directory matches",
             ),
-            (
-                "a /m --cache-dir=",
-                "invalid value \"\" for flag -cache-dir: parse error",
-            ),
+            ("a /m --cache-dir=", "--cache-dir \"\" names no directory"),
             (
                 "a /m --max-uploads 5000000000",
-                "invalid value \"5000000000\" for flag -max-uploads: parse error",
+                "invalid value \"5000000000\" for flag -max-uploads: parse error (a smaller number is expected)",
             ),
         ] {
             match plan(line) {
@@ -529,7 +505,7 @@ mod tests {
             (["", "/m"], "the metadata URL is empty"),
         ] {
             let argv = words.map(str::to_string);
-            let Ok(Invocation::Run(args)) = parse_command(&SPEC, &argv) else {
+            let Ok(Invocation::Run(args)) = parse::<MountCommand>(&argv) else {
                 panic!("{words:?}")
             };
             let error = Plan::read(&args, Path::new("/home/u")).err().unwrap();
@@ -545,18 +521,5 @@ mod tests {
             .split(' ')
             .collect();
         assert_eq!(plan.daemon_args(&argv, &args), words);
-    }
-
-    #[test]
-    fn off_values_are_accepted_by_every_flag_that_does_nothing_yet() {
-        for flag in SPEC.flags {
-            let Support::OffOnly(accepted) = flag.support else {
-                continue;
-            };
-            for value in accepted {
-                let name = flag.names.iter().find(|n| n.len() > 1).unwrap();
-                parsed(&format!("a /m --{name}={value}"));
-            }
-        }
     }
 }

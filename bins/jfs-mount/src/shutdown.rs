@@ -9,6 +9,7 @@ use crate::serve::{End, Signals, reopen};
 use anyhow::{Context, bail};
 use jfs_fuse::MountHandle;
 use jfs_telemetry::Logs;
+use jfs_telemetry::scripted::{self, FLUSH_DATA};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
@@ -93,7 +94,7 @@ impl Ending<'_> {
             // What is buffered goes out while the mount still answers.
             let flushed = volume.flush().await;
             if let Err(error) = &flushed {
-                tracing::error!("flush buffered data: {error}");
+                tracing::error!("{FLUSH_DATA}: {error}");
             }
             detach(handle).await;
             if !matches!(flushed, Err(jfs::Error::Unwritten(_))) {
@@ -111,10 +112,7 @@ impl Ending<'_> {
             }
             _ => {
                 closed?;
-                tracing::info!(
-                    "The juicefs mount process exit successfully, mountpoint: \"{}\"",
-                    plan.mountpoint.display()
-                );
+                tracing::info!("{}", scripted::mount_ended(plan.mountpoint.display()));
                 Ok(())
             }
         }
@@ -147,17 +145,18 @@ async fn wait_for_programs(ended: &mut oneshot::Receiver<()>) {
 pub(crate) async fn close(volume: jfs::Volume, plan: &Plan) -> anyhow::Result<()> {
     let started = Instant::now();
     match volume.flush().await {
-        Ok(()) => tracing::info!("flush buffered data in {:?}", started.elapsed()),
-        Err(error) => tracing::error!("flush buffered data in {:?}: {error}", started.elapsed()),
+        Ok(()) => tracing::info!("{FLUSH_DATA} in {:?}", started.elapsed()),
+        Err(error) => tracing::error!("{FLUSH_DATA} in {:?}: {error}", started.elapsed()),
     }
     let sid = volume.session_id().unwrap_or(0);
-    tracing::info!("flush session {sid}");
+    tracing::info!("{}", scripted::flush_session(sid));
     volume.close().await.with_context(|| {
         format!(
-            "close session {sid} of mountpoint \"{}\"",
+            "{} of mount point \"{}\"",
+            scripted::close_session(sid),
             plan.mountpoint.display()
         )
     })?;
-    tracing::info!("close session {sid}");
+    tracing::info!("{}", scripted::close_session(sid));
     Ok(())
 }

@@ -1,15 +1,11 @@
 //! Being `/sbin/mount.juicefs`: the arguments that mount(8) gives to its helpers.
 
-use crate::flags::SPEC;
 use anyhow::bail;
-use jfs_args::globals::GLOBALS;
-use jfs_args::{FlagSpec, Kind};
-use std::path::Path;
+use clap::{Command, CommandFactory};
+use jfs_commands::arguments::{flag_by_name, is_switch};
+use jfs_commands::commands::MountCommand;
+use jfs_commands::parse::prepared;
 
-/// Set when the caller was called as the helper.
-pub(crate) const MARK: &str = "CALL_VIA_MOUNT";
-/// The name mount(8) calls.
-const HELPER: &str = "mount.juicefs";
 /// Options for mount(8) and for whoever reads fstab.
 const DROPPED: &[&str] = &[
     "_netdev",
@@ -34,19 +30,13 @@ const RENAMED: &[(&str, &str)] = &[
     ("direntrycacheto", "dir-entry-cache"),
 ];
 
-/// Whether this process was started as the helper of mount(8).
-pub(crate) fn is_called() -> bool {
-    let name = std::env::args_os().next().unwrap_or_default();
-    let by_name = Path::new(&name).file_name().is_some_and(|n| n == HELPER);
-    by_name || std::env::var_os(MARK).is_some_and(|mark| !mark.is_empty())
-}
-
 /// The command line of `mount` that `META-URL MOUNTPOINT [-fnsv] [-N NS] [-t TYPE] [-o OPTIONS]` means;
 /// `None` for a dry run (`-f`). Fewer than two words ask for help. What cannot be done is refused.
 pub(crate) fn translate(argv: &[String]) -> anyhow::Result<Option<Vec<String>>> {
     let [url, point, rest @ ..] = argv else {
         return Ok(Some(vec!["--help".to_string()]));
     };
+    let known = prepared(MountCommand::command());
     let mut out = vec!["-d".to_string()];
     let mut fuse = Vec::new();
     let mut words = rest.iter();
@@ -60,7 +50,7 @@ pub(crate) fn translate(argv: &[String]) -> anyhow::Result<Option<Vec<String>>> 
                         "-o remount: a mount cannot be changed, unmount {point} and mount it anew"
                     );
                 }
-                items.for_each(|item| read(item, &mut out, &mut fuse));
+                items.for_each(|item| read(item, &known, &mut out, &mut fuse));
             }
             "-N" | "-t" => {
                 words.next();
@@ -78,7 +68,7 @@ pub(crate) fn translate(argv: &[String]) -> anyhow::Result<Option<Vec<String>>> 
 }
 
 /// One item of `-o`: a flag, something for others, or an option for FUSE.
-fn read(item: &str, flags: &mut Vec<String>, fuse: &mut Vec<String>) {
+fn read(item: &str, known: &Command, flags: &mut Vec<String>, fuse: &mut Vec<String>) {
     let (name, value) = match item.split_once('=') {
         Some((name, value)) => (name, Some(value)),
         None => (item, None),
@@ -89,17 +79,14 @@ fn read(item: &str, flags: &mut Vec<String>, fuse: &mut Vec<String>) {
     }
     let renamed = RENAMED.iter().find(|(old, _)| *old == name);
     let name = renamed.map_or(name, |(_, new)| new);
-    match (known(name), value) {
+    // Letters are options of FUSE.
+    let flag = flag_by_name(known, name).filter(|_| name.len() > 1);
+    match (flag, value) {
         // A flag that lacks its value is none of ours.
-        (Some(flag), None) if flag.kind == Kind::Bool => flags.push(format!("--{name}")),
+        (Some(flag), None) if is_switch(flag) => flags.push(format!("--{name}")),
         (Some(_), Some(value)) => flags.push(format!("--{name}={value}")),
         _ => fuse.push(item.to_string()),
     }
-}
-
-fn known(name: &str) -> Option<&'static FlagSpec> {
-    let mut all = SPEC.flags.iter().chain(GLOBALS);
-    all.find(|flag| name.len() > 1 && flag.names.contains(&name))
 }
 
 #[cfg(test)]
@@ -166,10 +153,11 @@ mod tests {
             };
             let argv = [url, point, "-o", options].map(str::to_string);
             let argv = translate(&argv).unwrap().unwrap();
-            match jfs_args::parse_command(&SPEC, &argv) {
-                Ok(jfs_args::Invocation::Run(args)) => {
-                    assert_eq!(args.args(), [url, point]);
-                    assert_eq!(args.text("o"), "", "all of {options} are flags of ours");
+            match jfs_commands::parse::<MountCommand>(&argv) {
+                Ok(jfs_commands::Invocation::Run(args)) => {
+                    let flags = &args.flags;
+                    assert_eq!([&flags.meta_url, &flags.mountpoint], [url, point]);
+                    assert_eq!(flags.fuse.options, "", "all of {options} are flags of ours");
                 }
                 other => panic!("{line}: {other:?}"),
             }

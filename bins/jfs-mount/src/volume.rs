@@ -2,13 +2,14 @@
 
 use crate::plan::Plan;
 use anyhow::Context;
-use jfs_args::address::data_address;
+use jfs_commands::address::data_address;
+use jfs_telemetry::scripted;
 use jfs_types::Format;
 
 /// Logs what a mount starts with, checks that there is a volume, and answers its name. Used by
 /// the process that starts a daemon; nothing stays open.
 pub(crate) fn introduce(plan: &Plan) -> anyhow::Result<String> {
-    tracing::info!("Meta address: {}", plan.shown_url);
+    tracing::info!("{}", scripted::meta_address(&plan.shown_url));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -23,21 +24,22 @@ pub(crate) fn introduce(plan: &Plan) -> anyhow::Result<String> {
 
 /// Logs where the data is.
 pub(crate) fn log_data(format: &Format) {
-    jfs_args::address::warn_without_classes(format);
-    tracing::info!("Data use {}", data_address(format, jfs::shown_bucket));
+    jfs_commands::address::warn_without_classes(format);
+    let address = data_address(format, jfs::shown_bucket);
+    tracing::info!("{}", scripted::data_use(&address));
 }
 
 /// Opens the volume on the current runtime and logs it.
 pub(crate) async fn open(plan: &Plan) -> anyhow::Result<jfs::Volume> {
-    tracing::info!("Meta address: {}", plan.shown_url);
+    tracing::info!("{}", scripted::meta_address(&plan.shown_url));
     let volume = jfs::open(&plan.url, plan.open.clone()).await?;
     log_data(&volume.format());
     let version = jfs_types::version::session_version();
-    tracing::info!("JuiceFS version {version}");
+    tracing::info!("{}", scripted::version(&version));
     crate::disk::log_caches(&plan.open, &volume.format().uuid);
     match volume.session_id() {
-        Some(sid) => tracing::info!("Create session {sid} OK with version: {version}"),
-        None => tracing::info!("Create read-only session OK with version: {version}"),
+        Some(sid) => tracing::info!("{}", scripted::session_created(sid, &version)),
+        None => tracing::info!("{}", scripted::read_only_session(&version)),
     }
     Ok(volume)
 }
@@ -45,10 +47,7 @@ pub(crate) async fn open(plan: &Plan) -> anyhow::Result<jfs::Volume> {
 /// Mounts the volume as the plan says.
 pub(crate) fn mount(plan: &Plan, volume: &jfs::Volume) -> anyhow::Result<jfs_fuse::MountHandle> {
     let name = volume.format().name.clone();
-    tracing::info!(
-        "Mounting volume {name} at \"{}\" ...",
-        plan.mountpoint.display()
-    );
+    tracing::info!("{}", scripted::mounting(&name, plan.mountpoint.display()));
     let options = jfs_fuse::MountOptions {
         mountpoint: plan.place.clone(),
         fsname: format!("JuiceFS:{name}"),
@@ -65,5 +64,5 @@ pub(crate) fn mount(plan: &Plan, volume: &jfs::Volume) -> anyhow::Result<jfs_fus
         allow_other: nix::unistd::geteuid().is_root(),
         runtime: tokio::runtime::Handle::current(),
     };
-    jfs_fuse::mount(volume.vfs().clone(), options).context("fuse")
+    jfs_fuse::mount(volume.view().clone(), options).context("fuse")
 }

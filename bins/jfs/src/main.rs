@@ -7,15 +7,19 @@
 
 mod commands;
 mod control;
-mod logging;
 mod mounts;
-mod patience;
 mod table;
+mod time_limit;
 mod volume;
+mod waiting_line;
 
-use commands::{COMMANDS, Command, Run};
-use jfs_args::{ArgError, CommandSpec, Invocation, help, parse_command, split_command};
-use jfs_telemetry::fatal;
+use jfs_commands::arguments::split_command;
+use jfs_commands::commands::JfsCommand;
+use jfs_commands::globals::globals_only;
+use jfs_commands::logging::{self, Destination};
+use jfs_commands::parse::{Invocation, Parsed, parse, prepared};
+use jfs_commands::{catalogue, help, mount_helper};
+use jfs_telemetry::{fatal, scripted};
 use std::process::ExitCode;
 
 #[cfg(feature = "mimalloc")]
@@ -31,12 +35,12 @@ fn main() -> ExitCode {
     let argv = match argv {
         Ok(argv) => argv,
         Err(bad) => {
-            logging::plain();
+            logging::init_plain();
             fatal!("argument {bad:?} is not UTF-8");
             return ExitCode::from(1);
         }
     };
-    let outcome = match commands::handover::is_mount_helper() {
+    let outcome = match mount_helper::is_called() {
         true => commands::handover::exec_mount_helper(&argv),
         false => dispatch(&argv),
     };
@@ -44,15 +48,18 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             // Whatever was set up already stays in use.
-            logging::plain();
+            logging::init_plain();
             fatal!("{error:#}");
             ExitCode::from(1)
         }
     }
 }
 
+/// The exit code for a command whose name is unknown.
+const UNKNOWN_COMMAND: u8 = 3;
+
 fn dispatch(argv: &[String]) -> anyhow::Result<ExitCode> {
-    let split = split_command(argv)?;
+    let split = split_command(&prepared(globals_only()), argv)?;
     if split.version {
         print_version();
         return Ok(ExitCode::SUCCESS);
@@ -60,63 +67,50 @@ fn dispatch(argv: &[String]) -> anyhow::Result<ExitCode> {
     let name = match split.command {
         Some(name) if !split.help => name,
         _ => {
-            jfs_telemetry::show!("{}", app_help());
+            let version = jfs_types::version::session_version();
+            jfs_telemetry::show!("{}", help::program_help(&version));
             return Ok(ExitCode::SUCCESS);
         }
     };
-    let Some(command) = COMMANDS.iter().find(|c| c.name() == name) else {
-        let name = jfs_telemetry::mask_text(&name);
-        eprintln!("No help topic for '{name}'");
-        return Ok(ExitCode::from(3));
-    };
     let args: Vec<String> = split.leading.into_iter().chain(split.rest).collect();
-    match command {
-        Command::Missing(name) => anyhow::bail!("{name} is not supported yet"),
-        Command::Elsewhere { program, .. } => commands::handover::exec(program, &args),
-        Command::Here(spec, run) => run_here(spec, run, &args),
+    match name.as_str() {
+        "bench" => run(&args, commands::bench::run),
+        "completion" => run(&args, commands::completion::run),
+        "config" => run(&args, commands::config::run),
+        "format" => run(&args, commands::format::run),
+        "info" => run(&args, commands::info::run),
+        // The mount program reads the flags.
+        "mount" => commands::handover::exec("jfs-mount", &args),
+        "status" => run(&args, commands::status::run),
+        "umount" => run(&args, commands::umount::run),
+        "version" => run(&args, commands::version::run),
+        name if catalogue::missing().any(|missing| missing == name) => {
+            anyhow::bail!("{name} is not supported yet")
+        }
+        name => {
+            let name = jfs_telemetry::mask_text(name);
+            eprintln!("{}", scripted::unknown_command(&name));
+            Ok(ExitCode::from(UNKNOWN_COMMAND))
+        }
     }
 }
 
-fn run_here(spec: &'static CommandSpec, run: &Run, args: &[String]) -> anyhow::Result<ExitCode> {
-    let parsed = match parse_command(spec, args) {
-        Ok(Invocation::Help) => {
-            jfs_telemetry::show!("{}", help::command_help(spec));
-            return Ok(ExitCode::SUCCESS);
+/// Reads the flags of a command and runs it. An error ends the program with one FATAL line and code 1.
+fn run<C: JfsCommand>(
+    args: &[String],
+    command: fn(&Parsed<C>) -> anyhow::Result<()>,
+) -> anyhow::Result<ExitCode> {
+    match parse::<C>(args)? {
+        Invocation::Help => jfs_telemetry::show!("{}", help::command_help(C::command())),
+        Invocation::Version => print_version(),
+        Invocation::Run(parsed) => {
+            logging::init(parsed.flags.globals(), Destination::Terminal)?;
+            command(&parsed)?;
         }
-        Ok(Invocation::Version) => {
-            print_version();
-            return Ok(ExitCode::SUCCESS);
-        }
-        Ok(Invocation::Run(parsed)) => parsed,
-        Err(error) if error.is_usage() => {
-            let error = jfs_telemetry::mask_text(&error.to_string());
-            jfs_telemetry::say!("ERROR: {error}\nUSAGE:\n   {}", spec.usage());
-            return Ok(ExitCode::from(1));
-        }
-        Err(error) => return Err(error.into()),
-    };
-    logging::init(&parsed)?;
-    run(&parsed).map(|()| ExitCode::SUCCESS)
-}
-
-fn app_help() -> String {
-    let here: Vec<&CommandSpec> = COMMANDS.iter().filter_map(Command::spec).collect();
-    let missing: Vec<&str> = COMMANDS
-        .iter()
-        .filter(|c| matches!(c, Command::Missing(_)))
-        .map(Command::name)
-        .collect();
-    help::app_help(&jfs_types::version::session_version(), &here, &missing)
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn print_version() {
     jfs_telemetry::say!("juicefs version {}", jfs_types::version::session_version());
-}
-
-/// A value that only this program can judge.
-fn bad_value(flag: &str, value: &str) -> ArgError {
-    ArgError::BadValue {
-        flag: flag.to_string(),
-        value: value.to_string(),
-    }
 }

@@ -1,6 +1,6 @@
 //! What is mounted, and which processes serve it.
 
-use jfs_args::address::absolute;
+use jfs_commands::address::absolute;
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};

@@ -2,8 +2,8 @@
 
 use anyhow::Context;
 use jfs::admin::{FormatOptions, NewSecrets, SessionDetails, Status};
-use jfs_args::address;
-use jfs_telemetry::{mask_text, mask_url};
+use jfs_commands::address;
+use jfs_telemetry::{mask_text, mask_url, scripted};
 use jfs_types::Format;
 use serde::Serialize;
 use std::future::Future;
@@ -20,7 +20,7 @@ pub(crate) fn announce(given: &str) -> anyhow::Result<String> {
     } else {
         format!("redis://{given}")
     };
-    tracing::info!("Meta address: {}", mask_url(&shown));
+    tracing::info!("{}", scripted::meta_address(&mask_url(&shown)));
     Ok(address::meta_url(given, &cwd))
 }
 

@@ -1,11 +1,11 @@
-//! The cache directories of a mount: which block lies where, and which directories are out.
+//! The cache directories of a mount: the directory of each block, and the directories that are left out.
 
 use crate::BlockKey;
 use crate::disk::DiskCache;
 use crate::ring::Ring;
 use std::sync::Arc;
 
-/// Some directories, possibly none.
+/// The cache directories of a mount, possibly none.
 pub(crate) struct Disks {
     list: Vec<Arc<DiskCache>>,
     ring: Ring,

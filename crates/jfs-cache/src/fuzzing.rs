@@ -1,4 +1,4 @@
-//! What the fuzz targets call: reading of block files that anybody may have written. Not for users.
+//! The entry of the fuzz targets: reading of block files that any program may have written. Not for users.
 
 use crate::fds::BlockFile;
 use crate::{BlockKey, Checksum};

@@ -11,10 +11,10 @@ const PAUSE_FIRST: Duration = Duration::from_secs(10);
 /// Longest time between two trials.
 const PAUSE_MAX: Duration = Duration::from_secs(300);
 
-/// What the writes into a directory have shown.
+/// Health of a directory, as its writes have shown it.
 #[derive(Default)]
 pub(crate) struct Health {
-    /// Read by each request, so apart from the rest.
+    /// Whether the directory is left out. Read by each request, so kept apart from the rest.
     out: AtomicBool,
     state: Mutex<State>,
 }
@@ -33,13 +33,13 @@ impl Health {
         self.out.load(Ordering::Relaxed)
     }
 
-    /// Notes a write that succeeded. True when the directory comes back by it.
+    /// Notes a write that succeeded. True when it brings the directory back into use.
     pub(crate) fn succeeded(&self) -> bool {
         *self.state.lock() = State::default();
         self.out.swap(false, Ordering::Relaxed)
     }
 
-    /// Notes a write that failed. The number of failures, when the directory is left out from now on.
+    /// Notes a write that failed. Returns the number of failures if the directory is left out from now on.
     pub(crate) fn failed(&self, now: Instant) -> Option<u32> {
         let mut state = self.state.lock();
         state.failures = state.failures.saturating_add(1);

@@ -1,4 +1,4 @@
-//! What is known of the blocks in one directory, and which of them goes next.
+//! The index of one cache directory: its blocks, and the order of eviction.
 
 use crate::BlockKey;
 use std::collections::{BTreeSet, HashMap};
@@ -11,7 +11,7 @@ const FILE_COST: u64 = 4096;
 /// Which block goes when the cache is full (`--cache-eviction`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Eviction {
-    /// None: a full cache takes nothing in.
+    /// None: a full cache takes no new block.
     None,
     /// The least recently used of a few random ones.
     #[default]
@@ -56,7 +56,7 @@ impl Index {
         }
     }
 
-    /// Takes a block in, or notes that it was used.
+    /// Adds a block, or notes that it was used.
     pub(crate) fn add(&mut self, key: BlockKey, now: u64) {
         if self.touch(&key, now) {
             return;
@@ -75,7 +75,7 @@ impl Index {
         }
     }
 
-    /// Notes that a block was used; false when it is not here.
+    /// Notes that a block was used. False when it is not in the index.
     pub(crate) fn touch(&mut self, key: &BlockKey, now: u64) -> bool {
         let Some(known) = self.blocks.get_mut(key) else {
             return false;
@@ -108,19 +108,19 @@ impl Index {
         true
     }
 
-    /// A scan begins: nothing has been seen by it but what is added from now on.
+    /// Begins a scan. Blocks added from now on count as seen by the scan.
     pub(crate) fn begin_scan(&mut self) {
         self.scan = self.scan.wrapping_add(1);
     }
 
-    /// Notes that the scan saw a block; false when it is not here.
+    /// Notes that the scan saw a block. False when it is not in the index.
     pub(crate) fn see(&mut self, key: &BlockKey) -> bool {
         let scan = self.scan;
         let known = self.blocks.get_mut(key);
         known.map(|known| known.seen = scan).is_some()
     }
 
-    /// Those of `n` blocks from place `from` that the scan has not seen.
+    /// The blocks that the scan has not seen, among `n` from place `from` on.
     pub(crate) fn unseen(&self, from: usize, n: usize) -> Vec<BlockKey> {
         let unseen = |key: &&BlockKey| self.blocks.get(key).is_some_and(|k| k.seen != self.scan);
         let keys = self.keys.iter().skip(from).take(n);
@@ -158,7 +158,7 @@ impl Index {
             .min_by_key(|k| self.blocks.get(k).map_or(0, |known| known.used))
     }
 
-    /// Those of `n` blocks from place `from` that were last used before `limit`.
+    /// The blocks that were last used before `limit`, among `n` from place `from` on.
     pub(crate) fn unused_since(&self, limit: u64, from: usize, n: usize) -> Vec<BlockKey> {
         let old = |key: &&BlockKey| self.blocks.get(key).is_some_and(|k| k.used < limit);
         let keys = self.keys.iter().skip(from).take(n);

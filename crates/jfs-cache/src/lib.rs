@@ -1,7 +1,7 @@
 //! Block cache: recently used blocks in memory and on disk.
 //!
-//! Knows block keys, not slices or inodes. Blocks never change, so nothing here is ever stale. The
-//! directory layout is shared with the reference client (docs/FORMAT.md, local cache directory).
+//! The cache knows block keys, not slices or inodes. Blocks never change, so a cached block is never stale. The
+//! reference client uses the same directory layout (docs/FORMAT.md, local cache directory).
 
 mod cache;
 mod checksum;

@@ -1,5 +1,5 @@
-//! Which of several cache directories a block lies in: consistent hashing, as the reference client
-//! does it, so that both find each other's blocks (docs/FORMAT.md, local cache directory).
+//! The hash ring: it assigns each block to one of several cache directories by consistent hashing. The reference
+//! client computes the same ring, so both find each other's blocks (docs/FORMAT.md, local cache directory).
 
 /// Points of one directory on the ring.
 const POINTS: usize = 100;
@@ -24,7 +24,8 @@ impl Ring {
         Ring { points }
     }
 
-    /// The directory of a key, and the next ones for when that is out, each at most once per point.
+    /// The directory of a key, then the next ones on the ring, for the case that the first is out. A directory may come
+    /// several times.
     pub(crate) fn order(&self, key: &str) -> impl Iterator<Item = usize> {
         let hash = murmur3(key.as_bytes());
         let start = self.points.partition_point(|(point, _)| *point < hash);

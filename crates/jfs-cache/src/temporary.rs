@@ -15,11 +15,11 @@ use std::time::{Duration, SystemTime};
 
 /// The end of every temporary name. The reference client skips such names, and removes them when they are a minute old.
 const SUFFIX: &str = ".tmp";
-/// What begins the part of a name that tells one write from another.
+/// The mark before the part of a name that differs for each write.
 const MARK: &str = ".jfs-";
-/// Age of a left-over of another program, which locks nothing.
+/// Age of a left-over of another program. Other programs lock nothing.
 const FOREIGN_AGE: Duration = Duration::from_secs(600);
-/// Age of an empty left-over of ours. A younger one may be about to be locked.
+/// Age of an empty left-over of ours. The writer may be about to lock a younger file.
 const EMPTY_AGE: Duration = Duration::from_secs(60);
 
 /// A number of this process that no other process has.
@@ -52,7 +52,7 @@ impl Temporary {
         let mut options = OpenOptions::new();
         options.write(true).create_new(true).mode(mode);
         let file = options.open(&path)?;
-        // Nothing waits here: a scan that looks at the file right now leaves it, since it is empty and new.
+        // The lock is free: a scan that looks at the file right now leaves it, since it is empty and new.
         let file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(file) => Locked::Yes(file),
             Err((file, _)) => Locked::No(file),
@@ -77,7 +77,7 @@ impl Temporary {
         fs::hard_link(&self.path, target)
     }
 
-    /// Gives the file its name, in place of what has it.
+    /// Gives the file its name, in place of another file with that name.
     pub(crate) fn rename(mut self, target: &Path) -> io::Result<()> {
         fs::rename(&self.path, target)?;
         self.renamed = true;

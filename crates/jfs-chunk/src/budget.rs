@@ -1,18 +1,18 @@
-//! A limit on buffered bytes, shared by everything that buffers: what was written and is not uploaded,
-//! what is being downloaded, and blocks that are held for readers.
+//! The budget: a limit on buffered bytes. It covers written data that is not uploaded, downloads under way, and
+//! downloaded blocks that are kept for readers.
 //!
-//! # Why nobody waits for ever
+//! # Why no wait lasts for ever
 //!
-//! - Uploads need no room, so what was written goes away without anybody's help. Writers have room
-//!   while the sum is below the limit, and for a quarter of the limit whatever readers hold.
+//! - Uploads need no room, so written data leaves the buffers in any case. Writers have room while the sum is below
+//!   the limit, and a quarter of the limit whatever readers have taken.
 //! - A download takes its room before anything else and waits for no more room until it ends, which the
-//!   deadlines of requests see to. When none is running, the next one may run, whatever it costs and
-//!   whoever has the rest. So who holds the room of a write and reads meanwhile, as a compaction does, gets
-//!   his bytes. Downloads that wait are served in the order of their coming.
-//! - Blocks that are held are given up for whoever waits.
+//!   deadlines of requests see to. When no download is running, the next one may run, whatever it costs and
+//!   however full the budget is. So a task that holds the room of a write and reads meanwhile, as a compaction
+//!   does, gets its bytes. Waiting downloads are served in the order of their coming.
+//! - Downloaded blocks are given up for downloads and writes that wait.
 //!
-//! So there may be more than the limit: a quarter of it for readers who come when writers have filled
-//! everything, or one block that is larger than what is left.
+//! So the sum may exceed the limit: by a quarter of the limit, for readers that come when writers have filled
+//! everything, or by one block that is larger than the rest.
 
 use parking_lot::Mutex;
 use std::sync::Arc;

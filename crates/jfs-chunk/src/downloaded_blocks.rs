@@ -1,4 +1,4 @@
-//! Whole blocks that were downloaded, for readers that are about to come: within the budget, cache or not.
+//! Downloaded blocks, kept whole within the budget for readers that are about to come, with a cache or without.
 //!
 //! - A block that was read to its end is kept for another reader as long as nothing needs its room, up to
 //!   [`READ_MAX`] bytes of such blocks. It goes first.
@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 /// Bytes of blocks that were read to their end.
 const READ_MAX: u64 = 32 << 20;
-/// A block that nobody has touched for so long is not waited for by a reader any more.
+/// Time without a read after which a block counts as given up by its reader.
 const STALE: Duration = Duration::from_secs(5);
 /// The same for a block whose last byte was read.
 const ENDED: Duration = Duration::from_millis(200);
@@ -41,11 +41,11 @@ pub(crate) enum Need {
     Read,
 }
 
-/// The blocks.
+/// The downloaded blocks of a store.
 #[derive(Default)]
 pub(crate) struct DownloadedBlocks {
     inner: Mutex<Inner>,
-    /// Number of blocks; spares those who look the lock while there are none.
+    /// Number of blocks. While it is 0 no caller takes the lock.
     count: AtomicUsize,
 }
 
@@ -65,7 +65,7 @@ struct Inner {
 struct Block {
     data: Bytes,
     room: Room,
-    /// Bytes that were read, each time they were, and in how many reads.
+    /// Bytes of all reads of the block, and the number of reads.
     read: u64,
     reads: u32,
     /// The last byte was read.
@@ -85,7 +85,7 @@ enum State {
 
 impl Block {
     fn state(&self) -> State {
-        // The front of a block may have been fetched alone, before the block was blocks.
+        // The front of a block may have been fetched alone, before the whole block was downloaded.
         let len = self.data.len() as u64;
         if self.read >= len || (self.ended && self.read * 2 >= len) {
             State::Read
@@ -98,7 +98,7 @@ impl Block {
 }
 
 impl DownloadedBlocks {
-    /// Holds a block that `room` was taken for. `next`: a reader is about to enter it.
+    /// Keeps a block that `room` was taken for. `next`: a reader is about to enter the block.
     pub(crate) fn put(&self, key: BlockKey, data: Bytes, mut room: Room, next: bool) {
         room.keep(data.len() as u64 + COST);
         let mut inner = self.inner.lock();
@@ -162,7 +162,7 @@ impl DownloadedBlocks {
         }
     }
 
-    /// Gives up about `bytes` of what is blocks. False when there was nothing to give up.
+    /// Gives up blocks of about `bytes` bytes. False when there was none to give up.
     pub(crate) fn give_up(&self, bytes: u64, budget: &Budget, wanted: Need) -> bool {
         if !self.any() {
             return false;
@@ -192,7 +192,7 @@ impl DownloadedBlocks {
 }
 
 impl Inner {
-    /// Marks a read; gives the block, and what is held no longer because of it.
+    /// Marks a read. Returns the block, and the blocks that are dropped because of the read.
     fn read(&mut self, key: &BlockKey, range: Range<usize>) -> Option<(Bytes, Vec<Block>)> {
         let block = self.blocks.get_mut(key)?;
         let was_read = block.state() == State::Read;
@@ -326,13 +326,18 @@ mod tests {
             put(&blocks, &budget, id, 1000);
         }
         let mut out = [0; 500];
-        assert!(blocks.read(&key(2, 1000), 0, &mut out) && blocks.read(&key(2, 1000), 500, &mut out));
+        assert!(
+            blocks.read(&key(2, 1000), 0, &mut out) && blocks.read(&key(2, 1000), 500, &mut out)
+        );
         assert_eq!(out, [2; 500]);
         assert!(blocks.read(&key(0, 1000), 0, &mut out));
         assert!(blocks.give_up(1, &budget, Need::Ahead));
         assert_eq!(ids(&blocks), [0, 1, 3]);
         assert!(!blocks.give_up(1, &budget, Need::Ahead));
-        assert!(!blocks.give_up(1, &budget, Need::Write), "the readers' share");
+        assert!(
+            !blocks.give_up(1, &budget, Need::Write),
+            "the readers' share"
+        );
         assert!(blocks.give_up(2000, &budget, Need::Read));
         assert_eq!(ids(&blocks), [0], "used last");
         blocks.remove(&key(0, 1000));

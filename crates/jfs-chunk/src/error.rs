@@ -1,4 +1,4 @@
-//! Why a block could not be read or written.
+//! Errors of the data path: a block could not be read or written.
 
 use jfs_object::{ErrorKind, ObjectError};
 
@@ -8,7 +8,7 @@ pub enum ChunkError {
     /// The object storage failed.
     #[error(transparent)]
     Object(#[from] ObjectError),
-    /// A stored block does not decode to what its name says.
+    /// A stored block does not decode to the length that its name says.
     #[error("block {key} is damaged: {reason}")]
     Damaged {
         /// Object key.
@@ -26,7 +26,7 @@ impl ChunkError {
     pub fn is_not_found(&self) -> bool {
         matches!(self, ChunkError::Object(e) if e.kind == ErrorKind::NotFound)
     }
-    /// Whether the disk has refused to flush a block: another sync of it is in vain.
+    /// Whether the disk has refused to flush a block. Another sync of the block is in vain.
     pub fn is_unflushed(&self) -> bool {
         matches!(self, ChunkError::Object(e) if e.kind == ErrorKind::Unflushed)
     }

@@ -29,8 +29,8 @@ const DOUBLING_MAX: usize = 256 << 10;
 
 /// Least size of the buffer of a first block, bytes: many slices are a few bytes at a random place.
 const FIRST_LEAST: usize = 64;
-/// What a slice takes besides its data until it is committed, bytes: here, its place in the file's list, its
-/// record on the way to the engine, and what the allocator adds to each.
+/// Bytes that a slice takes besides its data until it is committed: this writer, the slice's place in the file's
+/// queue, its record on the way to the engine, and the allocator's share of each.
 const SLICE_COST: u64 = 1024;
 
 /// One block of the slice.
@@ -54,7 +54,7 @@ pub struct SliceWriter {
     /// Blocks handed to upload so far; always the first ones.
     sent: usize,
     uploads: Vec<JoinHandle<Result<(), ChunkError>>>,
-    /// Blocks left for whoever waits to upload.
+    /// Blocks that [`Uploads::wait`] uploads itself.
     queued: Vec<BlockUpload>,
     /// Counts the slice itself.
     _lease: Lease,
@@ -129,7 +129,7 @@ impl SliceWriter {
                     .push(Block::Open(Buffer::default(), self.store.budget().lease()));
             }
             if let Some(Block::Open(buffer, lease)) = self.blocks.get_mut(index) {
-                // A first block may be all there is; later ones will most likely be filled.
+                // A first block may be the only one; later ones will most likely be filled.
                 let least = if index == 0 { FIRST_LEAST } else { block_size };
                 fill(buffer, lease, inside, &rest[..n], least, block_size);
             }
@@ -172,10 +172,9 @@ impl SliceWriter {
         self.upload_to(self.blocks.len());
     }
 
-    /// As [`SliceWriter::upload_rest`], for a caller who does nothing but wait: a slice of one block
-    /// is uploaded by [`Uploads::wait`] itself, which saves a task. True when that block will also be
-    /// safe from a power cut, as asked for by `durable`; otherwise that is left to
-    /// [`ChunkStore::sync`].
+    /// As [`SliceWriter::upload_rest`], for a caller that does nothing but wait. [`Uploads::wait`] uploads a slice of
+    /// one block itself, which saves a task. True when that block will also survive a power cut, as `durable` asks
+    /// for; otherwise [`ChunkStore::sync`] has to make it so.
     pub fn upload_rest_here(&mut self, durable: bool) -> bool {
         if self.sent > 0 || self.blocks.len() != 1 {
             self.upload_rest();
@@ -186,8 +185,8 @@ impl SliceWriter {
         durable && !self.queued.is_empty()
     }
 
-    /// As [`SliceWriter::upload_rest`], for a caller who waits for many slices by
-    /// [`ChunkStore::wait_for_uploads`]: no more blocks are under way than may be uploaded at a time.
+    /// As [`SliceWriter::upload_rest`], for a caller that waits for many slices with [`ChunkStore::wait_for_uploads`].
+    /// Only as many blocks are under way as may be uploaded at a time.
     pub fn queue_rest(&mut self) {
         while let Some(upload) = self.take_block(false) {
             self.queued.push(upload);
@@ -226,7 +225,7 @@ impl SliceWriter {
         })
     }
 
-    /// What is still to be awaited. The caller awaits it without holding a lock on the writer.
+    /// Takes the uploads out. The caller awaits them without holding a lock on the writer.
     pub fn take_uploads(&mut self) -> Uploads {
         Uploads {
             tasks: std::mem::take(&mut self.uploads).into_iter().collect(),
@@ -256,8 +255,8 @@ pub struct Uploads {
 }
 
 impl Uploads {
-    /// Waits for all of them, or until one fails: the others are under way then, see [`Uploads::end`]. What
-    /// is queued is uploaded one by one.
+    /// Waits for all uploads, or until one fails. The others are still under way then, see [`Uploads::end`]. Queued
+    /// blocks are uploaded one by one.
     pub async fn wait(&mut self) -> Result<(), ChunkError> {
         for upload in std::mem::take(&mut self.queued) {
             upload.run().await?;
@@ -268,16 +267,15 @@ impl Uploads {
         Ok(())
     }
 
-    /// Waits until none is under way, whatever becomes of them. What is queued is not begun.
+    /// Waits until no upload is under way, whether they fail or not. Queued blocks are not begun.
     pub async fn end(mut self) {
         while self.tasks.next().await.is_some() {}
     }
 }
 
 impl ChunkStore {
-    /// Waits for the uploads of many slices, and uploads what they have queued, as many blocks at a time as
-    /// may be. After the first failure, which is returned at once, no more are begun; those under way are
-    /// in `uploads`, see [`Uploads::end`].
+    /// Waits for the uploads of many slices. Uploads their queued blocks, as many at a time as may be. The first failure
+    /// is returned at once, and no more uploads begin. Uploads under way stay in `uploads`, see [`Uploads::end`].
     pub async fn wait_for_uploads(&self, uploads: &mut [Uploads]) -> Result<(), ChunkError> {
         let Some((all, others)) = uploads.split_first_mut() else {
             return Ok(());

@@ -12,7 +12,7 @@ const LENGTHS_BYTES: usize = 3;
 /// Largest key of a cipher.
 const KEY_MAX: usize = 32;
 
-/// How objects are encrypted.
+/// The algorithms of object encryption.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Algorithm {
     /// AES-256-GCM, the default.
@@ -105,7 +105,7 @@ impl Envelope {
         let nonce = nonce.map_err(|_| CryptError::Damaged("its nonce has the wrong length"))?;
         let key = self.key.unwrap(&stored[LENGTHS_BYTES..nonce_at])?;
 
-        // Usually nobody else holds these bytes: then they are decrypted where they are.
+        // The bytes usually have no other owner. Then they are decrypted in place, without a copy.
         let mut sealed = BytesMut::from(stored).split_off(data_at);
         let length = self.aead.open(&key, nonce, &mut sealed)?;
         sealed.truncate(length);

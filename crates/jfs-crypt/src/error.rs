@@ -1,4 +1,4 @@
-//! Why something cannot be encrypted or decrypted.
+//! Errors of encryption and decryption.
 
 /// A failure of encryption. No text holds a key, a passphrase or contents.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

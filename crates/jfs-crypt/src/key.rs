@@ -10,7 +10,7 @@ use pkcs8::spki::AlgorithmIdentifierRef;
 use pkcs8::{EncryptedPrivateKeyInfoRef, ObjectIdentifier, PrivateKeyInfoRef};
 use std::fmt;
 
-/// What keys are bound to when they are wrapped.
+/// The label that wrapped keys are bound to.
 const LABEL: &[u8] = b"keys";
 const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");

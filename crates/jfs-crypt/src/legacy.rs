@@ -11,7 +11,7 @@ use pem::Pem;
 
 const SALT_BYTES: usize = 8;
 
-/// How a block is protected.
+/// The cipher of a block and its initial vector.
 pub(crate) struct Protection {
     cipher: Cipher,
     iv: Vec<u8>,
@@ -25,7 +25,7 @@ enum Cipher {
     Des3,
 }
 
-/// What the head of the block says; `None` when it is not encrypted.
+/// The cipher in the head of the block; `None` when it is not encrypted.
 pub(crate) fn protection(block: &Pem) -> Result<Option<Protection>, CryptError> {
     let Some(info) = block.headers().get("DEK-Info") else {
         return Ok(None);

@@ -1,7 +1,7 @@
 //! The seal around secrets in the setting (docs/FORMAT.md, "Sealed secrets").
 //!
-//! The key comes from the volume's UUID, which stands beside the secret: this keeps secrets out of
-//! screens and logs, not from somebody who has the setting.
+//! The key comes from the volume's UUID, which the setting stores beside the secret. So the seal keeps
+//! secrets out of screens and logs. It does not protect against a reader of the setting.
 
 use crate::aead::{Aead, NONCE_BYTES};
 use crate::{Algorithm, CryptError};
@@ -10,7 +10,7 @@ use base64::prelude::BASE64_STANDARD;
 use md5::{Digest, Md5};
 use sm3::Sm3;
 
-/// What stands in place of a secret that a dump left out.
+/// The text in place of a secret that a dump left out.
 pub const REMOVED: &str = "removed";
 
 /// The sealed form of a secret; an empty one stays empty.

@@ -1,11 +1,12 @@
-//! Who a request counts for: squashing, and the groups of a process where permissions are checked here.
+//! Credentials of requests: squashing to another user, and the groups of a process where this program checks
+//! permissions.
 
 use jfs_types::Caller;
 
 /// Supplementary groups of one process that are looked at (Linux allows 65536).
 const GROUPS_MAX: usize = 65_536;
 
-/// A user and a group that requests are counted for.
+/// The user and group that squashed requests count for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Squash {
     /// User.
@@ -14,12 +15,12 @@ pub struct Squash {
     pub gid: u32,
 }
 
-/// Whose requests count for whom, and who checks what they may do.
+/// How credentials of requests are mapped, and whether the kernel checks permissions.
 #[derive(Debug, Default)]
 pub(crate) struct Credentials {
-    /// Requests of the super-user.
+    /// Maps requests of the super-user.
     pub(crate) root: Option<Squash>,
-    /// Requests of everybody; counts more than the one above.
+    /// Maps requests of all users; comes before `root`.
     pub(crate) all: Option<Squash>,
     /// The kernel checks nothing.
     pub(crate) unchecked: bool,
@@ -34,18 +35,18 @@ impl Credentials {
         }
     }
 
-    /// Whether the kernel is to check permissions (`default_permissions`): it knows callers by
-    /// their own ids, so what everybody is mapped to has to be checked here.
+    /// Whether the kernel is to check permissions (`default_permissions`). The kernel knows callers by their own ids,
+    /// so this program checks when all users are mapped to one.
     pub(crate) fn kernel_checks(&self) -> bool {
         self.all.is_none() && !self.unchecked
     }
 
-    /// Whether requests of a user count for another one.
+    /// Whether requests of a user are mapped to another user.
     pub(crate) fn counts_for_other(&self, uid: u32) -> bool {
         self.all.is_some() || uid == 0 && self.root.is_some()
     }
 
-    /// Credentials of a request. Somebody who is mapped has no supplementary groups.
+    /// Credentials of a request. Mapped ones have no supplementary groups.
     pub(crate) fn caller(&self, uid: u32, gid: u32, pid: u32) -> Caller {
         let root = self.root.filter(|_| uid == 0);
         if let Some(Squash { uid, gid }) = self.all.or(root) {
@@ -69,7 +70,7 @@ impl Credentials {
         }
     }
 
-    /// Credentials of a request that are looked at later, supplementary groups included.
+    /// Credentials of a request with supplementary groups, for a check that comes later.
     pub(crate) fn known(&self, uid: u32, gid: u32, pid: u32) -> Caller {
         let caller = self.caller(uid, gid, pid);
         match caller.check_permission {
@@ -78,7 +79,7 @@ impl Credentials {
         }
     }
 
-    /// Credentials of a request about something that the kernel has not checked.
+    /// Credentials of a request that the kernel has not checked.
     pub(crate) fn checked(&self, uid: u32, gid: u32, pid: u32) -> Caller {
         Caller {
             uid,
@@ -90,9 +91,9 @@ impl Credentials {
     }
 }
 
-/// Supplementary groups of a process, which a request does not carry. None when it cannot be looked at:
-/// it has ended, or lives where its number means nothing here. Nothing is remembered: the number of a
-/// process is used again, and to find out whether it was costs as much as the groups.
+/// Supplementary groups of a process, which a request does not carry. None if the process has ended, or belongs to
+/// a PID namespace that is not visible here. Groups are not cached: process numbers are used again, and finding out
+/// whether one was costs as much as reading the groups.
 fn groups_of(uid: u32, gid: u32, pid: u32) -> Vec<u32> {
     if pid == 0 {
         return Vec::new();
@@ -105,8 +106,8 @@ fn groups_of(uid: u32, gid: u32, pid: u32) -> Vec<u32> {
         .unwrap_or_default()
 }
 
-/// Whether `/proc/PID/status` is that of a process with this user and group for files. Another one has
-/// the number by now, or in this namespace, if not.
+/// Whether `/proc/PID/status` is that of a process with this user and group for files. If not, the number belongs to
+/// another process by now, or in this namespace.
 fn is_of(text: &str, uid: u32, gid: u32) -> bool {
     let fs_id = |label| {
         let line = text.lines().find_map(|l| l.strip_prefix(label))?;
@@ -138,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn who_counts_for_whom() {
+    fn credentials_are_mapped() {
         let none = Credentials::default();
         assert!(none.kernel_checks());
         assert_eq!(
@@ -178,8 +179,7 @@ mod tests {
         assert!(groups_of(0, 0, 0).is_empty() && groups_of(0, 0, u32::MAX).is_empty());
     }
 
-    /// A number that was used before tells nothing of the process that has it now, nor what a process was
-    /// in before it changed its groups.
+    /// Groups are read anew: a process number may be used again, and a process may change its groups.
     #[test]
     fn groups_are_those_of_the_moment() {
         let sleeper = |groups: &str| {

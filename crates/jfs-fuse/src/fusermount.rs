@@ -1,11 +1,11 @@
-//! `fusermount3`, which mounts and unmounts for ordinary users.
+//! The program `fusermount3`. Users other than root mount and unmount with it.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const NAME: &str = "fusermount3";
-/// Where packages put it. A service may have no `PATH`, or one without these.
+/// Directories in which packages install the program. A service may have no `PATH`, or one without them.
 const PLACES: &str = "/usr/bin:/bin";
 
 /// A command that starts `fusermount3`. Looks in `PATH`, then in `/usr/bin` and `/bin`.
@@ -13,7 +13,7 @@ pub fn fusermount() -> Command {
     Command::new(program(std::env::var_os("PATH").as_deref()))
 }
 
-/// The path of the program; its bare name when it is nowhere, for an error that names it.
+/// The path of the program. The bare name when no directory has it, so that the error of the start names it.
 fn program(path: Option<&OsStr>) -> PathBuf {
     let places = [path.unwrap_or_default(), OsStr::new(PLACES)];
     let dirs = places.into_iter().flat_map(std::env::split_paths);

@@ -1,14 +1,15 @@
-//! FUSE: requests of the kernel to calls of `jfs_vfs` and back, and the mount itself.
+//! FUSE: requests of the kernel to calls of `jfs_control` and `jfs_vfs` and back, and the mount itself.
 //!
-//! [`mount`] mounts a [`jfs_vfs::Vfs`]. What a request means is in `ops` and names no transport; the
-//! transport (`transport::fuser_session`) only unpacks and packs. Answers that memory can give are
-//! given on the thread that read the request, everything else by a task on the runtime.
+//! [`mount`] mounts a [`jfs_control::View`]. Conversions are in `conversions` and know no
+//! transport; the transport (`transport::fuser_session`) unpacks and packs. Requests that memory can answer are
+//! answered on the thread that read them, all others by a task on the runtime.
 
+mod conversions;
 mod credentials;
 mod fusermount;
+mod inode_flags;
 mod mount;
 mod mountpoint;
-mod ops;
 mod options;
 mod transport;
 

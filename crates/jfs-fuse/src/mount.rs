@@ -6,7 +6,7 @@ use crate::mountpoint::{resolve, umount};
 use crate::options::{self, Parsed};
 use crate::transport::fuser_session::{Features, FuserFs, Notices};
 use fuser::{Config, Session, SessionACL};
-use jfs_vfs::Vfs;
+use jfs_control::View;
 use nix::mount::MsFlags;
 use nix::sys::socket::{
     AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg, socketpair,
@@ -49,23 +49,23 @@ pub struct MountOptions {
     pub ioctl: bool,
     /// `-o` options.
     pub options: Vec<String>,
-    /// Count requests of the super-user for somebody else (root_squash of NFS). What that one may do
-    /// is checked here too.
+    /// Map requests of the super-user to another user (root_squash of NFS). This program checks the permissions of
+    /// that user too.
     pub root_squash: Option<Squash>,
-    /// Count everybody's requests for one user. Permissions are checked here, not by the kernel.
+    /// Map requests of all users to one user. This program checks permissions, not the kernel.
     pub all_squash: Option<Squash>,
-    /// Have the kernel check permissions. Without, they are checked here, with the groups of the process,
-    /// and the kernel lets pass what it has cached.
+    /// Have the kernel check permissions. Otherwise this program checks them, with the groups of the process, and the
+    /// kernel lets requests pass that its cache can answer.
     pub default_permissions: bool,
     /// Mount read-only.
     pub read_only: bool,
-    /// Whether other users than the one who mounts may use it.
+    /// Whether other users than the mounting one may use the mount.
     pub allow_other: bool,
     /// Where requests are served that memory cannot answer.
     pub runtime: Runtime,
 }
 
-/// Why it could not be mounted.
+/// Why a mount failed.
 #[derive(Debug, thiserror::Error)]
 pub enum MountError {
     /// An option cannot be used.
@@ -82,7 +82,7 @@ pub enum MountError {
         /// What happened.
         text: String,
     },
-    /// The kernel and we do not understand each other.
+    /// The kernel's FUSE protocol and ours have no version in common, or the session cannot begin.
     #[error("FUSE session: {0}")]
     Session(io::Error),
 }
@@ -93,8 +93,8 @@ pub struct MountHandle {
     thread: Mutex<Option<JoinHandle<io::Result<()>>>>,
 }
 
-/// Mounts `vfs` and serves it on a thread of its own.
-pub fn mount(vfs: Vfs, o: MountOptions) -> Result<MountHandle, MountError> {
+/// Mounts a view of a volume and serves it on a thread of its own.
+pub fn mount(view: View, o: MountOptions) -> Result<MountHandle, MountError> {
     let mut parsed = options::parse(&o.options).map_err(MountError::Option)?;
     if !(IO_MIN..=IO_MAX).contains(&o.max_fuse_io) {
         let text = format!("--max-fuse-io {}: 4K to 1M is possible", o.max_fuse_io);
@@ -126,7 +126,7 @@ pub fn mount(vfs: Vfs, o: MountOptions) -> Result<MountHandle, MountError> {
     };
 
     let fs = FuserFs {
-        vfs: vfs.clone(),
+        view: view.clone(),
         runtime: o.runtime,
         max_io: o.max_fuse_io,
         umask: o.umask,
@@ -149,7 +149,7 @@ pub fn mount(vfs: Vfs, o: MountOptions) -> Result<MountHandle, MountError> {
         let _ = umount(&mountpoint, true);
         MountError::Session(e)
     })?;
-    vfs.serves(Box::new(Notices(session.notifier())));
+    view.kernel().serves(Box::new(Notices(session.notifier())));
     let thread = std::thread::Builder::new()
         .name("fuse-reader".into())
         .spawn(move || session.run())
@@ -164,7 +164,7 @@ pub fn mount(vfs: Vfs, o: MountOptions) -> Result<MountHandle, MountError> {
 }
 
 impl MountHandle {
-    /// Waits until the file system is unmounted. Returns at once when somebody has waited already.
+    /// Waits until the file system is unmounted. Only the first call waits; later ones return at once.
     pub fn wait(&self) -> io::Result<()> {
         let Some(thread) = self.thread.lock().take() else {
             return Ok(());
@@ -285,7 +285,7 @@ impl Plan<'_> {
         let out = fusermount()
             .args(["-o", &options, "--"])
             .arg(self.mountpoint)
-            // A program with more rights has no use for what else is set here.
+            // The program runs with more rights than this one: it gets no other variables.
             .env_clear()
             .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
             .env("_FUSE_COMMFD", theirs.as_raw_fd().to_string())
@@ -321,14 +321,14 @@ fn receive_fd(socket: &OwnedFd) -> io::Result<OwnedFd> {
         if let ControlMessageOwned::ScmRights(fds) = control
             && let Some(fd) = fds.first()
         {
-            // SAFETY: the kernel has just made this descriptor for us; nobody else has it.
+            // SAFETY: the kernel has just made this descriptor for this process, and nothing else here owns it.
             return Ok(unsafe { OwnedFd::from_raw_fd(*fd) });
         }
     }
     Err(io::Error::other("no descriptor in the message"))
 }
 
-/// Lets the kernel read ahead as far as a request reaches; it offers only 128 KiB by itself.
+/// Raises the kernel's read-ahead to the size of a request. The kernel's own default is 128 KiB.
 fn raise_read_ahead(mountpoint: &Path, bytes: u32) {
     let Ok(stat) = nix::sys::stat::stat(mountpoint) else {
         return;

@@ -1,4 +1,4 @@
-//! Mount points: what is mounted where, and taking it away.
+//! Mount points: the kernel's list of mounts, and unmounting.
 
 use crate::fusermount::fusermount;
 use nix::mount::{MntFlags, umount2};
@@ -6,21 +6,21 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// Whether something is mounted exactly at `path`, by the kernel's list: works for dead mounts too.
+/// Whether a file system is mounted exactly at `path`. Reads the kernel's list, so dead mounts are found too.
 pub fn is_mounted(path: &Path) -> bool {
     mounted(path).is_some()
 }
 
-/// What is mounted somewhere.
+/// A mounted file system.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mounted {
-    /// What `df` shows: `JuiceFS:NAME` for a volume.
+    /// The source that `df` shows: `JuiceFS:NAME` for a volume.
     pub source: String,
     /// File system type, `fuse.juicefs` for a volume.
     pub kind: String,
 }
 
-/// The topmost mount at exactly `path`, by the kernel's list: works for dead mounts too.
+/// The topmost mount at exactly `path`. Reads the kernel's list, so dead mounts are found too.
 pub fn mounted(path: &Path) -> Option<Mounted> {
     let wanted = std::path::absolute(path).ok()?;
     let mounts = std::fs::read("/proc/self/mounts").ok()?;
@@ -43,9 +43,9 @@ pub fn mounted(path: &Path) -> Option<Mounted> {
     found
 }
 
-/// The name by which the kernel knows a directory: absolute, with every link followed and `..` taken as
-/// the kernel takes it. What does not exist yet keeps its name below what does; neither a dead mount
-/// nor one that hangs is asked anything.
+/// The name by which the kernel knows a directory: absolute, with every link followed and `..` resolved as the
+/// kernel does. Components that do not exist yet stay as they are, below the ones that do. No request is sent to a
+/// mount, since the mount may be dead or hang.
 pub fn resolve(path: &Path) -> io::Result<PathBuf> {
     let path = std::path::absolute(path)?;
     let mut missing = Vec::new();
@@ -99,8 +99,8 @@ pub fn is_dead(path: &Path) -> bool {
     matches!(std::fs::symlink_metadata(path), Err(e) if e.raw_os_error() == Some(libc::ENOTCONN))
 }
 
-/// Unmounts. With `force` also when it is busy or nobody serves it: it leaves the tree at once and
-/// goes when the last file is closed.
+/// Unmounts. With `force` also a mount that is busy or has lost its server: the mount leaves the tree at once and
+/// ends when the last file is closed.
 pub fn umount(path: &Path, force: bool) -> io::Result<()> {
     let flags = if force {
         MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW

@@ -2,7 +2,7 @@
 
 use nix::mount::MsFlags;
 
-/// What `-o` options ask of the mount call.
+/// The `-o` options as the mount call takes them.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Parsed {
     pub(crate) flags: MsFlags,
@@ -55,7 +55,7 @@ pub(crate) fn parse(options: &[String]) -> Result<Parsed, String> {
             "default_permissions" => {}
             "lazytime" => p.flags.insert(MsFlags::MS_LAZYTIME),
             "nosymfollow" => p.flags.insert(NO_SYMFOLLOW),
-            // What the kernel does anyway; mount(8) passes the words on.
+            // The kernel's default; mount(8) passes these words on.
             "norelatime" | "nostrictatime" | "nolazytime" | "symfollow" | "nomand"
             | "noiversion" | "loud" => {}
             "writeback_cache" | "debug" | "allow_root" | "auto_unmount" | "kernel_cache"

@@ -11,13 +11,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
-/// How often each job is tried.
+/// Time between two tries of each job.
 const EVERY: Duration = Duration::from_secs(3600);
 /// A job that another client ran within this time is not run again: nine tenths of [`EVERY`].
 const INTERVAL_SEC: i64 = 54 * 60;
 /// Removed files are left alone for this long: their own client is probably at it.
 const DELETED_AGE_SEC: i64 = 3600;
-/// How far the clock may be ahead after an hour: corrections of a clock that drifts are smaller.
+/// Largest jump of the clock within an hour. Corrections of a clock that drifts are smaller.
 const STEP_MAX: Duration = Duration::from_secs(300);
 /// Records taken up per run of a job.
 const BATCH: usize = 10_000;
@@ -127,7 +127,7 @@ fn from_anywhere<T>(mut records: Vec<T>, rand: &dyn Rand) -> Vec<T> {
     records
 }
 
-/// What a job has done so far, and the first thing that went wrong.
+/// The progress of a job, and its first error.
 #[derive(Default)]
 struct Tally {
     done: usize,

@@ -14,7 +14,7 @@ use std::sync::Arc;
 /// Chunks compacted at the same time by one client; more wishes are dropped, they come again.
 const RUNNING_MAX: usize = 4;
 
-/// What gaps are filled with.
+/// The zeros that fill gaps.
 static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 /// The chunks that are being compacted by this client.
@@ -62,7 +62,7 @@ pub async fn compact_chunk(
     };
     let id = meta.new_slice_id().await?;
     if let Err(e) = copy(chunks, &plan, id).await {
-        // What was copied from may be gone with its file.
+        // The source slices may be gone with their file.
         tracing::debug!("chunk {index} of {ino:?} was not compacted: {e}");
         discard(chunks, id, plan.size()).await;
         return if e.is_not_found() {
@@ -98,7 +98,8 @@ async fn copy(
             // Up to the next border of a block of the new slice, so that memory holds one or two.
             let n = (piece.len - done).min(block - slice.len() % block);
             if slice.len().is_multiple_of(block) {
-                // Not with a part of a block in hand: nobody else would upload that.
+                // Wait only at the border of a block: a part of a block would stay in
+                // memory until this slice goes on.
                 chunks.wait_for_room().await;
             }
             if piece.id == SliceId::ZERO {
@@ -135,7 +136,7 @@ fn write_zeros(slice: &mut SliceWriter, mut n: usize) -> Result<(), ChunkError> 
     Ok(())
 }
 
-/// Removes what was written of a slice that nobody refers to.
+/// Removes the blocks of a new slice that no record refers to.
 async fn discard(chunks: &ChunkStore, id: u64, size: u32) {
     if let Err(e) = chunks.remove(id, size).await {
         tracing::warn!("slice {id} of a compaction in vain stays in the bucket: {e}");

@@ -1,4 +1,4 @@
-//! Removing the data of files and slices that nobody uses any more.
+//! Removes the data of removed files and unused slices.
 //!
 //! Safe to repeat at any point: a chunk's list goes together with one user of each slice, objects go
 //! when a slice has no user left, its bookkeeping goes after the objects, and the record of the file

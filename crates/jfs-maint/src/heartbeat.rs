@@ -31,7 +31,7 @@ pub(crate) async fn run(
     }
 }
 
-/// One round. It ends early when the volume turns out to be lost.
+/// One round. The round ends early when the volume turns out to be lost.
 async fn beat(meta: &Meta, session: &SessionInfo, clean: bool, follower: &Follower) {
     if let Err(e) = meta.heartbeat(session).await {
         tracing::warn!("heartbeat failed: {e}");

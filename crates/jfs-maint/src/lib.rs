@@ -26,9 +26,9 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-/// How often idle buffers are looked for.
+/// Time between two searches for idle buffers.
 const TRIM_EVERY: Duration = Duration::from_secs(2);
-/// How often usage and directory statistics are flushed.
+/// Time between two flushes of usage and directory statistics.
 const FLUSH_EVERY: Duration = Duration::from_secs(1);
 
 /// Which jobs run.
@@ -108,7 +108,7 @@ impl Maint {
     }
 }
 
-/// Counts the round trips of a job to nobody: no request waits for them.
+/// Counts the round trips of a job as background: no request waits for them.
 pub(crate) async fn background<F: Future>(job: F) -> F::Output {
     jfs_meta::trips::within("background", job).await
 }

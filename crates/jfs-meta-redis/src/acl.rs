@@ -50,7 +50,7 @@ async fn find_or_add(pool: &Arc<Connections>, rule: &AclRule) -> Result<Option<u
         match decode_acl(&stored) {
             Ok(known) if known.sorted() == wanted => return Ok(Some(id as u32)),
             Ok(_) => {}
-            // It stays as it is; files that use it get the error.
+            // The damaged rule stays as it is. Files that use it get the error.
             Err(e) => tracing::warn!("ACL rule {id} cannot be read: {e}"),
         }
     }

@@ -18,7 +18,7 @@ pub(crate) struct RedisAttempt {
     pub(crate) pool: Arc<Connections>,
     pub(crate) trips: Arc<TripLog>,
     pub(crate) loan: Option<Loan>,
-    /// What stood when the attempt began, and whether this attempt has looked at it.
+    /// The fence when the attempt began, and whether this attempt has checked it.
     pub(crate) fence: Option<Arc<Fence>>,
     pub(crate) fenced: bool,
     pub(crate) has_read: bool,
@@ -171,7 +171,7 @@ impl Attempt for RedisAttempt {
         drop(self.loan.take());
         match committed {
             Committed::Answered(answers) => commit.receipt(answers),
-            // What the answers would have told is found by the hourly jobs.
+            // The hourly jobs find what the lost answers would have told.
             Committed::Unheard => Ok(Receipt::default()),
             Committed::Conflict => Err(EngineError::Conflict),
         }

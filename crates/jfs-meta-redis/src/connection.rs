@@ -20,7 +20,7 @@ const BUFFER_KEPT: usize = 64 << 10;
 /// Least room offered to one read of the socket, bytes.
 const READ_MIN: usize = 4 << 10;
 
-/// What a connection talks through.
+/// The transport of a connection.
 trait Stream: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Stream for T {}
 
@@ -89,7 +89,7 @@ impl Wire {
         Ok(())
     }
 
-    /// Why the server refuses the user, if it does.
+    /// The reason when the server refuses the user.
     async fn authenticate(
         &mut self,
         user: Option<&str>,
@@ -114,7 +114,7 @@ impl Wire {
                     "Redis refuses user or password",
                 )))
             }
-            // It may be loading, or have too many clients.
+            // The server may be loading its data, or have too many clients.
             Some(Value::ServerError(e)) => Some(e.into()),
             _ => None,
         })
@@ -138,7 +138,7 @@ impl Wire {
             self.received.reserve(READ_MIN);
             if self.stream.read_buf(&mut self.received).await? == 0 {
                 return Err(match answers.pop() {
-                    // What it said before it hung up is the reason.
+                    // The last message of the server before it hung up is the reason.
                     Some(Value::ServerError(e)) => e.into(),
                     _ => broken("the server closed the connection"),
                 });
@@ -146,7 +146,7 @@ impl Wire {
             most = most.max(self.received.len());
         }
         if !self.received.is_empty() {
-            // The next one who asks would take it for its own answer.
+            // The next request on this connection would read the rest as its own answer.
             return Err(broken("the server sent more than it was asked for"));
         }
         if most > BUFFER_KEPT {
@@ -180,13 +180,13 @@ fn is_too_old(e: &RedisError) -> bool {
     e.to_string().contains("wrong number of arguments")
 }
 
-/// Whether it is user or password that a server refuses, by its words since 2.6.
+/// Whether the server refuses the user or the password. The words are those of servers since 2.6.
 fn is_wrong(details: &str) -> bool {
     let words = ["invalid username-password", "invalid password"];
     words.iter().any(|words| details.contains(words)) || is_open(details)
 }
 
-/// Whether a server lets everybody in without a password: then any is right, as with the reference.
+/// Whether the server asks for no password. Then any password is right, as with the reference.
 fn is_open(details: &str) -> bool {
     let words = ["without any password configured", "no password is set"];
     words.iter().any(|words| details.contains(words))

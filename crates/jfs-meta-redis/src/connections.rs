@@ -29,11 +29,11 @@ const READS_MAX: usize = 32;
 const BESIDE_MAX: usize = 8;
 /// Idle connections kept.
 const IDLE_MAX: usize = 32;
-/// How long one may have been idle: firewalls forget connections that are silent for minutes.
+/// Longest idle time of a connection. Firewalls forget connections that are silent for minutes.
 const IDLE_AGE: Duration = Duration::from_secs(60);
-/// How long a connection may take to be made, if no round trip may take less.
+/// Longest time for making a connection. A shorter limit of round trips counts instead.
 const CONNECT: Duration = Duration::from_secs(10);
-/// How long removing the marks may hold up the end. They expire without it.
+/// Longest time for removing the marks at the end. They expire without it.
 const FAREWELL: Duration = Duration::from_secs(2);
 /// Marks removed by one command.
 const FAREWELL_KEYS: usize = 1000;
@@ -55,7 +55,7 @@ pub(crate) struct Connections {
 pub(crate) struct Connection {
     wire: Wire,
     used: Instant,
-    /// It may still watch something.
+    /// The connection may still watch keys.
     pub(crate) watching: bool,
     /// The connection watches the setting, which was that of this fence then. See [`fence`].
     armed: Option<Arc<Fence>>,
@@ -222,8 +222,8 @@ impl Connections {
         // The idle ones may be as dead as that one.
         let mut connection = self.connect().await?;
         let new = connection.wire.id();
-        // A server that was started again has no connections from before, counts from the beginning,
-        // and may have given that number to somebody else.
+        // A restarted server has no old connections. It counts connection numbers from the
+        // beginning, so the number may belong to another client now.
         let started_again = (1..=id).contains(&new);
         let kill = !guarded && !started_again && id != 0;
         let mut p = Pipeline::new();
@@ -283,19 +283,20 @@ fn late(limit: Duration) -> RedisError {
     ))
 }
 
-/// What became of a pipeline on a connection on loan.
+/// The outcome of a pipeline on a borrowed connection.
 pub(crate) enum Sent {
     /// The answers, in order; errors of the server are among them.
     Answers(Vec<Value>),
-    /// Nobody knows: the connection broke. It is gone from the loan; its number, to have it closed.
+    /// The connection broke, and the outcome is unknown. The number is that of the connection, so
+    /// that it can be killed.
     Broken(RedisError, i64),
 }
 
-/// What became of a commit.
+/// The outcome of a commit.
 pub(crate) enum Committed {
-    /// It took place: the answers to its commands, and one more to its mark.
+    /// The commit took place: the answers to its commands, and the answer to its mark.
     Answered(Vec<Value>),
-    /// It took place; the answers are lost.
+    /// The commit took place, and its answers are lost.
     Unheard,
     /// A watched key had changed.
     Conflict,

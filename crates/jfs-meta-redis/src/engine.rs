@@ -93,7 +93,7 @@ impl RedisEngine {
                 Value::ServerError(e) if e.code() == "NOSCRIPT" => {
                     self.script_ready.store(false, Ordering::Relaxed)
                 }
-                // It will be able to later.
+                // The server can do it later.
                 e if is_demoted(&e) => return Err(unexpected(e)),
                 Value::ServerError(e) => {
                     tracing::debug!("scripts cannot be used: {e:?}");

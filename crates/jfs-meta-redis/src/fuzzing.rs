@@ -1,4 +1,5 @@
-//! What the fuzz targets call: URLs that people write, and names in a database that anybody may have
+//! Entry points for the fuzz targets: URLs from users, and names in a database that another program may
+//! have
 //! written. Not for users.
 
 use crate::{attempt, keys, url};

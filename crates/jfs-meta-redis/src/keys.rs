@@ -83,7 +83,7 @@ pub(crate) fn lock_owner(sid: u64, owner: u64) -> String {
     format!("{sid}_{owner:016X}")
 }
 
-/// Session and owner of a field; `None` for one that nobody of us wrote.
+/// Session and owner of a field. `None` for a field that no client of the format wrote.
 pub(crate) fn parse_lock_owner(field: &[u8]) -> Option<(u64, u64)> {
     let (sid, owner) = std::str::from_utf8(field).ok()?.split_once('_')?;
     Some((sid.parse().ok()?, u64::from_str_radix(owner, 16).ok()?))

@@ -86,7 +86,7 @@ async fn fill_attrs(pool: &Connections, entries: &mut [DirEntry]) -> Result<(), 
         if let Some(b) = bytes(value)? {
             match decode_attr(&b) {
                 Ok(attr) => entry.attr = Some(attr),
-                // Whoever looks at this one gets the error; the others are listed.
+                // A lookup of this name gets the error. The other names are listed.
                 Err(e) => tracing::warn!("{}: {e}", keys::attr(entry.entry.ino)),
             }
         }
@@ -268,7 +268,7 @@ pub(crate) async fn unused(
     Ok(found)
 }
 
-/// What `wanted` makes of the fields of a hash and their values, `limit` of them at most and in no
+/// The results of `wanted` for the fields of a hash and their values, `limit` of them at most and in no
 /// order, some twice. The hash may be large: a page of it at a time is in memory.
 async fn pick<T>(
     pool: &Connections,

@@ -1,6 +1,7 @@
-//! Commit marks: how it is found out whether a commit took place whose answer was lost.
+//! Commit marks: they tell whether a commit took place when its answer was lost.
 //!
-//! What a commit wrote says little about that: others may have changed it before anybody looks. So every
+//! The records that a commit wrote are no evidence: another client may have changed them meanwhile. So
+//! every
 //! EXEC that changes something also stores its number in a key that no other client touches, the mark.
 //! A number that is there says that the commit took place. A number that is not there says that it did
 //! not, once it cannot take place any more: see [`Connections::look`](crate::connections::Connections).
@@ -19,12 +20,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 use uuid::Uuid;
 
-/// How long the server keeps a mark after its last use, far longer than anybody is in doubt. What a client
-/// that died has left is gone by then.
+/// Lifetime of a mark on the server after its last use, far longer than any commit is in doubt. The marks
+/// of a client that died are gone after this time.
 pub(crate) const KEPT: Duration = Duration::from_secs(3600);
 /// A client that slept for so long between a commit and a look at its mark trusts no absence.
 const TRUSTED: Duration = Duration::from_secs(1800);
-/// What a look at a mark adds to its number.
+/// Suffix that reading a mark appends to its number.
 const SEEN: &str = ".";
 
 /// The marks of one engine instance.
@@ -48,7 +49,7 @@ pub(crate) struct Mark {
     marks: Arc<Marks>,
     slot: u64,
     key: String,
-    /// Number of the commit that nobody knows the end of, and when it was sent.
+    /// Number of the commit in doubt, and when it was sent.
     doubt: Option<(u64, SystemTime)>,
 }
 
@@ -89,7 +90,7 @@ impl Marks {
         }
     }
 
-    /// Keys of the marks that nobody uses. They are not used again.
+    /// Keys of the marks that no transaction uses. They are not used again.
     pub(crate) fn abandon(&self) -> Vec<String> {
         let mut slots = self.slots.lock();
         slots.free.clear();
@@ -126,7 +127,7 @@ impl Mark {
         self.doubt.is_some()
     }
 
-    /// It is known what became of the commit.
+    /// The outcome of the commit is known.
     pub(crate) fn settle(&mut self) {
         self.doubt = None;
     }
@@ -210,7 +211,7 @@ mod tests {
         let again = marks.take();
         assert_eq!(again.key(), first);
         assert_ne!(marks.take().key(), second);
-        // What is on loan is not removed; the others are, and no later one has their names.
+        // A mark on loan is not removed. The others are, and no later mark has their names.
         let removed = marks.abandon();
         assert_eq!(removed.len(), 2);
         assert!(removed.contains(&second) && !removed.contains(&first));

@@ -4,10 +4,12 @@ use jfs_meta::EngineError;
 use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisConnectionInfo};
 use std::time::Duration;
 
-/// Where Redis listens unless the URL says otherwise.
+/// The port of Redis when the URL names none.
 const PORT: u16 = 6379;
+/// Longest time that an address may ask for.
+const DURATION_MAX: Duration = Duration::from_secs(1_000_000_000);
 
-/// Where the server is, and how long to wait for it.
+/// The address of the server, and the time limits for it.
 pub(crate) struct Address {
     pub(crate) info: ConnectionInfo,
     /// Deadline of one round trip.
@@ -59,7 +61,7 @@ pub(crate) fn parse(url: &str) -> Result<Address, EngineError> {
     settings = settings
         .set_db(options.db.unwrap_or(db))
         .set_skip_set_lib_name();
-    // A name without a password logs nobody in.
+    // A name without a password is not a login.
     if !secret.is_empty() {
         settings = settings.set_password(secret);
         if !user.is_empty() {
@@ -85,7 +87,7 @@ fn unreadable() -> EngineError {
     )
 }
 
-/// What stands behind the `?`.
+/// The options behind the `?`.
 struct Options {
     timeout: Duration,
     db: Option<i64>,
@@ -221,24 +223,10 @@ fn password() -> Result<Option<String>, EngineError> {
     }
 }
 
-/// A Go duration (`30s`, `500ms`, `1m`) or bare seconds.
+/// A time in the address. A longer one than [`DURATION_MAX`] is taken for a mistake.
 fn duration(text: &str) -> Option<Duration> {
-    let (number, unit) = text.split_at(
-        text.find(|c: char| c.is_ascii_alphabetic())
-            .unwrap_or(text.len()),
-    );
-    let n: f64 = number
-        .parse()
-        .ok()
-        .filter(|n: &f64| n.is_finite() && *n >= 0.0 && *n < 1e9)?;
-    let seconds = match unit {
-        "ms" => n / 1000.0,
-        "" | "s" => n,
-        "m" => n * 60.0,
-        "h" => n * 3600.0,
-        _ => return None,
-    };
-    Some(Duration::from_secs_f64(seconds))
+    let time = jfs_types::duration::parse(text).filter(|_| !text.is_empty())?;
+    (time < DURATION_MAX).then_some(time)
 }
 
 #[cfg(test)]

@@ -64,9 +64,14 @@ pub(crate) async fn greet(pool: &Connections) -> Result<(), EngineError> {
     p.cmd("PING");
     run(pool, &p).await?;
     let latency = start.elapsed();
-    tracing::info!("Ping redis latency: {latency:?}");
+    tracing::info!(
+        "{}",
+        jfs_telemetry::scripted::redis_latency(format_args!("{latency:?}"))
+    );
     if latency > SLOW {
-        tracing::warn!("The latency to database is too high: {latency:?}");
+        tracing::warn!(
+            "Redis is far away: a round trip took {latency:?}, and every operation waits for some"
+        );
     }
     let mut p = Pipeline::new();
     p.cmd("INFO");
@@ -100,12 +105,16 @@ pub(crate) async fn greet(pool: &Connections) -> Result<(), EngineError> {
         ));
     }
     if field("aof_enabled").as_deref() == Some("0") {
-        tracing::warn!("AOF is not enabled, you may lose data if Redis is not shutdown properly.");
+        tracing::warn!(
+            "Redis keeps no append-only file: a crash of the server loses metadata (appendonly yes keeps it)"
+        );
     }
     if let Some(policy) = field("maxmemory_policy")
         && policy != "noeviction"
     {
-        tracing::warn!("maxmemory_policy is {policy:?}, please set it to 'noeviction'.");
+        tracing::warn!(
+            "Redis may throw metadata away: maxmemory-policy is {policy:?}, and noeviction is safe"
+        );
     }
     Ok(())
 }

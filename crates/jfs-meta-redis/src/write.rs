@@ -7,7 +7,7 @@ use jfs_meta::wire::{encode_attr, encode_entry, encode_record};
 use jfs_types::Time;
 use redis::{Pipeline, RedisError, Value};
 
-/// What an answer of EXEC is needed for.
+/// The use of one answer of EXEC.
 enum Wanted {
     Nothing,
     Records,
@@ -212,7 +212,8 @@ impl Commit {
     }
 
     /// Reads the answers of EXEC. An error among them means that the server has carried out the other
-    /// commands all the same: the volume holds a key of another type, and somebody has to look at it.
+    /// commands all the same. The volume holds a key of another type, which an administrator must
+    /// look at.
     pub(crate) fn receipt(&self, answers: Vec<Value>) -> Result<Receipt, EngineError> {
         let mut receipt = Receipt::default();
         let mut failed = None;

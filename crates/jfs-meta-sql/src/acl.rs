@@ -38,7 +38,7 @@ pub(crate) fn id(db: Db<'_>, rule: &AclRule) -> Result<u32, EngineError> {
         match known {
             Ok(known) if known.sorted() == wanted => return Ok(id),
             Ok(_) => {}
-            // It stays as it is; files that use it get the error.
+            // The damaged rule stays as it is. Files that use it get the error.
             Err(e) => tracing::warn!("ACL rule {id} cannot be read: {e}"),
         }
     }

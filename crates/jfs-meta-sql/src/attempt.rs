@@ -18,7 +18,7 @@ pub(crate) struct SqliteAttempt {
     seen: Vec<(Key, Answer)>,
     /// The epoch before the first read, see `group`.
     epoch: u64,
-    /// What stood when the attempt began.
+    /// The fence when the attempt began.
     fence: Option<Arc<Fence>>,
 }
 

@@ -23,13 +23,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::oneshot;
 
-/// One commit: what it saw and what it changes.
+/// One commit: its reads and its changes.
 pub(crate) struct Commit {
     /// Records that must not have changed, and what they were.
     pub(crate) seen: Vec<(Key, Answer)>,
     /// The epoch before the first of them was read.
     pub(crate) epoch: u64,
-    /// What the stored setting must be.
+    /// The setting that the volume must have.
     pub(crate) fence: Option<Arc<Fence>>,
     pub(crate) writes: Vec<Write>,
     pub(crate) at: Time,

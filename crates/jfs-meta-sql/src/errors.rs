@@ -76,7 +76,7 @@ pub(crate) fn name_file(path: &Path, e: EngineError) -> EngineError {
     }
 }
 
-/// `e` again, for another one who waits for the same thing.
+/// A copy of `e`, for another caller that waits for the same result.
 pub(crate) fn again(e: &EngineError) -> EngineError {
     match e {
         EngineError::Conflict => EngineError::Conflict,

@@ -58,7 +58,7 @@ pub(crate) fn page(
     let read = |row: &Row<'_>| {
         let name = Name::stored(bytes(row, 3)?);
         let said = |e: EngineError| tracing::warn!("edge {name:?} in {dir}: {e}");
-        // Whoever looks at a damaged one gets the error; the others are listed.
+        // A lookup of a damaged name gets the error. The other names are listed.
         let (entry, attr) = match entry_and_attr(row, 4) {
             Ok(both) => both,
             Err(e) => {

@@ -4,7 +4,7 @@
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// What goes wrong.
+/// The fault of a commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
     /// Carried out, reported as in doubt.
@@ -42,7 +42,7 @@ impl FaultPlan {
         self.armed.store(true, Ordering::Relaxed);
     }
 
-    /// What happens to the commit that comes now.
+    /// The fault of the next commit.
     pub(crate) fn next(&self) -> Option<Fault> {
         if !self.armed.load(Ordering::Relaxed) {
             return None;

@@ -65,11 +65,12 @@ fn file_of(uri: &str) -> Result<PathBuf, EngineError> {
 /// A connection that only reads.
 pub(crate) struct Reader {
     pub(crate) c: Connection,
-    /// It shows an older volume with what that lacks: not to be kept for the next user.
+    /// The connection shows an older volume with stand-ins for missing tables. It is not kept for the
+    /// next user.
     pub(crate) once: bool,
 }
 
-/// Where the database is and how its connections are set up.
+/// The path of the database and the options of its connections.
 #[derive(Clone, Debug)]
 pub(crate) struct Database {
     pub(crate) path: PathBuf,

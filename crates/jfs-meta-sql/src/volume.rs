@@ -19,7 +19,7 @@ const FIRST_COUNTERS: [(&str, i64); 6] = [
     ("nextCleanupSlices", 0),
 ];
 
-/// What a new volume starts with.
+/// The first records of a new volume.
 pub(crate) struct NewVolume {
     pub(crate) json: String,
     pub(crate) root: Attr,

@@ -27,7 +27,7 @@ impl Appends {
     }
 }
 
-/// Where writes go: a connection inside a transaction.
+/// The target of writes: a connection inside a transaction.
 #[derive(Clone, Copy)]
 pub(crate) struct Target<'a> {
     pub(crate) db: Db<'a>,

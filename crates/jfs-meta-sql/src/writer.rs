@@ -101,7 +101,8 @@ fn serve(mut committer: Committer, queue: Receiver<Job>) {
             }
             Job::Commit(first) => {
                 group.push(first);
-                // What waits already shares the transaction; nobody waits for more company.
+                // The waiting commits share the transaction. The group does not wait for
+                // more.
                 while group.len() < GROUP_MAX && taken.is_none() {
                     match queue.try_recv() {
                         Ok(Job::Commit(next)) => group.push(next),

@@ -48,7 +48,7 @@ mod tests {
         AclRule {
             owner: (id % 8) as u16,
             named_users: vec![jfs_types::AclEntry { id, perm: 7 }],
-            ..AclRule::EMPTY
+            ..AclRule::empty()
         }
     }
 

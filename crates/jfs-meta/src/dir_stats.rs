@@ -117,7 +117,7 @@ impl DirStats {
             };
             match self.recount(engine, dir, usize::MAX).await {
                 Err(e @ EngineError::Transient(_)) => return Err(e),
-                // It does not keep the others waiting.
+                // A failure of one directory does not delay the others.
                 Err(e) => tracing::warn!("the statistics of {dir:?} may be wrong: {e}"),
                 Ok(_) => {}
             }
@@ -149,13 +149,13 @@ impl DirStats {
     }
 }
 
-/// What a count of a directory has found.
+/// The result of counting a directory.
 enum Count {
     /// The directory is gone.
     Gone,
     /// Its statistics.
     Of(DirStat),
-    /// It has more pages than were allowed.
+    /// The directory has more pages than allowed.
     Longer,
 }
 

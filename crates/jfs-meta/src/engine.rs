@@ -27,7 +27,7 @@ use async_trait::async_trait;
 use jfs_types::{AclRule, Attr, Entry, Ino, Name, Time};
 use std::ops::Range;
 
-/// What an engine can do; read by the code above and by the tests.
+/// The abilities of an engine. The code above and the tests read them.
 #[derive(Clone, Debug)]
 pub struct Capabilities {
     /// Family name for messages and metrics: `memory`, `sqlite3`, `redis`.
@@ -50,10 +50,10 @@ pub const NAMED_MAX: u64 = 16;
 /// and records it in [`Engine::trips`]. All methods may be called concurrently.
 #[async_trait]
 pub trait Engine: Send + Sync {
-    /// What this engine can do.
+    /// The abilities of this engine.
     fn capabilities(&self) -> &Capabilities;
 
-    /// Where round trips are counted.
+    /// The log of round trips.
     fn trips(&self) -> &TripLog;
 
     // ---- the volume as a whole
@@ -207,8 +207,7 @@ pub trait Engine: Send + Sync {
         limit: usize,
     ) -> Result<Vec<Delayed>, EngineError>;
 
-    /// Slices that nobody uses any more and whose objects are still to be deleted: (id, size), at
-    /// most `limit`.
+    /// Slices without users whose objects are still to be deleted: (id, size), at most `limit`.
     async fn list_unused_slices(&self, limit: usize) -> Result<Vec<(u64, u32)>, EngineError>;
 
     /// Flushes and closes connections. The engine is not used afterwards.

@@ -7,9 +7,11 @@
 #![forbid(unsafe_code)]
 
 pub mod engine;
+pub mod engine_hooks;
 pub mod memory;
 pub mod ops;
 pub mod perm;
+mod proof;
 pub mod trips;
 pub mod wire;
 

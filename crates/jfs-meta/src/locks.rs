@@ -5,8 +5,8 @@ use jfs_types::Ino;
 use std::time::Duration;
 use tokio::sync::{Mutex, MutexGuard};
 
-/// Who holds a lock waits for the engine, and not for ever; who queues behind many of them while the engine
-/// is away would add up all their times.
+/// Longest wait for a lock. The holder of a lock waits for the engine for a limited time. A task that
+/// queues behind many holders while the engine is away would add up all their times.
 pub(crate) const WAIT_MAX: Duration = Duration::from_secs(60);
 /// Number of stripes. Inodes that share one merely wait for each other.
 const STRIPES: usize = 1024;
@@ -37,7 +37,7 @@ impl Locks {
         indexes.dedup();
         let mut held = Vec::with_capacity(indexes.len());
         for i in indexes {
-            // A timer is for those who wait.
+            // Only a lock that is taken needs a timer.
             let guard = match self.stripes[i].try_lock() {
                 Ok(guard) => guard,
                 Err(_) => tokio::time::timeout(self.wait_max, self.stripes[i].lock())

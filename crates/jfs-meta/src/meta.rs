@@ -26,14 +26,14 @@ use tokio::sync::mpsc;
 /// Work items that may wait for the background; more are left to the hourly jobs.
 const WORK_MAX: usize = 10_000;
 
-/// How a client behaves.
+/// The options of a client.
 #[derive(Clone, Debug)]
 pub struct MetaConfig {
     /// Refuse every change with EROFS.
     pub read_only: bool,
     /// A directory's times are not updated again within this time (default 100 ms).
     pub skip_dir_mtime: Duration,
-    /// How long attributes of open files are reused without a check (default 0 = never).
+    /// Longest reuse of attributes of open files without a check (default 0 = never).
     pub open_cache: Duration,
     /// Files remembered after they were closed, for the kernel's page cache; 0 = the most that are
     /// ever remembered, 65,536. Files that are open count too and are remembered always (default 10,000).
@@ -106,8 +106,8 @@ pub struct Meta {
 }
 
 impl Meta {
-    /// A client over `engine`. The receiver gets what must happen to data; without somebody who
-    /// listens, data of removed files waits for another client's hourly job.
+    /// A client over `engine`. The receiver gets the [`Work`] on data. Without a listener the data of
+    /// removed files waits for another client's hourly job.
     pub fn new(
         engine: Arc<dyn Engine>,
         format: Format,
@@ -157,7 +157,7 @@ impl Meta {
         &self.engine
     }
 
-    /// How this client behaves.
+    /// The options of this client.
     pub fn config(&self) -> &MetaConfig {
         &self.config
     }
@@ -183,7 +183,7 @@ impl Meta {
         (space.max(0) as u64, inodes.max(0) as u64)
     }
 
-    /// What was counted so far.
+    /// The counts so far.
     pub fn stats(&self) -> &MetaStats {
         &self.stats
     }
@@ -375,7 +375,7 @@ impl Meta {
     }
 }
 
-/// What statfs shows: without limits 1 PiB and 10 Mi inodes, grown while usage comes near them, as
+/// The figures of statfs: without limits 1 PiB and 10 Mi inodes, grown while usage comes near them, as
 /// the reference client does.
 fn stat_fs(format: &Format, space: u64, inodes: u64) -> StatFs {
     let (total_space, avail_space) = if format.capacity > 0 {

@@ -47,7 +47,7 @@ use crate::txn::{Stop, Txn};
 use jfs_types::attr::flags;
 use jfs_types::{Attr, Errno, Ino, Name};
 
-/// What one child adds to the statistics of its directory.
+/// The share of one child in the statistics of its directory.
 pub(crate) fn stat_of(attr: &Attr) -> DirStat {
     let length = if attr.is_file() {
         attr.length as i64

@@ -1,25 +1,26 @@
-//! How long an engine that cannot answer is waited for.
+//! The wait of an operation for an engine that does not answer.
 
 use std::time::{Duration, Instant};
 
-/// A server that starts again, or hands over to another one, is away for seconds, some of them for many. An
-/// operation waits so long before its caller gets EIO, as the reference client does (64 s were measured).
+/// Longest wait before the caller gets EIO. A restart or a failover of the server takes seconds,
+/// sometimes many. The reference client waits about as long (64 s were measured).
 const OUTAGE_MAX: Duration = Duration::from_secs(60);
-/// Longest pause between two tries: what comes back is noticed soon.
+/// Longest pause between two tries, so that the end of an outage is noticed soon.
 const PAUSE_MAX_MS: u64 = 500;
 
-/// Failures until somebody is told, after two seconds: what is shorter happens in any handover.
+/// Number of failures before a warning is logged. They last two seconds. Any failover has shorter
+/// outages.
 const FAILURES_TO_TELL: u64 = 11;
 
-/// The waiting of one operation for an engine that fails without having changed anything, or that does not
-/// tell what became of a commit: a minute, with pauses.
+/// The wait of one operation. The engine fails without having changed anything, or cannot say whether a
+/// commit took place. The wait lasts a minute at most, with pauses.
 pub struct OutageWait {
     since: Instant,
     failures: u64,
 }
 
 impl OutageWait {
-    /// The waiting begins now.
+    /// Begins the wait now.
     pub fn begin() -> OutageWait {
         OutageWait {
             since: Instant::now(),
@@ -27,7 +28,8 @@ impl OutageWait {
         }
     }
 
-    /// Waits a while after a failure, longer each time. False, at once, when it has lasted too long.
+    /// Pauses after a failure, longer each time. Returns false at once when the wait has lasted too
+    /// long.
     pub async fn wait(&mut self, why: &str) -> bool {
         let Some(pause) = self.next_pause(self.since.elapsed()) else {
             return false;
@@ -41,7 +43,7 @@ impl OutageWait {
         true
     }
 
-    /// How long to wait after one more failure, when it has lasted so long already.
+    /// The pause after one more failure. `None` when the outage has `lasted` too long.
     fn next_pause(&mut self, lasted: Duration) -> Option<Duration> {
         self.failures += 1;
         let pause_ms = (self.failures * self.failures * 5).min(PAUSE_MAX_MS);

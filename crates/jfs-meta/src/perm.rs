@@ -1,4 +1,4 @@
-//! Permission rules: who may do what to an inode.
+//! Permission rules of inodes.
 
 use jfs_types::{Attr, Caller, Errno};
 

@@ -1,8 +1,8 @@
-//! Attributes of directories that this client changed a moment ago.
+//! Attributes of directories that this client has changed or removed recently.
 //!
-//! After a create or unlink the kernel forgets the directory's attributes and asks again; the commit
-//! has just told us the answer. It is given from here for as long as the kernel itself would have
-//! kept it (`--attr-cache`), counted from the start of the transaction.
+//! After a create or unlink the kernel asks for the directory's attributes again. The commit has just
+//! returned them, so this cache answers. An answer lives as long as the kernel itself would keep it
+//! (`--attr-cache`), counted from the start of the transaction.
 
 use jfs_types::{Attr, Ino, Time};
 use parking_lot::Mutex;
@@ -11,14 +11,15 @@ use std::time::{Duration, Instant};
 
 /// Most directories remembered.
 const DIRS_MAX: usize = 1024;
-/// Most removed directories remembered, those removed last.
+/// Most removed directories remembered. The oldest is forgotten first.
 const REMOVED_MAX: usize = 1024;
 
-/// The memory. Zero lifetime switches it off.
+/// The cache. A zero lifetime switches it off.
 pub(crate) struct RecentDirs {
     life: Duration,
     dirs: Mutex<HashMap<Ino, (Attr, Instant)>>,
-    /// Directories that this client has removed. A program may still stand in one of them.
+    /// Directories that this client has removed. A program may still have one as its working
+    /// directory.
     removed: Mutex<Removed>,
 }
 
@@ -52,7 +53,7 @@ impl RecentDirs {
         }
     }
 
-    /// Changes what is remembered of a removed directory, if it is.
+    /// Replaces the attributes of a removed directory, if they are remembered.
     pub(crate) fn change_removed(&self, ino: Ino, attr: Attr) {
         if let Some(known) = self.removed.lock().attrs.get_mut(&ino) {
             *known = attr;

@@ -4,6 +4,7 @@ use crate::EngineError;
 use crate::engine::{Answer, Key, Read, Receipt, Write};
 use crate::meta::Meta;
 use crate::outage_wait::OutageWait;
+use crate::proof::Proof;
 use crate::txn::{Parts, Stop, Txn};
 use jfs_types::{Attr, Errno, Ino, Time};
 use std::future::Future;
@@ -29,27 +30,12 @@ where
     }
 }
 
-/// How to find out whether a commit whose answer was lost has been applied, on an engine that cannot tell
-/// itself ([`crate::engine::Capabilities::settles_lost_answers`]).
-///
-/// A record that another client changes before it is looked at proves nothing, so this is only for engines
-/// on which that does not happen. On SQLite a commit is in doubt when the disk has failed: no process has
-/// seen it, nor will one unless all of them end and the log is read again, and the next commit that
-/// succeeds, ours or another's, is written over it. Looking finds what was there before, and running again
-/// is right. The in-memory engine is never in doubt; tests make it so, with one client.
-pub(crate) enum Proof {
-    /// Running the operation again gives the same result whether it was applied or not.
-    Rerun,
-    /// It was applied when this record passes the test, and not applied when it does not.
-    Record(Key, Box<dyn Fn(&Answer) -> bool + Send>),
-}
-
 /// One metadata operation: arguments, and what an attempt reads, decides and writes.
 ///
 /// `attempt` may run several times and must have no effect besides the transaction; ids are reserved
 /// before. Effects on local state come after [`Meta::transact`] has returned.
 pub(crate) trait Operation: Sync {
-    /// What it answers.
+    /// The answer of the operation.
     type Out: Send;
     /// Name for logs and metrics.
     const NAME: &'static str;
@@ -66,7 +52,7 @@ pub(crate) trait Operation: Sync {
     fn proof(&self, out: &Self::Out) -> Proof;
 }
 
-/// What a committed operation leaves for its caller besides its answer.
+/// The result of a committed operation: its answer and the facts of its commit.
 pub(crate) struct Done<T> {
     pub(crate) out: T,
     pub(crate) receipt: Receipt,
@@ -248,7 +234,7 @@ impl Meta {
         }
     }
 
-    /// What a commit means for quotas; nothing on a volume without them.
+    /// The effects of a commit on quotas; nothing on a volume without them.
     async fn after_commit_quotas(&self, local: &Local) {
         if self.quotas.is_empty() {
             return;
@@ -286,7 +272,7 @@ fn harmless(e: EngineError) -> EngineError {
     }
 }
 
-/// What an attempt means for local state, kept beside the commit.
+/// The effects of an attempt on local state, kept beside the commit.
 pub(crate) struct Local {
     reads: Vec<Read>,
     usage: (i64, i64),

@@ -1,9 +1,10 @@
-//! The watch over other sessions: which of them are dead, and whether this client may judge that.
+//! The watch over the sessions of other clients: which of them are dead.
 //!
-//! A session whose time has run out may belong to a client that lives: the engine was away for longer
-//! than a session lives, clocks differ, or this client itself stood still. So a session counts as dead
-//! only when this client has watched it for one full life: its own heartbeats succeeded all the time,
-//! and the expiry of the session stayed the same. A client that is new, or that met a gap, begins anew.
+//! A session with an expired record may belong to a living client. The engine may have been away for
+//! longer than a session lives, clocks may differ, or this client may have been suspended. So a session
+//! counts as dead only when this client has watched it for one full life: all own heartbeats succeeded,
+//! and the expiry of the session stayed the same. A new client, and a client that missed a heartbeat,
+//! begins anew.
 
 use crate::engine::SessionRecord;
 use jfs_types::Time;
@@ -11,12 +12,12 @@ use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::time::Duration;
 
-/// Sessions watched at most. Those beyond are watched once others are gone.
+/// Most sessions watched at once. Further sessions are watched when others are gone.
 const WATCHED_MAX: usize = 100_000;
 
-/// See the module's text.
+/// The sessions that are watched, and the own heartbeats.
 pub(crate) struct SessionWatch {
-    /// How long a session of this client lives without a sign of life.
+    /// Lifetime of a session without a heartbeat.
     life: Duration,
     state: Mutex<State>,
 }

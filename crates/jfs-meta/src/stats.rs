@@ -1,4 +1,4 @@
-//! What this client counts about its metadata operations.
+//! Counts of this client's metadata operations.
 
 use jfs_telemetry::metrics::{Counter, Family, Histogram, Kind, Value};
 use std::time::Duration;

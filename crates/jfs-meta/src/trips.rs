@@ -18,11 +18,11 @@ const LOG_MAX: usize = 1 << 16;
 pub struct Trip {
     /// The request that waits, `background` when none does.
     pub operation: &'static str,
-    /// What was sent, in the engine's words.
+    /// The request, in the engine's words.
     pub what: String,
 }
 
-/// Where an engine records its round trips.
+/// The record of an engine's round trips.
 #[derive(Debug, Default)]
 pub struct TripLog {
     enabled: AtomicBool,

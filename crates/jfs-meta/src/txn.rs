@@ -1,10 +1,10 @@
-//! One attempt of an operation: what it has read, what it intends to write.
+//! One attempt of an operation: its reads and its intended writes.
 
 use crate::engine::{Answer, Attempt, DirStat, EngineError, Key, Read, Strength, Write};
 use bytes::Bytes;
 use jfs_types::{Attr, Entry, Errno, Ino, Name, Time};
 
-/// Why an attempt ends without a commit.
+/// The reason why an attempt ends without a commit.
 #[derive(Debug)]
 pub(crate) enum Stop {
     /// The operation's answer is an error number.
@@ -30,8 +30,8 @@ pub(crate) struct Txn {
     attempt: Box<dyn Attempt>,
     /// Everything read so far, in order.
     seen: Vec<(Read, Answer)>,
-    /// What the previous attempt read: asked for together with the first read, so that a rerun
-    /// costs one round trip.
+    /// The reads of the previous attempt. They are repeated together with the first read, so that a
+    /// rerun costs one round trip.
     ahead: Vec<Read>,
     /// Batches read so far: answers of one batch belong together, those of several need a check.
     rounds: u32,
@@ -98,6 +98,18 @@ impl Txn {
 
     pub(crate) fn attr(&self, ino: Ino) -> Result<Option<Attr>, Stop> {
         Ok(self.answer(&Key::Attr(ino))?.clone().into_attr()?)
+    }
+
+    /// Reads the attributes of an inode that is going to be written; ENOENT when it does not exist.
+    pub(crate) async fn own_attr(&mut self, ino: Ino) -> Result<Attr, Stop> {
+        self.load(&[crate::engine::own(Key::Attr(ino))]).await?;
+        Ok(self.attr(ino)?.ok_or(Errno::ENOENT)?)
+    }
+
+    /// Replaces the attributes of an inode, which were read with [`Strength::Own`].
+    pub(crate) fn put_attr(&mut self, ino: Ino, attr: &Attr) -> Result<(), Stop> {
+        let attr = attr.clone();
+        self.write(Write::PutAttr { ino, attr })
     }
 
     pub(crate) fn entry(&self, dir: Ino, name: &Name) -> Result<Option<Entry>, Stop> {

@@ -1,7 +1,7 @@
-//! The standing of a client: whether it may still change its volume, and whether it still has one.
+//! The access of this client to its volume: writable, read-only or lost.
 //!
-//! Both are decided when the volume is opened and again whenever the setting is read. There is no way
-//! back: a client that may not write stays so until the volume is opened anew.
+//! The access is decided when the volume is opened, and again whenever the setting is read. It only gets
+//! worse: a read-only client stays so until the volume is opened anew.
 
 use crate::engine::Fence;
 use crate::meta::Meta;
@@ -9,14 +9,14 @@ use jfs_types::{Errno, Format};
 use std::sync::atomic::{AtomicU8, Ordering};
 use tokio::sync::watch;
 
-/// Tells why the client has to stop, once it has to.
+/// Receives the reason when the volume is lost.
 pub type Lost = watch::Receiver<Option<String>>;
 
 const WRITABLE: u8 = 0;
 const READ_ONLY: u8 = 1;
 const LOST: u8 = 2;
 
-/// See the module's text.
+/// The access as it is now.
 pub(crate) struct VolumeAccess {
     state: AtomicU8,
     lost: watch::Sender<Option<String>>,
@@ -75,9 +75,9 @@ impl Meta {
 
     /// Accepts a setting that was just read, stored as `document`: from now on changes require it.
     ///
-    /// A volume that got what this client cannot maintain is closed to its changes *before* the engine
-    /// lets changes pass under the new setting. An attempt takes its fence first and looks at the
-    /// standing after that, so none gets the new fence with the old standing.
+    /// When the setting has a feature that this client cannot maintain, the volume becomes read-only
+    /// *before* the engine lets changes pass under the new setting. An attempt takes its fence first
+    /// and checks the access after that. So no attempt gets the new fence with the old access.
     pub fn accept(&self, document: &[u8], format: &Format) {
         if let Some(reason) = (self.config().cannot_maintain)(format) {
             let stopped = self.access.state.compare_exchange(
@@ -94,7 +94,7 @@ impl Meta {
     }
 }
 
-/// The member of a setting that cannot change while a volume is open, and did.
+/// The first member of a setting that changed although it must not while the volume is open.
 pub(crate) fn changed_for_good(old: &Format, new: &Format) -> Option<&'static str> {
     let same = [
         ("name", old.name == new.name),

@@ -18,7 +18,7 @@ pub use lock::{LockRecord, LockType, decode_locks, encode_locks};
 pub use session::SessionInfo;
 pub use slice::{RECORD_BYTES, decode_delayed, decode_records, encode_delayed, encode_record};
 
-/// Why stored bytes are not what they should be.
+/// The reason why stored bytes do not decode.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct WireError(pub String);

@@ -1,4 +1,4 @@
-//! What metadata operations ask of the data side. `jfs-maint` listens.
+//! Work on data that metadata operations leave to the background. `jfs-maint` listens.
 
 use jfs_types::{ChunkIndex, Ino};
 
@@ -12,7 +12,7 @@ pub enum Work {
         /// Its length, bytes.
         length: u64,
     },
-    /// Nobody uses these slices any more: (id, size).
+    /// These slices have no users left: (id, size).
     DeleteSlices(Vec<(u64, u32)>),
     /// A chunk has many slice records: compacting it makes reading cheaper.
     Compact {

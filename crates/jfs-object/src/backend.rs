@@ -1,4 +1,4 @@
-//! The seam beneath [`crate::ObjectStore`]: what a kind of storage has to do.
+//! The seam beneath [`crate::ObjectStore`]: the duties of a kind of storage.
 
 use crate::ObjectError;
 use bytes::Bytes;
@@ -45,7 +45,7 @@ pub trait Backend: Send + Sync + Debug {
 
     /// Makes objects that were put before survive a power cut. Nothing to do for stores that are
     /// durable when they answer a put. A flush that failed gives `Unflushed`, and gives it again until
-    /// the object is put again: whoever asks a second time is not told that all is well.
+    /// the object is put again. A second call must not hide the loss.
     async fn sync(&self, keys: &[String]) -> Result<(), ObjectError>;
 
     /// Whether objects may be lost in a power cut before they are synced.
@@ -58,7 +58,7 @@ pub trait Backend: Send + Sync + Debug {
         None
     }
 
-    /// [`Backend::put`] and [`Backend::sync`] of one object, for a caller who waits for both.
+    /// [`Backend::put`] and [`Backend::sync`] of one object in one call.
     async fn put_durable(&self, key: &str, data: Bytes) -> Result<(), ObjectError> {
         self.put(key, data).await?;
         self.sync(&[key.to_string()]).await

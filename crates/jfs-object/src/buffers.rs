@@ -3,7 +3,7 @@
 //! Blocks of megabytes come and go all the time. Given back to the allocator, their pages go back to
 //! the kernel, and the next block pays for a thousand page faults: a quarter of the time of a
 //! sequential write. So a few free buffers are kept for the whole process, at most [`KEPT_MAX`] bytes,
-//! and let go by [`trim_idle`] when nobody has asked for one since the last call.
+//! and [`trim_idle`] frees them when none was requested since its last call.
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -92,7 +92,7 @@ impl Drop for Buffer {
         }
         let mut buffer = std::mem::take(&mut self.0);
         buffer.clear();
-        // What is not kept is freed after the lock.
+        // Surplus buffers are freed after the lock.
         let _surplus = POOL.lock().keep(buffer);
     }
 }
@@ -130,7 +130,7 @@ pub fn trim_idle() {
     };
 }
 
-/// How many buffers of this capacity are kept.
+/// Number of kept buffers of this capacity.
 #[cfg(test)]
 pub(crate) fn kept_of(capacity: usize) -> usize {
     let pool = POOL.lock();

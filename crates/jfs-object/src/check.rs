@@ -1,4 +1,4 @@
-//! The trial that `format` gives a bucket.
+//! The test of a bucket by `format`.
 
 use crate::{ErrorKind, ObjectError, ObjectStore};
 use bytes::Bytes;

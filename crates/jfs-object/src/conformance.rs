@@ -1,4 +1,5 @@
-//! What every backend does, run on each of them: file storage, memory, opendal's own `fs` beneath the
+//! The duties of every backend, tested on each of them: file storage, memory, opendal's own `fs` beneath
+//! the
 //! same adapter, buckets of a MinIO, and all that is put around them.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
@@ -319,7 +320,7 @@ async fn buckets_of_s3_and_minio() {
     }
 }
 
-/// What a real server answers to reads of an object that its checksum does not fit.
+/// The answer of a real server to reads of an object that its checksum does not fit.
 #[tokio::test]
 async fn checksums_of_buckets() {
     let location = in_minio("s3", "checksums");
@@ -437,7 +438,7 @@ async fn buckets_of_vendors() {
     }
 }
 
-/// What a server of a vendor answers to reads of an object that its checksum does not fit.
+/// The answer of a vendor's server to reads of an object that its checksum does not fit.
 #[tokio::test]
 async fn checksums_of_vendors() {
     if among_vendors("checksums_of_vendors").is_some() {

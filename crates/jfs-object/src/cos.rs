@@ -17,7 +17,7 @@ use reqsign_tencent_cos::{RequestSigner, StaticCredentialProvider};
 use reqwest::Client;
 use std::sync::Arc;
 
-/// What differs from other vendors.
+/// The differences from other vendors.
 pub(crate) const COS: Vendor = Vendor {
     name: "cos",
     class_header: "x-cos-storage-class",
@@ -26,14 +26,14 @@ pub(crate) const COS: Vendor = Vendor {
     service,
 };
 
-/// Keys in the environment.
+/// The variables of the environment that hold the keys.
 const VARIABLES: &str = "COS_SECRETID and COS_SECRETKEY";
 
 /// Lists the buckets of an account with their regions.
 const BUCKETS: &str = "https://service.cos.myqcloud.com/";
 
 fn service(root: &str, bucket: &str, endpoint: &str) -> opendal::Result<Operator> {
-    // It cannot do without keys. What it signs with these is taken away again.
+    // The service needs keys. The signature made with these is removed again.
     let keys = ("none", "none");
     let service = Cos::default().secret_id(keys.0).secret_key(keys.1);
     let service = service.disable_config_load().root(root).bucket(bucket);

@@ -1,8 +1,8 @@
-//! What can go wrong with an object, and what the caller can do about it.
+//! Errors of object stores, in kinds that the caller can act on.
 
 use std::fmt;
 
-/// What a caller can do about an [`ObjectError`].
+/// The kinds of [`ObjectError`], by the action that the caller can take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ErrorKind {
     /// There is no such object. An answer, not a fault.
@@ -54,11 +54,11 @@ impl fmt::Display for ErrorKind {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("object {key}: {kind}: {message}")]
 pub struct ObjectError {
-    /// What the caller can do.
+    /// The action that the caller can take.
     pub kind: ErrorKind,
     /// The object, or what else the request was about.
     pub key: String,
-    /// What the store said.
+    /// The message of the store.
     pub message: String,
 }
 

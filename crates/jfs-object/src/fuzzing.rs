@@ -1,4 +1,4 @@
-//! What the fuzz targets call: addresses of buckets that people write, and keys. Not for users.
+//! Entry points for the fuzz targets: addresses of buckets from users, and keys. Not for users.
 
 /// Reads the address of a bucket as S3, as MinIO and as one of a vendor; whether one of them fits.
 pub fn check_address(text: &str) -> bool {

@@ -1,4 +1,4 @@
-//! What the stores behind HTTP share: S3 and the stores of vendors with a protocol of its kind.
+//! Shared code of the stores behind HTTP: S3 and the stores of vendors with a protocol of its kind.
 //!
 //! [`client`] is the HTTP client. [`credentials`] are the sources of keys. [`sign`] finishes a request with a signature.
 //! [`bucket`] reads objects and makes buckets. [`transport`] lets opendal send everything else through the same

@@ -1,4 +1,4 @@
-//! Which texts are keys.
+//! The rules for keys of objects.
 
 use crate::{ErrorKind, ObjectError};
 

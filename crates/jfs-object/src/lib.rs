@@ -9,7 +9,7 @@
 //! buckets they are spread and how they are encrypted. Spreading and encrypting are backends around
 //! backends.
 //!
-//! What it does not do: cut data into blocks, compress or cache. It knows no key but the text it is
+//! The crate does not cut data into blocks, compress or cache. It knows no key but the text it is
 //! given. opendal's types appear in no public item.
 
 pub mod backend;

@@ -1,11 +1,11 @@
-//! Where the objects of a volume are, and what it takes to reach them.
+//! The location of a volume's objects, and the credentials to reach them.
 
 use jfs_crypt::Envelope;
 use std::fmt;
 use std::sync::Arc;
 
-/// Where the objects of a volume are. The default is no place: `storage`, `bucket` and `volume_name`
-/// have to be filled in.
+/// The location of a volume's objects. The default is none: `storage`, `bucket` and `volume_name` have to
+/// be filled in.
 #[derive(Clone, Default)]
 pub struct Location {
     /// Kind of storage: a name of [`crate::storages`].
@@ -26,7 +26,7 @@ pub struct Location {
     pub storage_class: String,
     /// Buckets that the objects are spread over; 0 and 1: one. `bucket` holds a `%d` for their number.
     pub shards: u32,
-    /// How objects are encrypted; `None`: not at all.
+    /// The encryption of objects; `None`: no encryption.
     pub envelope: Option<Arc<Envelope>>,
 }
 

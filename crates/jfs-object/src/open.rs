@@ -1,4 +1,4 @@
-//! From the storage named in a volume's setting to a backend.
+//! Opens the backend that a volume's setting names.
 
 use crate::cos::COS;
 use crate::encrypted::Encrypted;

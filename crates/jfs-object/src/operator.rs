@@ -207,6 +207,7 @@ impl Backend for OperatorBackend {
         let Some(bucket) = &self.bucket else {
             return Ok(());
         };
+        // A listing that is allowed proves that the bucket exists.
         match self.list("", "", 1).await {
             Err(e) if e.is_not_found() => bucket.make().await,
             // The first object would wait as long.

@@ -24,10 +24,10 @@ use reqwest::Client;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Keys in the environment.
+/// The variables of the environment that hold the keys.
 const VARIABLES: &str = "ALICLOUD_ACCESS_KEY_ID and ALICLOUD_ACCESS_KEY_SECRET";
 
-/// What differs from other vendors.
+/// The differences from other vendors.
 pub(crate) const OSS: Vendor = Vendor {
     name: "oss",
     class_header: "x-oss-storage-class",
@@ -36,7 +36,7 @@ pub(crate) const OSS: Vendor = Vendor {
     service,
 };
 
-/// Where a bucket without a host is asked about, unless `ALICLOUD_REGION_ID` names another region.
+/// The region that is asked about a bucket without a host, unless `ALICLOUD_REGION_ID` names another one.
 const DEFAULT_REGION: &str = "cn-hangzhou";
 /// Within the vendor's network its internal host answers at once. Elsewhere it does not exist.
 const INTERNAL_WAIT: Duration = Duration::from_secs(2);

@@ -7,7 +7,7 @@ use std::time::Duration;
 /// Longest pause between two attempts.
 const PAUSE_MAX: Duration = Duration::from_secs(10);
 
-/// How often and how patiently.
+/// The number of attempts and the pauses between them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RetryPolicy {
     /// Attempts after the first.

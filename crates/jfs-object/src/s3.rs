@@ -25,7 +25,7 @@ use std::sync::Arc;
 
 /// This access key means: do not sign.
 const ANONYMOUS: &str = "anonymous";
-/// Keys in the environment.
+/// The variables of the environment that hold the keys.
 pub(crate) const VARIABLES: &str = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
 /// Header of an answer that holds an object's checksum.
 const CHECKSUM: &str = "x-amz-meta-crc32c";

@@ -125,7 +125,7 @@ fn fnv1a(bytes: impl Iterator<Item = u8>) -> u32 {
 /// `%x`, `%03d`, ...; `%%` is a percent sign.
 pub(crate) fn buckets(text: &str, count: u32) -> Result<Vec<String>, String> {
     if count > SHARDS_MAX {
-        return Err(format!("too many shards: {count}"));
+        return Err(format!("{count} shards are too many: {SHARDS_MAX} at most"));
     }
     (0..count).map(|number| numbered(text, number)).collect()
 }
@@ -133,7 +133,7 @@ pub(crate) fn buckets(text: &str, count: u32) -> Result<Vec<String>, String> {
 fn numbered(text: &str, number: u32) -> Result<String, String> {
     let bad = || {
         let shown = jfs_telemetry::mask_url(text);
-        format!("can not generate different endpoint using {shown}: it needs one %d")
+        format!("{shown} names no bucket for each shard: one %d has to stand in it")
     };
     let mut pieces = text.split('%');
     let mut out = pieces.next().unwrap_or_default().to_string();

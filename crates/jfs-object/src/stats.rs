@@ -1,9 +1,9 @@
-//! What a store counts about its requests.
+//! Counts of a store's requests.
 
 use jfs_telemetry::metrics::{Counter, Family, Histogram, Kind, Value};
 use std::time::Duration;
 
-/// What a request does, as metrics name it.
+/// The kinds of requests, by their names in metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Method {
     Get,

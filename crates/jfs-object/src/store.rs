@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 
-/// How patient a store is.
+/// The retries and time limits of a store.
 #[derive(Clone, Debug)]
 pub struct StoreOptions {
     /// Repetitions of a request that failed in a way that may pass. Default 10.
@@ -274,7 +274,7 @@ impl ObjectStore {
         Arc::ptr_eq(&a.0, &b.0)
     }
 
-    /// What was counted so far.
+    /// The counts so far.
     pub fn stats(&self) -> &ObjectStats {
         &self.0.stats
     }

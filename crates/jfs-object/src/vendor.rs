@@ -17,7 +17,7 @@ use std::sync::Arc;
 /// Makes the signature for a bucket, or says why it cannot.
 type MakeSign = fn(&BucketHost, &Location) -> Result<Arc<dyn Sign>, String>;
 
-/// What differs from one vendor to the next.
+/// The differences between vendors.
 pub(crate) struct Vendor {
     /// Name of the storage.
     pub(crate) name: &'static str,

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 /// Length of the object that is asked for.
 const LENGTH: usize = 1000;
-/// What services say when something is wrong, sometimes with the wrong status.
+/// Answers of services in trouble, sometimes with the wrong status.
 const ERROR: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\
     <Error><Code>InternalError</Code><Message>We encountered an internal error.</Message></Error>";
 

@@ -1,4 +1,4 @@
-//! What others may see of a process: its arguments, which every user can read in `/proc`, and its
+//! The visible parts of a process: its arguments, which every user can read in `/proc`, and its
 //! environment, which the same user can.
 //!
 //! A program calls [`take`] first of all. It answers the arguments as they were given and leaves
@@ -18,7 +18,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 /// Names the descriptor with the true arguments for a new process.
 const FD: &str = "JFS_ARGUMENTS_FD";
-/// What the kernel calls that file.
+/// The kernel's name of that file.
 const FILE: &CStr = c"jfs-arguments";
 /// Places of the addresses of arguments and environment among the numbers of `/proc/self/stat`,
 /// counted from the state on.
@@ -67,7 +67,8 @@ fn shorter(word: &OsStr) -> OsString {
 
 /// The arguments as others may see them. The program's name stays.
 fn masked(arguments: &[OsString]) -> Vec<OsString> {
-    // What is not UTF-8 is refused by every program; until then it is masked as well as it can be.
+    // Every program refuses arguments that are not UTF-8. Until then they are masked as well as
+    // possible.
     let text = |word: &OsString| word.to_string_lossy().into_owned();
     let words: Vec<String> = arguments.iter().skip(1).map(text).collect();
     let shown = mask_arguments(&words);
@@ -96,7 +97,7 @@ fn overwrite(place: usize, old: &[u8], new: &[u8]) {
     }
 }
 
-/// Where the kernel shows `len` bytes from; `None` when it shows another number of them.
+/// The address of the `len` bytes that the kernel shows; `None` when it shows another number of them.
 fn place_of(place: usize, len: usize) -> Option<*mut u8> {
     let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
     let (_, numbers) = stat.rsplit_once(") ")?;
@@ -170,7 +171,7 @@ impl Handover {
         }
     }
 
-    /// What the new process shows.
+    /// The arguments that the new process shows.
     pub fn shown(&self) -> &[OsString] {
         &self.shown
     }
@@ -213,10 +214,11 @@ fn hold(arguments: &[String]) -> std::io::Result<File> {
     Ok(file)
 }
 
-/// The arguments that who started this process has handed over, when those that are shown are theirs.
+/// The arguments that the parent process has handed over, if the shown arguments are the masked form of
+/// them.
 fn handed_over(shown: &[OsString]) -> Option<Vec<OsString>> {
     let fd: RawFd = std::env::var(FD).ok()?.parse().ok().filter(|fd| *fd > 2)?;
-    // The variable may be somebody else's, and so may the descriptor.
+    // The variable may come from another program, and so may the descriptor.
     let name = std::fs::read_link(format!("/proc/self/fd/{fd}")).ok()?;
     if !name.to_string_lossy().contains("jfs-arguments") {
         return None;

@@ -2,14 +2,14 @@
 
 use tracing::level_filters::LevelFilter;
 
-/// How much is logged; each level includes the ones after it.
+/// Levels of log lines. Each level includes the ones after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
     /// Every step.
     Trace,
-    /// What a developer wants to see.
+    /// Details for developers.
     Debug,
-    /// What an administrator wants to see; the default.
+    /// Events for administrators; the default.
     Info,
     /// Something is odd, work goes on.
     Warning,

@@ -6,14 +6,15 @@
 //!
 //! Everything in the project logs through `tracing`; libraries that log through `log` arrive here
 //! as well. [`init`] installs the one subscriber of the process. [`metrics`] counts.
-//! [`arguments`] hides the secrets of a command line.
-//! What this crate does not do: spans.
+//! [`arguments`] hides the secrets of a command line. [`scripted`] lists the messages whose words may not change.
+//! Spans are not supported.
 
 pub mod arguments;
 pub mod level;
 pub mod line;
 pub mod mask;
 pub mod metrics;
+pub mod scripted;
 pub mod sink;
 pub mod standard_output;
 pub mod subscriber;

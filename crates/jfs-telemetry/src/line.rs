@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use tracing::Event;
 use tracing::field::{Field, Visit};
 
-/// What is the same for all lines of a process.
+/// The parts that are equal in all lines of a process.
 pub(crate) struct Style {
     /// `[ID] ` before the line when there is an id.
     pub(crate) log_id: Option<String>,
@@ -20,7 +20,7 @@ pub(crate) struct Parts {
     pub(crate) level: Level,
     message: String,
     fields: String,
-    /// Where a library that logs through `log` says the event comes from.
+    /// The source that a library names which logs through `log`.
     module: Option<String>,
     file: Option<String>,
     line: Option<u64>,
@@ -51,7 +51,7 @@ impl Parts {
         parts
     }
 
-    /// What the event says, with the place it comes from.
+    /// The message of the event, with its source file and line.
     pub(crate) fn text(&self) -> String {
         let style = Style {
             log_id: None,

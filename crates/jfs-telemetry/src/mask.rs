@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 use std::sync::OnceLock;
 
-/// What stands in the place of a secret.
+/// The text in place of a secret.
 const MASK: &str = "****";
 
 /// Schemes of addresses that are paths: `sqlite3://a:b@c.db` is a file name.
@@ -86,7 +86,7 @@ fn mask_query(url: &str) -> String {
     format!("{base}?{}", masked.join("&"))
 }
 
-/// Whether what has this name is nobody else's business: `secret-key`, `_pwd`, `META_PASSWORD`.
+/// Whether a value of this name is a secret: `secret-key`, `_pwd`, `META_PASSWORD`.
 pub(crate) fn is_secret(name: &str) -> bool {
     let plain: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
     let plain = plain.to_ascii_lowercase();
@@ -123,7 +123,7 @@ pub fn mask_text(text: &str) -> String {
             .rfind(|c| !in_scheme(c))
             .map_or(0, |before| before + char_len(rest, before));
         let (before, url) = rest.split_at(start);
-        // What is quoted may hold blanks.
+        // Quoted text may hold blanks.
         let quote = before.chars().next_back().filter(|c| "\"'`".contains(*c));
         let closing = quote.and_then(|quote| url.find(quote));
         let end = closing.or_else(|| url.find(char::is_whitespace));

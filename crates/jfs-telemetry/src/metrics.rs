@@ -1,6 +1,6 @@
 //! Numbers a process keeps about itself, and the text forms they are shown in.
 //!
-//! Crates count with [`Counter`] and [`Histogram`]: relaxed atomics, no lock. Whoever shows the
+//! Crates count with [`Counter`] and [`Histogram`]: relaxed atomics, no lock. A program that shows the
 //! numbers collects a [`Family`] for each name. Names are those of the reference, so that its tools and
 //! dashboards find them.
 
@@ -37,12 +37,12 @@ impl Counter {
     }
 }
 
-/// How often values fell below each of a row of bounds, and their sum.
+/// Counts of values up to each of several bounds, and the sum of the values.
 #[derive(Debug)]
 pub struct Histogram {
     /// In units, rising.
     bounds: Box<[u64]>,
-    /// What a bound is shown as.
+    /// The text of a bound.
     shown: Box<[f64]>,
     /// One more than bounds: the last is for what lies above all of them.
     counts: Box<[Counter]>,
@@ -113,7 +113,7 @@ impl Histogram {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Buckets {
     bounds: Vec<f64>,
-    /// How many values up to each bound; the last is all of them.
+    /// Number of values up to each bound. The last is the number of all values.
     below: Vec<u64>,
     /// Number of values.
     pub count: u64,
@@ -121,12 +121,12 @@ pub struct Buckets {
     pub sum: f64,
 }
 
-/// What a value does over time.
+/// The behaviour of a value over time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// It only grows.
+    /// The value only grows.
     Counter,
-    /// It goes up and down.
+    /// The value goes up and down.
     Gauge,
     /// A distribution.
     Histogram,
@@ -146,7 +146,7 @@ pub enum Value {
 pub struct Family {
     /// The name, with the prefix `juicefs_`.
     pub name: &'static str,
-    /// What it is, for people.
+    /// The meaning of the value, for people.
     pub help: &'static str,
     /// See [`Kind`].
     pub kind: Kind,

@@ -1,4 +1,4 @@
-//! Where lines go: standard error, or a file that log rotation may move away.
+//! The destination of lines: standard error, or a file that log rotation may move away.
 
 use parking_lot::Mutex;
 use std::fs::{DirBuilder, File, OpenOptions};
@@ -72,8 +72,8 @@ impl Sink {
 }
 
 /// Opens a log file for appending; it and its directories are made when they are missing, writable by
-/// their owner alone whatever the umask of the process is. Neither opening nor writing waits: a pipe that
-/// nobody reads cannot be opened.
+/// their owner alone whatever the umask of the process is. Neither opening nor writing waits: a pipe
+/// without a reader cannot be opened.
 pub fn append_to(path: &Path) -> io::Result<File> {
     if let Some(dir) = path.parent()
         && !dir.as_os_str().is_empty()
@@ -115,7 +115,7 @@ mod tests {
 
     /// A pipe that waited would make the file system wait.
     #[test]
-    fn a_pipe_that_nobody_reads_is_not_waited_for() {
+    fn a_pipe_without_a_reader_is_not_waited_for() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("pipe");
         let made = std::process::Command::new("mkfifo").arg(&path).status();

@@ -1,14 +1,14 @@
-//! What programs say on standard output.
+//! Standard output of programs.
 
 use std::fmt;
 use std::io::{ErrorKind, Write};
 
-/// What a shell makes of a program that SIGPIPE ended.
+/// The exit code that a shell shows for a program ended by SIGPIPE.
 const PIPE_CLOSED: i32 = 141;
 
-/// Writes to standard output; [`say!`](crate::say) and [`show!`](crate::show) call it. When nobody reads any
-/// more (`juicefs status | head -1`) the program ends, as others do by SIGPIPE; another failure is reported
-/// on standard error and ends it with 1.
+/// Writes to standard output. [`say!`](crate::say) and [`show!`](crate::show) call this function. When
+/// the reader has closed the pipe (`juicefs status | head -1`), the program ends, as others do by SIGPIPE.
+/// Another failure is reported on standard error and ends the program with 1.
 #[expect(
     clippy::disallowed_methods,
     reason = "ends where a signal would end other programs"
@@ -25,13 +25,13 @@ pub fn write_out(text: fmt::Arguments<'_>) {
     std::process::exit(1);
 }
 
-/// As `print!`, for output that may be read by nobody.
+/// As `print!`, for output whose reader may be gone.
 #[macro_export]
 macro_rules! show {
     ($($text:tt)*) => { $crate::standard_output::write_out(format_args!($($text)*)) };
 }
 
-/// As `println!`, for output that may be read by nobody.
+/// As `println!`, for output whose reader may be gone.
 #[macro_export]
 macro_rules! say {
     ($($text:tt)*) => { $crate::standard_output::write_out(format_args!("{}\n", format_args!($($text)*))) };

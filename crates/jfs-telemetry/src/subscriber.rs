@@ -18,14 +18,14 @@ use tracing_subscriber::{Layer, Registry};
 /// Libraries that say little of use below warnings, and much: the FUSE library formats every
 /// request at debug level.
 const NOISY: &[&str] = &["fuser", "opendal", "opendal_core", "mio", "redis"];
-/// Libraries whose errors come back to the caller, who logs them with what they are about.
+/// Libraries whose errors come back to the caller. The caller logs them with their context.
 const SILENT: &[&str] = &[
     "rustls_platform_verifier",
     "opendal_core::layers::complete",
     "reqsign_core",
 ];
 
-/// What is logged, how, and where.
+/// Options of logging: level, form and destination.
 #[derive(Clone, Debug)]
 pub struct LogOptions {
     /// The lowest level shown.
@@ -34,7 +34,7 @@ pub struct LogOptions {
     pub log_id: Option<String>,
     /// Never colour lines. Otherwise they are coloured on a terminal.
     pub no_color: bool,
-    /// Where lines go.
+    /// The destination of lines.
     pub output: Output,
     /// The log daemon's socket, when lines go there as well. Default none.
     pub syslog: Option<PathBuf>,
@@ -94,7 +94,7 @@ pub fn init(options: LogOptions) -> Result<Logs, InitError> {
         .filter(|id| !id.is_empty())
         .map(|id| match id.as_str() {
             "random" => uuid::Uuid::new_v4().to_string(),
-            // Who forgets a value gives the address instead.
+            // When the value was forgotten, the next argument, an address, is taken for it.
             _ => crate::mask::mask_text(&id),
         });
     let colours = !options.no_color && sink.is_terminal();

@@ -7,7 +7,7 @@ use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-/// Where log daemons listen.
+/// The sockets of log daemons.
 pub const SYSLOG_SOCKET: &str = "/dev/log";
 /// Facility `user`, in its place in the priority.
 const FACILITY: u8 = 1 << 3;

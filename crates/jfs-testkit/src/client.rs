@@ -6,7 +6,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// What a program printed and how it ended.
+/// The output and the exit status of a program.
 #[derive(Debug, Clone)]
 pub struct Output {
     /// The exit code; `None` when a signal ended it.
@@ -36,7 +36,7 @@ impl Output {
         })
     }
 
-    /// Both streams, one after the other.
+    /// Standard output and standard error, one after the other.
     pub fn text(&self) -> String {
         format!("{}{}", self.stdout, self.stderr)
     }

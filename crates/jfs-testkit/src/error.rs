@@ -1,4 +1,4 @@
-//! What can go wrong in a test helper, worded for the person whose test just failed.
+//! Errors of test helpers, worded for the developer whose test has just failed.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 /// Result of every helper.
 pub type Result<T> = std::result::Result<T, KitError>;
 
-/// Why a helper could not do its work. The text is one clear line.
+/// The failure of a helper. The text is one clear line.
 #[derive(Debug, thiserror::Error)]
 pub enum KitError {
     /// A program that the tests need is not on this machine.
@@ -14,7 +14,7 @@ pub enum KitError {
     MissingProgram {
         /// Name of the program.
         program: &'static str,
-        /// What to run to get it.
+        /// The command that installs the program.
         remedy: &'static str,
     },
     /// Our own binaries are not built.
@@ -23,7 +23,7 @@ pub enum KitError {
     /// A system call failed.
     #[error("{what}: {source}")]
     Io {
-        /// What was being done, with its object.
+        /// The action, with its object.
         what: String,
         /// The error of the system.
         source: std::io::Error,
@@ -31,15 +31,15 @@ pub enum KitError {
     /// A condition did not come true in time.
     #[error("still waiting after {after:?}: {what}")]
     Timeout {
-        /// What was waited for.
+        /// The condition.
         what: String,
-        /// How long.
+        /// The time limit.
         after: Duration,
     },
     /// A program ended when it should not have, or said no.
     #[error("{what}\n{output}")]
     Failed {
-        /// What was being done.
+        /// The action.
         what: String,
         /// The end of what the program printed.
         output: String,
@@ -49,7 +49,7 @@ pub enum KitError {
     BadData {
         /// The file.
         file: PathBuf,
-        /// What is wrong with it.
+        /// The defect.
         reason: String,
     },
 }

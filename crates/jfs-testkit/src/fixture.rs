@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::TempDir;
 
-/// Where the golden volumes of this checkout lie.
+/// The directory of the golden volumes of this checkout.
 pub fn fixtures_dir() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/juicefs-1.4.2")
 }
@@ -27,7 +27,7 @@ pub struct StatFs {
     pub name_max: u64,
 }
 
-/// What the reference client showed on a read-only mount of a golden volume.
+/// The tree that the reference client showed on a read-only mount of a golden volume.
 #[derive(Debug, Clone)]
 pub struct Manifest {
     /// Everything but the trash.
@@ -82,7 +82,7 @@ impl Fixture {
         self.dir().join("dump.rdb")
     }
 
-    /// What to give to `mount --bucket`, with the slash at the end that the reference wants.
+    /// The value for `mount --bucket`, with the slash at the end that the reference wants.
     pub fn bucket(&self) -> String {
         format!("{}/", self.dir().join("objects").display())
     }
@@ -92,7 +92,7 @@ impl Fixture {
         self.dir().join("objects").join(&self.name)
     }
 
-    /// What the volume must look like.
+    /// The expected tree of the volume.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
     }

@@ -71,7 +71,7 @@ impl Drop for MinioServer {
     }
 }
 
-/// A server that outlives the process that started it; whoever keeps the id ends it.
+/// A server that outlives the process that started it. The holder of its process id ends it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DetachedMinio {
     /// Process id.
@@ -193,13 +193,13 @@ fn wait_ready(child: &mut Child, port: u16, dir: &Path) -> Result<bool> {
     })
 }
 
-/// Whether the process serves on `port`: an answer alone could be somebody else's.
+/// Whether the process serves on `port`. An answer alone could come from another server.
 fn serves(pid: u32, port: u16) -> bool {
     // 403: it serves; while it starts it says 503.
     listens(pid, port) && ask(port).is_ok_and(|answer| answer.starts_with("HTTP/1.1 403"))
 }
 
-/// The head of the answer to a listing of buckets that nobody signed.
+/// The head of the answer to a listing of buckets without a signature.
 fn ask(port: u16) -> std::io::Result<String> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
     stream.set_read_timeout(Some(ANSWER_LIMIT))?;

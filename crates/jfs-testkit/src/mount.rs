@@ -26,7 +26,7 @@ const STOP_LIMIT: Duration = Duration::from_secs(60);
 /// One question to a mount point: a dead one may never answer.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 
-/// What to mount and how.
+/// The arguments of a mount.
 #[derive(Debug, Clone, Default)]
 pub struct MountArgs {
     meta_url: String,

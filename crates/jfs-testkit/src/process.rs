@@ -18,7 +18,7 @@ pub(crate) fn spawn_with_us(mut command: Command, signal: Signal) -> std::io::Re
     let parent = Pid::this();
     let before_exec = move || {
         set_pdeathsig(signal)?;
-        // The parent may have died between fork and the line above: then nobody would tell us.
+        // The parent may have died between fork and the line above. Then no signal comes.
         if getppid() != parent {
             return Err(std::io::Error::other("the parent is gone"));
         }

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 const PREFIX: &str = "jfs-test-";
 
 /// A new empty directory, removed when the value is dropped (or, after a kill, by a later test run).
-/// It lies in the system's directory for temporary files (`TMPDIR`).
+/// The directory lies in the system's directory for temporary files (`TMPDIR`).
 pub fn scratch_dir() -> Result<TempDir> {
     static SWEEP: Once = Once::new();
     SWEEP.call_once(sweep);

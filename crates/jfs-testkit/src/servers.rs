@@ -15,12 +15,12 @@ use tempfile::TempDir;
 const NAME: &str = "redis-server";
 /// Logical databases of a private server: enough for one per test of a binary.
 const DATABASES: u32 = 1024;
-/// Somebody else may take the port between our choice and the server's bind.
+/// Tries to find a free port. Another program may take the port before the server binds it.
 pub(crate) const PORT_TRIES: u32 = 8;
 pub(crate) const START_LIMIT: Duration = Duration::from_secs(20);
 pub(crate) const STOP_LIMIT: Duration = Duration::from_secs(10);
 
-/// How a private Redis keeps its data.
+/// The persistence of a private Redis.
 #[derive(Debug, Clone, Default)]
 pub struct RedisOptions {
     /// Keep an append-only file, synced every second, so that data survives [`RedisServer::kill9`]
@@ -130,7 +130,7 @@ impl Drop for RedisServer {
     }
 }
 
-/// A server that outlives the process that started it; whoever keeps the id ends it.
+/// A server that outlives the process that started it. The holder of its process id ends it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DetachedRedis {
     /// Process id.
@@ -258,7 +258,7 @@ fn launch(dir: &Path, port: u16, options: &RedisOptions, lifetime: Lifetime) -> 
     child.doing(|| "starting redis-server".to_owned())
 }
 
-/// Waits until the server on `port` is our child: an answer alone could be somebody else's server.
+/// Waits until the server on `port` is our child. An answer alone could come from another server.
 fn wait_ready(child: &mut Child, port: u16, dir: &Path) -> Result<Ready> {
     let pid = child.id();
     wait_until("redis-server to answer", START_LIMIT, || {

@@ -33,7 +33,7 @@ pub enum Kind {
     Socket,
 }
 
-/// What the kernel says about one path.
+/// The kernel's facts about one path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Node {
     /// Type of the file.

@@ -43,12 +43,12 @@ bash -c "$SCRIPT"
 #[derive(Debug)]
 pub struct Vendors(TempDir);
 
-/// What a script printed, and whether it succeeded.
+/// The output of a script, and its success.
 #[derive(Debug)]
 pub struct Ran {
     /// Whether the exit code is 0.
     pub ok: bool,
-    /// Both streams.
+    /// Standard output and standard error.
     pub text: String,
 }
 

@@ -21,7 +21,7 @@ pub struct AclRule {
     pub owner: u16,
     /// The owning group's.
     pub group: u16,
-    /// What named users and all groups may have at most.
+    /// The most permissions that named users and all groups can have.
     pub mask: u16,
     /// Everybody else's.
     pub other: u16,
@@ -34,9 +34,9 @@ pub struct AclRule {
 /// Which rule of an inode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AclKind {
-    /// Decides who may do what.
+    /// The rule that grants permissions.
     Access,
-    /// What new entries of a directory start with.
+    /// The rule that new entries of a directory start with.
     Default,
 }
 
@@ -97,7 +97,7 @@ impl AclRule {
         ((self.owner & 7) << 6) | ((middle & 7) << 3) | (self.other & 7)
     }
 
-    /// What chmod does: owner and other are replaced, and the mask (the group, if there is none).
+    /// Applies chmod: owner and other are replaced, and the mask (the group, if there is none).
     pub fn set_mode(&mut self, mode: u16) {
         let bits = |old: u16, new: u16| (old & 0xFFF8) | (new & 7);
         self.owner = bits(self.owner, mode >> 6);

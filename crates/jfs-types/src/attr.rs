@@ -67,7 +67,7 @@ impl Time {
         i128::from(self.sec) * 1_000_000_000 + i128::from(self.nsec)
     }
 
-    /// How long `self` is after `earlier`; zero when it is not after it.
+    /// The time from `earlier` to `self`; zero when `self` is not later.
     pub fn since(self, earlier: Time) -> std::time::Duration {
         let nanos = (self.as_nanos() - earlier.as_nanos()).clamp(0, i128::from(u64::MAX));
         std::time::Duration::from_nanos(nanos as u64)
@@ -176,7 +176,7 @@ pub fn align4k(n: u64) -> i64 {
     (n.min(max - 4096).div_ceil(4096) * 4096) as i64
 }
 
-/// What a name in a directory points to.
+/// The type and inode that a name in a directory leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Entry {
     /// Type of the inode.

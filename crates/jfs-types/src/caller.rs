@@ -1,4 +1,4 @@
-//! Who asks: the credentials a request is judged by.
+//! The credentials that a request is judged by.
 
 /// Credentials of the process behind a request.
 #[derive(Clone, Debug, PartialEq, Eq)]

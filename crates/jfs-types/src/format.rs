@@ -167,7 +167,7 @@ impl Format {
     pub fn check_version(&self, own: &str) -> Result<(), String> {
         if self.meta_version > META_VERSION {
             return Err(format!(
-                "incompatible metadata version {} (this client knows up to {META_VERSION}): use a newer client",
+                "metadata of version {} is too new for this client, which knows {META_VERSION}: use a newer one",
                 self.meta_version
             ));
         }

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 /// The version of the reference client we act as, for both limits of a setting.
 pub const ACTS_AS: &str = "1.4.2";
 
-/// What we write in session records: ours behind `+`, so that it ranks as [`ACTS_AS`].
+/// The version in our session records: ours behind `+`, so that it ranks as [`ACTS_AS`].
 pub fn session_version() -> String {
     format!("{ACTS_AS}+jfs.{}", env!("CARGO_PKG_VERSION"))
 }

@@ -2,18 +2,15 @@
 
 use crate::reply::{AttrReply, SetAttrRequest};
 use crate::vfs::Vfs;
-use jfs_meta::{SetAttr, StatFs, perm};
+use jfs_meta::{SetAttr, StatFs};
 use jfs_types::{Caller, Errno, Ino};
 use std::time::Duration;
 
 impl Vfs {
-    /// Attributes; of a file that is written here with its length so far, of a removed directory that is
-    /// open here, or was removed here, with a link count of 0. One round trip.
+    /// Attributes of an inode. The length of a file includes bytes that this mount has not committed yet. A removed
+    /// directory that is open here, or was removed here, has a link count of 0. One round trip.
     pub async fn getattr(&self, ino: Ino) -> Result<AttrReply, Errno> {
-        if let Some(special) = self.special_attr(ino) {
-            return Ok(special);
-        }
-        let ino = self.real(ino);
+        let ino = self.volume_inode(ino);
         match self.inner.meta.getattr(ino).await {
             Ok(attr) => Ok(self.attr_reply(ino, attr, Duration::ZERO)),
             Err(Errno::ENOENT) => self.removed_dir(ino).ok_or(Errno::ENOENT),
@@ -21,12 +18,9 @@ impl Vfs {
         }
     }
 
-    /// Attributes that memory may answer.
+    /// As [`Vfs::getattr`] when memory can answer.
     pub fn try_getattr(&self, ino: Ino) -> Option<AttrReply> {
-        if ino.is_virtual() {
-            return self.special_attr(ino);
-        }
-        let ino = self.real(ino);
+        let ino = self.volume_inode(ino);
         let (attr, age) = self.inner.meta.try_getattr(ino)?;
         Some(self.attr_reply(ino, attr, age))
     }
@@ -43,8 +37,8 @@ impl Vfs {
         self.setattr_open(caller, ino, None, set).await
     }
 
-    /// As [`Vfs::setattr`] on behalf of a handle: whoever has the file open for writing may change its
-    /// size, whatever its mode says now.
+    /// As [`Vfs::setattr`] on behalf of a handle. A handle that can write allows a change of the size, whatever the
+    /// mode of the file is now.
     pub async fn setattr_open(
         &self,
         caller: &Caller,
@@ -52,15 +46,11 @@ impl Vfs {
         fh: Option<u64>,
         set: &SetAttrRequest,
     ) -> Result<AttrReply, Errno> {
-        if let Some(special) = self.special_attr(ino) {
-            // Nothing changes and nobody is told, as with the reference: `> .control` has to work.
-            return Ok(special);
-        }
-        self.writable()?;
-        let ino = self.real(ino);
+        self.check_writable()?;
+        let ino = self.volume_inode(ino);
         let mut attr = None;
         if let Some(size) = set.size {
-            let handle = fh.and_then(|fh| self.inner.handles.get(fh));
+            let handle = fh.and_then(|fh| self.inner.handles.file(fh).ok());
             let allowed = handle.is_some_and(|h| h.ino == ino && h.can_write());
             let by = Caller {
                 check_permission: caller.check_permission && !allowed,
@@ -80,7 +70,7 @@ impl Vfs {
             flags: None,
         };
         if rest.atime.is_some() || rest.mtime.is_some() {
-            // A later commit would put the time of its writes over the one that is set now.
+            // A later commit would overwrite the new time with the time of its writes.
             if let Some(writer) = self.inner.writers.get(ino) {
                 self.settle(&writer).await?;
             }
@@ -104,13 +94,10 @@ impl Vfs {
 
     /// Whether the caller has the permissions in `mask` (4 read, 2 write, 1 execute): EACCES if not.
     pub async fn access(&self, caller: &Caller, ino: Ino, mask: u8) -> Result<(), Errno> {
-        if let Some(special) = self.special_attr(ino) {
-            return match caller.check_permission {
-                true => perm::check(caller, &special.attr, mask),
-                false => Ok(()),
-            };
-        }
-        self.inner.meta.access(caller, self.real(ino), mask).await
+        self.inner
+            .meta
+            .access(caller, self.volume_inode(ino), mask)
+            .await
     }
 
     /// Sets the flag bits of an inode (`jfs_types::attr::flags`).
@@ -120,9 +107,8 @@ impl Vfs {
         ino: Ino,
         flags: u8,
     ) -> Result<AttrReply, Errno> {
-        self.writable()?;
-        self.refuse_virtual(ino, Errno::EPERM)?;
-        let ino = self.real(ino);
+        self.check_writable()?;
+        let ino = self.volume_inode(ino);
         let set = SetAttr {
             flags: Some(flags),
             ..SetAttr::default()
@@ -131,11 +117,11 @@ impl Vfs {
         Ok(self.attr_reply(ino, attr, Duration::ZERO))
     }
 
-    /// Space and inodes as they show at `ino`: those of the volume, within the quotas of the directories
-    /// above it. One round trip, none with [`crate::VfsConfig::fast_statfs`]; with quotas in the volume
-    /// one more for each directory above whose parent is not remembered.
+    /// Space and inodes of the volume, within the quotas of the directories above `ino`. One round trip, none with
+    /// [`crate::VfsConfig::fast_statfs`]. With quotas in the volume one more for each directory above whose parent is
+    /// not cached.
     pub async fn statfs(&self, ino: Ino) -> Result<StatFs, Errno> {
-        let ino = self.real(ino);
+        let ino = self.volume_inode(ino);
         if self.inner.config.fast_statfs
             && let Some(known) = self.inner.meta.known_statfs_at(ino).await
         {

@@ -1,19 +1,20 @@
-//! One task that commits slices nobody flushes: alive only while something is dirty.
+//! The task that flushes files which no program flushes. It runs only while a file is dirty.
 
 use crate::vfs::Vfs;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// How often dirty files are looked at.
+/// Pause between two looks at all dirty files.
 const EVERY: Duration = Duration::from_millis(500);
 
+/// Whether the task runs.
 #[derive(Default)]
 pub(crate) struct BackgroundFlush {
     running: AtomicBool,
 }
 
 impl Vfs {
-    /// Makes sure the ticker runs. Called when a file becomes dirty.
+    /// Starts the task unless it runs. Called when a file becomes dirty.
     pub(crate) fn start_background_flush(&self) {
         if self
             .inner
@@ -41,7 +42,7 @@ impl Vfs {
                         .background_flush
                         .running
                         .store(false, Ordering::Release);
-                    // Something may have become dirty between the look and the store.
+                    // A file may have become dirty between the look and the store.
                     if vfs.inner.writers.all().iter().all(|w| !w.is_dirty())
                         || vfs
                             .inner

@@ -30,11 +30,6 @@ pub struct VfsConfig {
     pub read_only: bool,
     /// The directory shown as the root. Default: the volume's root.
     pub root: Ino,
-    /// Put `.jfs` before the names of `.accesslog`, `.trash` and the like. Default false.
-    pub prefix_internal: bool,
-    /// List none of them; they are found by name all the same. Default true; the mount program has
-    /// its own.
-    pub hide_internal: bool,
 }
 
 impl Default for VfsConfig {
@@ -53,8 +48,6 @@ impl Default for VfsConfig {
             fast_statfs: false,
             read_only: false,
             root: Ino::ROOT,
-            prefix_internal: false,
-            hide_internal: true,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! fallocate and copy_file_range: changes of content that move no data.
 
+use crate::handles::{FileHandle, Handle, SpecialHandle};
 use crate::vfs::Vfs;
 use jfs_meta::CopyRange;
 use jfs_meta::ops::fallocate::mode as fallocate_mode;
@@ -9,7 +10,7 @@ use jfs_types::{Caller, Errno, Ino};
 const COPY_MAX: u64 = 0x7fff_f000;
 
 impl Vfs {
-    /// fallocate(2) on a handle that can write; what was written before is committed first.
+    /// fallocate(2) on a handle that can write. Bytes written before are committed first.
     pub async fn fallocate(
         &self,
         caller: &Caller,
@@ -18,10 +19,12 @@ impl Vfs {
         off: u64,
         size: u64,
     ) -> Result<(), Errno> {
-        self.writable()?;
-        let handle = self.inner.handles.get(fh).filter(|h| h.can_write());
-        let ino = handle.ok_or(Errno::EBADF)?.ino;
-        self.refuse_virtual(ino, Errno::EPERM)?;
+        self.check_writable()?;
+        let ino = match self.inner.handles.get(fh)? {
+            Handle::File(file) if file.can_write() => file.ino,
+            Handle::Special(special) if special.can_write() => return Err(Errno::EPERM),
+            _ => return Err(Errno::EBADF),
+        };
         self.commit_written(ino).await?;
         self.drop_privileges(caller, fh).await?;
         self.inner
@@ -34,23 +37,30 @@ impl Vfs {
         Ok(())
     }
 
-    /// copy_file_range(2) between two handles; what was written to both before is committed first.
-    /// Returns the number of bytes copied, which may be less than asked for. Who is no super-user calls
-    /// [`Vfs::drop_privileges`] before.
+    /// copy_file_range(2) between two handles. Bytes written to both files before are committed first.
+    /// Returns the number of bytes copied, which may be less than asked for. For any caller but the
+    /// super-user call [`Vfs::drop_privileges`] before.
     pub async fn copy_file_range(
         &self,
         (fh_from, from_off): (u64, u64),
         (fh_to, to_off): (u64, u64),
         size: u64,
     ) -> Result<u64, Errno> {
-        self.writable()?;
+        self.check_writable()?;
         let handles = &self.inner.handles;
-        let from = handles.get(fh_from).filter(|h| h.can_read());
-        let from = from.ok_or(Errno::EBADF)?.ino;
-        let to = handles.get(fh_to).filter(|h| h.can_write());
-        let to = to.ok_or(Errno::EBADF)?.ino;
-        self.refuse_virtual(from, Errno::ENOTSUP)?;
-        self.refuse_virtual(to, Errno::ENOTSUP)?;
+        // The inode of a handle that may be copied from or to; none of a special file.
+        let end = |fh, may: fn(&FileHandle) -> bool, may_special: fn(&SpecialHandle) -> bool| {
+            match handles.get(fh)? {
+                Handle::File(file) if may(&file) => Ok(Some(file.ino)),
+                Handle::Special(special) if may_special(&special) => Ok(None),
+                _ => Err(Errno::EBADF),
+            }
+        };
+        let from = end(fh_from, FileHandle::can_read, SpecialHandle::can_read)?;
+        let to = end(fh_to, FileHandle::can_write, SpecialHandle::can_write)?;
+        let (Some(from), Some(to)) = (from, to) else {
+            return Err(Errno::ENOTSUP);
+        };
         self.commit_written(from).await?;
         if from != to {
             self.commit_written(to).await?;

@@ -5,6 +5,7 @@ mod listing;
 mod open_directories;
 mod sorted;
 
+use crate::handles::{DirHandle, Handle};
 use crate::reply::{AttrReply, DirItem, DirItems};
 use crate::vfs::Vfs;
 use jfs_meta::engine::{DirCursor, DirEntry, DirPage};
@@ -20,13 +21,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// Where the number of the listing is in a position that the kernel may keep.
+/// First bit of the listing's number in a position that the kernel may keep.
 const LISTING_SHIFT: u32 = 32;
 const POSITION_MASK: u64 = (1 << LISTING_SHIFT) - 1;
-/// Listings are numbered so far, then anew: positions stay positive.
+/// Largest number of a listing; numbers begin anew after it, so that positions stay positive.
 const LISTINGS_MAX: u64 = 1 << 30;
 
-/// What all listings of a mount share.
+/// The directories and listings of a mount.
 #[derive(Default)]
 pub(crate) struct Dirs {
     pub(crate) kernel_listings: KernelListings,
@@ -43,7 +44,7 @@ impl Vfs {
         if let Some(fh) = self.try_opendir(caller, ino) {
             return Ok(fh);
         }
-        let dir = self.real(ino);
+        let dir = self.volume_inode(ino);
         if !self.inner.meta.getattr(dir).await?.is_dir() {
             return Err(Errno::ENOTDIR);
         }
@@ -53,7 +54,7 @@ impl Vfs {
     }
 
     fn open_dir(&self, dir: Ino) -> u64 {
-        // The kernel may go on with what it has of this listing.
+        // The kernel may continue its cached copy of this listing.
         let kept = self.inner.dirs.kernel_listings.of(dir);
         self.inner.dirs.open_directories.open(dir);
         self.inner.handles.open_dir(dir, kept)
@@ -62,13 +63,7 @@ impl Vfs {
     /// As [`Vfs::opendir`] where nothing has to be checked.
     pub fn try_opendir(&self, caller: &Caller, ino: Ino) -> Option<u64> {
         let unchecked = !caller.check_permission;
-        unchecked.then(|| self.open_dir(self.real(ino)))
-    }
-
-    /// Whether what the kernel has cached of a directory's listing may be used once more, for
-    /// [`crate::VfsConfig::readdir_cache`].
-    pub fn may_keep_listing(&self, ino: Ino) -> bool {
-        self.inner.dirs.kernel_listings.of(self.real(ino)).is_some()
+        unchecked.then(|| self.open_dir(self.volume_inode(ino)))
     }
 
     /// Some items of an open directory, from position `offset` on, `.` and `..` first; none at the end.
@@ -80,16 +75,28 @@ impl Vfs {
     ///
     /// Errors: EBADF for a handle that is not open. Any number of tasks may use one handle.
     pub async fn readdir(&self, fh: u64, offset: u64) -> Result<DirItems, Errno> {
-        let handle = self.inner.handles.get(fh).ok_or(Errno::EBADF)?;
+        let none = async || Vec::new();
+        self.readdir_with(fh, offset, none()).await
+    }
+
+    /// As [`Vfs::readdir`] of a directory that shows more than the volume holds: a listing that begins shows
+    /// the items of `extra` after `.` and `..`.
+    pub async fn readdir_with(
+        &self,
+        fh: u64,
+        offset: u64,
+        extra: impl Future<Output = Vec<DirItem>>,
+    ) -> Result<DirItems, Errno> {
+        let handle = self.inner.handles.directory(fh)?;
         let known = handle.listing.lock().clone();
         let known = known.filter(|l| l.position(offset).is_some());
         let listing =
             match known.or_else(|| self.inner.dirs.kernel_listings.find(handle.ino, offset)) {
                 Some(listing) => listing,
-                None => self.begin(handle.ino).await?,
+                None => self.begin(handle.ino, extra.await).await?,
             };
         *handle.listing.lock() = Some(listing.clone());
-        // A position of a listing that nobody knows any more is taken for one of this listing.
+        // A position of a listing that is forgotten counts as one of this listing.
         let mut position = listing.position(offset).unwrap_or(offset & POSITION_MASK);
         loop {
             match listing.at(&mut position) {
@@ -101,19 +108,25 @@ impl Vfs {
 
     /// As [`Vfs::readdir`] when the items are in memory.
     pub fn try_readdir(&self, fh: u64, offset: u64) -> Option<DirItems> {
-        let listing = self.inner.handles.get(fh)?.listing.lock().clone()?;
+        let listing = self.inner.handles.directory(fh).ok()?;
+        let listing = listing.listing.lock().clone()?;
         listing.at(&mut listing.position(offset)?).ok()
     }
 
     /// Closes a directory handle.
     pub fn releasedir(&self, fh: u64) {
-        if let Some(handle) = self.inner.handles.close(fh) {
-            self.inner.dirs.open_directories.close(handle.ino);
+        if let Some(Handle::Directory(directory)) = self.inner.handles.close(fh) {
+            self.close_dir(&directory);
         }
     }
 
-    /// What is shown of a directory that does not exist any more, to those who have it open or stand in it.
-    /// Nothing of one that another client has removed and nobody has open here: its name may lead to a new one.
+    /// Drops what is kept for an open directory.
+    pub(crate) fn close_dir(&self, directory: &DirHandle) {
+        self.inner.dirs.open_directories.close(directory.ino);
+    }
+
+    /// Attributes of a removed directory, for programs that have it open or as their working directory. None for a
+    /// directory that another client has removed and that is not open here: its name may lead to a new one.
     pub(crate) fn removed_dir(&self, ino: Ino) -> Option<AttrReply> {
         let known = self.inner.meta.removed_dir(ino);
         let mut attr = known.or_else(|| self.inner.dirs.open_directories.attr(ino))?;
@@ -125,8 +138,8 @@ impl Vfs {
         })
     }
 
-    /// Changes what is shown of a removed directory. Nothing of it is stored any more, and the kernel has
-    /// checked who asks.
+    /// Changes the attributes that are shown of a removed directory. The volume stores none any more, and the kernel
+    /// has checked the caller's rights.
     pub(crate) fn change_removed_dir(&self, ino: Ino, set: &SetAttr) -> Option<AttrReply> {
         let mut reply = self.removed_dir(ino)?;
         let (attr, now) = (&mut reply.attr, self.inner.meta.now());
@@ -146,8 +159,8 @@ impl Vfs {
         Some(reply)
     }
 
-    /// Begins a listing and reads what it begins with.
-    async fn begin(&self, dir: Ino) -> Result<Arc<Listing>, Errno> {
+    /// Begins a listing and reads its first page.
+    async fn begin(&self, dir: Ino, extra: Vec<DirItem>) -> Result<Arc<Listing>, Errno> {
         let dot = |name: &[u8]| DirItem {
             ino: self.shown(dir),
             kind: FileType::Directory,
@@ -156,7 +169,7 @@ impl Vfs {
             next: 0,
         };
         let mut head = vec![dot(b"."), dot(b"..")];
-        head.extend(self.special_items(dir).await);
+        head.extend(extra);
         if !self.inner.config.readdir_cache {
             let listing = Arc::new(Listing::new(dir, 0, head));
             self.read_first(&listing).await?;
@@ -263,7 +276,7 @@ impl Vfs {
         self.inner.meta.readdir(&UNCHECKED, dir, cursor, true).await
     }
 
-    /// Entries as they are known outside; the kernel is told their attributes.
+    /// Entries with their inodes as seen from outside. Notes that a reply tells the kernel their attributes.
     fn items(&self, entries: Vec<DirEntry>) -> Vec<DirItem> {
         let item = |e: DirEntry| {
             let attr = e.attr.map(|attr| self.tell_kernel(e.entry.ino, attr));

@@ -1,6 +1,6 @@
 //! File handles: open, create, write, flush, close.
 
-use crate::handles::Handle;
+use crate::handles::{FileHandle, Handle};
 use crate::reply::EntryReply;
 use crate::vfs::Vfs;
 use crate::writer::{FileWriter, WriteTo};
@@ -9,18 +9,15 @@ use jfs_types::{Attr, Caller, Errno, Ino};
 use std::sync::Arc;
 
 impl Vfs {
-    /// Opens a file: what other clients closed before is seen from now on. Returns the handle and
+    /// Opens a file. Its reads see the changes that other clients have closed before. Returns the handle, and
     /// whether cached pages of the file are still good. `flags` as for open(2): the access mode, `O_APPEND` and
     /// `O_TRUNC` count. One round trip.
     ///
     /// EACCES where permissions are checked here, EISDIR, EPERM.
     pub async fn open(&self, caller: &Caller, ino: Ino, flags: i32) -> Result<(u64, bool), Errno> {
-        if ino.is_virtual() {
-            return Ok((self.open_special(caller, ino, flags)?, false));
-        }
         let writes = matches!(flags & libc::O_ACCMODE, libc::O_WRONLY | libc::O_RDWR);
         if writes || flags & libc::O_TRUNC != 0 {
-            self.writable()?;
+            self.check_writable()?;
         }
         let opened = self.inner.meta.open(caller, ino, flags).await?;
         let mut keep_cache = opened.keep_cache;
@@ -47,13 +44,13 @@ impl Vfs {
         }
     }
 
-    /// A handle that hears of the failures from now on.
+    /// A handle that reports write failures from now on.
     fn new_handle(&self, ino: Ino, flags: i32) -> u64 {
-        let heard = self.inner.writers.failures();
-        self.inner.handles.open(ino, flags, heard)
+        let heard = self.inner.writers.newest_failure();
+        self.inner.handles.open_file(ino, flags, heard)
     }
 
-    /// An empty file is truncated, too: its times change.
+    /// Truncates the file for `O_TRUNC`. An empty file too: its times change.
     async fn truncate_opened(&self, caller: &Caller, ino: Ino) -> Result<(), Errno> {
         // Write permission was checked by open.
         let caller = Caller {
@@ -63,8 +60,8 @@ impl Vfs {
         self.truncate(&caller, ino, 0).await.map(|_| ())
     }
 
-    /// Creates a file and opens it. Without `O_EXCL` one that exists is opened. Returns what was found or
-    /// made, the handle, and whether cached pages are still good. Errors as of [`Vfs::mkdir`] and [`Vfs::open`].
+    /// Creates a file and opens it. Without `O_EXCL` an existing file is opened. Returns the entry, the handle, and
+    /// whether cached pages are still good. Errors as of [`Vfs::mkdir`] and [`Vfs::open`].
     pub async fn create(
         &self,
         caller: &Caller,
@@ -74,9 +71,8 @@ impl Vfs {
         umask: u16,
         flags: i32,
     ) -> Result<(EntryReply, u64, bool), Errno> {
-        self.writable()?;
-        self.refuse_special(parent, name, Errno::EEXIST)?;
-        let dir = self.real(parent);
+        self.check_writable()?;
+        let dir = self.volume_inode(parent);
         match self.inner.meta.create(caller, dir, name, mode, umask).await {
             Ok((ino, attr)) => {
                 if matches!(flags & libc::O_ACCMODE, libc::O_WRONLY | libc::O_RDWR) {
@@ -92,8 +88,8 @@ impl Vfs {
         }
     }
 
-    /// Opens what another has made in the moment of a creation. ESTALE when it is no file, or gone again:
-    /// the name is to be looked up anew.
+    /// Opens a file that another client has made just before the creation. ESTALE when the name leads to no file, or
+    /// is gone again: the caller then looks the name up anew.
     async fn open_existing(
         &self,
         caller: &Caller,
@@ -118,65 +114,57 @@ impl Vfs {
         Ok((self.entry_reply(entry.ino, attr), fh, keep))
     }
 
-    /// Buffers a write when there is room; for the threads that read requests. As [`Vfs::write`]
-    /// otherwise.
+    /// Buffers a write if there is room, without waiting. Otherwise the caller goes on with [`Vfs::write`].
     pub fn try_write(&self, fh: u64, off: u64, data: &[u8]) -> Option<Result<u32, Errno>> {
-        let Some(handle) = self.inner.handles.get(fh) else {
-            return Some(Err(Errno::EBADF));
-        };
-        self.try_write_through(&handle, WriteTo::of(&handle, off), off, data)
+        self.try_write_through(fh, None, off, data)
     }
 
-    /// As [`Vfs::try_write`] for a kernel, whose request says where the write goes. Pages that the kernel
-    /// writes back for mmap(2) go to their offset, whichever handle the kernel picks for them.
-    pub fn try_write_to(&self, fh: u64, to: WriteTo, data: &[u8]) -> Option<Result<u32, Errno>> {
-        let Some(handle) = self.inner.handles.get(fh) else {
-            return Some(Err(Errno::EBADF));
-        };
-        self.try_write_through(&handle, to, to.offset(), data)
-    }
-
-    fn try_write_through(
+    /// As [`Vfs::try_write`]. `to` is the place that a kernel has named; without one the flags of the open
+    /// decide.
+    pub(crate) fn try_write_through(
         &self,
-        handle: &Handle,
-        to: WriteTo,
+        fh: u64,
+        to: Option<WriteTo>,
         off: u64,
         data: &[u8],
     ) -> Option<Result<u32, Errno>> {
+        let handle = match self.inner.handles.get(fh) {
+            Ok(Handle::File(file)) => file,
+            Ok(Handle::Special(special)) => return Some(self.write_special(&special, off, data)),
+            Ok(Handle::Directory(_)) | Err(_) => return Some(Err(Errno::EBADF)),
+        };
         if !self.inner.chunks.has_room() {
             return None;
         }
-        // Not before those that wait.
+        let to = to.unwrap_or_else(|| WriteTo::of(&handle, off));
+        // Appends that wait go first.
         let _turn = match to.in_turn() {
             true => Some(handle.appends.try_lock().ok()?),
             false => None,
         };
-        Some(match self.write_special(handle, off, data) {
-            Some(special) => special,
-            None => self.buffer_write(handle, to, data),
-        })
+        Some(self.buffer_write(&handle, to, data))
     }
 
-    /// Whether a change of the content through a handle by somebody else than the super-user has to be
-    /// announced to [`Vfs::drop_privileges`] first: the file had setuid or setgid when this mount looked
-    /// last.
+    /// Whether the file of a handle had setuid or setgid when this mount last read its attributes. Then a change of
+    /// the content by any user but the super-user needs [`Vfs::drop_privileges`] first.
     pub fn is_privileged(&self, fh: u64) -> bool {
-        let handle = self.inner.handles.get(fh);
+        let handle = self.inner.handles.file(fh).ok();
         let writer = handle.and_then(|handle| self.inner.writers.get(handle.ino));
         writer.is_some_and(|writer| writer.is_privileged())
     }
 
-    /// Takes setuid and setgid from a file whose content `caller` is going to change through a handle, as
-    /// Linux file systems do: the group's only where it may execute, or the caller is no member. The
-    /// super-user changes content without that. Nothing for files without, else two round trips.
+    /// Takes setuid and setgid from a file whose content `caller` is going to change through a handle, as Linux file
+    /// systems do. Setgid stays if the group may not execute the file and the caller is a member of the group. The
+    /// super-user changes content without that. No round trip for files without these bits, else two.
     pub async fn drop_privileges(&self, caller: &Caller, fh: u64) -> Result<(), Errno> {
         if caller.uid == 0 || !self.is_privileged(fh) {
             return Ok(());
         }
-        let Some(handle) = self.inner.handles.get(fh).filter(|h| h.can_write()) else {
+        let handle = self.inner.handles.file(fh).ok();
+        let Some(handle) = handle.filter(|h| h.can_write()) else {
             return Ok(());
         };
-        self.writable()?;
+        self.check_writable()?;
         let attr = self.inner.meta.drop_privileges(caller, handle.ino).await?;
         if let Some(writer) = self.inner.writers.get(handle.ino) {
             writer.saw(&attr);
@@ -186,11 +174,11 @@ impl Vfs {
         Ok(())
     }
 
-    fn buffer_write(&self, handle: &Handle, to: WriteTo, data: &[u8]) -> Result<u32, Errno> {
+    fn buffer_write(&self, handle: &FileHandle, to: WriteTo, data: &[u8]) -> Result<u32, Errno> {
         if !handle.can_write() {
             return Err(Errno::EBADF);
         }
-        self.writable()?;
+        self.check_writable()?;
         let writer = self.inner.writers.get(handle.ino).ok_or(Errno::EBADF)?;
         let after = writer.write(&self.inner.meta, &self.inner.chunks, handle, to, data)?;
         if after.became_dirty {
@@ -210,38 +198,34 @@ impl Vfs {
         Ok(data.len() as u32)
     }
 
-    /// Writes all of `data`; waits while too much is buffered. With `O_APPEND` the offset does not count;
-    /// appends through one handle are carried out in the order of the calls. Returns the number of bytes.
+    /// Writes all of `data`; waits while the buffers are full. With `O_APPEND` the offset does not count, and appends
+    /// through one handle are carried out in the order of the calls. Returns the number of bytes.
     ///
-    /// EBADF for a handle that cannot write, EFBIG from 2^57 bytes on; and what went wrong before.
+    /// EBADF for a handle that cannot write, EFBIG from 2^57 bytes on, and the error of an earlier write failure.
     pub async fn write(&self, fh: u64, off: u64, data: Bytes) -> Result<u32, Errno> {
-        let handle = self.inner.handles.get(fh).ok_or(Errno::EBADF)?;
-        let to = WriteTo::of(&handle, off);
-        self.write_through(&handle, to, off, data).await
+        self.write_through(fh, None, off, data).await
     }
 
-    /// As [`Vfs::write`] for what [`Vfs::try_write_to`] describes.
-    pub async fn write_to(&self, fh: u64, to: WriteTo, data: Bytes) -> Result<u32, Errno> {
-        let handle = self.inner.handles.get(fh).ok_or(Errno::EBADF)?;
-        self.write_through(&handle, to, to.offset(), data).await
-    }
-
-    async fn write_through(
+    /// As [`Vfs::write`], with a place as for [`Vfs::try_write_through`].
+    pub(crate) async fn write_through(
         &self,
-        handle: &Handle,
-        to: WriteTo,
+        fh: u64,
+        to: Option<WriteTo>,
         off: u64,
         data: Bytes,
     ) -> Result<u32, Errno> {
-        if let Some(special) = self.write_special(handle, off, &data) {
-            return special;
-        }
+        let handle = match self.inner.handles.get(fh)? {
+            Handle::File(file) => file,
+            Handle::Special(special) => return self.write_special(&special, off, &data),
+            Handle::Directory(_) => return Err(Errno::EBADF),
+        };
+        let to = to.unwrap_or_else(|| WriteTo::of(&handle, off));
         let _turn = match to.in_turn() {
             true => Some(handle.appends.lock().await),
             false => None,
         };
         self.wait_for_room().await;
-        self.buffer_write(handle, to, &data)
+        self.buffer_write(&handle, to, &data)
     }
 
     async fn wait_for_room(&self) {
@@ -255,10 +239,13 @@ impl Vfs {
         }
     }
 
-    /// close(2) of one descriptor: everything written is committed. Reports a failure since the handle
-    /// was opened that no [`Vfs::fsync`] of the handle has reported.
+    /// Commits everything written to the file, for close(2) of one descriptor. Reports a failure since the handle
+    /// was opened that no [`Vfs::fsync`] of the handle has reported. Directories and special files have nothing
+    /// to flush.
     pub async fn flush(&self, fh: u64) -> Result<(), Errno> {
-        let handle = self.inner.handles.get(fh).ok_or(Errno::EBADF)?;
+        let Handle::File(handle) = self.inner.handles.get(fh)? else {
+            return Ok(());
+        };
         match self.writer_of(&handle) {
             Some(writer) => self.flush_for(&handle, &writer, false).await,
             None => Ok(()),
@@ -267,8 +254,10 @@ impl Vfs {
 
     /// As [`Vfs::flush`] when there is nothing to commit or to report.
     pub fn try_flush(&self, fh: u64) -> Option<Result<(), Errno>> {
-        let Some(handle) = self.inner.handles.get(fh) else {
-            return Some(Err(Errno::EBADF));
+        let handle = match self.inner.handles.get(fh) {
+            Ok(Handle::File(file)) => file,
+            Ok(Handle::Directory(_) | Handle::Special(_)) => return Some(Ok(())),
+            Err(e) => return Some(Err(e)),
         };
         match self.writer_of(&handle) {
             Some(writer) if !writer.has_nothing_to_flush(&handle) => None,
@@ -283,32 +272,32 @@ impl Vfs {
     }
 
     /// The writer to flush for a handle. Reading handles flush nothing.
-    fn writer_of(&self, handle: &Handle) -> Option<Arc<FileWriter>> {
+    fn writer_of(&self, handle: &FileHandle) -> Option<Arc<FileWriter>> {
         match handle.can_write() {
             true => self.inner.writers.get(handle.ino),
             false => None,
         }
     }
 
-    /// Everything written to the file, through any handle, is committed and survives a power cut:
-    /// blocks are synced before the commit that makes them visible. Reports a failure since the handle was
+    /// Commits everything written to the file, through any handle, so that it survives a power cut: blocks are synced
+    /// before the commit that makes them visible. Reports a failure since the handle was
     /// opened or last synced; after that the handle can be written through again.
     pub async fn fsync(&self, fh: u64) -> Result<(), Errno> {
-        let handle = self.inner.handles.get(fh).ok_or(Errno::EBADF)?;
-        let ino = handle.ino;
-        if ino.is_virtual() {
+        let Handle::File(handle) = self.inner.handles.get(fh)? else {
             return Ok(());
-        }
-        match self.inner.writers.get(ino) {
+        };
+        match self.inner.writers.get(handle.ino) {
             Some(writer) => self.flush_for(&handle, &writer, true).await,
-            None => self.sync_committed(ino).await,
+            None => self.sync_committed(handle.ino).await,
         }
     }
 
-    /// Closes a handle. Data that nobody flushed is committed first.
+    /// Closes a handle. Written data that no flush has committed is committed first.
     pub async fn release(&self, fh: u64) {
-        let Some(handle) = self.inner.handles.close(fh) else {
-            return;
+        let handle = match self.inner.handles.close(fh) {
+            Some(Handle::File(file)) => file,
+            Some(Handle::Directory(directory)) => return self.close_dir(&directory),
+            Some(Handle::Special(_)) | None => return,
         };
         if handle.can_write()
             && let Some(writer) = self.inner.writers.get(handle.ino)
@@ -322,27 +311,25 @@ impl Vfs {
 
     /// As [`Vfs::release`] when nothing has to be committed.
     pub fn try_release(&self, fh: u64) -> bool {
-        let Some(handle) = self.inner.handles.get(fh) else {
-            return true;
+        let handles = &self.inner.handles;
+        let handle = match handles.get(fh) {
+            Ok(Handle::File(file)) => file,
+            Ok(Handle::Directory(_) | Handle::Special(_)) => {
+                self.releasedir(fh);
+                return true;
+            }
+            Err(_) => return true,
         };
-        if handle.can_write()
-            && self
-                .inner
-                .writers
-                .get(handle.ino)
-                .is_some_and(|w| w.is_dirty())
-        {
+        let is_dirty = |ino| self.inner.writers.get(ino).is_some_and(|w| w.is_dirty());
+        if handle.can_write() && is_dirty(handle.ino) {
             return false;
         }
-        self.inner.handles.close(fh);
+        handles.close(fh);
         self.close_ino(handle.ino, handle.can_write());
         true
     }
 
     fn close_ino(&self, ino: Ino, writes: bool) {
-        if ino.is_virtual() {
-            return;
-        }
         if writes {
             if let Some(writer) = self.inner.writers.get(ino) {
                 self.inner

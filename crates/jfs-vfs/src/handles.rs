@@ -1,9 +1,9 @@
-//! Open handles: numbers the kernel gives back with every request.
+//! Open handles: the numbers that callers pass with every request on something open.
 
 use crate::dirs::Listing;
-use crate::internal::Open;
 use crate::reader::ReadState;
-use jfs_types::Ino;
+use crate::special::SpecialFile;
+use jfs_types::{Errno, Ino};
 use parking_lot::{Mutex, RwLock};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,42 +12,96 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// Number of independently locked parts.
 const SHARDS: usize = 16;
 
-/// An open file or directory.
-pub(crate) struct Handle {
-    pub(crate) ino: Ino,
-    /// open(2) flags.
-    pub(crate) flags: i32,
-    /// Number of the last failure to store data that it was told of, or that came before it.
-    pub(crate) heard: AtomicU64,
-    pub(crate) read: Mutex<ReadState>,
-    /// Appends through this handle that wait for room, first come first served: the kernel sends a large
-    /// direct write in pieces, all at once.
-    pub(crate) appends: tokio::sync::Mutex<()>,
-    /// The listing of a directory, begun at position 0.
-    pub(crate) listing: Mutex<Option<Arc<Listing>>>,
-    /// Of a file that no volume holds.
-    pub(crate) special: Option<Open>,
+/// An open file, directory or special file. Cheap to clone: every variant is one shared pointer.
+#[derive(Clone)]
+pub(crate) enum Handle {
+    /// A regular file of the volume.
+    File(Arc<FileHandle>),
+    /// A directory of the volume.
+    Directory(Arc<DirHandle>),
+    /// A file that the caller of the vfs serves.
+    Special(Arc<SpecialHandle>),
 }
 
 impl Handle {
-    pub(crate) fn can_write(&self) -> bool {
-        matches!(self.flags & libc::O_ACCMODE, libc::O_WRONLY | libc::O_RDWR)
-    }
-
-    /// Whether writes go to the end of the file.
-    pub(crate) fn appends(&self) -> bool {
-        self.flags & libc::O_APPEND != 0
-    }
-
-    pub(crate) fn can_read(&self) -> bool {
-        self.flags & libc::O_ACCMODE != libc::O_WRONLY
+    /// The handle of a regular file. EBADF for any other kind.
+    pub(crate) fn file(self) -> Result<Arc<FileHandle>, Errno> {
+        match self {
+            Handle::File(file) => Ok(file),
+            Handle::Directory(_) | Handle::Special(_) => Err(Errno::EBADF),
+        }
     }
 }
 
-/// All open handles. Numbers are never used twice.
+/// An open regular file.
+pub(crate) struct FileHandle {
+    pub(crate) ino: Ino,
+    access: Access,
+    /// Number of the newest write failure that this handle has reported, or that is older than the handle.
+    pub(crate) heard: AtomicU64,
+    /// Position and read-ahead of a sequential reader.
+    pub(crate) read: Mutex<ReadState>,
+    /// Appends through this handle that wait for buffer space, first come first served. The kernel sends a
+    /// large direct write as several requests at once, and their order is the order of the bytes.
+    pub(crate) appends: tokio::sync::Mutex<()>,
+}
+
+impl FileHandle {
+    pub(crate) fn can_write(&self) -> bool {
+        self.access.can_write()
+    }
+
+    pub(crate) fn can_read(&self) -> bool {
+        self.access.can_read()
+    }
+
+    /// Whether the handle was opened with `O_APPEND`.
+    pub(crate) fn appends(&self) -> bool {
+        self.access.0 & libc::O_APPEND != 0
+    }
+}
+
+/// An open directory.
+pub(crate) struct DirHandle {
+    pub(crate) ino: Ino,
+    /// The listing under way. Each read at position 0 begins a new one.
+    pub(crate) listing: Mutex<Option<Arc<Listing>>>,
+}
+
+/// An open special file.
+pub(crate) struct SpecialHandle {
+    access: Access,
+    pub(crate) file: Box<dyn SpecialFile>,
+}
+
+impl SpecialHandle {
+    pub(crate) fn can_write(&self) -> bool {
+        self.access.can_write()
+    }
+
+    pub(crate) fn can_read(&self) -> bool {
+        self.access.can_read()
+    }
+}
+
+/// The flags of an open(2).
+#[derive(Clone, Copy)]
+struct Access(i32);
+
+impl Access {
+    fn can_write(self) -> bool {
+        matches!(self.0 & libc::O_ACCMODE, libc::O_WRONLY | libc::O_RDWR)
+    }
+
+    fn can_read(self) -> bool {
+        self.0 & libc::O_ACCMODE != libc::O_WRONLY
+    }
+}
+
+/// All open handles of a mount. A number is never used twice.
 pub(crate) struct Handles {
     next: AtomicU64,
-    shards: Vec<RwLock<HashMap<u64, Arc<Handle>>>>,
+    shards: Vec<RwLock<HashMap<u64, Handle>>>,
 }
 
 impl Handles {
@@ -58,21 +112,37 @@ impl Handles {
         }
     }
 
-    fn shard(&self, fh: u64) -> &RwLock<HashMap<u64, Arc<Handle>>> {
+    fn shard(&self, fh: u64) -> &RwLock<HashMap<u64, Handle>> {
         &self.shards[(fh % SHARDS as u64) as usize]
     }
 
-    /// A handle of a file; `heard` is the number of the last failure of any file.
-    pub(crate) fn open(&self, ino: Ino, flags: i32, heard: u64) -> u64 {
-        self.add(ino, flags, heard, None, None)
+    /// Adds a file. `heard` is the number of the newest write failure of the mount.
+    pub(crate) fn open_file(&self, ino: Ino, flags: i32, heard: u64) -> u64 {
+        self.add(Handle::File(Arc::new(FileHandle {
+            ino,
+            access: Access(flags),
+            heard: AtomicU64::new(heard),
+            read: Mutex::default(),
+            appends: tokio::sync::Mutex::default(),
+        })))
     }
 
+    /// Adds a directory, with a listing that the kernel may have kept.
     pub(crate) fn open_dir(&self, ino: Ino, listing: Option<Arc<Listing>>) -> u64 {
-        self.add(ino, libc::O_RDONLY, 0, listing, None)
+        let listing = Mutex::new(listing);
+        self.add(Handle::Directory(Arc::new(DirHandle { ino, listing })))
     }
 
-    pub(crate) fn open_special(&self, ino: Ino, flags: i32, open: Open) -> u64 {
-        self.add(ino, flags, 0, None, Some(open))
+    /// Adds a special file.
+    pub(crate) fn open_special(&self, file: Box<dyn SpecialFile>, flags: i32) -> u64 {
+        let access = Access(flags);
+        self.add(Handle::Special(Arc::new(SpecialHandle { access, file })))
+    }
+
+    fn add(&self, handle: Handle) -> u64 {
+        let fh = self.next.fetch_add(1, Ordering::Relaxed);
+        self.shard(fh).write().insert(fh, handle);
+        fh
     }
 
     /// Number of open handles.
@@ -81,33 +151,26 @@ impl Handles {
         each.sum()
     }
 
-    fn add(
-        &self,
-        ino: Ino,
-        flags: i32,
-        heard: u64,
-        listing: Option<Arc<Listing>>,
-        special: Option<Open>,
-    ) -> u64 {
-        let fh = self.next.fetch_add(1, Ordering::Relaxed);
-        let handle = Handle {
-            ino,
-            flags,
-            heard: AtomicU64::new(heard),
-            read: Mutex::default(),
-            appends: tokio::sync::Mutex::default(),
-            listing: Mutex::new(listing),
-            special,
-        };
-        self.shard(fh).write().insert(fh, Arc::new(handle));
-        fh
+    /// The handle with a number. EBADF when none is open.
+    pub(crate) fn get(&self, fh: u64) -> Result<Handle, Errno> {
+        self.shard(fh).read().get(&fh).cloned().ok_or(Errno::EBADF)
     }
 
-    pub(crate) fn get(&self, fh: u64) -> Option<Arc<Handle>> {
-        self.shard(fh).read().get(&fh).cloned()
+    /// The handle of a regular file. EBADF when there is none.
+    pub(crate) fn file(&self, fh: u64) -> Result<Arc<FileHandle>, Errno> {
+        self.get(fh)?.file()
     }
 
-    pub(crate) fn close(&self, fh: u64) -> Option<Arc<Handle>> {
+    /// The handle of a directory. EBADF when there is none.
+    pub(crate) fn directory(&self, fh: u64) -> Result<Arc<DirHandle>, Errno> {
+        match self.get(fh)? {
+            Handle::Directory(directory) => Ok(directory),
+            Handle::File(_) | Handle::Special(_) => Err(Errno::EBADF),
+        }
+    }
+
+    /// Removes a handle.
+    pub(crate) fn close(&self, fh: u64) -> Option<Handle> {
         self.shard(fh).write().remove(&fh)
     }
 }

@@ -1,9 +1,9 @@
-//! What the kernel was told of files and may still believe.
+//! Attributes of files that the kernel was told, and may still have in its cache.
 //!
-//! An open asks the engine, but its answer to the kernel carries no attributes: the kernel goes on with
-//! the length it has cached, up to `--attr-cache` old, and a reader gets a piece of the new content cut
-//! to the old length. So an open that finds a file changed since the kernel was last told has the cached
-//! attributes dropped before it answers.
+//! An open reads the attributes from the engine, but its reply to the kernel carries none. The kernel keeps the
+//! cached length, up to `--attr-cache` old, and cuts the new content to the old length for a reader. So an open
+//! compares. If the file has changed since the kernel was last told, the open has the cached attributes dropped
+//! before it replies.
 
 use jfs_types::{Attr, Ino, Time};
 use moka::notification::RemovalCause;
@@ -15,17 +15,6 @@ use std::time::{Duration, Instant};
 
 /// Most files remembered; the least recently used ones go first.
 const FILES_MAX: u64 = 16_384;
-
-/// What is cached outside and can be dropped there.
-pub trait KernelCache: Send + Sync {
-    /// The attributes of an inode (as it is known outside) must be asked for again. Called before the
-    /// request that noticed it is answered; must not wait.
-    fn drop_attributes(&self, ino: Ino);
-
-    /// Attributes, and pages from the offset `from` on, must be asked for again. May wait for requests that
-    /// read or write those pages.
-    fn drop_pages(&self, ino: Ino, from: u64);
-}
 
 struct File {
     mtime: Time,
@@ -67,7 +56,7 @@ impl KernelAttributes {
         }
     }
 
-    /// The kernel is told `attr`.
+    /// Notes that a reply tells the kernel `attr`.
     pub(crate) fn note(&self, ino: Ino, attr: &Attr) {
         if !attr.is_file() {
             return;

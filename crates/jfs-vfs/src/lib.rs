@@ -7,10 +7,9 @@
 //! # Inodes, handles, callers
 //!
 //! Operations take inodes, not paths: walk with [`Vfs::lookup`] from `Ino::ROOT`. Reading and writing need
-//! a handle ([`Vfs::open`], [`Vfs::create`]), which ends with [`Vfs::release`]; what is not released stays
-//! open until the session ends. A `Caller` with `check_permission` is held to modes and ACLs; without it,
-//! as behind a kernel that has checked, only the rules that a kernel does not know apply. `Caller::root()`
-//! may do everything.
+//! a handle ([`Vfs::open`], [`Vfs::create`]), which ends with [`Vfs::release`]. A handle that is not released stays
+//! open until the session ends. Modes and ACLs apply to a `Caller` with `check_permission`. Without it, as behind
+//! a kernel that has checked, only the rules apply that a kernel does not know. `Caller::root()` may do everything.
 //!
 //! # Errors
 //!
@@ -18,9 +17,9 @@
 //! documentation names, all may answer EIO (the metadata engine or the object store failed, or the fate of
 //! a change cannot be found out; the log says more) and ENOENT (the inode is gone), and all that change
 //! something EROFS on a read-only volume, ENOSPC and EDQUOT at limits of space, EPERM for what is immutable
-//! or append-only. What writing a file went wrong in the background is told by the next
-//! [`Vfs::write`], [`Vfs::flush`] or [`Vfs::fsync`] of that file, once: who wants to know calls one of the
-//! latter two before [`Vfs::release`], which cannot say.
+//! or append-only. A failure to store written data in the background is reported by the next
+//! [`Vfs::write`], [`Vfs::flush`] or [`Vfs::fsync`] of that file. [`Vfs::release`] cannot report it: call one of the
+//! latter two before.
 //!
 //! # Concurrency
 //!
@@ -30,10 +29,15 @@
 //!
 //! # Cancellation
 //!
-//! A future that is dropped stops waiting. A change that it had sent may still happen, once, or not at
-//! all; nothing is left half done in the volume. Data that [`Vfs::write`] had accepted is committed by the
-//! background all the same. A handle or a lock that was about to be given may stay until the session
-//! ends: spawn [`Vfs::open`], [`Vfs::create`] and [`Vfs::flock`] when that matters, instead of dropping them.
+//! A future that is dropped stops waiting. A change that was sent may still happen, once, or not at all; no
+//! change is left half done in the volume. The background commits data that [`Vfs::write`] had accepted. A handle
+//! or a lock that was about to be given may stay until the session ends. If that matters, spawn [`Vfs::open`],
+//! [`Vfs::create`] and [`Vfs::flock`] instead of dropping them.
+//!
+//! # Edges
+//!
+//! What a kernel asks for beyond this, notices to its cache above all, is in the module [`kernel`]. Files that
+//! no volume holds are the business of the edges: [`SpecialFile`] gives them a handle here.
 
 #![forbid(unsafe_code)]
 
@@ -43,31 +47,27 @@ mod config;
 mod copy;
 mod dirs;
 mod files;
-#[doc(hidden)]
-pub mod fuzzing;
 mod handles;
-mod internal;
+pub mod kernel;
 mod kernel_attributes;
 mod locks;
-mod losses;
 mod names;
 mod reader;
 mod reply;
+mod special;
 mod unsynced;
+mod unwritten;
 mod vfs;
-mod watch;
+mod write_failures;
 mod writer;
 mod writers;
 mod xattr;
 
 pub use config::VfsConfig;
-pub use internal::Describe;
 pub use jfs_meta::wire::{LockRecord, LockType};
 pub use jfs_meta::{LockRange, NewNode, SetTime, StatFs};
-pub use kernel_attributes::KernelCache;
-pub use losses::Unwritten;
 pub use reader::ReadNow;
 pub use reply::{AttrReply, DirItem, DirItems, EntryReply, SetAttrRequest};
+pub use special::SpecialFile;
+pub use unwritten::Unwritten;
 pub use vfs::Vfs;
-pub use watch::{Began, Op, Shown, VfsStats, changes, mode_text, shown};
-pub use writer::WriteTo;

@@ -17,10 +17,7 @@ impl Vfs {
         parent: Ino,
         name: &[u8],
     ) -> Result<EntryReply, Errno> {
-        if let Some(special) = self.lookup_special(parent, name).await {
-            return special;
-        }
-        let dir = self.real(parent);
+        let dir = self.volume_inode(parent);
         let name = if name == b".." && parent == Ino::ROOT {
             b".".as_slice()
         } else {
@@ -28,35 +25,6 @@ impl Vfs {
         };
         let (ino, attr) = self.inner.meta.lookup(caller, dir, name).await?;
         Ok(self.entry_reply(ino, attr))
-    }
-
-    /// An inode by its number, as a kernel asks that has only a file handle of it (`.`). Whoever has a
-    /// handle has been let through to the inode before. Two round trips more below a root of one's own.
-    ///
-    /// ENOENT when it has no name any more, or none below the root of the mount.
-    pub async fn lookup_inode(&self, ino: Ino) -> Result<EntryReply, Errno> {
-        if let Some(special) = self.special_attr(ino) {
-            return Ok(self.entry_reply(ino, special.attr));
-        }
-        let (ino, root) = (self.real(ino), self.inner.config.root);
-        let attr = self.inner.meta.getattr(ino).await?;
-        if attr.nlink == 0 {
-            return Err(Errno::ENOENT);
-        }
-        if root != Ino::ROOT {
-            let everybody = Caller::root();
-            self.inner.meta.may_walk_to(&everybody, ino, root).await?;
-        }
-        Ok(self.entry_reply(ino, attr))
-    }
-
-    /// The directory above one, as a kernel asks that has only a file handle of it (`..`).
-    pub async fn lookup_parent(&self, ino: Ino) -> Result<EntryReply, Errno> {
-        if ino == Ino::ROOT || ino.is_virtual() || ino == Ino::TRASH {
-            return self.lookup_inode(Ino::ROOT).await;
-        }
-        let up = self.inner.meta.getattr(ino).await?.parent;
-        self.lookup_inode(self.shown(up)).await
     }
 
     /// Makes a directory. EEXIST when the name is taken, EACCES, ENOTDIR, EDQUOT, ENOSPC.
@@ -68,12 +36,11 @@ impl Vfs {
         mode: u16,
         umask: u16,
     ) -> Result<EntryReply, Errno> {
-        self.writable()?;
-        self.refuse_special(parent, name, Errno::EEXIST)?;
+        self.check_writable()?;
         let (ino, attr) = self
             .inner
             .meta
-            .mkdir(caller, self.real(parent), name, mode, umask)
+            .mkdir(caller, self.volume_inode(parent), name, mode, umask)
             .await?;
         Ok(self.entry_reply(ino, attr))
     }
@@ -86,9 +53,8 @@ impl Vfs {
         name: &[u8],
         node: NewNode,
     ) -> Result<EntryReply, Errno> {
-        self.writable()?;
-        self.refuse_special(parent, name, Errno::EEXIST)?;
-        let dir = self.real(parent);
+        self.check_writable()?;
+        let dir = self.volume_inode(parent);
         let (ino, attr) = self.inner.meta.mknod(caller, dir, name, node).await?;
         Ok(self.entry_reply(ino, attr))
     }
@@ -101,12 +67,11 @@ impl Vfs {
         name: &[u8],
         target: &[u8],
     ) -> Result<EntryReply, Errno> {
-        self.writable()?;
-        self.refuse_special(parent, name, Errno::EEXIST)?;
+        self.check_writable()?;
         let (ino, attr) = self
             .inner
             .meta
-            .symlink(caller, self.real(parent), name, target)
+            .symlink(caller, self.volume_inode(parent), name, target)
             .await?;
         Ok(self.entry_reply(ino, attr))
     }
@@ -124,13 +89,11 @@ impl Vfs {
         parent: Ino,
         name: &[u8],
     ) -> Result<EntryReply, Errno> {
-        self.writable()?;
-        self.refuse_virtual(ino, Errno::EPERM)?;
-        self.refuse_special(parent, name, Errno::EEXIST)?;
+        self.check_writable()?;
         let attr = self
             .inner
             .meta
-            .link(caller, ino, self.real(parent), name)
+            .link(caller, ino, self.volume_inode(parent), name)
             .await?;
         Ok(self.entry_reply(ino, attr))
     }
@@ -139,19 +102,20 @@ impl Vfs {
     ///
     /// ENOENT, EPERM for a directory, EACCES also by the sticky bit.
     pub async fn unlink(&self, caller: &Caller, parent: Ino, name: &[u8]) -> Result<(), Errno> {
-        self.writable()?;
-        self.refuse_special(parent, name, Errno::EPERM)?;
+        self.check_writable()?;
         self.inner
             .meta
-            .unlink(caller, self.real(parent), name)
+            .unlink(caller, self.volume_inode(parent), name)
             .await
     }
 
     /// Removes an empty directory. ENOTEMPTY, ENOENT, ENOTDIR, EACCES.
     pub async fn rmdir(&self, caller: &Caller, parent: Ino, name: &[u8]) -> Result<(), Errno> {
-        self.writable()?;
-        self.refuse_special(parent, name, Errno::EPERM)?;
-        self.inner.meta.rmdir(caller, self.real(parent), name).await
+        self.check_writable()?;
+        self.inner
+            .meta
+            .rmdir(caller, self.volume_inode(parent), name)
+            .await
     }
 
     /// Moves a name; `flags` as for renameat2(2): 0 replaces what is there in one step, RENAME_NOREPLACE (1) and
@@ -163,10 +127,11 @@ impl Vfs {
         to: (Ino, &[u8]),
         flags: u32,
     ) -> Result<(), Errno> {
-        self.writable()?;
-        self.refuse_special(from.0, from.1, Errno::EPERM)?;
-        self.refuse_special(to.0, to.1, Errno::EPERM)?;
-        let (from, to) = ((self.real(from.0), from.1), (self.real(to.0), to.1));
+        self.check_writable()?;
+        let (from, to) = (
+            (self.volume_inode(from.0), from.1),
+            (self.volume_inode(to.0), to.1),
+        );
         self.inner
             .meta
             .rename(caller, from, to, flags)

@@ -1,6 +1,6 @@
 //! Reading: from the write buffer, the cache or the bucket; ahead of sequential readers.
 
-use crate::handles::Handle;
+use crate::handles::{FileHandle, Handle};
 use crate::vfs::Vfs;
 use bytes::{Bytes, BytesMut};
 use jfs_chunk::ChunkError;
@@ -8,7 +8,7 @@ use jfs_meta::ChunkView;
 use jfs_types::slice::Piece;
 use jfs_types::{CHUNK_SIZE, Errno, Ino, SliceId};
 
-/// Where a handle reads.
+/// Position and read-ahead of a handle.
 #[derive(Default)]
 pub(crate) struct ReadState {
     /// Offset that continues the last read.
@@ -19,18 +19,18 @@ pub(crate) struct ReadState {
     ahead_to: u64,
 }
 
-/// A read that begins this near to where it was expected continues the last ones all the same: the kernel
-/// sends several at once, and they overtake each other.
+/// Distance from the expected offset up to which a read still continues the last ones. The kernel sends several
+/// reads at once, and they overtake each other.
 const NEAR: u64 = 1 << 20;
 
 impl ReadState {
-    /// Whether a read at `off` goes on where others have been: it has been worth it to fetch ahead.
+    /// Whether a read at `off` continues earlier reads, for which blocks were fetched ahead.
     fn continues(&self, off: u64, len: u64) -> bool {
         self.window > 0 && off.abs_diff(self.next) <= NEAR.max(2 * len)
     }
 
-    /// Notes a read and says which range to fetch ahead, if any: with the read itself when it continues
-    /// others and its blocks were not asked for yet.
+    /// Notes a read. Returns the range to fetch ahead, if any. The range includes the read itself when the read
+    /// continues others and its blocks were not asked for yet.
     fn note(&mut self, off: u64, len: u64, block: u64, max: u64) -> Option<(u64, u64)> {
         let end = off + len;
         let mut from = off;
@@ -54,7 +54,7 @@ impl ReadState {
         (to > from).then_some((from, to))
     }
 
-    /// Nothing from `at` on, up to `to`, could be asked for: the next read tries again.
+    /// Notes that no block from `at` up to `to` could be asked for: the next read tries again.
     fn refused(&mut self, at: u64, to: u64) {
         if self.ahead_to == to {
             self.ahead_to = at;
@@ -62,17 +62,17 @@ impl ReadState {
     }
 }
 
-/// The answer of a read that did not have to wait.
+/// The answer to a read that did not have to wait.
 #[derive(Debug)]
 pub enum ReadNow {
-    /// So many bytes at the front of the caller's buffer.
+    /// This many bytes at the front of the caller's buffer.
     Copied(usize),
     /// Part of a block in memory.
     Shared(Bytes),
 }
 
-/// Pieces of a chunk that cover `from..to` (offsets in the chunk), cut to it; what lies behind the
-/// last piece is zeros.
+/// Pieces of a chunk that cover `from..to` (offsets in the chunk), cut to that range. The range behind the last
+/// piece is zeros.
 fn cover(view: &ChunkView, from: u32, to: u32) -> impl Iterator<Item = Piece> {
     let first = view.pieces.partition_point(|p| p.pos + p.len <= from);
     let end = view.pieces.last().map_or(0, |p| p.pos + p.len);
@@ -113,9 +113,9 @@ impl Vfs {
         Ok(length.saturating_sub(off).min(u64::from(size)))
     }
 
-    /// Reads when memory can answer: the views are known, nothing in the range is being written or it
-    /// lies in one buffer, and every block answers at once. `out` is a buffer of the caller's that may
-    /// hold anything; [`ReadNow`] says where the bytes are.
+    /// Reads if memory can answer. The chunks' views have to be known, the blocks in memory, and uncommitted bytes
+    /// of the range in one buffer. `out` is a buffer of the caller's that may hold anything; [`ReadNow`] says where
+    /// the bytes are.
     pub fn try_read(
         &self,
         fh: u64,
@@ -123,10 +123,11 @@ impl Vfs {
         size: u32,
         out: &mut Vec<u8>,
     ) -> Option<Result<ReadNow, Errno>> {
-        let handle = self.inner.handles.get(fh)?;
-        if !handle.can_read() {
-            return Some(Err(Errno::EBADF));
-        }
+        let handle = match self.inner.handles.get(fh) {
+            Ok(Handle::File(file)) if file.can_read() => file,
+            Ok(Handle::Special(special)) if special.can_read() => return None,
+            _ => return Some(Err(Errno::EBADF)),
+        };
         let ino = handle.ino;
         let len = self.cut(ino, off, size).ok()? as usize;
         if len == 0 {
@@ -177,13 +178,13 @@ impl Vfs {
             .then_some(Ok(ReadNow::Copied(len)))
     }
 
-    /// Whether a read of `size` bytes that was cut to `len` has no less to give now: the views it went by
-    /// may be younger than the length it began with.
+    /// Whether a read of `size` bytes that was cut to `len` would not be cut further now. The views that the read
+    /// used may be younger than the length that it began with.
     fn still(&self, ino: Ino, off: u64, size: u32, len: usize) -> bool {
         self.cut(ino, off, size).is_ok_and(|now| now >= len as u64)
     }
 
-    /// The range when it lies inside one block that memory holds: no copy.
+    /// The bytes of a range inside one block that memory holds, without a copy.
     fn in_one_block(&self, ino: Ino, off: u64, len: usize) -> Option<Bytes> {
         let pos = (off % CHUNK_SIZE) as u32;
         let index = (off / CHUNK_SIZE) as u32;
@@ -200,13 +201,11 @@ impl Vfs {
     /// Reads up to `size` bytes; fewer only at the end of the file. EBADF, as the reference client
     /// says, when another client has removed the file.
     pub async fn read(&self, fh: u64, off: u64, size: u32) -> Result<Bytes, Errno> {
-        let handle = self.inner.handles.get(fh).ok_or(Errno::EBADF)?;
-        if !handle.can_read() {
-            return Err(Errno::EBADF);
-        }
-        if let Some(special) = &handle.special {
-            return Ok(self.read_special(special, off, size).await);
-        }
+        let handle = match self.inner.handles.get(fh)? {
+            Handle::File(file) if file.can_read() => file,
+            Handle::Special(special) => return self.read_special(&special, off, size).await,
+            _ => return Err(Errno::EBADF),
+        };
         let ino = handle.ino;
         let len = self.cut(ino, off, size)?;
         if len == 0 {
@@ -221,7 +220,7 @@ impl Vfs {
             }
             self.settle(&writer).await?;
         }
-        // Who goes on reading wants whole blocks, this one too; who begins is answered first.
+        // A sequential reader needs whole blocks, this one too. Any other read is answered first.
         let goes_on = handle.read.lock().continues(off, len);
         if goes_on {
             self.read_ahead(&handle, off, len);
@@ -232,8 +231,8 @@ impl Vfs {
         }
         match read {
             Err(Errno::ENOENT) => Err(Errno::EBADF),
-            // A chunk that was asked for may have told that the file is shorter by now: what lies behind
-            // its end are no bytes of anybody's.
+            // The answer for a chunk may show that the file is shorter by now. Bytes behind the new end do not
+            // belong to the file.
             Ok(mut bytes) => {
                 let now = self.cut(ino, off, size).unwrap_or(len);
                 bytes.truncate(now.min(len) as usize);
@@ -264,8 +263,8 @@ impl Vfs {
         Ok(joined.freeze())
     }
 
-    /// Reads a range of one chunk. When a block is gone, another client may have compacted the chunk:
-    /// the view is read again once, and only an unchanged one makes it an error.
+    /// Reads a range of one chunk. A block may be gone because another client has compacted the chunk. Then the view
+    /// is read again, and the read fails only if the view has not changed.
     async fn read_in_chunk(
         &self,
         ino: Ino,
@@ -315,9 +314,9 @@ impl Vfs {
         Ok(())
     }
 
-    /// Asks for the blocks a sequential reader will want next. Never waits; only chunks whose view is
-    /// known are looked at.
-    fn read_ahead(&self, handle: &Handle, off: u64, len: u64) {
+    /// Asks for the blocks that a sequential reader will need next. Never waits, and skips chunks whose view is not
+    /// known.
+    fn read_ahead(&self, handle: &FileHandle, off: u64, len: u64) {
         let block = self.inner.chunks.block_size() as u64;
         let wanted = handle
             .read

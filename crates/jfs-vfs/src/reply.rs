@@ -1,4 +1,4 @@
-//! What operations take and answer.
+//! Arguments and answers of operations.
 
 use jfs_meta::SetTime;
 use jfs_types::{Attr, FileType, Ino, Name};
@@ -6,27 +6,27 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Attributes, and how long they may be kept.
+/// Attributes of an inode, and their lifetime in a cache.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AttrReply {
     /// Inode as seen from outside.
     pub ino: Ino,
-    /// Attributes; of a file being written here with its length so far.
+    /// Attributes. The length includes bytes that are not committed yet.
     pub attr: Attr,
-    /// How long they may be kept.
+    /// How long a cache may keep the attributes.
     pub ttl: Duration,
 }
 
-/// A name that was found or made.
+/// An entry that was found or made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EntryReply {
     /// Inode as seen from outside.
     pub ino: Ino,
     /// Attributes.
     pub attr: Attr,
-    /// How long the attributes may be kept.
+    /// How long a cache may keep the attributes.
     pub attr_ttl: Duration,
-    /// How long the name may be kept.
+    /// How long a cache may keep the entry.
     pub entry_ttl: Duration,
 }
 

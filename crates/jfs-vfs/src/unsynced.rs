@@ -1,10 +1,9 @@
-//! Which blocks of a file an fsync still has to make durable; [`sync`] makes them so.
+//! Unsynced slices: committed slices of files that an fsync still has to make durable. [`sync`] does so.
 //!
-//! Blocks are uploaded and even committed before anybody knows that an fsync will come, perhaps
-//! through another descriptor, perhaps of a copy. So slices are listed, by the files that hold them,
-//! before the commit that makes them visible. Bounded: beyond [`SLICES_MAX`] all are synced in the
-//! background, beyond [`LISTED_MAX`] commits and copies wait for that. Nothing is listed for stores
-//! whose objects are durable when they are stored.
+//! Blocks are uploaded and even committed before an fsync comes, perhaps through another descriptor, perhaps
+//! of a copy. So slices are listed before the commit that makes them visible, under each file that holds them.
+//! Beyond [`SLICES_MAX`] slices all are synced in the background; beyond [`LISTED_MAX`] commits and copies wait for
+//! that. A store whose objects are durable when they are stored needs no list.
 
 mod sync;
 
@@ -13,10 +12,10 @@ use parking_lot::Mutex;
 use std::collections::{HashMap, HashSet};
 use tokio::sync::Notify;
 
-/// Slices listed before all of them are synced together. One that several files hold counts for each.
+/// Slices listed before all of them are synced together. A slice of several files counts for each of them.
 const SLICES_MAX: usize = 4096;
-/// Slices listed before writers and copies wait until some are synced. Far more than a store that works
-/// leaves behind, and at most 30 MB. Each commit and each copy that is under way may add its own.
+/// Slices listed before writers and copies wait until some are synced. Far more than a working store leaves
+/// behind, and at most 30 MB of memory. Each commit and each copy that is under way may add its own slices.
 const LISTED_MAX: usize = 64 * SLICES_MAX;
 
 /// A slice on a list: id and size.
@@ -24,18 +23,18 @@ type Listed = (u64, u32);
 
 #[derive(Default)]
 struct Pending {
-    /// Each list is sorted and has a slice once.
+    /// Lists by file. Each list is sorted and has a slice once.
     files: HashMap<Ino, Vec<Listed>>,
     /// Sum of their lengths.
     slices: usize,
-    /// Somebody is syncing everything.
+    /// Whether a task is syncing everything.
     syncing_all: bool,
-    /// How often that has failed.
+    /// How often a task that synced everything has failed.
     failures: u64,
 }
 
 impl Pending {
-    /// Adds to the list of `ino` what is not there.
+    /// Adds slices to the list of `ino`, those that are not on it.
     fn list(&mut self, ino: Ino, slices: &[Listed]) {
         let list = self.files.entry(ino).or_default();
         let before = list.len();
@@ -54,7 +53,7 @@ impl Pending {
         self.slices += list.len() - before;
     }
 
-    /// Whether the caller has to sync everything, as there is too much of it.
+    /// Whether there are too many slices, and the caller has to sync everything.
     fn is_too_much(&mut self) -> bool {
         self.slices > SLICES_MAX && self.begin_sync_all()
     }
@@ -64,17 +63,17 @@ impl Pending {
     }
 }
 
-/// Slices that may be visible and are not known to be durable. They stay listed while somebody syncs
-/// them, so that an fsync that comes meanwhile does not find nothing to do and return too early.
+/// Slices that may be visible and are not known to be durable. A slice stays listed while it is being synced:
+/// an fsync that comes meanwhile would otherwise find nothing to do and return too early.
 #[derive(Default)]
 pub(crate) struct Unsynced {
     pending: Mutex<Pending>,
-    /// There may be room again, or there will be none.
+    /// Notified when there may be room for more slices, or when syncing everything has failed.
     changed: Notify,
 }
 
 impl Unsynced {
-    /// Lists slices. True when there are too many: the caller syncs them all, then calls
+    /// Lists slices of `ino`. True when there are too many: the caller syncs them all, then calls
     /// [`Unsynced::end_sync_all`].
     #[must_use]
     fn add(&self, ino: Ino, slices: &[Listed]) -> bool {
@@ -83,14 +82,14 @@ impl Unsynced {
         pending.is_too_much()
     }
 
-    /// An fsync of `to` has to sync what one of `from` would: it holds a copy. As for [`Unsynced::add`].
+    /// Lists the slices of `from` for `to` as well, which holds a copy. Returns the same as [`Unsynced::add`].
     #[must_use]
     fn share(&self, from: Ino, to: Ino) -> bool {
         let mut pending = self.pending.lock();
         if from == to {
             return false;
         }
-        // Taken out for a moment, to be read while the other one grows.
+        // Taken out for a moment, to be read while the other list grows.
         let Some(slices) = pending.files.remove(&from) else {
             return false;
         };
@@ -99,7 +98,7 @@ impl Unsynced {
         pending.is_too_much()
     }
 
-    /// Whether so many more can be listed: `more`, and what `from` has.
+    /// Whether `more` slices, and those of `from`, can be listed in addition.
     fn has_room(&self, more: usize, from: Option<Ino>) -> bool {
         let pending = self.pending.lock();
         let shared = from.and_then(|ino| pending.files.get(&ino));
@@ -107,13 +106,13 @@ impl Unsynced {
         pending.slices == 0 || pending.slices + more <= LISTED_MAX
     }
 
-    /// What an fsync of `ino` has to sync before it says [`Unsynced::done`].
+    /// The slices that an fsync of `ino` has to sync before it calls [`Unsynced::done`].
     fn of(&self, ino: Ino) -> Vec<Listed> {
         let pending = self.pending.lock();
         pending.files.get(&ino).cloned().unwrap_or_default()
     }
 
-    /// Everything, and who has it, in the order of slices.
+    /// All slices with the files that hold them, in the order of slices.
     fn all(&self) -> Vec<(Listed, Ino)> {
         let pending = self.pending.lock();
         let files = pending.files.iter();
@@ -124,7 +123,7 @@ impl Unsynced {
         all
     }
 
-    /// These slices of `ino` are durable, or gone.
+    /// Takes slices off the list of `ino`: they are durable, or gone.
     pub(crate) fn done(&self, ino: Ino, synced: &[Listed]) {
         let synced: HashSet<u64> = synced.iter().map(|(id, _)| *id).collect();
         let mut pending = self.pending.lock();
@@ -141,7 +140,7 @@ impl Unsynced {
         self.changed.notify_waiters();
     }
 
-    /// The file is gone.
+    /// Drops the list of a file that is gone.
     pub(crate) fn forget(&self, ino: Ino) {
         let mut pending = self.pending.lock();
         let list = pending.files.remove(&ino).unwrap_or_default();
@@ -149,13 +148,13 @@ impl Unsynced {
         self.changed.notify_waiters();
     }
 
-    /// True when nobody syncs everything: the caller does, then calls [`Unsynced::end_sync_all`].
+    /// True when no task syncs everything yet: the caller does, then calls [`Unsynced::end_sync_all`].
     #[must_use]
     fn begin_sync_all(&self) -> bool {
         self.pending.lock().begin_sync_all()
     }
 
-    /// Nobody is syncing everything any more.
+    /// Ends syncing everything.
     fn end_sync_all(&self, failed: bool) {
         let mut pending = self.pending.lock();
         pending.syncing_all = false;

@@ -4,11 +4,11 @@ use crate::background_flush::BackgroundFlush;
 use crate::config::VfsConfig;
 use crate::dirs::Dirs;
 use crate::handles::Handles;
-use crate::internal::Internal;
-use crate::kernel_attributes::{KernelAttributes, KernelCache};
+use crate::kernel::KernelCache;
+use crate::kernel_attributes::KernelAttributes;
 use crate::reply::{AttrReply, EntryReply};
 use crate::unsynced::Unsynced;
-use crate::watch::VfsStats;
+use crate::writer::Removals;
 use crate::writers::Writers;
 use futures_util::{StreamExt, stream};
 use jfs_chunk::ChunkStore;
@@ -18,15 +18,13 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::runtime::Handle as Runtime;
-use tokio::sync::Semaphore;
 
 /// Files that are flushed at the same time when all are.
 const FLUSHES_MAX: usize = 32;
-/// Failed flushes whose blocks are being removed.
-const LEFT_OVER_MAX: usize = 64;
 
-/// Longest wait for the kernel to drop pages.
-const DROP_PAGES_MAX: Duration = Duration::from_secs(10);
+/// The number that a listing shows for a name whose record does not decode. Libraries take 0 for a hole in the
+/// listing. No inode has this number.
+const UNREADABLE: Ino = Ino(Ino::VIRTUAL_BASE.0 + 255);
 
 pub(crate) struct Inner {
     pub(crate) meta: Arc<Meta>,
@@ -37,20 +35,18 @@ pub(crate) struct Inner {
     pub(crate) writers: Writers,
     /// Commits of written data so far.
     pub(crate) committed: AtomicU64,
-    /// Places for removals of what failed flushes have left in the bucket.
-    pub(crate) left_over: Arc<Semaphore>,
+    /// Removals of slices that failed flushes have left in the bucket.
+    pub(crate) removals: Removals,
     pub(crate) unsynced: Unsynced,
     pub(crate) background_flush: BackgroundFlush,
     pub(crate) kernel_attributes: KernelAttributes,
     pub(crate) dirs: Dirs,
-    pub(crate) internal: Internal,
-    pub(crate) stats: VfsStats,
-    kernel: OnceLock<Box<dyn KernelCache>>,
+    pub(crate) kernel_cache: OnceLock<Box<dyn KernelCache>>,
 }
 
 /// A mounted volume. Cheap to clone; all clones are one mount.
 ///
-/// Errors, concurrency and what becomes of futures that are dropped: see the crate's documentation.
+/// Errors, concurrency and futures that are dropped: see the crate's documentation.
 #[derive(Clone)]
 pub struct Vfs {
     pub(crate) inner: Arc<Inner>,
@@ -61,10 +57,8 @@ impl Vfs {
     pub fn new(meta: Arc<Meta>, chunks: ChunkStore, config: VfsConfig, runtime: Runtime) -> Vfs {
         let inner = Inner {
             kernel_attributes: KernelAttributes::new(config.attr_timeout),
-            kernel: OnceLock::new(),
+            kernel_cache: OnceLock::new(),
             dirs: Dirs::default(),
-            internal: Internal::new(meta.now(), config.prefix_internal, config.hide_internal),
-            stats: VfsStats::new(),
             meta,
             chunks,
             config,
@@ -72,50 +66,12 @@ impl Vfs {
             handles: Handles::new(),
             writers: Writers::new(),
             committed: AtomicU64::new(0),
-            left_over: Arc::new(Semaphore::new(LEFT_OVER_MAX)),
+            removals: Removals::default(),
             unsynced: Unsynced::default(),
             background_flush: BackgroundFlush::default(),
         };
         Vfs {
             inner: Arc::new(inner),
-        }
-    }
-
-    /// Names the cache that answers of this mount end up in. Once; further calls change nothing.
-    pub fn serves(&self, cache: Box<dyn KernelCache>) {
-        let _ = self.inner.kernel.set(cache);
-    }
-
-    /// Has the kernel ask again when it may believe something else than `attr`, which was just read.
-    pub(crate) fn correct_kernel(&self, ino: Ino, attr: &Attr) {
-        if let Some(kernel) = self.inner.kernel.get()
-            && self.inner.kernel_attributes.may_differ(ino, attr)
-        {
-            kernel.drop_attributes(self.shown(ino));
-        }
-    }
-
-    /// Has the kernel drop what it has cached of a file from an offset on, and waits until it has. No read of
-    /// the file may wait for the caller: the kernel waits for reads of those pages.
-    pub(crate) async fn drop_kernel_pages(&self, ino: Ino, from: u64) {
-        if self.inner.kernel.get().is_none() {
-            return;
-        }
-        let (vfs, shown) = (self.clone(), self.shown(ino));
-        let dropped = self.inner.runtime.spawn_blocking(move || {
-            if let Some(kernel) = vfs.inner.kernel.get() {
-                kernel.drop_pages(shown, from);
-            }
-        });
-        if tokio::time::timeout(DROP_PAGES_MAX, dropped).await.is_err() {
-            tracing::warn!("the kernel has not dropped its pages of {ino:?} in time");
-        }
-    }
-
-    /// Has the kernel ask for the attributes of an inode of the volume again.
-    pub(crate) fn kernel_asks_again(&self, ino: Ino) {
-        if let Some(kernel) = self.inner.kernel.get() {
-            kernel.drop_attributes(self.shown(ino));
         }
     }
 
@@ -134,8 +90,19 @@ impl Vfs {
         &self.inner.config
     }
 
-    /// The inode in the volume that `ino` from outside means.
-    pub(crate) fn real(&self, ino: Ino) -> Ino {
+    /// Where background work of this mount runs.
+    pub fn runtime(&self) -> &Runtime {
+        &self.inner.runtime
+    }
+
+    /// Number of open files, directories and special files.
+    pub fn open_handles(&self) -> u64 {
+        self.inner.handles.count()
+    }
+
+    /// The inode of the volume that an inode as seen from outside stands for. They differ for the root alone,
+    /// if the root of the mount is not the root of the volume.
+    pub fn volume_inode(&self, ino: Ino) -> Ino {
         if ino == Ino::ROOT {
             self.inner.config.root
         } else {
@@ -146,13 +113,13 @@ impl Vfs {
     /// The number by which an inode of the volume is known outside.
     pub(crate) fn shown(&self, ino: Ino) -> Ino {
         match ino {
-            Ino(0) => crate::internal::UNREADABLE,
+            Ino(0) => UNREADABLE,
             ino if ino == self.inner.config.root => Ino::ROOT,
             ino => ino,
         }
     }
 
-    /// Adds what this mount has written and not committed yet.
+    /// Attributes with the bytes that this mount has written and not committed yet.
     pub(crate) fn with_pending(&self, ino: Ino, mut attr: Attr) -> Attr {
         if attr.is_file()
             && let Some(writer) = self.inner.writers.get(ino)
@@ -162,8 +129,8 @@ impl Vfs {
         attr
     }
 
-    /// Leaves the trash out of the link count of what programs still have open, and remembers what is shown
-    /// of a directory.
+    /// Attributes whose link count leaves out names in the trash. Notes the attributes of a directory, in case the
+    /// directory is removed while it is open.
     pub(crate) fn without_trash(&self, ino: Ino, mut attr: Attr) -> Attr {
         let dirs = &self.inner.dirs.open_directories;
         let removed = attr.is_dir() && attr.parent.is_trash() && !ino.is_trash();
@@ -178,7 +145,8 @@ impl Vfs {
         attr
     }
 
-    /// What the kernel is told: as [`Vfs::with_pending`], without the trash, and noted.
+    /// Attributes for a reply: as [`Vfs::with_pending`], without names in the trash. Notes that the kernel is told
+    /// them.
     pub(crate) fn tell_kernel(&self, ino: Ino, attr: Attr) -> Attr {
         let mut attr = self.without_trash(ino, attr);
         if !attr.is_file() {
@@ -217,15 +185,16 @@ impl Vfs {
         }
     }
 
-    pub(crate) fn writable(&self) -> Result<(), Errno> {
+    /// EROFS when this mount or the volume takes no changes.
+    pub fn check_writable(&self) -> Result<(), Errno> {
         match self.inner.config.read_only {
             true => Err(Errno::EROFS),
             false => self.inner.meta.check_writable(),
         }
     }
 
-    /// Commits everything that was written, through all handles, 32 files at a time. The first failure is returned; the rest
-    /// is still tried. As close, not as fsync: a `file` store need not have reached its disk.
+    /// Commits everything that was written, through all handles, 32 files at a time. Returns the first failure, after
+    /// trying all files. As close, not as fsync: the data of a `file` store need not have reached the disk.
     pub async fn flush_all(&self) -> Result<(), Errno> {
         let all = stream::iter(self.inner.writers.all());
         all.map(|writer| async move { self.settle(&writer).await })

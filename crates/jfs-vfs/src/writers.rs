@@ -1,6 +1,6 @@
 //! The files being written on this mount.
 
-use crate::losses::Failures;
+use crate::write_failures::WriteFailures;
 use crate::writer::FileWriter;
 use jfs_types::Ino;
 use parking_lot::RwLock;
@@ -10,10 +10,10 @@ use std::sync::Arc;
 /// Number of independently locked parts.
 const SHARDS: usize = 16;
 
-/// Writers by inode. One is kept while a handle that can write is open or something is dirty.
+/// Writers by inode. A writer is kept while a handle that can write is open or the file is dirty.
 pub(crate) struct Writers {
-    /// Counts failures, of any file.
-    pub(crate) failures: Arc<Failures>,
+    /// The write failures of all files.
+    pub(crate) failures: Arc<WriteFailures>,
     shards: Vec<RwLock<HashMap<Ino, Arc<FileWriter>>>>,
 }
 
@@ -29,16 +29,16 @@ impl Writers {
         &self.shards[(ino.0 % SHARDS as u64) as usize]
     }
 
-    /// Number of the last failure of any file: a handle that is opened now hears of those that follow.
-    pub(crate) fn failures(&self) -> u64 {
-        self.failures.last()
+    /// Number of the newest write failure of any file. A handle that is opened now reports later ones.
+    pub(crate) fn newest_failure(&self) -> u64 {
+        self.failures.newest()
     }
 
     pub(crate) fn get(&self, ino: Ino) -> Option<Arc<FileWriter>> {
         self.shard(ino).read().get(&ino).cloned()
     }
 
-    /// The writer of a file, made when there is none; counts one more handle.
+    /// The writer of a file, made if there is none. Counts one more handle.
     pub(crate) fn open(&self, ino: Ino) -> Arc<FileWriter> {
         let mut shard = self.shard(ino).write();
         let writer = shard
@@ -49,7 +49,7 @@ impl Writers {
         writer
     }
 
-    /// Drops a handle; the writer goes with the last one unless it is dirty.
+    /// Counts one handle less. The last one takes the writer along unless the file is dirty.
     pub(crate) fn close(&self, ino: Ino) {
         let mut shard = self.shard(ino).write();
         if let Some(writer) = shard.get(&ino)

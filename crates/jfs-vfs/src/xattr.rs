@@ -6,11 +6,13 @@ use jfs_meta::wire::{decode_acl_xattr, encode_acl_xattr};
 use jfs_meta::{SetXattr, perm};
 use jfs_types::{AclKind, AclRule, Caller, Errno, Ino};
 
-/// What a name means.
+/// The kind of an attribute, by its name.
 enum Name {
+    /// Stored as it is.
     Plain,
+    /// An ACL in the kernel's encoding.
     Acl(AclKind),
-    /// One that is never there.
+    /// Never there.
     Off,
 }
 
@@ -30,7 +32,7 @@ impl Vfs {
     }
 
     /// The rules of Linux, where permissions are checked here: `user.` follows the mode of the file,
-    /// `trusted.` is the super-user's, others may be read by everybody and changed by the owner.
+    /// `trusted.` is the super-user's, all users may read the others, and the owner may change them.
     async fn may_xattr(
         &self,
         caller: &Caller,
@@ -70,9 +72,8 @@ impl Vfs {
         value: &[u8],
         flags: i32,
     ) -> Result<(), Errno> {
-        self.writable()?;
-        self.refuse_virtual(ino, Errno::EPERM)?;
-        let ino = self.real(ino);
+        self.check_writable()?;
+        let ino = self.volume_inode(ino);
         self.may_xattr(caller, ino, name, perm::WRITE).await?;
         let how = match flags {
             0 => SetXattr::Any,
@@ -93,8 +94,7 @@ impl Vfs {
 
     /// Value of an extended attribute. ENODATA when there is none.
     pub async fn get_xattr(&self, caller: &Caller, ino: Ino, name: &[u8]) -> Result<Bytes, Errno> {
-        self.refuse_virtual(ino, Errno::ENODATA)?;
-        let ino = self.real(ino);
+        let ino = self.volume_inode(ino);
         self.may_xattr(caller, ino, name, perm::READ).await?;
         match self.xattr_name(name) {
             Name::Plain => self.inner.meta.get_xattr(ino, name).await,
@@ -108,15 +108,13 @@ impl Vfs {
 
     /// Names of all extended attributes.
     pub async fn list_xattrs(&self, ino: Ino) -> Result<Vec<Bytes>, Errno> {
-        self.refuse_virtual(ino, Errno::EPERM)?;
-        self.inner.meta.list_xattrs(self.real(ino)).await
+        self.inner.meta.list_xattrs(self.volume_inode(ino)).await
     }
 
     /// Removes an extended attribute. ENODATA when there is none.
     pub async fn remove_xattr(&self, caller: &Caller, ino: Ino, name: &[u8]) -> Result<(), Errno> {
-        self.writable()?;
-        self.refuse_virtual(ino, Errno::EPERM)?;
-        let ino = self.real(ino);
+        self.check_writable()?;
+        let ino = self.volume_inode(ino);
         self.may_xattr(caller, ino, name, perm::WRITE).await?;
         match self.xattr_name(name) {
             Name::Plain => self.inner.meta.remove_xattr(ino, name).await,

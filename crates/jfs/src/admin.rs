@@ -203,7 +203,7 @@ async fn claim_storage(
         && !force
     {
         return Err(Error::Storage(format!(
-            "Storage {} bucket {} is not empty: below {}/ it holds {}; please clean it up or pick another volume name",
+            "storage {} bucket {} is not empty: below {}/ it holds {}; remove that, or take another name for the volume",
             format.storage,
             mask_url(&format.bucket),
             format.name,
@@ -270,7 +270,7 @@ pub(crate) fn check_immutable(old: &Format, new: &Format) -> Result<(), Error> {
     for (what, old, new) in fixed {
         if old != new {
             return Err(Error::Setting(format!(
-                "cannot update volume {what} from {old} to {new}"
+                "the {what} of a volume stays: {old} cannot become {new}"
             )));
         }
     }
@@ -323,7 +323,7 @@ async fn session_of(engine: &dyn Engine, sid: u64) -> Result<SessionDetails, Err
     check_version(&read_format(engine).await?.ok_or(Error::NotFormatted)?)?;
     let mut all = sessions(engine).await?.into_iter();
     let session = all.find(|s| s.sid == sid);
-    let session = session.ok_or_else(|| Error::Setting(format!("session not found: {sid}")))?;
+    let session = session.ok_or_else(|| Error::Setting(format!("no client has session {sid}")))?;
     let mut locks: BTreeMap<Ino, InodeLocks> = BTreeMap::new();
     for (ino, kind, row) in engine.list_locks(sid).await? {
         locks.entry(ino).or_default().add(kind, &row)?;

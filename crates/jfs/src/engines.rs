@@ -20,7 +20,7 @@ pub async fn connect(url: &str) -> Result<Arc<dyn Engine>, Error> {
             "metadata engine {scheme} is not supported yet"
         ))),
         _ => Err(Error::Url(format!(
-            "Invalid meta driver: {}; use sqlite3:// or redis://",
+            "{}:// is no metadata engine: use sqlite3:// or redis://",
             mask_url(scheme)
         ))),
     }

@@ -14,7 +14,10 @@ pub enum Error {
     #[error("metadata engine: {0}")]
     Engine(EngineError),
     /// The database holds no volume.
-    #[error("database is not formatted, please run `juicefs format ...` first")]
+    #[error(
+        "{}: `jfs format` makes a volume there",
+        jfs_telemetry::scripted::NOT_FORMATTED
+    )]
     NotFormatted,
     /// The stored setting cannot be used.
     #[error("{0}")]

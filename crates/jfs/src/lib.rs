@@ -65,6 +65,7 @@ pub use options::OpenOptions;
 pub use volume::{Volume, open, open_engine};
 
 pub use jfs_cache as cache;
+pub use jfs_control::{self as control, View};
 pub use jfs_meta as meta;
 pub use jfs_object::shown_bucket;
 pub use jfs_types as types;

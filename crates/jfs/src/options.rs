@@ -2,6 +2,7 @@
 
 use jfs_cache::{Checksum, Eviction};
 use jfs_types::Format;
+use jfs_types::path::file_bucket;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -164,14 +165,13 @@ impl OpenOptions {
         format
     }
 
-    /// The absolute form of a bucket of file storage, with the slash at its end.
+    /// The bucket of file storage as the setting holds it.
     fn directory(&self, bucket: &str) -> String {
         let base = match &self.base_dir {
             Some(dir) => dir.clone(),
             None => std::env::current_dir().unwrap_or_default(),
         };
-        let path = base.join(bucket).display().to_string();
-        format!("{}/", path.trim_end_matches('/'))
+        file_bucket(bucket, &base)
     }
 }
 
@@ -197,6 +197,7 @@ mod tests {
         for (storage, bucket, want) in [
             (None, "b", "/home/u/b/"),
             (None, "/b//", "/b/"),
+            (None, "x/../b", "/home/u/b/"),
             (Some("minio"), "h:9000/b", "h:9000/b"),
         ] {
             let format = options(storage, bucket).apply(stored.clone());

@@ -50,7 +50,7 @@ pub(crate) fn follower(
             return;
         }
         tracing::info!(
-            "found new configuration: storage={:?} bucket={:?} ak={:?} storageClass={:?}",
+            "the setting has changed: storage={:?} bucket={:?} access-key={:?} storage-class={:?}",
             format.storage,
             jfs_telemetry::mask_url(&format.bucket),
             format.access_key,
@@ -91,7 +91,7 @@ fn envelope(format: &Format) -> Result<Option<Arc<Envelope>>, Error> {
     let unusable = |e: CryptError| {
         let hint = match e {
             CryptError::PassphraseMissing => {
-                format!(": please set the '{PASSPHRASE}' environment variable")
+                format!(": the variable {PASSPHRASE} has to hold it")
             }
             _ => String::new(),
         };

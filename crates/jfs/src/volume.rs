@@ -6,6 +6,7 @@ use crate::engines::connect;
 use crate::store::{follower, open_chunks};
 use crate::support::{check_readable, read_only_reason};
 use crate::{Error, OpenOptions, session};
+use jfs_control::{View, ViewConfig};
 use jfs_maint::{Maint, MaintConfig};
 use jfs_meta::{Engine, Lost, Meta, MetaConfig};
 use jfs_types::{Caller, Clock, Errno, Format, Ino, Rand, SystemClock, SystemRand};
@@ -81,8 +82,6 @@ pub async fn open_engine(engine: Arc<dyn Engine>, options: OpenOptions) -> Resul
         prefetch: options.prefetch,
         read_only,
         root,
-        prefix_internal: options.prefix_internal,
-        hide_internal: options.hide_internal,
     };
     let vfs = Vfs::new(
         meta.clone(),
@@ -90,8 +89,13 @@ pub async fn open_engine(engine: Arc<dyn Engine>, options: OpenOptions) -> Resul
         vfs_config,
         tokio::runtime::Handle::current(),
     );
+    let view_config = ViewConfig {
+        prefix_internal: options.prefix_internal,
+        hide_internal: options.hide_internal,
+    };
     Ok(Volume {
         meta,
+        view: View::new(vfs.clone(), view_config),
         vfs,
         maint: Some(maint),
         read_only,
@@ -137,6 +141,7 @@ async fn find_root(meta: &Meta, subdir: Option<&str>, read_only: bool) -> Result
 pub struct Volume {
     pub(crate) meta: Arc<Meta>,
     pub(crate) vfs: Vfs,
+    view: View,
     /// Until the volume is closed.
     pub(crate) maint: Option<Maint>,
     read_only: bool,
@@ -152,6 +157,12 @@ impl Volume {
     /// The file system.
     pub fn vfs(&self) -> &Vfs {
         &self.vfs
+    }
+
+    /// The file system with the internal files (`.control`, `.stats` and the like), for programs that serve it to
+    /// others.
+    pub fn view(&self) -> &View {
+        &self.view
     }
 
     /// The metadata client underneath.

@@ -64,6 +64,6 @@ pub(super) fn control(data: &[u8]) {
     let Some((piece, request)) = data.split_first() else {
         return;
     };
-    let (answer, kept) = jfs_vfs::fuzzing::control_request(request, usize::from(*piece));
+    let (answer, kept) = jfs_control::fuzzing::control_request(request, usize::from(*piece));
     assert!(answer.len() <= 1 && kept <= 72, "{answer:?}, {kept} kept");
 }

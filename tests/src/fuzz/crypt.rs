@@ -1,4 +1,4 @@
-//! What encrypted volumes hold, and the keys that people bring.
+//! Contents of encrypted volumes, and keys from users.
 
 use bytes::Bytes;
 use jfs_crypt::{Algorithm, Envelope, PrivateKey, open_secret, seal_secret};

@@ -19,9 +19,9 @@ pub struct Failure {
     pub target: &'static str,
     /// The number that leads there.
     pub seed: u64,
-    /// What it was fed.
+    /// The input.
     pub input: Vec<u8>,
-    /// What happened.
+    /// The failure.
     pub what: String,
 }
 
@@ -36,7 +36,7 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Where the golden inputs lie, a directory per target.
+/// The directory of the golden inputs, with a directory per target.
 pub fn seeds_dir() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/seeds"))
 }

@@ -1,9 +1,10 @@
-//! What people type: addresses and command lines.
+//! Text that users type: addresses and command lines.
 
-use jfs_args::value::{parse_duration, parse_size};
-use jfs_args::{
-    CommandSpec, FlagSpec, Invocation, Kind, address, help, parse_command, split_command,
-};
+use jfs_commands::arguments::split_command;
+use jfs_commands::commands::{ConfigCommand, FormatCommand, InfoCommand, MountCommand};
+use jfs_commands::globals::globals_only;
+use jfs_commands::parse::prepared;
+use jfs_commands::{Invocation, address, parse, values};
 use jfs_meta_sql::SqliteEngine;
 use jfs_telemetry::mask_url;
 use jfs_types::Format;
@@ -38,52 +39,57 @@ pub(super) fn url(data: &[u8]) {
     }
 }
 
-/// A command with a flag of every kind.
-static SPEC: CommandSpec = CommandSpec {
-    name: "fuzz",
-    category: "TOOL",
-    summary: "nothing",
-    arguments: "META-URL [PATH]",
-    min_args: 1,
-    max_args: Some(2),
-    description: "",
-    flags: &[
-        FlagSpec::switch(&["force", "f"], "switch"),
-        FlagSpec::new(&["trash-days"], Kind::Int, "1", "int"),
-        FlagSpec::new(&["inodes"], Kind::Uint, "0", "uint"),
-        FlagSpec::new(&["ratio"], Kind::Float, "0.1", "float"),
-        FlagSpec::new(&["size"], Kind::Size('M'), "4M", "size"),
-        FlagSpec::new(&["time"], Kind::Duration, "12s", "duration"),
-        FlagSpec::new(&["text"], Kind::Text, "", "text"),
-        FlagSpec::new(&["secret"], Kind::Secret, "", "secret").off_only(&[""]),
-        FlagSpec::new(&["later"], Kind::Duration, "0", "off only").off_only(&["0"]),
-    ],
-};
-
 /// The words of a command line, a line each.
 pub(super) fn args(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else {
         return;
     };
     let argv: Vec<String> = text.split('\n').map(str::to_string).collect();
-    if let Err(error) = split_command(&argv) {
+    if let Err(error) = split_command(&prepared(globals_only()), &argv) {
         assert!(!error.to_string().is_empty());
     }
-    match parse_command(&SPEC, &argv) {
-        Err(error) => assert!(!error.to_string().is_empty()),
-        Ok(Invocation::Help | Invocation::Version) => {
-            assert!(!help::command_help(&SPEC).is_empty());
-        }
-        Ok(Invocation::Run(parsed)) => {
-            let _ = (parsed.bool("force"), parsed.int("trash-days"));
-            let _ = (parsed.uint("inodes"), parsed.float("ratio"));
-            let _ = (parsed.bytes("size"), parsed.duration("time"));
-            let _ = (parsed.text("text"), parsed.text("secret"));
-            assert!((1..=2).contains(&parsed.args().len()));
-            assert!(parsed.duration("later").is_zero());
-        }
+    if let Some(format) = read::<FormatCommand>(&argv) {
+        assert_eq!(format.arguments.positionals.len(), 2);
+    }
+    if let Some(config) = read::<ConfigCommand>(&argv) {
+        assert_eq!(config.arguments.positionals.len(), 1);
+    }
+    if let Some(info) = read::<InfoCommand>(&argv) {
+        let words = info.arguments.positionals.into_iter().map(|(_, word)| word);
+        assert_eq!(words.collect::<Vec<_>>(), info.flags.paths);
+    }
+    if let Some(mount) = read::<MountCommand>(&argv) {
+        let words: Vec<String> = mount
+            .arguments
+            .positionals
+            .into_iter()
+            .map(|(_, word)| word)
+            .collect();
+        assert_eq!(words, [mount.flags.meta_url, mount.flags.mountpoint]);
+        assert!((0.0..=1.0).contains(&mount.flags.data_cache.free_space_ratio));
     }
     for word in &argv {
-        let _ = (parse_size(word, 'M'), parse_duration(word));
+        let _ = (
+            values::mib(word),
+            values::duration(word),
+            values::integer(word),
+        );
+    }
+}
+
+/// What a line asks for, if a command is to run. A refusal has a text, and none comes from clap: those are in words
+/// that no script knows.
+fn read<C: clap::CommandFactory + clap::FromArgMatches>(
+    argv: &[String],
+) -> Option<Box<jfs_commands::Parsed<C>>> {
+    match parse::<C>(argv) {
+        Ok(Invocation::Run(parsed)) => Some(parsed),
+        Ok(Invocation::Help | Invocation::Version) => None,
+        Err(error) => {
+            assert!(!error.to_string().is_empty());
+            let other = matches!(error, jfs_commands::CommandLineError::Other(_));
+            assert!(!other, "{error}");
+            None
+        }
     }
 }

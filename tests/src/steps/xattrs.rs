@@ -9,7 +9,7 @@ const OWNING_GROUP: u16 = 4;
 const GROUP: u16 = 8;
 const MASK: u16 = 16;
 const OTHER: u16 = 32;
-/// For entries that name nobody.
+/// The id of ACL entries that name no user or group.
 const NOBODY: u32 = u32::MAX;
 
 /// Steps for a volume with ACLs that is mounted with `--enable-xattr`, in a directory `marks` below `top`,

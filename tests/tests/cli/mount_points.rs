@@ -162,7 +162,10 @@ fn the_table_of_mounts_is_kept_and_mount_reads_it() {
         String::from_utf8_lossy(&output.stderr),
     );
     assert!(output.status.success(), "{out}{err}");
-    assert!(err.contains("Successfully updated fstab"), "{err}");
+    assert!(
+        err.contains("/etc/fstab has an entry for this mount"),
+        "{err}"
+    );
     let table = std::fs::read_to_string(dir.path().join("etc/fstab")).unwrap();
     let log = dir.path().join("log");
     let entry = format!(

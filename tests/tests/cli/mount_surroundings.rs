@@ -1,4 +1,4 @@
-//! What a mount finds around it: links on the way to its mount point, a mask for permissions, places that
+//! The surroundings of a mount: links on the way to its mount point, a mask for permissions, places that
 //! cannot be written, relative paths, odd descriptors, signals and limits.
 
 use jfs_testkit::{Jfs, RedisServer, scratch_dir};
@@ -250,7 +250,7 @@ fn relative_paths_of_a_daemon() {
     );
 }
 
-/// What a shell hands down: closed descriptors, ignored and blocked signals, limits.
+/// The state that a shell hands down: closed descriptors, ignored and blocked signals, limits.
 #[test]
 fn what_a_process_inherits() {
     let python = r#"

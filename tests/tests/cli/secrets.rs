@@ -5,7 +5,7 @@ use nix::mount::{MntFlags, umount2};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What has to be written with percent signs in an address.
+/// Characters that need percent signs in an address.
 const PASSWORD: &str = "hush@/#?%:77";
 const ENCODED: &str = "hush%40%2F%23%3F%25%3A77";
 
@@ -27,7 +27,7 @@ impl Drop for Point {
     }
 }
 
-/// What `/proc` shows of a process.
+/// The arguments and environment of a process in `/proc`.
 fn shown(pid: i32, file: &str) -> String {
     let bytes = std::fs::read(format!("/proc/{pid}/{file}")).unwrap();
     String::from_utf8_lossy(&bytes).replace('\0', "\n")
@@ -89,7 +89,7 @@ fn no_message_shows_a_password() {
             assert_ne!(said.code, Some(0), "{words:?}");
         }
     }
-    // Keys that somebody wrote into a bucket's address.
+    // Keys that a user wrote into a bucket's address.
     let objects = dir.path().join("objects");
     let plain = format!("sqlite3://{}", dir.path().join("b.db").display());
     jfs.format(&plain, "vol", &objects, &[]).unwrap();

@@ -28,7 +28,7 @@ fn parse(line: &str) -> (String, String, String) {
     (op.to_string(), text.to_string(), status.to_string())
 }
 
-/// Every operation leaves a line that says what it was about, whoever reads.
+/// Every operation leaves a line with its arguments, for every reader of the log.
 #[test]
 fn every_operation_leaves_a_line() {
     let volume = LocalVolume::new(Meta::Sqlite);

@@ -14,7 +14,7 @@ use std::ptr;
 /// The first length that no file can have.
 const LIMIT: u64 = 1 << 57;
 
-/// What was tried and how it ended.
+/// The requests and their results.
 #[derive(Default)]
 struct Tried(Vec<(String, String)>);
 
@@ -229,7 +229,7 @@ fn direct(dir: &Path, tried: &mut Tried) {
     let layout = std::alloc::Layout::from_size_align(2 * LEN, 4096).unwrap();
     // SAFETY: the layout has a size; the memory is zeroed and given back below.
     let memory = unsafe { std::alloc::alloc_zeroed(layout) };
-    // SAFETY: nobody else knows the memory.
+    // SAFETY: no other code knows the memory.
     let (data, back) = unsafe { std::slice::from_raw_parts_mut(memory, 2 * LEN) }.split_at_mut(LEN);
     data.iter_mut()
         .enumerate()

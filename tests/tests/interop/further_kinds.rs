@@ -1,4 +1,5 @@
-//! What is not in the list of steps: special files, extended attributes, ACLs, ranges, exchanged names.
+//! Kinds that the list of steps leaves out: special files, extended attributes, ACLs, ranges, exchanged
+//! names.
 //! One client makes them, both show the same, and the reference's `fsck` is content.
 
 use super::local_volume::{LocalVolume, Meta, ours, reference};

@@ -9,7 +9,7 @@ use std::os::unix::fs::FileExt;
 const CHUNK: u64 = 64 << 20;
 /// Longer than what one commit names chunk by chunk.
 const LENGTH: u64 = 20_000 * CHUNK;
-/// Where the files have data.
+/// The offsets at which the files have data.
 const DATA: [u64; 5] = [0, 5, 6, 12_000, 19_000];
 
 fn open(mount: &Mount, name: &str) -> File {

@@ -27,7 +27,7 @@ fn look(mount: &Mount, name: &str) -> Option<(u64, u32, u32, u32, u64)> {
     ))
 }
 
-/// What a mount answers to everything that somebody may try with these names.
+/// The answers of a mount to all kinds of requests with these names.
 fn tried(mount: &Mount, prefix: &str) -> Vec<(String, Option<i32>)> {
     let errno = |done: io::Result<()>| done.err().map(|e| e.raw_os_error().unwrap_or(0));
     let mut all = Vec::new();
@@ -71,7 +71,7 @@ fn same_as_the_reference(flags: &[&str], prefix: &str) -> (BTreeSet<String>, BTr
         assert_eq!(look(&mine, &name), look(&theirs, &name), "{name}");
         let below = format!("dir/{name}");
         if name == ".control" {
-            // The reference finds it there, too, so that nobody can have a file of that name.
+            // The reference finds it there, too, so that no user can have a file of that name.
             assert_eq!(look(&mine, &below), None, "{below}");
             continue;
         }
@@ -164,7 +164,7 @@ fn a_mount_can_be_walked_to_the_end() {
     mount.unmount().unwrap();
 }
 
-/// Below the root every name is anybody's but the one that the tools of the reference need.
+/// Below the root users may use every name but the one that the tools of the reference need.
 #[test]
 fn a_file_called_control_is_kept() {
     let volume = LocalVolume::new(Meta::Sqlite);

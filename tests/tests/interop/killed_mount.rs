@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// How long the writers write before the mount is killed.
+/// Time for the writers before the mount is killed.
 const WRITE_TIME: Duration = Duration::from_millis(1500);
 /// Each writer has this many acknowledged writes at least when the mount is killed.
 const ACKNOWLEDGED_MIN: u64 = 5;
@@ -35,7 +35,7 @@ fn without_a_disk_cache_on_redis() {
     killed_while_writing(Meta::Redis, Cache::Memory);
 }
 
-/// Where a mount keeps blocks besides the store.
+/// The place of blocks besides the store.
 #[derive(Clone, Copy, Debug)]
 enum Cache {
     /// In one directory for all mounts of the test, so that the next one finds what the killed one left.

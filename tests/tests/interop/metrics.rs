@@ -7,7 +7,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-/// Where a mount says it listens.
+/// The address that the mount prints.
 fn address(mount: &Mount) -> String {
     let log = mount.log();
     let line = log
@@ -152,9 +152,12 @@ fn metrics_can_be_off_and_must_make_sense() {
     for (flags, said) in [
         (
             ["--metrics", "nonsense"],
-            "metrics format error \"nonsense\"",
+            "--metrics \"nonsense\": HOST:PORT",
         ),
-        (["--custom-labels", "a:b;c"], "invalid label format: \"c\""),
+        (
+            ["--custom-labels", "a:b;c"],
+            "--custom-labels \"c\": NAME:VALUE",
+        ),
     ] {
         let arguments = MountArgs::new(volume.url()).flags(flags);
         let error = ours().mount(arguments).map(|_| ()).unwrap_err().to_string();

@@ -131,7 +131,7 @@ fn appends_through_open_files_take_turns() {
 }
 
 /// A mount that still believes in the absence of a name opens the file of another mount, and empties it,
-/// for those who may and for nobody else.
+/// for permitted users only.
 #[test]
 fn a_file_that_is_there_after_all_is_protected() {
     let volume = LocalVolume::new(Meta::Redis);

@@ -1,4 +1,4 @@
-//! What programs see of files and directories that they have open while the names go: the same as on a local
+//! Files and directories that programs have open while the names go: they see the same as on a local
 //! file system, with a trash and without one. And the times and bytes of an own change.
 
 use super::local_volume::{LocalVolume, Meta, ours};

@@ -1,4 +1,4 @@
-//! Options of a mount that change what the kernel keeps and who may do what.
+//! Options of a mount that change the kernel's caches and the permissions of users.
 
 use super::local_volume::{LocalVolume, Meta, ours, reference};
 use jfs_testkit::{Client, Mount, wait_until};
@@ -213,7 +213,7 @@ fn owned_files(plain: &Mount) {
     }
 }
 
-/// What root and somebody get when they try all kinds of things on files of several owners.
+/// The results of root and of another user who try all kinds of things on files of several owners.
 fn tried(client: &Client, flags: &[&str]) -> Vec<String> {
     let volume = LocalVolume::new(Meta::Sqlite);
     volume.format(&ours(), &["--trash-days", "0"]);
@@ -263,7 +263,7 @@ fn tried(client: &Client, flags: &[&str]) -> Vec<String> {
 #[test]
 fn squashing_is_that_of_the_reference() {
     if !nix::unistd::geteuid().is_root() {
-        // Nobody else can give files away; `everybody_is_one_user` holds for all.
+        // Only root can give files away; `everybody_is_one_user` holds for all.
         return;
     }
     for (flags, root_makes, somebody_makes) in [

@@ -1,4 +1,4 @@
-//! What df shows below directories with quotas, asked of both clients.
+//! The output of df below directories with quotas, from both clients.
 
 use super::local_volume::{LocalVolume, Meta, ours, reference};
 use jfs_testkit::{Client, wait_until};
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Where it is asked: at directories and files, in and outside of quotas.
+/// The paths for statfs: directories and files, in and outside of quotas.
 const PLACES: [&str; 8] = [
     "",
     "out",

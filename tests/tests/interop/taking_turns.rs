@@ -74,7 +74,7 @@ fn turn(round: u64, doer: &Path, other: &Path, rng: &mut Rng) {
             file.write_all(&data).unwrap();
             file.sync_all().unwrap();
             expected.extend(&data);
-            // Synced, not closed: whoever opens it now sees it.
+            // Synced, not closed: an open from now on sees it.
             assert!(
                 whole(&other.join(shared)) == expected,
                 "round {round}: appended"

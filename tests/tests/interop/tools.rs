@@ -30,11 +30,11 @@ fn plant(mount: &Mount) {
     file.write_all_at(b"over", 70_000).unwrap();
     file.write_all_at(b"far", (64 << 20) + 10).unwrap();
     file.sync_all().unwrap();
-    // No two neighbours are of one size: the order of equals is nobody's promise.
+    // No two neighbours are of one size: the order of equals is not defined.
     file.set_len((64 << 20) + 100_000).unwrap();
 }
 
-/// What a tool prints about a mount, with the mount point taken out.
+/// The output of a tool about a mount, with the mount point taken out.
 fn said(by: &Client, mount: &Mount, arguments: &[&str]) -> String {
     let place = mount.path().display().to_string();
     let arguments: Vec<String> = arguments.iter().map(|a| a.replace('@', &place)).collect();
@@ -56,7 +56,7 @@ fn info_and_summary_say_the_same(meta: Meta, flags: &[&str]) {
     planter.unmount().unwrap();
     let theirs = volume.mount(&reference(), flags);
     let mine = volume.mount(&ours(), flags);
-    // Locks of the reference are records that everybody sees.
+    // Locks of the reference are records that all clients see.
     let locked = File::open(theirs.at("top/f0")).unwrap();
     locked.lock().unwrap();
     std::thread::sleep(FLUSHED);
@@ -195,13 +195,13 @@ fn status_of_sessions_and_more_is_the_same(meta: Meta) {
     let more = same(&["--more"]);
     assert!(more.contains("\"TrashFileCount\": 3"), "{more}");
     assert!(more.contains("\"TrashFileSize\": 100000"), "{more}");
-    for client in [ours(), reference()] {
+    for (client, said) in [
+        (ours(), "get session: no client has session 77"),
+        (reference(), "get session: session not found: 77"),
+    ] {
         let output = client.run(&["status", &url, "--session", "77"]).unwrap();
         let output = output.exit(1).unwrap();
-        assert!(
-            output.stderr.contains("get session: session not found: 77"),
-            "{output:?}"
-        );
+        assert!(output.stderr.contains(said), "{output:?}");
     }
     drop((locked, ranges));
     mine.unmount().unwrap();

@@ -18,7 +18,7 @@ const NOBODY: u32 = 65534;
 /// A supplementary group.
 const TEAM: u32 = 4711;
 
-/// What a process of `uid` with `groups` gets of `.control` in the root of a mount.
+/// The answers of `.control` in the root of a mount to a process of `uid` with `groups`.
 fn asked(
     mount: &Mount,
     opcode: u32,
@@ -26,7 +26,7 @@ fn asked(
     extra: &[u8],
     (uid, groups): (u32, &[u32]),
 ) -> String {
-    // The way to the mount is not everybody's.
+    // Not every user may walk to the mount.
     let root = File::open(mount.path()).unwrap();
     run_as(uid, groups, || {
         let control = nix::fcntl::openat(&root, ".control", OFlag::O_RDWR, SysMode::empty());
@@ -104,7 +104,7 @@ fn control_tells_what_its_caller_could_walk_to() {
     let reason = |text: &str, why: &str| assert!(failed(text) && text.contains(why), "{text}");
     let tells = |text: &str, what: &str| assert!(!failed(text) && text.contains(what), "{text}");
     let secret = ino(&at("private/deep/secret"));
-    // What somebody may walk to.
+    // Directories that another user may walk to.
     let open = info(&mount, ino(&at("open/plain")), NOBODY, &[]);
     tells(&open, "\"/open/plain\"");
     tells(&open, "vol/chunks/");
@@ -112,11 +112,11 @@ fn control_tells_what_its_caller_could_walk_to() {
         &info(&mount, ino(&at("open/search-only/hidden")), NOBODY, &[]),
         "/search-only/hidden",
     );
-    // What he may look at, and not read.
+    // Directories that this user may look at, and not read.
     let closed = info(&mount, ino(&at("open/closed")), NOBODY, &[]);
     tells(&closed, "\"Length\":11000");
     assert!(!closed.contains("chunks/"), "{closed}");
-    // What he may not walk to.
+    // Directories that this user may not walk to.
     for name in ["private/deep", "private/deep/secret", "team/deep/shared"] {
         reason(
             &info(&mount, ino(&at(name)), NOBODY, &[]),
@@ -160,7 +160,7 @@ fn control_tells_what_its_caller_could_walk_to() {
     }
     assert!(tree(&mount, 1, 0).contains("secret"));
 
-    // Nothing outside of the root of a mount, for nobody.
+    // No user gets answers about paths outside of the root of a mount.
     let sub = volume.mount(&ours(), &["--subdir", "/open"]);
     for uid in [0, NOBODY] {
         for outside in [secret, ino(&at("private")), shared, removed] {
@@ -174,7 +174,7 @@ fn control_tells_what_its_caller_could_walk_to() {
         tells(&info(&sub, 1, uid, &[]), "\"Dirs\":2");
     }
     sub.unmount().unwrap();
-    // A super-user who counts as somebody else has the rights of that one.
+    // A super-user that is mapped to another user has the rights of that user.
     let squashed = volume.mount(&ours(), &["--root-squash", "65534:65534"]);
     reason(&info(&squashed, secret, 0, &[]), "permission denied");
     squashed.unmount().unwrap();

@@ -20,7 +20,7 @@ const MODES: [u32; 4] = [0o6777, 0o6767, 0o4777, 0o1777];
 /// A change of a file.
 type Change = fn(&Path) -> io::Result<()>;
 
-/// Changes of a file by somebody who may write it.
+/// Changes of a file by a user who may write it.
 #[expect(unsafe_code, reason = "mmap and truncate of a path take raw memory")]
 fn changes() -> Vec<(&'static str, Change)> {
     fn open(path: &Path) -> io::Result<File> {

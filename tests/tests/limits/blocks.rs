@@ -6,7 +6,7 @@ use jfs_tests::Kind;
 use std::fs;
 use std::path::Path;
 
-/// How an object is damaged, under the name of the file it belongs to.
+/// The kinds of damage of an object, under the name of the file it belongs to.
 const DAMAGE: [&str; 4] = ["missing", "short", "longer", "changed"];
 /// Compressible and not, several pieces of a block.
 const LENGTH: usize = 50_000;
@@ -80,7 +80,7 @@ fn check(bed: &Bed, env: &[(&str, &str)], unnoticed: &[&str]) {
     fs::write(top.join("new"), b"new").unwrap();
     let log = mount.unmount().unwrap();
     assert!(!log.contains("panicked"), "{log}");
-    // Who looks for the reason finds the object.
+    // The log names the object.
     assert!(log.contains("chunks/"), "{log}");
 }
 

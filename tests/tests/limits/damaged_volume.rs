@@ -68,7 +68,7 @@ impl Bed {
         Jfs::find().unwrap().mount(args).unwrap()
     }
 
-    /// Runs a statement on the database behind everybody's back.
+    /// Runs a statement on the database that no client knows of.
     pub(crate) fn sql(&self, statement: &str) {
         let db = rusqlite::Connection::open(self.path("meta.db")).unwrap();
         db.busy_timeout(Duration::from_secs(20)).unwrap();
@@ -83,7 +83,7 @@ impl Bed {
         rows.unwrap().map(|v| format!("{:?}", v.unwrap())).collect()
     }
 
-    /// Sends Redis a command behind everybody's back.
+    /// Sends Redis a command that no client knows of.
     pub(crate) fn redis(&self, words: &[&[u8]]) -> Vec<u8> {
         self.redis.as_ref().unwrap().command(1, words).unwrap()
     }
@@ -106,7 +106,7 @@ fn walk(dir: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// What `jfs` with these arguments prints, and its exit code. Panics when it does not end.
+/// The output of `jfs` with these arguments, and its exit code. Panics when it does not end.
 pub(crate) fn run(args: &[&str]) -> (i32, String) {
     let mut command = Command::new(Jfs::find().unwrap().program());
     command.arg(args[0]).arg("--no-color").args(&args[1..]);
@@ -148,7 +148,7 @@ pub(crate) fn refused_with(args: &[&str], words: &[&str]) {
     }
 }
 
-/// What `work` returns. Panics when it has not ended within the limit.
+/// The result of `work`. Panics when it has not ended within the limit.
 pub(crate) fn ended<T: Send + 'static>(
     what: String,
     work: impl FnOnce() -> T + Send + 'static,

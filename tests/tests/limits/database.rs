@@ -154,7 +154,7 @@ fn settings_that_do_not_fit() {
     }
 }
 
-/// While it is mounted, a setting that does not decode stops nobody.
+/// While the volume is mounted, a setting that does not decode stops no operation.
 #[test]
 fn a_setting_that_is_damaged_under_a_mount() {
     let bed = Bed::formatted(Kind::Redis, &[]);

@@ -111,7 +111,7 @@ fn a_database_file_that_is_replaced_under_a_mount() {
     );
 }
 
-/// The setting gets the change log, which nobody here writes.
+/// The setting gets the change log, which this client does not write.
 fn switch_the_log_on(bed: &Bed) {
     bed.sql(
         "UPDATE jfs_setting SET value = replace(value, '\"TrashDays\"', '\"ChangeLog\": true, \"TrashDays\"')",

@@ -8,7 +8,7 @@ use std::io::Write;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
-/// What a container might give to a mount, bytes.
+/// Memory of a small container, bytes.
 const CONTAINER: u64 = 256 << 20;
 /// `--buffer-size`, MiB, and what a mount may need besides.
 const BUFFER_MIB: u64 = 32;

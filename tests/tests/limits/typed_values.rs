@@ -1,4 +1,4 @@
-//! What people type: sizes that are none, names that are too long, paths that belong to no volume.
+//! Values that users type: sizes that are none, names that are too long, paths that belong to no volume.
 
 use super::damaged_volume::{Bed, refused, refused_with};
 use jfs_tests::Kind;

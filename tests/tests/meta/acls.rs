@@ -114,7 +114,7 @@ async fn acl_errors(kind: Kind) {
         assert_eq!(got.map(|_| ()), Err(errno), "{ino:?} {kind:?}");
     }
     assert_eq!(c.get_acl(Ino(999), access).await, Err(Errno::ENOENT));
-    // Removing what is not there is no error, for nobody.
+    // Removing a missing rule is no error for any caller.
     set(&c, f, access, &AclRule::empty()).await;
     v.verify().await;
 }

@@ -1,4 +1,4 @@
-//! fallocate and copy_file_range: what a file shows, counts, and who uses its slices.
+//! fallocate and copy_file_range: the content of the file, its counts, and the users of its slices.
 
 use super::faults::copy;
 use jfs_meta::Meta;

@@ -292,7 +292,7 @@ async fn views_follow_changes(kind: Kind) {
     v.verify().await;
 }
 
-/// Another record of a slice somebody has, as copying a range makes them.
+/// Another record of a slice that is in use, as copying a range makes them.
 async fn share(v: &Volume, c: &Client, to: Ino, id: u64, size: u32) {
     let mut attempt = v.engine.begin().await.unwrap();
     attempt.read(&[own(Key::Attr(to))]).await.unwrap();

@@ -16,7 +16,7 @@ fn with_flags(flags: u8) -> SetAttr {
     }
 }
 
-/// What an immutable or append-only file refuses, operation by operation.
+/// The operations that an immutable or append-only file refuses.
 async fn frozen_files(kind: Kind) {
     let v = Volume::new(kind, 0).await;
     let c = v.client().await;

@@ -140,7 +140,7 @@ async fn waiting(kind: Kind) {
     assert!(!waiter.is_finished());
     a.setlk(f, range(1, Unlock, 0, 9), false).await.unwrap();
     waiter.await.unwrap();
-    // Whoever gives up waiting holds nothing.
+    // A request that gives up waiting holds no lock.
     let wait = a.flock(f, 1, Write, true);
     assert!(
         tokio::time::timeout(Duration::from_millis(30), wait)

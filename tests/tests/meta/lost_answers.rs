@@ -334,7 +334,7 @@ fn marks_are_few_and_go_away() {
     });
 }
 
-/// Where nobody can tell, the operation ends with EIO and is not made again.
+/// When the outcome cannot be found out, the operation ends with EIO and is not repeated.
 #[test]
 fn a_doubt_that_remains() {
     jfs_tests::run(Kind::Memory, async |kind| {

@@ -103,7 +103,7 @@ async fn unlink(meta: Arc<Meta>, name: &'static [u8]) -> Result<(), Errno> {
     meta.unlink(&root(), Ino::ROOT, name).await
 }
 
-/// What an open in the middle of a removal comes to.
+/// The outcome of an open in the middle of a removal.
 async fn whole(s: &Scene, open: JoinHandle<Result<(), Errno>>) {
     open.await.unwrap().unwrap();
     is_whole(&s.c, s.f).await;
@@ -158,7 +158,7 @@ async fn an_open_meets_a_rename_over_it(kind: Kind) {
     s.nothing_is_left().await;
 }
 
-/// The file is there, and nobody waits for a removal that does not come.
+/// The file is there, and no open waits for a removal that does not come.
 async fn an_open_meets_an_unlink_that_is_given_up(kind: Kind) {
     let s = scene(kind, MetaConfig::default()).await;
     let removal = s
@@ -208,7 +208,7 @@ async fn an_open_meets_an_unlink_that_comes_too_late(kind: Kind) {
     s.nothing_is_left().await;
 }
 
-/// The inode of a file that has no name any more goes, while somebody opens it who still knows it.
+/// The inode of a file without a name is deleted while a process that still knows the inode opens it.
 async fn an_open_meets_the_last_close(kind: Kind) {
     for open_first in [false, true] {
         let s = scene(kind, MetaConfig::default()).await;
@@ -243,7 +243,7 @@ async fn an_unlink_meets_an_open(kind: Kind) {
     s.nothing_is_left().await;
 }
 
-/// The file was kept for an open that comes to nothing, or for one that nobody waits for any more.
+/// The file was kept for an open that fails, or for one that was cancelled.
 async fn an_unlink_meets_an_open_that_is_refused(kind: Kind) {
     for given_up in [false, true] {
         let s = scene(kind, MetaConfig::default()).await;
@@ -265,7 +265,7 @@ async fn an_unlink_meets_an_open_that_is_refused(kind: Kind) {
     }
 }
 
-/// A file is open before anybody can remove it.
+/// A new file is open before a removal can find its name.
 async fn an_unlink_meets_a_create(kind: Kind) {
     let s = scene(kind, MetaConfig::default()).await;
     s.c.unlink(&root(), Ino::ROOT, b"f").await.unwrap();
@@ -283,7 +283,7 @@ async fn an_unlink_meets_a_create(kind: Kind) {
     s.nothing_is_left().await;
 }
 
-/// With `--open-cache` an open may ask nobody.
+/// With `--open-cache` an open may not ask the engine at all.
 async fn a_kept_attribute_opens_no_removed_file(kind: Kind) {
     let config = MetaConfig {
         open_cache: Duration::from_secs(3600),
@@ -294,7 +294,7 @@ async fn a_kept_attribute_opens_no_removed_file(kind: Kind) {
     let removal = s
         .begun(Point::BeforeCommit, |meta| unlink(meta, b"f"))
         .await;
-    // Open when the removal looked: it stays, whoever closes and opens it.
+    // The file was open when the removal looked: it stays through later opens and closes.
     assert_eq!(s.c.close(s.f), None);
     s.c.open(&root(), s.f, 0).await.unwrap();
     removal.ended().await.unwrap();

@@ -8,7 +8,7 @@ on_every_engine! { exchanging, exchanging_links, exchange_errors, the_matrix, fl
 
 const NOREPLACE: u32 = 1;
 
-/// What lies at a name.
+/// The inode at a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Thing {
     Nothing,

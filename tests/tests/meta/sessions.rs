@@ -129,7 +129,7 @@ async fn stale_sessions_are_cleaned(kind: Kind) {
     assert_eq!(census.counters[..2], [8192, 1]);
 }
 
-/// What it sustains then is found when it dies after all, and not before.
+/// The inodes that the session sustains then are found when it dies after all, and not before.
 async fn a_session_wakes_up_while_it_is_cleaned(kind: Kind) {
     for dies in [true, false] {
         let v = Volume::new(kind, 0).await;
@@ -189,7 +189,7 @@ async fn one_client_wins_the_job(kind: Kind) {
         for c in [&a, &b] {
             c.heartbeat(&session_info()).await.unwrap();
             assert_eq!(c.clean_stale_sessions().await.unwrap() > 0, n == 6);
-            // Within the life that is watched nobody takes the job.
+            // Within the life that is watched no client takes the job.
             if n == 6 {
                 break;
             }

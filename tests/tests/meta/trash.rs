@@ -462,7 +462,7 @@ async fn what_is_open_can_be_changed_in_the_trash(kind: Kind) {
         assert_eq!(other.setattr(&me, f, &chmod).await.map(|_| ()), no);
         v.verify().await;
         c.close(f);
-        // Who opens it in the trash may read.
+        // An open of the file in the trash may read.
         c.open(&me, f, 0).await.unwrap();
         assert_eq!(change(f).await, [no; 5], "{how}");
         c.close(f);

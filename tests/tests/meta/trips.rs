@@ -107,7 +107,7 @@ fn file(n: usize) -> Vec<u8> {
     format!("name-{n}").into_bytes()
 }
 
-/// What the operations need: files, or directories, or links.
+/// The inodes that the operations need: files, or directories, or links.
 async fn prepare(c: &Client, name: &str, dir: Ino, other: Ino) -> Vec<Ino> {
     let mut inodes = Vec::new();
     for n in 0..REPEATS {

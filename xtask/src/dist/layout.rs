@@ -1,7 +1,8 @@
 //! Which file of ours goes where, as the Debian package has it below `/`.
 
 use super::{Release, notices, text_of};
-use crate::paths;
+use crate::step;
+use crate::{man, paths};
 use anyhow::{Context, Result};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -57,6 +58,7 @@ pub(super) fn files(release: &Release, scratch: &Path) -> Result<Vec<File>> {
         "usr/share/doc/jfs/THIRD-PARTY.txt",
         &notices::text()?,
     )?);
+    files.extend(manuals(scratch)?);
     for (shell, path) in COMPLETIONS {
         let script =
             text_of(Command::new(release.programs.join("jfs")).args(["completion", shell]))?;
@@ -94,4 +96,28 @@ fn made(scratch: &Path, path: &str, text: &str) -> Result<File> {
         path: path.to_owned(),
         content: Content::Plain(source),
     })
+}
+
+/// The manual pages, compressed as Debian wants them.
+fn manuals(scratch: &Path) -> Result<Vec<File>> {
+    let directory = scratch.join("man");
+    man::run(&directory.display().to_string())?;
+    let mut names = Vec::new();
+    for entry in fs::read_dir(&directory)? {
+        names.push(entry?.file_name().to_string_lossy().into_owned());
+    }
+    names.sort();
+    let mut gzip = Command::new("gzip");
+    step::run(
+        gzip.arg("-9n")
+            .args(names.iter().map(|name| directory.join(name))),
+    )?;
+    let place = |name: String| {
+        let section = name.rsplit('.').next().unwrap_or_default();
+        File {
+            path: format!("usr/share/man/man{section}/{name}.gz"),
+            content: Content::Plain(directory.join(format!("{name}.gz"))),
+        }
+    };
+    Ok(names.into_iter().map(place).collect())
 }

@@ -73,7 +73,7 @@ const PROFILES: [Profile; 9] = [
         ..Profile::small("aligned", MIXED)
     },
 ];
-/// What every profile does.
+/// The operations of every profile.
 const COMMON: [(&str, f64); 5] = [
     ("read", 10.0),
     ("write", 10.0),
@@ -101,7 +101,7 @@ const EVERY_OPERATION: [&str; 14] = [
 /// For one profile with one seed.
 const LIMIT: Duration = Duration::from_secs(900);
 
-/// What to run. Each combination of the lists has its turn.
+/// The runs. Each combination of the lists has its turn.
 pub(crate) struct Runs {
     pub(crate) metas: Vec<Meta>,
     pub(crate) trash_days: Vec<u32>,

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 
-/// Pairs that nobody has asked for yet.
+/// Pairs that were not asked for yet.
 pub(super) struct Options<'a>(Vec<(&'a str, &'a str)>);
 
 impl<'a> Options<'a> {

@@ -20,7 +20,7 @@ pub(super) fn program(name: &str) -> Result<PathBuf> {
     Ok(program)
 }
 
-/// What a program said and how it ended.
+/// The output and the exit status of a program.
 pub(super) struct Ended {
     pub(super) status: ExitStatus,
     pub(super) output: String,

@@ -5,10 +5,10 @@
 use super::manifest::{Dependency, Manifest};
 use std::collections::BTreeSet;
 
-const EDGES: [(&str, &[&str]); 16] = [
+const EDGES: [(&str, &[&str]); 17] = [
     ("jfs-types", &[]),
     ("jfs-telemetry", &["jfs-types"]),
-    ("jfs-args", &["jfs-types"]),
+    ("jfs-commands", &["jfs-types", "jfs-telemetry"]),
     ("jfs-meta", &["jfs-types", "jfs-telemetry"]),
     ("jfs-meta-sql", &["jfs-types", "jfs-telemetry", "jfs-meta"]),
     (
@@ -36,7 +36,14 @@ const EDGES: [(&str, &[&str]); 16] = [
             "jfs-object",
         ],
     ),
-    ("jfs-fuse", &["jfs-types", "jfs-telemetry", "jfs-vfs"]),
+    (
+        "jfs-control",
+        &["jfs-types", "jfs-telemetry", "jfs-meta", "jfs-vfs"],
+    ),
+    (
+        "jfs-fuse",
+        &["jfs-types", "jfs-telemetry", "jfs-vfs", "jfs-control"],
+    ),
     (
         "jfs",
         &[
@@ -50,17 +57,18 @@ const EDGES: [(&str, &[&str]); 16] = [
             "jfs-cache",
             "jfs-chunk",
             "jfs-vfs",
+            "jfs-control",
             "jfs-maint",
         ],
     ),
     ("jfs-testkit", &[]),
-    ("xtask", &["jfs-testkit"]),
+    ("xtask", &["jfs-testkit", "jfs-commands"]),
 ];
 
 /// Binaries wire parts together but leave engines and stores to the facade.
 const BINARIES: [&str; 7] = [
     "jfs",
-    "jfs-args",
+    "jfs-commands",
     "jfs-fuse",
     "jfs-telemetry",
     "jfs-types",

@@ -30,6 +30,25 @@ const ROWS: &[(&str, &str, Evidence)] = &[
     ),
     ("cbc", "alloc", Words(&["decrypt_padded_vec"])),
     ("cbc", "block-padding", Words(&["block_padding"])),
+    ("clap", "derive", Words(&["Parser"])),
+    (
+        "clap",
+        "error-context",
+        Words(&["ContextKind", "ContextValue"]),
+    ),
+    ("clap", "help", Reason("help texts")),
+    ("clap", "std", Reason("the parser itself")),
+    (
+        "clap",
+        "string",
+        Reason("names of manual pages, made when they are written"),
+    ),
+    ("clap", "usage", Reason("the usage line of a refusal")),
+    (
+        "clap",
+        "wrap_help",
+        Reason("help texts as wide as the terminal"),
+    ),
     (
         "futures-util",
         "async-await",
@@ -56,6 +75,7 @@ const ROWS: &[(&str, &str, Evidence)] = &[
         Reason("no unsafe code where speed allows"),
     ),
     ("lz4_flex", "std", Reason("the library's table of errors")),
+    ("moka", "sync", Words(&["moka::sync"])),
     ("nix", "fs", Words(&["nix::fcntl", "nix::sys::stat"])),
     ("nix", "mount", Words(&["nix::mount"])),
     ("nix", "net", Words(&["nix::ifaddrs"])),

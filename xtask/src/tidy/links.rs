@@ -16,7 +16,7 @@ pub(super) fn check(tree: &Tree) -> Vec<String> {
     violations
 }
 
-/// What stands in the round brackets after square ones, but for links out of the repository.
+/// The text in the round brackets after square ones, but for links out of the repository.
 fn targets(line: &str) -> impl Iterator<Item = &str> {
     let pieces = line
         .split("](")

@@ -2,7 +2,7 @@
 
 use super::Tree;
 
-/// Starts of absolute paths that exist on somebody's machine only.
+/// Starts of absolute paths that exist only on the machine of one developer.
 const MACHINE_PATHS: [&str; 3] = [
     concat!("/wo", "rk/"),
     concat!("/ro", "ot/"),

@@ -15,8 +15,9 @@ mod workers;
 use bars::Bars;
 use directory::TestDirectory;
 use interrupt::Interrupt;
-use jfs_args::address::{absolute, check_path, here};
-use jfs_args::{CommandSpec, FlagSpec, Kind, Parsed};
+use jfs_commands::Parsed;
+use jfs_commands::address::{absolute, check_path, here};
+use jfs_commands::commands::BenchCommand;
 use kernel_cache::KernelCache;
 use mount_counters::MountCounters;
 use phase::Phase;
@@ -25,59 +26,13 @@ use settings::Settings;
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
-pub(crate) const SPEC: CommandSpec = CommandSpec {
-    name: "bench",
-    category: "TOOL",
-    summary: "Measure the speed of a path",
-    arguments: "PATH",
-    min_args: 1,
-    max_args: Some(1),
-    description: "Writes and reads big and small files in a new directory below PATH, looks at their\n\
-        attributes, and removes them again. PATH may be in a mounted volume or anywhere else. On a\n\
-        terminal a value is green when it is usual, yellow when it is low and red when something is\n\
-        likely to be set up wrongly.\n\n\
-        Examples:\n# Four threads\n$ juicefs bench /mnt/jfs -p 4\n\n\
-        # Small files only\n$ juicefs bench /mnt/jfs --big-file-size 0",
-    flags: &[
-        FlagSpec::new(
-            &["block-size"],
-            Kind::Size('M'),
-            "1M",
-            "bytes of one read or write; a bare number counts MiB",
-        ),
-        FlagSpec::new(
-            &["big-file-size"],
-            Kind::Size('M'),
-            "1G",
-            "size of the big file of each thread; a bare number counts MiB; 0 leaves big files out",
-        ),
-        FlagSpec::new(
-            &["small-file-size"],
-            Kind::Size('K'),
-            "128K",
-            "size of a small file; a bare number counts KiB; 0 leaves small files out",
-        ),
-        FlagSpec::new(
-            &["small-file-count"],
-            Kind::Uint,
-            "100",
-            "small files of each thread; 0 leaves small files out",
-        ),
-        FlagSpec::new(
-            &["threads", "p"],
-            Kind::Uint,
-            "1",
-            "threads that work at the same time",
-        ),
-    ],
-};
-
-pub(crate) fn run(args: &Parsed) -> anyhow::Result<()> {
+pub(crate) fn run(args: &Parsed<BenchCommand>) -> anyhow::Result<()> {
+    let args = &args.flags;
     let settings = Settings::of(args)?;
     let terminal = std::io::stdout().is_terminal();
     let cwd = here();
-    check_path(args.arg(0), &cwd)?;
-    let path = absolute(args.arg(0), &cwd);
+    check_path(&args.path, &cwd)?;
+    let path = absolute(&args.path, &cwd);
     // Before any thread begins, since threads inherit which signals are blocked.
     let interrupt = Interrupt::watch()?;
     let measured = {
@@ -87,7 +42,7 @@ pub(crate) fn run(args: &Parsed) -> anyhow::Result<()> {
     // The test directory is gone, so a signal may end the program as it would have at once.
     interrupt.pass_on();
     let report = measured?;
-    let colours = terminal && !args.bool("no-color");
+    let colours = terminal && !args.globals.no_color;
     jfs_telemetry::show!("{}", report.text(&settings, colours));
     Ok(())
 }

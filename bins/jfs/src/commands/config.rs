@@ -1,42 +1,40 @@
 //! `config`: shows the setting of a volume, or changes what is given on the command line.
 
 mod change;
-mod flags;
 
-pub(crate) use flags::SPEC;
-
-use crate::patience::Waiting;
 use crate::volume;
+use crate::waiting_line::WaitingLine;
 use anyhow::{Context, bail};
 use change::Change;
-use jfs_args::Parsed;
-use jfs_args::address::warn_without_classes;
+use jfs_commands::Parsed;
+use jfs_commands::address::warn_without_classes;
+use jfs_commands::commands::ConfigCommand;
 use jfs_types::Format;
 use jfs_types::version::{ACTS_AS, Version};
 use std::io::{BufRead, IsTerminal, Write};
 
-pub(crate) fn run(args: &Parsed) -> anyhow::Result<()> {
-    let url = volume::announce(args.arg(0))?;
+pub(crate) fn run(args: &Parsed<ConfigCommand>) -> anyhow::Result<()> {
+    let url = volume::announce(&args.flags.meta_url)?;
     let before = volume::load_format(&url)?.ok_or(jfs::Error::NotFormatted)?;
-    if !SPEC.flags.iter().any(|flag| args.given(flag.name())) {
+    if !args.own_flag_given() {
         jfs_telemetry::say!("{}", volume::to_pretty_json(&before.without_secrets())?);
         return Ok(());
     }
-    let change = change::read(&before, args)?;
+    let change = change::read(&before, &args.flags)?;
     if change.lines.is_empty() {
-        jfs_telemetry::say!("Nothing changed.");
+        jfs_telemetry::say!("The setting is like that already.");
         return Ok(());
     }
-    let force = args.bool("force");
+    let force = args.flags.force;
     if !force {
-        check(&url, &before, &change, args.bool("yes"))?;
+        check(&url, &before, &change, args.flags.yes)?;
     }
     let test_storage = change.storage && !force;
     if change.storage {
         warn_without_classes(&change.after);
     }
     {
-        let _waiting = Waiting::shown("changing the setting");
+        let _waiting = WaitingLine::shown("changing the setting");
         volume::change_setting(&url, &before, &change.after, test_storage).context("config")?;
     }
     for line in &change.lines {
@@ -54,7 +52,7 @@ fn check(url: &str, before: &Format, change: &Change, yes: bool) -> anyhow::Resu
         let full = |used: u64, limit: u64| limit > 0 && used >= limit;
         if full(space, after.capacity) || full(inodes, after.inodes) {
             let text = format!(
-                "New quota is too small (used / quota): {space} / {} bytes, {inodes} / {} inodes.",
+                "The volume holds more than the new limits: {space} of {} bytes, {inodes} of {} inodes.",
                 after.capacity, after.inodes
             );
             confirm(&text, yes)?;
@@ -62,7 +60,7 @@ fn check(url: &str, before: &Format, change: &Change, yes: bool) -> anyhow::Resu
     }
     if after.trash_days == 0 && before.trash_days != 0 {
         confirm(
-            "The current trash will be emptied and future removed files will purged immediately.",
+            "The trash is going to be emptied, and removed files are gone at once from then on.",
             yes,
         )?;
     }
@@ -71,7 +69,7 @@ fn check(url: &str, before: &Format, change: &Change, yes: bool) -> anyhow::Resu
         let paths = volume::quota_paths(url).context("list quotas")?;
         if !paths.is_empty() {
             bail!(
-                "cannot disable dir stats when there are still {} dir quotas: [{}]",
+                "{} directory quotas need the statistics of directories: [{}]",
                 paths.len(),
                 paths.join(" ")
             );
@@ -91,7 +89,7 @@ fn rejected(after: &Format) -> String {
         true => ("below", &after.min_client_version),
         false => ("above", &after.max_client_version),
     };
-    format!("Clients {side} version {version} will be rejected after modification.")
+    format!("Clients {side} version {version}, this one among them, are going to be shut out.")
 }
 
 /// Warns, and goes on only with a yes.
@@ -100,7 +98,7 @@ fn confirm(warning: &str, yes: bool) -> anyhow::Result<()> {
     if yes || answered_yes(&mut std::io::stdin().lock())? {
         return Ok(());
     }
-    bail!("Aborted.")
+    bail!("given up: the setting stays as it is")
 }
 
 /// The word before a warning, in colour for people.
@@ -115,13 +113,13 @@ fn warning_mark() -> &'static str {
 fn answered_yes(input: &mut dyn BufRead) -> anyhow::Result<bool> {
     let mut out = std::io::stdout();
     let mut ask = |text: &str| write!(out, "{text}").and_then(|()| out.flush());
-    ask("Proceed anyway? [y/N]: ")?;
+    ask("Go on? [y/N]: ")?;
     let mut line = String::new();
     while input.read_line(&mut line).context("read the answer")? > 0 {
         match line.trim().to_ascii_lowercase().as_str() {
             "y" | "yes" => return Ok(true),
             "" | "n" | "no" => return Ok(false),
-            _ => ask("Please input y(yes) or n(no): ")?,
+            _ => ask("y for yes, n for no: ")?,
         }
         line.clear();
     }
@@ -159,7 +157,7 @@ mod tests {
             ..Format::default()
         };
         let text = |min, max| rejected(&limits(min, max));
-        assert!(text("9.9", "").starts_with("Clients below version 9.9 will"));
-        assert!(text("1.1.0-A", "1.0").starts_with("Clients above version 1.0 will"));
+        assert!(text("9.9", "").starts_with("Clients below version 9.9,"));
+        assert!(text("1.1.0-A", "1.0").starts_with("Clients above version 1.0,"));
     }
 }

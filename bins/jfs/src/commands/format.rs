@@ -1,178 +1,16 @@
 //! `format`: creates a volume, or changes settings of an existing one.
 
-use crate::patience::Waiting;
 use crate::volume;
+use crate::waiting_line::WaitingLine;
 use anyhow::{Context, bail};
 use jfs::admin::{FormatOptions, NewSecrets};
-use jfs_args::address::{check_path, data_address, file_bucket, here, warn_without_classes};
-use jfs_args::{CommandSpec, FlagSpec, Kind, Parsed};
+use jfs_commands::Parsed;
+use jfs_commands::address::{check_path, data_address, file_bucket, here, warn_without_classes};
+use jfs_commands::commands::FormatCommand;
+use jfs_telemetry::scripted;
 use jfs_types::Format;
 use jfs_types::format::META_VERSION;
 use serde_json::json;
-
-const STORAGE: &str = "DATA STORAGE";
-const FORMAT: &str = "DATA FORMAT";
-const MANAGEMENT: &str = "MANAGEMENT";
-
-pub(crate) const SPEC: CommandSpec = CommandSpec {
-    name: "format",
-    category: "ADMIN",
-    summary: "Format a volume",
-    arguments: "META-URL NAME",
-    min_args: 2,
-    max_args: Some(2),
-    description: "Create a new volume. Here META-URL is used to set up the metadata engine (Redis, SQLite),\n\
-        and NAME is the prefix of all objects in data storage.\n\n\
-        On an existing volume the settings that are given are changed, unless --no-update.\n\n\
-        Examples:\n\
-        # Create a simple test volume (data will be stored in a local directory)\n\
-        $ juicefs format sqlite3://myjfs.db myjfs\n\n\
-        # Create a volume with Redis\n\
-        $ juicefs format redis://localhost myjfs --storage s3 --bucket https://mybucket.s3.us-east-2.amazonaws.com\n\
-        # A safer alternative where a password is needed\n\
-        $ META_PASSWORD=mypassword juicefs format redis://localhost myjfs\n\n\
-        # Create a volume with \"quota\" enabled\n\
-        $ juicefs format sqlite3://myjfs.db myjfs --inodes 1000000 --capacity 102400\n\n\
-        # Create a volume with \"trash\" disabled\n\
-        $ juicefs format sqlite3://myjfs.db myjfs --trash-days 0",
-    flags: &[
-        FlagSpec::switch(&["force"], "overwrite existing format"),
-        FlagSpec::switch(&["no-update"], "don't update existing volume"),
-        FlagSpec::new(
-            &["storage"],
-            Kind::Text,
-            "file",
-            "object storage type (file, s3, minio, cos, oss)",
-        )
-        .group(STORAGE),
-        FlagSpec::new(
-            &["bucket"],
-            Kind::Text,
-            "",
-            "the bucket URL of object storage to store data, a directory for file",
-        )
-        .default_path("/var/jfs", ".juicefs/local")
-        .group(STORAGE),
-        FlagSpec::new(
-            &["access-key"],
-            Kind::Secret,
-            "",
-            "access key for object storage",
-        )
-        .group(STORAGE),
-        FlagSpec::new(
-            &["secret-key"],
-            Kind::Secret,
-            "",
-            "secret key for object storage",
-        )
-        .group(STORAGE),
-        FlagSpec::new(
-            &["session-token"],
-            Kind::Secret,
-            "",
-            "session token for object storage",
-        )
-        .group(STORAGE),
-        FlagSpec::new(
-            &["storage-class"],
-            Kind::Text,
-            "",
-            "the default storage class",
-        )
-        .group(STORAGE),
-        FlagSpec::new(
-            &["tag"],
-            Kind::Text,
-            "",
-            "custom tag when uploading object storage",
-        )
-        .off_only(&[""])
-        .group(STORAGE),
-        FlagSpec::new(
-            &["block-size"],
-            Kind::Size('K'),
-            "4M",
-            "size of block in KiB",
-        )
-        .group(FORMAT),
-        FlagSpec::new(
-            &["compress"],
-            Kind::Text,
-            "none",
-            "compression algorithm (lz4, zstd, none)",
-        )
-        .group(FORMAT),
-        FlagSpec::new(
-            &["encrypt-rsa-key"],
-            Kind::Text,
-            "",
-            "a path to RSA private key (PEM)",
-        )
-        .group(FORMAT),
-        FlagSpec::new(
-            &["encrypt-algo"],
-            Kind::Text,
-            "aes256gcm-rsa",
-            "encrypt algorithm (aes256gcm-rsa, chacha20-rsa, sm4gcm)",
-        )
-        .group(FORMAT),
-        FlagSpec::switch(&["hash-prefix"], "add a hash prefix to name of objects").group(FORMAT),
-        FlagSpec::new(
-            &["shards"],
-            Kind::Int,
-            "0",
-            "store the blocks into N buckets by hash of key; %d in --bucket stands for the number of each",
-        )
-        .group(FORMAT),
-        FlagSpec::new(
-            &["capacity"],
-            Kind::Size('G'),
-            "",
-            "hard quota of the volume limiting its usage of space in GiB (0: unlimited)",
-        )
-        .group(MANAGEMENT),
-        FlagSpec::new(
-            &["inodes"],
-            Kind::Uint,
-            "0",
-            "hard quota of the volume limiting its number of inodes (0: unlimited)",
-        )
-        .group(MANAGEMENT),
-        FlagSpec::new(
-            &["trash-days"],
-            Kind::Int,
-            "1",
-            "number of days after which removed files will be permanently deleted (0: at once)",
-        )
-        .group(MANAGEMENT),
-        FlagSpec::switch(&["enable-acl"], "enable POSIX ACL").group(MANAGEMENT),
-        FlagSpec::new(
-            &["ranger-rest-url"],
-            Kind::Text,
-            "",
-            "URL of the RangerAdmin",
-        )
-        .off_only(&[""])
-        .group(MANAGEMENT),
-        FlagSpec::new(
-            &["ranger-service"],
-            Kind::Text,
-            "",
-            "name of the Ranger service",
-        )
-        .off_only(&[""])
-        .group(MANAGEMENT),
-        FlagSpec::new(
-            &["kerberos-config-file"],
-            Kind::Text,
-            "",
-            "path to Kerberos configuration file",
-        )
-        .off_only(&[""])
-        .group(MANAGEMENT),
-    ],
-};
 
 /// Smallest and largest block, bytes.
 const BLOCK_MIN: u64 = 64 << 10;
@@ -180,44 +18,43 @@ const BLOCK_MAX: u64 = 16 << 20;
 /// Most buckets.
 const SHARDS_MAX: i64 = 256;
 
-pub(crate) fn run(args: &Parsed) -> anyhow::Result<()> {
-    let url = volume::announce(args.arg(0))?;
-    let name = args.arg(1);
+pub(crate) fn run(args: &Parsed<FormatCommand>) -> anyhow::Result<()> {
+    let flags = &args.flags;
+    let url = volume::announce(&flags.meta_url)?;
+    let name = flags.name.as_str();
     if !is_valid_name(name) {
         bail!(
-            "invalid name: \"{name}\", only alphabet, number and - are allowed, and the length \
-             should be 3 to 63 characters."
+            "\"{name}\" is no name for a volume: 3 to 63 of a-z, 0-9 and -, with a letter or digit at both ends"
         );
     }
     check_values(args)?;
     let existing = volume::load_format(&url).context("load setting")?;
-    if existing.is_some() && args.bool("no-update") {
+    if existing.is_some() && flags.no_update {
         return Ok(());
     }
     if let Some(old) = &existing
-        && args.bool("force")
+        && flags.force
     {
         let old = volume::to_pretty_json(&old.without_secrets())?;
-        tracing::warn!("Existing volume will be overwrited: {old}");
+        tracing::warn!("the volume that is there is given up: {old}");
     }
     let format = match existing {
-        Some(old) => update(old, name, args)?,
-        None => create(name, args)?,
+        Some(old) => update(old, args)?,
+        None => create(flags)?,
     };
     warn_without_classes(&format);
-    tracing::info!("Data use {}", data_address(&format, jfs::shown_bucket));
+    let address = data_address(&format, jfs::shown_bucket);
+    tracing::info!("{}", scripted::data_use(&address));
     let options = FormatOptions {
-        force: args.bool("force"),
+        force: flags.force,
         check_storage: std::env::var_os("JFS_NO_CHECK_OBJECT_STORAGE").is_none_or(|v| v.is_empty()),
     };
     let stored = {
-        let _waiting = Waiting::shown("formatting, with a test of the object storage");
+        let _waiting = WaitingLine::shown("formatting, with a test of the object storage");
         volume::format(&url, format, options).context("format")?
     };
-    tracing::info!(
-        "Volume is formatted as {}",
-        volume::to_pretty_json(&stored.without_secrets())?
-    );
+    let setting = volume::to_pretty_json(&stored.without_secrets())?;
+    tracing::info!("{}", scripted::formatted(&setting));
     Ok(())
 }
 
@@ -231,29 +68,32 @@ fn is_valid_name(name: &str) -> bool {
         && bytes.last().is_some_and(|b| plain(*b))
 }
 
-fn check_values(args: &Parsed) -> anyhow::Result<()> {
-    let compress = args.text("compress");
-    if compression(&compress).is_none() {
-        bail!("Unsupported compress algorithm: \"{compress}\"");
+fn check_values(args: &Parsed<FormatCommand>) -> anyhow::Result<()> {
+    let layout = &args.flags.layout;
+    if compression(&layout.compress).is_none() {
+        bail!(
+            "--compress \"{}\" is unknown: none, lz4 or zstd",
+            layout.compress
+        );
     }
-    jfs::admin::check_encrypt_algo(&args.text("encrypt-algo"))?;
+    jfs::admin::check_encrypt_algo(&layout.encrypt_algo)?;
     if args.given("encrypt-algo") && !args.given("encrypt-rsa-key") {
         tracing::warn!("encrypt-algo without encrypt-rsa-key: data is not encrypted");
     }
-    check_trash_days(args.int("trash-days"))?;
-    let shards = args.int("shards");
+    check_trash_days(args.flags.management.trash_days)?;
+    let shards = layout.shards;
     if shards > SHARDS_MAX {
-        bail!("too many shards: {shards}");
+        bail!("--shards {shards} is too many: {SHARDS_MAX} at most");
     }
     if shards < 0 {
-        bail!("Invalid shards: {shards}");
+        bail!("--shards {shards}: a number of buckets is needed");
     }
     Ok(())
 }
 
 pub(super) fn check_trash_days(days: i64) -> anyhow::Result<()> {
     if days < 0 {
-        bail!("Invalid trash days: {days}");
+        bail!("--trash-days {days}: a number of days is needed, 0 for no trash");
     }
     Ok(())
 }
@@ -285,32 +125,29 @@ fn block_size_kib(bytes: u64) -> u32 {
 }
 
 /// The bucket as the setting holds it.
-pub(super) fn bucket(args: &Parsed, storage: &str) -> anyhow::Result<String> {
-    let given = args.text("bucket");
+pub(super) fn bucket(given: &str, storage: &str) -> anyhow::Result<String> {
     if storage != "file" {
-        return Ok(given);
+        return Ok(given.to_string());
     }
     let cwd = here();
-    check_path(&given, &cwd)?;
-    Ok(file_bucket(&given, &cwd))
+    check_path(given, &cwd)?;
+    Ok(file_bucket(given, &cwd))
 }
 
 /// The text of the private key.
-fn private_key(args: &Parsed) -> anyhow::Result<String> {
-    match args.text("encrypt-rsa-key").as_str() {
+fn private_key(path: &str) -> anyhow::Result<String> {
+    match path {
         "" => Ok(String::new()),
-        path => {
-            std::fs::read_to_string(path).with_context(|| format!("load RSA key from \"{path}\""))
-        }
+        path => std::fs::read_to_string(path)
+            .with_context(|| format!("--encrypt-rsa-key \"{path}\" cannot be read")),
     }
 }
 
 /// A key of the object storage: the flag, else the environment. File storage needs none; what the
 /// environment holds is not stored then, and silence would suggest that it is.
-fn storage_key(args: &Parsed, flag: &str, variable: &str, storage: &str) -> String {
-    let given = args.text(flag);
+fn storage_key(given: &str, variable: &str, storage: &str) -> String {
     if !given.is_empty() {
-        return given;
+        return given.to_string();
     }
     let found = std::env::var(variable).unwrap_or_default();
     if storage == "file" && !found.is_empty() {
@@ -321,39 +158,38 @@ fn storage_key(args: &Parsed, flag: &str, variable: &str, storage: &str) -> Stri
 }
 
 /// The setting of a new volume.
-fn create(name: &str, args: &Parsed) -> anyhow::Result<Format> {
-    let class = args.text("storage-class");
+fn create(flags: &FormatCommand) -> anyhow::Result<Format> {
+    let (of_storage, layout, management) = (&flags.storage, &flags.layout, &flags.management);
+    let class = of_storage.storage_class.clone();
     let tiers = json!({ "0": { "ID": 0, "StorageClass": class, "Tag": "" } });
-    let storage = args.text("storage").to_lowercase();
-    let key = |flag, variable| storage_key(args, flag, variable, &storage);
+    let storage = of_storage.storage.to_lowercase();
+    let key = |given, variable| storage_key(given, variable, &storage);
     Ok(Format {
-        name: name.to_string(),
+        name: flags.name.clone(),
         uuid: uuid::Uuid::new_v4().to_string(),
         storage_class: class,
         tiers: tiers.as_object().cloned(),
-        bucket: bucket(args, &storage)?,
-        access_key: key("access-key", "ACCESS_KEY"),
-        secret_key: key("secret-key", "SECRET_KEY"),
-        session_token: key("session-token", "SESSION_TOKEN"),
-        encrypt_key: private_key(args)?,
-        hash_prefix: args.bool("hash-prefix"),
-        shards: args.int("shards"),
-        block_size: block_size_kib(args.bytes("block-size")),
-        compression: compression(&args.text("compress"))
-            .unwrap_or("none")
-            .to_string(),
-        capacity: args.bytes("capacity"),
-        inodes: args.uint("inodes"),
-        encrypt_algo: args.text("encrypt-algo"),
-        trash_days: args.int("trash-days"),
+        bucket: bucket(&of_storage.bucket, &storage)?,
+        access_key: key(&of_storage.access_key, "ACCESS_KEY"),
+        secret_key: key(&of_storage.secret_key, "SECRET_KEY"),
+        session_token: key(&of_storage.session_token, "SESSION_TOKEN"),
+        encrypt_key: private_key(&layout.encrypt_rsa_key)?,
+        hash_prefix: layout.hash_prefix,
+        shards: layout.shards,
+        block_size: block_size_kib(layout.block_size),
+        compression: compression(&layout.compress).unwrap_or("none").to_string(),
+        capacity: management.capacity,
+        inodes: management.inodes,
+        encrypt_algo: layout.encrypt_algo.clone(),
+        trash_days: management.trash_days,
         meta_version: META_VERSION,
         // What a plain volume of today needs of a client; ACLs came later.
-        min_client_version: if args.bool("enable-acl") {
+        min_client_version: if management.enable_acl {
             "1.2.0-A".to_string()
         } else {
             "1.1.0-A".to_string()
         },
-        enable_acl: args.bool("enable-acl"),
+        enable_acl: management.enable_acl,
         dir_stats: true,
         storage,
         ..Format::default()
@@ -362,63 +198,63 @@ fn create(name: &str, args: &Parsed) -> anyhow::Result<Format> {
 
 /// The setting of an existing volume with what was given on the command line, and only that.
 /// Whether a change is possible is judged where it is stored.
-fn update(old: Format, name: &str, args: &Parsed) -> anyhow::Result<Format> {
+fn update(old: Format, args: &Parsed<FormatCommand>) -> anyhow::Result<Format> {
+    let flags = &args.flags;
+    let (of_storage, layout, management) = (&flags.storage, &flags.layout, &flags.management);
     let mut format = Format {
-        name: name.to_string(),
+        name: flags.name.clone(),
         ..old
     };
     if args.given("storage") {
-        format.storage = args.text("storage").to_lowercase();
+        format.storage = of_storage.storage.to_lowercase();
     }
     if args.given("bucket") {
-        format.bucket = bucket(args, &format.storage)?;
+        format.bucket = bucket(&of_storage.bucket, &format.storage)?;
     }
     if args.given("access-key") {
-        format.access_key = args.text("access-key");
+        format.access_key = of_storage.access_key.clone();
     }
-    let secret = |flag| args.given(flag).then(|| args.text(flag));
+    let secret = |flag, value: &String| args.given(flag).then(|| value.clone());
     let secrets = NewSecrets {
-        secret_key: secret("secret-key"),
-        session_token: secret("session-token"),
+        secret_key: secret("secret-key", &of_storage.secret_key),
+        session_token: secret("session-token", &of_storage.session_token),
     };
     format = volume::with_secrets(&format, secrets)?;
     if args.given("block-size") {
-        format.block_size = block_size_kib(args.bytes("block-size"));
+        format.block_size = block_size_kib(layout.block_size);
     }
     if args.given("compress") {
-        format.compression = compression(&args.text("compress"))
-            .unwrap_or("none")
-            .to_string();
+        format.compression = compression(&layout.compress).unwrap_or("none").to_string();
     }
     if args.given("hash-prefix") {
-        format.hash_prefix = args.bool("hash-prefix");
+        format.hash_prefix = layout.hash_prefix;
     }
     if args.given("shards") {
-        format.shards = args.int("shards");
+        format.shards = layout.shards;
     }
     if args.given("capacity") {
-        format.capacity = args.bytes("capacity");
+        format.capacity = management.capacity;
     }
     if args.given("inodes") {
-        format.inodes = args.uint("inodes");
+        format.inodes = management.inodes;
     }
     if args.given("trash-days") {
-        format.trash_days = args.int("trash-days");
+        format.trash_days = management.trash_days;
     }
     for flag in ["encrypt-rsa-key", "encrypt-algo"] {
         if args.given(flag) {
-            tracing::warn!("Flag \"{flag}\" is ignored since it cannot be updated");
+            tracing::warn!("--{flag} changes nothing: the encryption of a volume stays as it is");
         }
     }
-    if args.given("storage-class") && args.text("storage-class") != format.storage_class {
-        tracing::warn!("Flag \"storage-class\" is ignored here, use `juicefs config`");
+    if args.given("storage-class") && of_storage.storage_class != format.storage_class {
+        tracing::warn!("--storage-class changes nothing here: use `jfs config`");
     }
-    match (args.bool("enable-acl"), format.enable_acl) {
+    match (management.enable_acl, format.enable_acl) {
         (true, false) => {
-            tracing::warn!("Flag \"enable-acl\" is ignored here, use `juicefs config`");
+            tracing::warn!("--enable-acl changes nothing here: use `jfs config`");
         }
         (false, true) if args.given("enable-acl") => {
-            bail!("the volume's POSIX ACL is enabled, which cannot be undone")
+            bail!("the volume keeps POSIX ACLs, which cannot be undone")
         }
         _ => {}
     }

@@ -1,40 +1,15 @@
 //! Sub-commands that another program beside this one does: `mount`.
 
 use anyhow::Context;
-use jfs_args::CommandSpec;
+use jfs_commands::mount_helper;
 use jfs_telemetry::arguments::Handover;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
 use std::process::{Command, ExitCode};
-
-/// For the list of commands only; `jfs-mount` has the flags.
-pub(crate) const MOUNT: CommandSpec = CommandSpec {
-    name: "mount",
-    category: "SERVICE",
-    summary: "Mount a volume",
-    arguments: "META-URL MOUNTPOINT",
-    min_args: 0,
-    max_args: None,
-    description: "",
-    flags: &[],
-};
-
-/// Tells `jfs-mount` that the arguments are those of mount(8).
-const VIA_MOUNT: &str = "CALL_VIA_MOUNT";
-
-/// Whether this program was called as the helper of mount(8), through a link of that name.
-pub(crate) fn is_mount_helper() -> bool {
-    let name = std::env::args_os().next().unwrap_or_default();
-    Path::new(&name)
-        .file_name()
-        .is_some_and(|name| name == "mount.juicefs")
-        || std::env::var_os(VIA_MOUNT).is_some_and(|mark| !mark.is_empty())
-}
 
 /// Becomes the mount program, which reads the arguments of mount(8).
 pub(crate) fn exec_mount_helper(args: &[String]) -> anyhow::Result<ExitCode> {
     run("jfs-mount", args, |command| {
-        command.env(VIA_MOUNT, "1");
+        command.env(mount_helper::MARK, "1");
     })
 }
 

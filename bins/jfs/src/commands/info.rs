@@ -3,37 +3,11 @@
 use crate::control;
 use crate::table::{Side, render};
 use anyhow::bail;
-use jfs_args::{CommandSpec, FlagSpec, Parsed};
+use jfs_commands::Parsed;
+use jfs_commands::commands::InfoCommand;
 use serde::Deserialize;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-
-pub(crate) const SPEC: CommandSpec = CommandSpec {
-    name: "info",
-    category: "INSPECTOR",
-    summary: "Show internal information of a path or inode",
-    arguments: "PATH/INODE",
-    min_args: 1,
-    max_args: None,
-    description: "It is used to inspect internal metadata values of the target file.\n\n\
-        Examples:\n# Check a path\n$ juicefs info /mnt/jfs/foo\n\n\
-        # Check an inode\n$ cd /mnt/jfs\n$ juicefs info -i 100",
-    flags: &[
-        FlagSpec::switch(
-            &["inode", "i"],
-            "use inode instead of path (current dir should be inside JuiceFS)",
-        ),
-        FlagSpec::switch(
-            &["recursive", "r"],
-            "get summary of directories recursively (it may be inaccurate, see --strict)",
-        ),
-        FlagSpec::switch(
-            &["strict"],
-            "get accurate summary of directories (it may take a long time for huge trees)",
-        ),
-        FlagSpec::switch(&["raw"], "show slices instead of objects"),
-    ],
-};
 
 const OPCODE: u32 = 1005;
 const CHUNK_SIZE: u64 = jfs_types::CHUNK_SIZE;
@@ -115,16 +89,13 @@ struct Tier {
     tag: String,
 }
 
-pub(crate) fn run(args: &Parsed) -> anyhow::Result<()> {
-    let flags = [
-        args.bool("recursive"),
-        args.bool("raw"),
-        args.bool("strict"),
-    ];
+pub(crate) fn run(args: &Parsed<InfoCommand>) -> anyhow::Result<()> {
+    let args = &args.flags;
+    let flags = [args.recursive, args.raw, args.strict];
     let mut shown = 0;
-    for given in args.args() {
+    for given in &args.paths {
         // What cannot be found is said; the others are still shown.
-        let (ino, place) = match find(given, args.bool("inode")) {
+        let (ino, place) = match find(given, args.inode) {
             Ok(found) => found,
             Err(error) => {
                 tracing::error!("lookup inode for \"{given}\": {error}");
@@ -164,12 +135,12 @@ pub(crate) fn run(args: &Parsed) -> anyhow::Result<()> {
 
 /// The inode that is meant, and a path of the mount it belongs to.
 fn find(given: &str, by_inode: bool) -> Result<(u64, PathBuf), String> {
-    let cwd = jfs_args::address::here();
+    let cwd = jfs_commands::address::here();
     if by_inode {
         let ino = given.parse().map_err(|e| format!("{e}"))?;
         return Ok((ino, cwd));
     }
-    jfs_args::address::check_path(given, &cwd).map_err(|e| e.to_string())?;
+    jfs_commands::address::check_path(given, &cwd).map_err(|e| e.to_string())?;
     let path = cwd.join(Path::new(given));
     match path.metadata() {
         Ok(meta) => Ok((meta.ino(), path)),

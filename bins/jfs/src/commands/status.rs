@@ -2,35 +2,11 @@
 
 use crate::volume;
 use anyhow::Context;
-use jfs_args::{CommandSpec, FlagSpec, Kind, Parsed};
+use jfs_commands::Parsed;
+use jfs_commands::commands::StatusCommand;
 use serde::Serialize;
 use time::format_description::well_known::Rfc3339;
 use time::{OffsetDateTime, UtcOffset};
-
-pub(crate) const SPEC: CommandSpec = CommandSpec {
-    name: "status",
-    category: "INSPECTOR",
-    summary: "Show status of a volume",
-    arguments: "META-URL",
-    min_args: 1,
-    max_args: Some(1),
-    description: "It shows basic setting of the target volume, and a list of active sessions that are\n\
-        connected with the metadata engine.\n\n\
-        NOTE: Read-only session is not listed since it cannot register itself in the metadata.\n\n\
-        Examples:\n$ juicefs status redis://localhost",
-    flags: &[
-        FlagSpec::new(
-            &["session", "s"],
-            Kind::Uint,
-            "0",
-            "show detailed information (sustained inodes, locks) of the specified session (sid)",
-        ),
-        FlagSpec::switch(
-            &["more", "m"],
-            "show more statistic information, may take a long time",
-        ),
-    ],
-};
 
 /// Field names and their order are those of the reference's output.
 #[derive(Serialize)]
@@ -126,17 +102,18 @@ fn is_zero(n: &u64) -> bool {
     *n == 0
 }
 
-pub(crate) fn run(args: &Parsed) -> anyhow::Result<()> {
+pub(crate) fn run(args: &Parsed<StatusCommand>) -> anyhow::Result<()> {
+    let args = &args.flags;
     // Asked for before other threads run: the answer is not to be had later.
     let offset = UtcOffset::current_local_offset().unwrap_or(UtcOffset::UTC);
-    let url = volume::announce(args.arg(0))?;
-    let sid = args.uint("session");
+    let url = volume::announce(&args.meta_url)?;
+    let sid = args.session;
     if sid > 0 {
         let found = volume::session(&url, sid).context("get session")?;
         jfs_telemetry::say!("{}", volume::to_pretty_json(&detailed(found, offset))?);
         return Ok(());
     }
-    let status = volume::status(&url, args.bool("more")).context("get status")?;
+    let status = volume::status(&url, args.more).context("get status")?;
     let setting = status.format.without_secrets();
     let sessions = status.sessions.into_iter();
     let report = Report {

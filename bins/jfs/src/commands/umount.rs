@@ -3,10 +3,12 @@
 mod users;
 
 use crate::mounts::{self, Mounted};
-use crate::patience::{Waiting, within};
+use crate::time_limit::within;
+use crate::waiting_line::WaitingLine;
 use anyhow::bail;
-use jfs_args::address::{absolute, check_path, here};
-use jfs_args::{CommandSpec, FlagSpec, Parsed};
+use jfs_commands::Parsed;
+use jfs_commands::address::{absolute, check_path, here};
+use jfs_commands::commands::UmountCommand;
 use nix::errno::Errno;
 use nix::mount::{MntFlags, umount2};
 use nix::sys::signal::{Signal, kill};
@@ -14,29 +16,6 @@ use nix::unistd::Pid;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
-
-pub(crate) const SPEC: CommandSpec = CommandSpec {
-    name: "umount",
-    category: "SERVICE",
-    summary: "Unmount a volume",
-    arguments: "MOUNTPOINT",
-    min_args: 1,
-    max_args: Some(1),
-    description: "Waits until the mount process has written everything out and ended its session.\n\n\
-        Examples:\n$ juicefs umount /mnt/jfs\n\n\
-        # Take a busy or hanging mount point away; programs with open files keep them until they close\n\
-        $ juicefs umount /mnt/jfs --force",
-    flags: &[
-        FlagSpec::switch(
-            &["force", "f"],
-            "unmount a busy mount point by force, one that does not answer too",
-        ),
-        FlagSpec::switch(
-            &["flush"],
-            "wait for all staging chunks to be flushed: up to 10 minutes instead of 25 seconds",
-        ),
-    ],
-};
 
 /// How long the mount process may take to write out what it holds and to end its session. A process that
 /// gives up, since nothing can be stored for 30 s, has ended by then.
@@ -53,12 +32,12 @@ const LOOK_WAIT: Duration = Duration::from_secs(2);
 /// Links that lead to a mount point, one after the other.
 const LINKS_MAX: usize = 40;
 
-pub(crate) fn run(args: &Parsed) -> anyhow::Result<()> {
-    let given = args.arg(0).to_string();
+pub(crate) fn run(args: &Parsed<UmountCommand>) -> anyhow::Result<()> {
+    let given = args.flags.mountpoint.clone();
     if given.is_empty() {
         bail!("umount: the mount point is empty");
     }
-    let (force, flush) = (args.bool("force"), args.bool("flush"));
+    let (force, flush) = (args.flags.force, args.flags.flush);
     let Some(mounted) = look_for(&given)? else {
         bail!("umount {given}: not mounted")
     };
@@ -80,7 +59,7 @@ pub(crate) fn run(args: &Parsed) -> anyhow::Result<()> {
         (false, true) => FORCED_EXIT_WAIT,
         (false, false) => EXIT_WAIT,
     };
-    let waiting = Waiting::shown(&format!(
+    let waiting = WaitingLine::shown(&format!(
         "waiting for the process of {} to write out and end",
         point.display()
     ));

@@ -1,19 +1,9 @@
 //! `version`: prints the version.
 
-use jfs_args::{CommandSpec, Parsed};
+use jfs_commands::Parsed;
+use jfs_commands::commands::VersionCommand;
 
-pub(crate) const SPEC: CommandSpec = CommandSpec {
-    name: "version",
-    category: "ADMIN",
-    summary: "Show version",
-    arguments: "[arguments...]",
-    min_args: 0,
-    max_args: None,
-    description: "",
-    flags: &[],
-};
-
-pub(crate) fn run(_: &Parsed) -> anyhow::Result<()> {
+pub(crate) fn run(_: &Parsed<VersionCommand>) -> anyhow::Result<()> {
     crate::print_version();
     Ok(())
 }

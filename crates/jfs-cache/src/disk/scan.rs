@@ -1,7 +1,7 @@
-//! The scan of a cache directory, at the start and then now and then: the index becomes what lies there.
+//! The scan of a cache directory, at the start and from time to time: it brings the index up to date.
 //!
-//! Other processes store and remove blocks in a shared directory. Reads notice that block by block; the scan does so for
-//! blocks that nobody reads, which would count against the limits of the cache for ever.
+//! Other processes store and remove blocks in a shared directory. A read notices that for the block it reads. The scan
+//! notices it for blocks without reads, which would count against the limits of the cache for ever.
 
 use super::DiskCache;
 use crate::BlockKey;
@@ -36,7 +36,7 @@ pub(super) fn scan_loop(cache: &Weak<DiskCache>, closed: &Receiver<()>) {
 impl DiskCache {
     pub(super) fn scan(&self) {
         self.index.lock().begin_scan();
-        // A directory that cannot be read keeps its blocks: each is asked for below.
+        // A directory that cannot be read keeps its blocks: each block is looked for below.
         let _ = self.walk(&self.config.dir.join("raw"));
         self.forget_absent();
     }

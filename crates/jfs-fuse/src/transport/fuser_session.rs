@@ -1,8 +1,8 @@
-//! Requests as fuser delivers them: what each carries, and who answers it.
+//! Requests as fuser delivers them: unpacking each, and passing it to the function that answers.
 //!
-//! Where its reply carries one time for name and attributes the smaller is sent. What is not
-//! answered here (locks, lseek; extended attributes and ioctl unless they are enabled) gets ENOSYS: the
-//! kernel then stops asking and falls back to what it can do alone (local locks, read and write).
+//! A reply with one lifetime for name and attributes carries the shorter one. Requests that are not answered here
+//! (locks, lseek; extended attributes and ioctl unless they are enabled) get ENOSYS. The kernel then stops asking
+//! and does what it can do alone (local locks, read and write).
 
 mod attrs;
 mod dirs;
@@ -16,8 +16,8 @@ mod xattrs;
 
 pub(crate) use setup::{Features, Notices};
 
+use crate::conversions;
 use crate::credentials::Credentials;
-use crate::ops;
 use fuser::{
     AccessFlags, BsdFileFlags, CopyFileRangeFlags, FileHandle, Filesystem, Generation, INodeNo,
     IoctlFlags, KernelConfig, LockOwner, OpenFlags, PollEvents, PollFlags, PollNotifier,
@@ -25,8 +25,9 @@ use fuser::{
     ReplyEmpty, ReplyEntry, ReplyIoctl, ReplyLock, ReplyLseek, ReplyOpen, ReplyPoll, ReplyStatfs,
     ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
 };
+use jfs_control::View;
 use jfs_types::{Caller, Errno, Ino};
-use jfs_vfs::{NewNode, SetAttrRequest, Vfs};
+use jfs_vfs::{NewNode, SetAttrRequest};
 use replies::errno;
 use std::ffi::OsStr;
 use std::future::Future;
@@ -40,7 +41,7 @@ const GENERATION: Generation = Generation(0);
 
 /// The file system as fuser calls it.
 pub(crate) struct FuserFs {
-    pub(crate) vfs: Vfs,
+    pub(crate) view: View,
     pub(crate) runtime: Runtime,
     pub(crate) max_io: u32,
     pub(crate) umask: Option<u16>,
@@ -49,19 +50,19 @@ pub(crate) struct FuserFs {
 }
 
 impl FuserFs {
-    /// Serves a request that has written data stored first: that keeps a thread busy.
+    /// Serves a request that first stores written data, which keeps a thread busy.
     fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         self.runtime.spawn(work);
     }
 
-    /// Serves a request whose first wait is for an answer: of the engine, the cache or the store.
+    /// Serves a request whose first wait is for an answer of the engine, the cache or the store.
     fn begin(&self, work: impl Future<Output = ()> + Send + 'static) {
         first_wait::begin(&self.runtime, work);
     }
 
-    /// Serves a request that asks the engine first, unless data of the file has to be written before.
+    /// Serves a request that asks the engine first, or first stores written data of the file if there is any.
     fn begin_on(&self, ino: Ino, work: impl Future<Output = ()> + Send + 'static) {
-        match self.vfs.is_clean(ino) {
+        match self.view.vfs().is_clean(ino) {
             true => self.begin(work),
             false => self.spawn(work),
         }
@@ -118,8 +119,8 @@ impl Filesystem for FuserFs {
         reply: ReplyAttr,
     ) {
         let time = |t: TimeOrNow| match t {
-            TimeOrNow::Now => ops::set_time(None),
-            TimeOrNow::SpecificTime(t) => ops::set_time(Some(t)),
+            TimeOrNow::Now => conversions::set_time(None),
+            TimeOrNow::SpecificTime(t) => conversions::set_time(Some(t)),
         };
         let set = SetAttrRequest {
             mode: mode.map(|m| (m & 0o7777) as u16),
@@ -146,13 +147,13 @@ impl Filesystem for FuserFs {
         rdev: u32,
         reply: ReplyEntry,
     ) {
-        let Some(kind) = ops::file_type(mode) else {
+        let Some(kind) = conversions::file_type(mode) else {
             return reply.error(errno(Errno::EPERM));
         };
         let node = NewNode {
             kind,
             mode: (mode & 0o7777) as u16,
-            umask: ops::effective_umask(self.umask, umask),
+            umask: conversions::effective_umask(self.umask, umask),
             rdev,
         };
         names::mknod(self, req, parent, name, node, reply);
@@ -404,7 +405,7 @@ impl Filesystem for FuserFs {
         ioctl::answer(self, req, n, cmd, in_data, out_size, reply);
     }
 
-    // What has no meaning here is answered without a word: fuser would log each.
+    // Requests that are not supported: without these methods fuser would log each.
 
     fn poll(
         &self,

@@ -100,7 +100,7 @@ async fn waiting_commits_share_a_transaction() {
     );
 }
 
-/// Nobody waits for a commit whose task was cancelled; the ones after it are served.
+/// A commit whose task was cancelled has no caller. The later commits are served.
 #[tokio::test]
 async fn a_cancelled_commit_does_no_harm() {
     let bed = Bed::new().await;

@@ -1,4 +1,4 @@
-//! What makes a commit fail, seen from one engine and from two on one database.
+//! The reasons for a commit to fail, seen from one engine and from two on one database.
 
 use crate::scratch_volume::*;
 use jfs_meta::engine::*;

@@ -5,7 +5,7 @@ use jfs_meta::Engine;
 use jfs_meta::engine::*;
 use jfs_types::*;
 
-/// What old volumes lack: columns of nodes, whole tables, an index.
+/// The missing parts of old volumes: columns of nodes, whole tables, an index.
 const OLDER: &str = "ALTER TABLE jfs_node DROP COLUMN tier_id; \
     ALTER TABLE jfs_node DROP COLUMN access_acl_id; ALTER TABLE jfs_node DROP COLUMN default_acl_id; \
     ALTER TABLE jfs_node DROP COLUMN atimensec; ALTER TABLE jfs_node DROP COLUMN mtimensec; \

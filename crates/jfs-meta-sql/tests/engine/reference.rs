@@ -64,7 +64,7 @@ async fn a_new_volume_has_the_same_rows() {
     }
 }
 
-/// What the engine writes passes the reference's own check, and its mount leaves our tables alone.
+/// The engine's volume passes the reference's own check, and its mount leaves our tables alone.
 #[tokio::test]
 async fn the_reference_checks_what_we_wrote() {
     let reference = Reference::find().unwrap();

@@ -55,7 +55,7 @@ async fn a_volume_is_made_once() {
     assert_eq!(bed.engine.load_setting().await.unwrap().unwrap(), b"{}");
     assert!(attr(&bed.engine, 5).await.is_some());
 
-    // What belongs to others stays, whatever it is called.
+    // Tables of other programs stay, with any name.
     bed.raw()
         .execute_batch("CREATE TABLE jfs_P_node (a); INSERT INTO jfs_P_node VALUES (1)")
         .unwrap();

@@ -1,4 +1,4 @@
-//! What can go wrong below the seam, in the kinds the caller can act on.
+//! Errors of engines, in the kinds that the caller can act on.
 
 use thiserror::Error;
 
@@ -28,7 +28,7 @@ pub enum EngineError {
     Corrupt {
         /// The record, in the engine's own terms.
         record: String,
-        /// What is wrong with it.
+        /// The defect of the record.
         reason: String,
     },
     /// Trying again does not help (bad address, wrong password, wrong schema, disk full).

@@ -9,7 +9,7 @@ use jfs_types::{AclRule, Attr, Entry, Ino, Name};
 pub enum Key {
     /// Attributes of an inode -> [`Answer::Attr`].
     Attr(Ino),
-    /// What a name in a directory points to -> [`Answer::Entry`].
+    /// The inode that a name in a directory leads to -> [`Answer::Entry`].
     Entry(Ino, Name),
     /// Whether a directory has no entries -> [`Answer::Flag`] (true = empty).
     DirIsEmpty(Ino),
@@ -76,7 +76,7 @@ pub struct LockRow {
     pub value: Bytes,
 }
 
-/// How a record is read inside an attempt.
+/// The strength of a read inside an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Strength {
     /// May be stale at commit.
@@ -92,7 +92,7 @@ pub enum Strength {
 pub struct Read {
     /// The record.
     pub key: Key,
-    /// How strongly.
+    /// The strength of the read.
     pub strength: Strength,
 }
 
@@ -120,7 +120,7 @@ pub fn own(key: Key) -> Read {
     }
 }
 
-/// What a [`Key`] holds.
+/// The record of a [`Key`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// Attributes, `None` when there is no such inode.

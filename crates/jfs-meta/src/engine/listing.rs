@@ -1,9 +1,9 @@
-//! What listings and scans return.
+//! Results of listings and scans.
 
 use bytes::Bytes;
 use jfs_types::{Attr, Entry, FileType, Ino, Name};
 
-/// Where a directory listing goes on.
+/// The position at which a directory listing goes on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum DirCursor {
     /// From the beginning.
@@ -21,15 +21,15 @@ pub enum DirCursor {
 pub struct DirEntry {
     /// The name.
     pub name: Name,
-    /// What it points to; inode 0 when the record does not decode.
+    /// The inode that the name leads to; inode 0 when the record does not decode.
     pub entry: Entry,
     /// Attributes, when they were asked for, the inode exists and its record decodes.
     pub attr: Option<Attr>,
 }
 
 impl DirEntry {
-    /// A name whose record does not decode. It is listed, so that nobody takes the directory for
-    /// complete without it; whoever looks it up gets the error.
+    /// A name whose record does not decode. The listing includes it, so that the directory does not
+    /// look complete without it. A lookup of the name gets the error.
     pub fn unreadable(name: Name) -> DirEntry {
         let entry = Entry {
             kind: FileType::Regular,
@@ -48,7 +48,7 @@ impl DirEntry {
 pub struct DirPage {
     /// Entries, in the engine's order.
     pub entries: Vec<DirEntry>,
-    /// Where the next page starts; `None` after the last one.
+    /// The start of the next page; `None` after the last one.
     pub next: Option<DirCursor>,
 }
 

@@ -18,7 +18,7 @@ pub enum Write {
         dir: Ino,
         /// Name in it.
         name: Name,
-        /// What it points to.
+        /// The inode that the name leads to.
         entry: Entry,
     },
     /// Lets an existing name point elsewhere.
@@ -27,7 +27,7 @@ pub enum Write {
         dir: Ino,
         /// Name in it.
         name: Name,
-        /// What it points to from now on.
+        /// The inode that the name leads to from now on.
         entry: Entry,
     },
     /// Removes a name.
@@ -178,7 +178,7 @@ pub enum Write {
         kept: Vec<SliceRecord>,
         /// Number of records behind them that go.
         merged: usize,
-        /// What takes their place.
+        /// The records that take their place.
         record: SliceRecord,
     },
     /// Records slices that a compaction replaced, until the trash period is over. The time is that of

@@ -1,4 +1,4 @@
-//! How intentions change the records in memory.
+//! Applying intentions to the records in memory.
 
 use super::records::State;
 use crate::engine::{DirStat, EngineError, Receipt, Write};

@@ -227,8 +227,8 @@ mod tests {
         assert_eq!(opening.learn(&attr(3, 20), files.moment()), Some(false));
         opening.keep();
         files.changed(ino, &attr(3, 20), &attr(2, 20), None);
-        // What another client did in between is newer than what is known, but was not asked for
-        // after it.
+        // A change by another client is newer than the known attributes, but was not read after
+        // the own change.
         let before = files.moment();
         files.changed(ino, &attr(2, 20), &attr(3, 30), Some(0));
         assert_eq!(files.learn(ino, &attr(4, 40), before), None);

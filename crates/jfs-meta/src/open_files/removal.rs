@@ -146,7 +146,7 @@ mod tests {
         drop(two);
         assert!(end.ended().await.is_none());
         assert!(!open(&files, ino, attr(1, 10)));
-        // What was open is not waited for, and one that gives up is none.
+        // A removal does not wait for an open file. An open that gives up leaves the file closed.
         let removal = files.removal();
         assert!(removal.finds_open(ino) && files.enter(ino).is_ok());
         assert!(files.sustain(other));

@@ -97,7 +97,7 @@ mod tests {
         for index in 0..3 {
             files.learn_view(ino, &attr(1, 10), index, view(), files.moment());
         }
-        // Our write to chunk 0 finds that somebody else wrote in between.
+        // The own write to chunk 0 finds a change by another client in between.
         files.changed(ino, &attr(9, 10), &attr(10, 10), Some(0));
         assert!(files.view(ino, 2).is_none());
         files.learn_view(ino, &attr(10, 10), 2, view(), files.moment());

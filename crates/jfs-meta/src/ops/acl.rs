@@ -1,10 +1,11 @@
 //! POSIX ACLs: setting, reading, inheriting, and asking them for permission.
 
 use crate::EngineError;
-use crate::engine::{Answer, Key, Write, own};
+use crate::engine::{Answer, Key};
 use crate::meta::Meta;
 use crate::perm;
-use crate::run::{Operation, Proof, patiently};
+use crate::proof::Proof;
+use crate::run::{Operation, patiently};
 use crate::txn::{Stop, Txn};
 use bytes::Bytes;
 use jfs_types::attr::flags;
@@ -32,7 +33,7 @@ struct SetAcl<'a> {
 impl Meta {
     /// Sets a rule of an inode; an empty one removes it. A rule that mode bits can say becomes the
     /// mode. Only for the owner and the super-user: EPERM. EACCES for a default rule on what is no
-    /// directory. An access rule that is set by somebody outside the group clears sgid: the caller's
+    /// directory. An access rule clears sgid when its caller is outside the group: the caller's
     /// groups count also where the kernel has checked permissions. Returns the attributes afterwards.
     pub async fn set_acl(
         &self,
@@ -103,7 +104,7 @@ impl Meta {
         self.may_always(caller, attr, mask).await
     }
 
-    /// As [`Meta::may`], whoever has checked.
+    /// As [`Meta::may`], also when the kernel has checked.
     pub(crate) async fn may_always(
         &self,
         caller: &Caller,
@@ -154,8 +155,7 @@ impl Operation for SetAcl<'_> {
     }
 
     async fn attempt(&self, meta: &Meta, tx: &mut Txn) -> Result<(Attr, Attr), Stop> {
-        tx.load(&[own(Key::Attr(self.ino))]).await?;
-        let before = tx.attr(self.ino)?.ok_or(Errno::ENOENT)?;
+        let before = tx.own_attr(self.ino).await?;
         let (mut after, rule) = self.plan(&before)?;
         let id = match rule {
             Some(rule) => meta.acl_id(&rule).await?,
@@ -164,10 +164,7 @@ impl Operation for SetAcl<'_> {
         self.kind.put_id(&mut after, id);
         if after != before {
             after.ctime = tx.now;
-            tx.write(Write::PutAttr {
-                ino: self.ino,
-                attr: after.clone(),
-            })?;
+            tx.put_attr(self.ino, &after)?;
         }
         Ok((before, after))
     }
@@ -268,7 +265,7 @@ mod tests {
             assert_eq!(access(caller, &AclRule::empty()), Ok((0o2777, None)));
         }
         assert_eq!(access(&Caller::user(1, 8), &named), Err(Errno::EPERM));
-        // A kernel that has checked knows who may.
+        // The check of the kernel counts.
         let trusted = Caller {
             check_permission: false,
             ..Caller::user(1, 8)

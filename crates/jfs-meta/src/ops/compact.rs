@@ -1,14 +1,15 @@
 //! Compaction: many slice records of a chunk become one new slice.
 //!
-//! What is merged is planned here and committed here; the data in between is copied by whoever has a
-//! chunk store. The commit replaces the records only if the list still begins with exactly those that
+//! The merge is planned and committed here. The owner of a chunk store copies the data in between. The
+//! commit replaces the records only if the list still begins with exactly those that
 //! were planned. What they used is given up by one user per record, at once or, with a trash, when its
 //! period is over: a slice that a copy uses too keeps that user, and its objects.
 
 use crate::EngineError;
 use crate::engine::{Answer, Key, Write, own};
 use crate::meta::Meta;
-use crate::run::{Operation, Proof};
+use crate::proof::Proof;
+use crate::run::Operation;
 use crate::txn::{Stop, Txn};
 use crate::wire::{RECORD_BYTES, decode_records, encode_delayed, encode_record};
 use jfs_types::slice::{Piece, overlay};
@@ -21,16 +22,16 @@ const BIG: u32 = 1 << 20;
 /// A first record is spared when it is at least one part in this many of what it would be merged to.
 const BIG_SHARE: u64 = 5;
 
-/// What a compaction of one chunk is going to do.
+/// The plan of the compaction of one chunk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CompactPlan {
     /// The file.
     pub ino: Ino,
     /// Chunk index.
     pub index: ChunkIndex,
-    /// Where the new slice lies in the chunk.
+    /// Position of the new slice in the chunk.
     pub pos: u32,
-    /// What it is made of, in order and without gaps; zeros where the id is 0.
+    /// The pieces of the new slice, in order and without gaps. Zeros have the id 0.
     pub pieces: Vec<Piece>,
     /// Records the list begins with: the ones that are spared, then the merged ones.
     head: Vec<SliceRecord>,
@@ -49,13 +50,13 @@ impl CompactPlan {
     }
 }
 
-/// What became of a plan.
+/// The outcome of a plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Compacted {
-    /// It was done. These slices have no user left: their objects can go, then
+    /// The compaction was done. These slices have no user left: their objects can go, then
     /// [`Meta::forget_slice`].
     Done(Vec<(u64, u32)>),
-    /// The list had changed: nothing was done, and nobody uses the new slice.
+    /// The list had changed. Nothing was done, and the new slice has no user.
     Changed,
 }
 
@@ -65,7 +66,7 @@ struct Commit<'a> {
 }
 
 impl Meta {
-    /// What compacting a chunk would do now; `None` when there is nothing to gain. One round trip.
+    /// Plans the compaction of a chunk; `None` when there is nothing to gain. One round trip.
     pub async fn plan_compaction(
         &self,
         ino: Ino,
@@ -99,7 +100,7 @@ impl Meta {
         let done = self.transact_with_receipt(&Commit { plan, record }).await?;
         if !done.out && done.doubted {
             // The list may be different because another client went on with what this one had put there.
-            // Blocks that nobody uses do less harm than records without their blocks.
+            // Blocks without a record do less harm than records without their blocks.
             tracing::warn!(
                 "whether slice {id} is used is not known: its objects stay until somebody collects them"
             );
@@ -178,14 +179,7 @@ impl Operation for Commit<'_> {
         if !done {
             return Proof::Rerun;
         }
-        let id = self.record.id;
-        let ours = move |a: &Answer| match a {
-            Answer::Bytes(Some(b)) => {
-                decode_records(b).is_ok_and(|records| records.iter().any(|r| r.id == id))
-            }
-            _ => false,
-        };
-        Proof::Record(Key::Chunk(self.plan.ino, self.plan.index), Box::new(ours))
+        Proof::chunk_has(self.plan.ino, self.plan.index, self.record.id)
     }
 }
 
@@ -330,7 +324,7 @@ mod tests {
         assert_eq!((plan.merged(), plan.size()), (1000, 10_000));
     }
 
-    /// What a chunk shows is the same before and after, whatever the list.
+    /// A chunk shows the same before and after, for any list.
     #[test]
     fn compaction_changes_nothing_that_shows() {
         let mut x = 0x9E37_79B9_7F4A_7C15u64;

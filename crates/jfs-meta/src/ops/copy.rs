@@ -9,9 +9,10 @@ use super::kept_by_trash;
 use super::truncate::count_growth;
 use super::zeros;
 use crate::EngineError;
-use crate::engine::{Answer, Key, Write, hold, own};
+use crate::engine::{Key, Write, hold, own};
 use crate::meta::Meta;
-use crate::run::{Operation, Proof};
+use crate::proof::Proof;
+use crate::run::Operation;
 use crate::txn::{Stop, Txn};
 use crate::wire::decode_records;
 use jfs_types::attr::flags;
@@ -98,10 +99,7 @@ impl Operation for CopyRange {
                 self.append(tx, index * CHUNK_SIZE, piece, end)?;
             }
         }
-        tx.write(Write::PutAttr {
-            ino: self.to,
-            attr: after.clone(),
-        })?;
+        tx.put_attr(self.to, &after)?;
         count_growth(tx, self.to, &before, &after).await?;
         Ok((size, before, after))
     }
@@ -110,9 +108,7 @@ impl Operation for CopyRange {
         if before == after {
             return Proof::Rerun;
         }
-        let after = after.clone();
-        let ours = move |a: &Answer| matches!(a, Answer::Attr(Some(attr)) if *attr == after);
-        Proof::Record(Key::Attr(self.to), Box::new(ours))
+        Proof::attr_is(self.to, after)
     }
 }
 

@@ -1,10 +1,11 @@
 //! create, mkdir, mknod, symlink: a new inode under a new name.
 
 use super::{checked_name, lookup::TRASH_NAME, stat_of, touch_dir, writable_dir};
-use crate::engine::{Answer, Key, Write, own};
+use crate::engine::{Key, Write, own};
 use crate::meta::Meta;
 use crate::perm::{EXEC, WRITE};
-use crate::run::{Operation, Proof};
+use crate::proof::Proof;
+use crate::run::Operation;
 use crate::txn::{Stop, Txn};
 use jfs_types::attr::flags;
 use jfs_types::{Attr, Caller, Entry, Errno, FileType, Ino, Name, Time};
@@ -20,7 +21,7 @@ struct Create<'a> {
     ino: Ino,
 }
 
-/// What [`Meta::mknod`] makes.
+/// The inode that [`Meta::mknod`] creates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NewNode {
     /// Type of the inode.
@@ -33,7 +34,7 @@ pub struct NewNode {
     pub rdev: u32,
 }
 
-/// What is made.
+/// The new inode as its caller wants it.
 #[derive(Clone, Copy)]
 struct New<'a> {
     kind: FileType,
@@ -150,7 +151,7 @@ impl Meta {
         self.make(caller, parent, name, new).await
     }
 
-    /// What is to be done, after the checks that need no engine; takes a fresh inode number.
+    /// The operation, after the checks that need no engine. Takes a new inode number.
     async fn new_inode<'a>(
         &self,
         caller: &'a Caller,
@@ -239,9 +240,7 @@ impl Operation for Create<'_> {
     }
 
     fn proof(&self, _: &Attr) -> Proof {
-        let ino = self.ino;
-        let ours = move |a: &Answer| matches!(a, Answer::Entry(Some(e)) if e.ino == ino);
-        Proof::Record(Key::Entry(self.parent, self.name.clone()), Box::new(ours))
+        Proof::entry_leads_to(self.parent, &self.name, self.ino)
     }
 }
 

@@ -1,9 +1,10 @@
-//! Letting go of data: chunks of removed files, delayed slices, bookkeeping of deleted slices.
+//! Deletion of data: chunks of removed files, delayed slices, bookkeeping of deleted slices.
 
 use crate::EngineError;
-use crate::engine::{Answer, Delayed, Deleted, Key, Write, own};
+use crate::engine::{Delayed, Deleted, Key, Write, own};
 use crate::meta::Meta;
-use crate::run::{Operation, Proof};
+use crate::proof::Proof;
+use crate::run::Operation;
 use crate::txn::{Stop, Txn};
 use crate::wire::{WireError, decode_delayed, decode_records};
 use jfs_types::{ChunkIndex, Errno, Ino, SliceId};
@@ -70,7 +71,7 @@ impl Meta {
             .map_err(|e| self.to_errno("unused_slices", &e))
     }
 
-    /// Drops the bookkeeping of a slice whose objects are deleted, unless somebody uses it again.
+    /// Drops the bookkeeping of a slice whose objects are deleted, unless a record uses it again.
     pub async fn forget_slice(&self, id: u64, size: u32) -> Result<(), Errno> {
         self.transact(&ForgetSlice { id, size }).await
     }
@@ -113,8 +114,7 @@ impl Operation for DeleteChunk {
     }
 
     fn proof(&self, _: &()) -> Proof {
-        let gone = |a: &Answer| matches!(a, Answer::Bytes(None));
-        Proof::Record(Key::Chunk(self.ino, self.index), Box::new(gone))
+        Proof::bytes_are_gone(Key::Chunk(self.ino, self.index))
     }
 }
 
@@ -180,8 +180,7 @@ impl Operation for ReleaseDelayed {
     }
 
     fn proof(&self, _: &()) -> Proof {
-        let gone = |a: &Answer| matches!(a, Answer::Bytes(None));
-        Proof::Record(Key::Delayed(self.id, self.time), Box::new(gone))
+        Proof::bytes_are_gone(Key::Delayed(self.id, self.time))
     }
 }
 

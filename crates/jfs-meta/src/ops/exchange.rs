@@ -2,10 +2,11 @@
 
 use super::rename::refuse_circle;
 use super::{negated, stat_of, touch_dir, touch_dir_now, writable_dir};
-use crate::engine::{Answer, Key, Write, own};
+use crate::engine::{Key, Write, own};
 use crate::meta::Meta;
 use crate::perm;
-use crate::run::{Operation, Proof};
+use crate::proof::Proof;
+use crate::run::Operation;
 use crate::txn::{Stop, Txn};
 use jfs_types::attr::flags;
 use jfs_types::{Attr, Caller, Errno, Ino, Name};
@@ -144,10 +145,8 @@ impl Operation for Exchange<'_> {
 
     fn proof(&self, [first, _]: &[Moved; 2]) -> Proof {
         // The second name led elsewhere before.
-        let ino = first.ino;
         let (dir, name) = &self.places[1];
-        let ours = move |a: &Answer| matches!(a, Answer::Entry(Some(e)) if e.ino == ino);
-        Proof::Record(Key::Entry(*dir, name.clone()), Box::new(ours))
+        Proof::entry_leads_to(*dir, name, first.ino)
     }
 }
 

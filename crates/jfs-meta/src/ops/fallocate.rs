@@ -3,10 +3,11 @@
 use super::kept_by_trash;
 use super::truncate::count_growth;
 use super::zeros::{self, Known, Lists};
-use crate::engine::{Answer, EXISTING_MAX, Key, Write, own};
+use crate::engine::EXISTING_MAX;
 use crate::meta::Meta;
 use crate::perm;
-use crate::run::{Operation, Proof};
+use crate::proof::Proof;
+use crate::run::Operation;
 use crate::txn::{Stop, Txn};
 use jfs_types::attr::flags;
 use jfs_types::slice::MAX_FILE_LENGTH;
@@ -107,8 +108,7 @@ impl Operation for Fallocate<'_> {
     }
 
     async fn attempt(&self, meta: &Meta, tx: &mut Txn) -> Result<(Attr, Attr, u64), Stop> {
-        tx.load(&[own(Key::Attr(self.ino))]).await?;
-        let before = tx.attr(self.ino)?.ok_or(Errno::ENOENT)?;
+        let before = tx.own_attr(self.ino).await?;
         let may = meta.may(self.caller, &before, perm::WRITE).await;
         if kept_by_trash(meta, self.ino, &before) {
             return Err(Errno::EPERM.into());
@@ -133,18 +133,13 @@ impl Operation for Fallocate<'_> {
             }
             self.known.keep(&after, lists);
         }
-        tx.write(Write::PutAttr {
-            ino: self.ino,
-            attr: after.clone(),
-        })?;
+        tx.put_attr(self.ino, &after)?;
         count_growth(tx, self.ino, &before, &after).await?;
         Ok((before, after, done))
     }
 
     fn proof(&self, (_, after, _): &(Attr, Attr, u64)) -> Proof {
-        let after = after.clone();
-        let ours = move |a: &Answer| matches!(a, Answer::Attr(Some(attr)) if *attr == after);
-        Proof::Record(Key::Attr(self.ino), Box::new(ours))
+        Proof::attr_is(self.ino, after)
     }
 }
 

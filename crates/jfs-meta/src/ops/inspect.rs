@@ -1,4 +1,4 @@
-//! Looking at an inode, a session or the whole volume from outside: paths, locks, what waits for
+//! Inspection of an inode, a session or the whole volume: paths, locks, what waits for
 //! deletion.
 
 use super::lookup::TRASH_NAME;
@@ -26,7 +26,7 @@ pub struct Held<T> {
     pub sid: u64,
     /// Owner within the session.
     pub owner: u64,
-    /// What is held.
+    /// The lock that is held.
     pub what: T,
 }
 
@@ -69,7 +69,7 @@ impl LockType {
     }
 }
 
-/// What waits for deletion, as (number, bytes).
+/// Data that waits for deletion, as (number, bytes).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct More {
     /// Entries of the trash.
@@ -118,7 +118,8 @@ impl Meta {
         self.ways_to(caller, ino, &attr, root).await.map(|_| ())
     }
 
-    /// Whether the caller may read the content: EACCES if not. Whoever else has checked, it is checked.
+    /// Checks that the caller may read the content: EACCES if not. Checks also when the kernel has
+    /// checked.
     pub async fn may_read(&self, caller: &Caller, attr: &Attr) -> Result<(), Errno> {
         self.may_always(caller, attr, perm::READ).await
     }

@@ -1,10 +1,11 @@
 //! link: another name for an inode.
 
 use super::{checked_name, stat_of, touch_dir, writable_dir};
-use crate::engine::{Answer, Key, Write, own};
+use crate::engine::{Key, Write, own};
 use crate::meta::Meta;
 use crate::perm::{EXEC, WRITE};
-use crate::run::{Operation, Proof};
+use crate::proof::Proof;
+use crate::run::Operation;
 use crate::txn::{Stop, Txn};
 use jfs_types::attr::flags;
 use jfs_types::{Attr, Caller, Entry, Errno, Ino, Name};
@@ -90,19 +91,14 @@ impl Operation for Link<'_> {
             name: self.name.clone(),
             entry,
         })?;
-        tx.write(Write::PutAttr {
-            ino: self.ino,
-            attr: attr.clone(),
-        })?;
+        tx.put_attr(self.ino, &attr)?;
         touch_dir(meta, tx, self.parent, &dir, 0)?;
         tx.add_dir_stat(self.parent, stat_of(&attr));
         Ok((before, attr))
     }
 
     fn proof(&self, _: &(Attr, Attr)) -> Proof {
-        let ino = self.ino;
-        let ours = move |a: &Answer| matches!(a, Answer::Entry(Some(e)) if e.ino == ino);
-        Proof::Record(Key::Entry(self.parent, self.name.clone()), Box::new(ours))
+        Proof::entry_leads_to(self.parent, &self.name, self.ino)
     }
 }
 

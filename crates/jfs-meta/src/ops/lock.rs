@@ -1,12 +1,13 @@
 //! Locks that all clients of a volume see: flock(2) and POSIX record locks.
 //!
-//! A lock that has to wait is asked for again and again, as the reference client does; the records tell
-//! nobody when one goes. Closing a session drops its locks (see [`super::session`]).
+//! A waiting lock is requested again and again, as the reference client does: the end of a lock notifies
+//! no client. Closing a session drops its locks (see [`super::session`]).
 
 use crate::EngineError;
 use crate::engine::{Answer, Key, LockKind, LockRow, Write, own, peek};
 use crate::meta::Meta;
-use crate::run::{Operation, Proof};
+use crate::proof::Proof;
+use crate::run::Operation;
 use crate::txn::{Stop, Txn};
 use crate::wire::{LockRecord, LockType, decode_locks, encode_locks};
 use bytes::Bytes;
@@ -21,9 +22,9 @@ const WAIT_READ: Duration = Duration::from_millis(10);
 /// A wish for a POSIX lock, or to drop one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LockRange {
-    /// Who, within this client.
+    /// Owner of the lock within this client.
     pub owner: u64,
-    /// What.
+    /// The kind of lock and its range.
     pub record: LockRecord,
 }
 
@@ -41,7 +42,8 @@ struct Posix {
 }
 
 impl Meta {
-    /// flock(2). EAGAIN when somebody else has a lock in the way and `wait` is not set; with `wait` it
+    /// flock(2). EAGAIN when the lock of another owner is in the way and `wait` is not set; with
+    /// `wait` it
     /// ends when the lock is granted or the future is dropped. ENOLCK without a session.
     pub async fn flock(
         &self,
@@ -89,7 +91,7 @@ impl Meta {
         }
     }
 
-    /// fcntl(2) `F_GETLK`: a lock of somebody else's that is in the way, `None` when there is none. The
+    /// fcntl(2) `F_GETLK`: a lock of another owner that is in the way, `None` when there is none. The
     /// process is only told of locks of this client, else it is 0. One round trip.
     pub async fn getlk(&self, ino: Ino, range: LockRange) -> Result<Option<LockRecord>, Errno> {
         if range.record.kind == LockType::Unlock {

@@ -149,7 +149,7 @@ impl Meta {
     }
 }
 
-/// What an entry without an inode looks like: enough to remove it.
+/// Attributes of an entry without an inode: enough to remove the entry.
 fn nameless(kind: FileType) -> Attr {
     let mut attr = Attr::new(kind);
     attr.length = 0;

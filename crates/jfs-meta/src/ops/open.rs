@@ -5,7 +5,8 @@ use crate::engine::{Answer, Key, Write, own};
 use crate::meta::Meta;
 use crate::open_files::{Opening, Removal};
 use crate::perm::{EXEC, READ, WRITE};
-use crate::run::{Operation, Proof};
+use crate::proof::Proof;
+use crate::run::Operation;
 use crate::txn::{Stop, Txn};
 use crate::work::Work;
 use jfs_types::attr::flags as attr_flags;
@@ -282,7 +283,8 @@ impl Meta {
             attr: attr.clone(),
         };
         if let Err(e) = self.transact(&keep).await {
-            // It may be kept all the same: its data stays, and is deleted by its record in time.
+            // The record of the removed file may outlive this call. The hourly job deletes its
+            // data.
             tracing::warn!("{ino:?} was removed while it was being opened, and is not kept: {e}");
             return true;
         }

@@ -2,16 +2,17 @@
 
 use super::victim::{Fate, Victim};
 use super::{checked_name, lookup::TRASH_NAME, touch_dir, trash, writable_dir};
-use crate::engine::{Answer, Key, Write, hold, own};
+use crate::engine::{Key, Write, hold, own};
 use crate::meta::Meta;
 use crate::open_files::Removal;
 use crate::perm::{self, EXEC, WRITE};
-use crate::run::{Operation, Proof};
+use crate::proof::Proof;
+use crate::run::Operation;
 use crate::txn::{Stop, Txn};
 use jfs_types::attr::flags;
 use jfs_types::{Attr, Caller, Entry, Errno, FileType, Ino, Name};
 
-/// What is being removed.
+/// The removal of one name.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Wanted {
     File,
@@ -177,11 +178,10 @@ impl Operation for Remove<'_> {
     }
 
     fn proof(&self, out: &Option<Removed>) -> Proof {
-        let Some(ino) = out.as_ref().map(|removed| removed.entry.ino) else {
-            return Proof::Rerun;
-        };
-        let ours = move |a: &Answer| !matches!(a, Answer::Entry(Some(e)) if e.ino == ino);
-        Proof::Record(Key::Entry(self.parent, self.name.clone()), Box::new(ours))
+        match out {
+            None => Proof::Rerun,
+            Some(removed) => Proof::entry_left(self.parent, &self.name, removed.entry.ino),
+        }
     }
 }
 

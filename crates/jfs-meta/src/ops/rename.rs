@@ -3,11 +3,12 @@
 use super::remove::check_child;
 use super::victim::{Fate, Victim};
 use super::{checked_name, lookup::TRASH_NAME, negated, stat_of, touch_dir, trash, writable_dir};
-use crate::engine::{Answer, Key, Read, Write, hold, own};
+use crate::engine::{Key, Read, Write, hold, own};
 use crate::meta::Meta;
 use crate::open_files::Removal;
 use crate::perm::{self, EXEC, WRITE};
-use crate::run::{Operation, Proof};
+use crate::proof::Proof;
+use crate::run::Operation;
 use crate::txn::{Stop, Txn};
 use jfs_types::attr::flags;
 use jfs_types::{Attr, Caller, Entry, Errno, FileType, Ino, Name};
@@ -31,7 +32,7 @@ struct Rename<'a> {
     restore: bool,
     /// Bytes and inodes below a directory that moves under other quotas.
     tree: (i64, i64),
-    /// Where a replaced inode goes; `None` while nobody has asked for the hour directory yet.
+    /// Hour directory for a replaced inode; `None` until it has been looked up.
     trash: Option<Option<Ino>>,
     removal: Removal<'a>,
 }
@@ -66,7 +67,7 @@ impl Meta {
         if is_trash(from) || is_trash(to) || to.0.is_trash() {
             return Err(Errno::EPERM);
         }
-        // Hour directories stay where they are, whoever asks.
+        // Hour directories cannot be moved, not even by root.
         if from.0 == Ino::TRASH || from.0.is_trash() && caller.uid != 0 {
             return Err(Errno::EPERM);
         }
@@ -115,7 +116,7 @@ impl Meta {
                 .changed(renamed.ino, &renamed.before, &renamed.attr, Some(u32::MAX));
         }
         if op.from.0.is_trash() && renamed.attr.is_dir() && self.format().dir_stats {
-            // They went when the directory did.
+            // They were counted when the directory went to the trash.
             let made = self.dir_stats.ensure(&**self.engine(), renamed.ino).await;
             made.map_err(|e| self.to_errno("dir_stats", &e))?;
         }
@@ -237,10 +238,7 @@ impl Operation for Rename<'_> {
                 entry: source,
             })?;
         }
-        tx.write(Write::PutAttr {
-            ino: source.ino,
-            attr: attr.clone(),
-        })?;
+        tx.put_attr(source.ino, &attr)?;
         self.touch_dirs(meta, tx, &dirs, &before, target.as_ref())?;
         if from_dir != to_dir {
             tx.add_dir_stat(*from_dir, negated(stat_of(&before)));
@@ -260,17 +258,16 @@ impl Operation for Rename<'_> {
     }
 
     fn proof(&self, out: &Option<Renamed>) -> Proof {
-        // It led elsewhere or nowhere before: nobody but us (or a client that did the same) made the
-        // new name lead to this inode.
-        let Some(ino) = out.as_ref().map(|r| r.ino) else {
-            return Proof::Rerun;
-        };
-        let ours = move |a: &Answer| matches!(a, Answer::Entry(Some(e)) if e.ino == ino);
-        Proof::Record(Key::Entry(self.to.0, self.to.1.clone()), Box::new(ours))
+        // The new name led elsewhere or nowhere before. Only this commit, or the same rename by another
+        // client, makes it lead to this inode.
+        match out {
+            None => Proof::Rerun,
+            Some(renamed) => Proof::entry_leads_to(self.to.0, &self.to.1, renamed.ino),
+        }
     }
 }
 
-/// What the new name leads to at present.
+/// The inode that the new name leads to at present.
 struct Target {
     entry: Entry,
     attr: Option<Attr>,

@@ -11,7 +11,7 @@ use std::collections::HashSet;
 /// Directories of an hour that are put together again: some 16 MB of inode numbers.
 const DIRECTORIES_MAX: usize = 1 << 20;
 
-/// What became of the entries of an hour directory.
+/// The outcome for the entries of an hour directory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Restored {
     /// Entries that are back.

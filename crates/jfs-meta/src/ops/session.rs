@@ -19,7 +19,7 @@ const STALE_MAX: usize = 1000;
 /// Sessions that fail before the rest is left for the next time: then the engine is away.
 const FAILURES_MAX: usize = 20;
 
-/// Why a client has to stop.
+/// The reason why a client has to stop.
 #[derive(Debug, thiserror::Error)]
 pub enum ReloadError {
     /// The setting could not be read this time.
@@ -141,7 +141,7 @@ impl Meta {
                 {
                     continue;
                 }
-                // It does not decode: see `read_setting`.
+                // The setting does not decode: see `read_setting`.
                 Err(ReloadError::Engine(EngineError::Corrupt { .. })) => Ok(()),
                 Err(ReloadError::Engine(e)) => Err(Stop::Engine(e)),
             };
@@ -249,7 +249,8 @@ impl Meta {
             tracing::info!("cleaning up stale session {}", session.sid);
             match self.clean_session(&session).await {
                 Ok(()) => cleaned += 1,
-                // What it sustains cannot be read: it stays, the others go.
+                // The sustained inodes of this session cannot be read: the session stays,
+                // and the others go.
                 Err(e) => {
                     failed = failed.or(Some(e));
                     left -= 1;

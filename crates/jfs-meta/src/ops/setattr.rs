@@ -1,10 +1,10 @@
 //! setattr: mode, owner and times. The size is truncate's.
 
 use super::kept_by_trash;
-use crate::engine::{Key, Write, own};
 use crate::meta::Meta;
 use crate::perm;
-use crate::run::{Operation, Proof};
+use crate::proof::Proof;
+use crate::run::Operation;
 use crate::txn::{Stop, Txn};
 use jfs_types::attr::flags;
 use jfs_types::{AclRule, Attr, Caller, Errno, Ino, Time};
@@ -109,8 +109,7 @@ impl Operation for DropPrivileges<'_> {
     }
 
     async fn attempt(&self, _: &Meta, tx: &mut Txn) -> Result<(Attr, Attr), Stop> {
-        tx.load(&[own(Key::Attr(self.ino))]).await?;
-        let before = tx.attr(self.ino)?.ok_or(Errno::ENOENT)?;
+        let before = tx.own_attr(self.ino).await?;
         let mode = perm::mode_after_write(self.caller, &before);
         if mode == before.mode {
             return Ok((before.clone(), before));
@@ -120,10 +119,7 @@ impl Operation for DropPrivileges<'_> {
             ctime: tx.now,
             ..before.clone()
         };
-        tx.write(Write::PutAttr {
-            ino: self.ino,
-            attr: after.clone(),
-        })?;
+        tx.put_attr(self.ino, &after)?;
         Ok((before, after))
     }
 
@@ -141,8 +137,7 @@ impl Operation for SetAttrOp<'_> {
     }
 
     async fn attempt(&self, meta: &Meta, tx: &mut Txn) -> Result<(Attr, Attr), Stop> {
-        tx.load(&[own(Key::Attr(self.ino))]).await?;
-        let before = tx.attr(self.ino)?.ok_or(Errno::ENOENT)?;
+        let before = tx.own_attr(self.ino).await?;
         let open = self.open && before.is_dir() && !self.ino.is_trash();
         if *self.set != SetAttr::default() && !open && kept_by_trash(meta, self.ino, &before) {
             return Err(Errno::EPERM.into());
@@ -155,10 +150,7 @@ impl Operation for SetAttrOp<'_> {
             after.access_acl = meta.acl_id(&rule).await?;
         }
         if after != before {
-            tx.write(Write::PutAttr {
-                ino: self.ino,
-                attr: after.clone(),
-            })?;
+            tx.put_attr(self.ino, &after)?;
         }
         Ok((before, after))
     }

@@ -1,4 +1,4 @@
-//! How much lies below a directory: sums, and a tree of the largest.
+//! Sums over everything below a directory, and a tree of the largest entries.
 //!
 //! Walks need memory for one page of each directory on the way down, whatever the size of the tree.
 //! Where accuracy is not asked for, the statistics of a directory stand in for a look at its files.
@@ -21,7 +21,7 @@ const TREE_TOP_MAX: usize = 100;
 /// Nodes of a whole tree; deeper children are left out from there on.
 const TREE_NODES_MAX: u64 = 100_000;
 
-/// What lies below an inode, itself included.
+/// Sums over an inode and all inodes below it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
     /// Bytes of the regular files.
@@ -50,7 +50,7 @@ impl Summary {
     }
 }
 
-/// How far a walk has come; somebody else may look.
+/// Progress of a walk. Another task may read it.
 #[derive(Debug, Default)]
 pub struct Walked {
     files: AtomicU64,
@@ -87,7 +87,7 @@ impl Walked {
     }
 }
 
-/// What a tree shows.
+/// The shape of the tree.
 #[derive(Clone, Copy, Debug)]
 pub struct TreeShape {
     /// Levels below the first inode, at most 10.
@@ -107,7 +107,7 @@ pub struct TreeNode {
     pub path: Vec<u8>,
     /// Type.
     pub kind: FileType,
-    /// What lies below.
+    /// Sums over this inode and all inodes below it.
     pub sum: Summary,
     /// The largest first.
     pub children: Vec<TreeNode>,

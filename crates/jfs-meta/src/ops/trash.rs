@@ -1,9 +1,10 @@
 //! The trash: hour directories, and emptying the old ones.
 
 use super::lookup::TRASH_NAME;
-use crate::engine::{Answer, Counter, DirCursor, Key, Read, Write, hold, own};
+use crate::engine::{Counter, DirCursor, Key, Read, Write, hold, own};
 use crate::meta::Meta;
-use crate::run::{Operation, Proof, patiently};
+use crate::proof::Proof;
+use crate::run::{Operation, patiently};
 use crate::txn::{Stop, Txn};
 use jfs_types::{Attr, Entry, Errno, FileType, Ino, Name};
 
@@ -23,7 +24,7 @@ pub struct TrashHour {
     pub hour: i64,
 }
 
-/// What became of the entries of an hour directory when each was tried once.
+/// The outcome for the entries of an hour directory when each was tried once.
 #[derive(Default)]
 struct Pass {
     removed: usize,
@@ -73,7 +74,7 @@ impl Meta {
         Ok(Some(ino))
     }
 
-    /// What [`Meta::trash_dir`] would answer, when that needs no round trip.
+    /// The answer of [`Meta::trash_dir`] when it needs no round trip.
     pub(crate) fn known_trash_dir(&self) -> Option<Option<Ino>> {
         if self.format().trash_days <= 0 {
             return Some(None);
@@ -163,7 +164,7 @@ impl Meta {
 
     /// Removes what an hour directory holds, oldest inodes of a page first, then the directory. Returns the
     /// number of entries removed. Safe to repeat. An entry that fails does not keep the others; the first
-    /// failure is returned when all were tried. ENOENT when entries show that nobody can remove.
+    /// failure is returned when all were tried. ENOENT when listed entries cannot be removed.
     pub async fn empty_trash_hour(&self, hour: &TrashHour) -> Result<usize, Errno> {
         let (mut removed, mut vain) = (0, 0);
         loop {
@@ -275,9 +276,7 @@ impl Operation for NewHour {
     }
 
     fn proof(&self, _: &()) -> Proof {
-        let ino = self.ino;
-        let ours = move |a: &Answer| matches!(a, Answer::Entry(Some(e)) if e.ino == ino);
-        Proof::Record(Key::Entry(Ino::TRASH, self.name.clone()), Box::new(ours))
+        Proof::entry_leads_to(Ino::TRASH, &self.name, self.ino)
     }
 }
 

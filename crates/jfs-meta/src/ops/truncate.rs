@@ -2,10 +2,11 @@
 
 use super::kept_by_trash;
 use super::zeros::{self, Known, Lists};
-use crate::engine::{Answer, DirStat, EXISTING_MAX, Key, Write, own};
+use crate::engine::{DirStat, EXISTING_MAX, Write};
 use crate::meta::Meta;
 use crate::perm;
-use crate::run::{Operation, Proof};
+use crate::proof::Proof;
+use crate::run::Operation;
 use crate::txn::{Stop, Txn};
 use jfs_types::attr::flags;
 use jfs_types::slice::MAX_FILE_LENGTH;
@@ -55,8 +56,7 @@ impl Operation for Truncate<'_> {
     }
 
     async fn attempt(&self, meta: &Meta, tx: &mut Txn) -> Result<(Attr, Attr), Stop> {
-        tx.load(&[own(Key::Attr(self.ino))]).await?;
-        let before = tx.attr(self.ino)?.ok_or(Errno::ENOENT)?;
+        let before = tx.own_attr(self.ino).await?;
         if !before.is_file()
             || kept_by_trash(meta, self.ino, &before)
             || before.flags & (flags::IMMUTABLE | flags::APPEND) != 0
@@ -81,10 +81,7 @@ impl Operation for Truncate<'_> {
                 tx.write(write)?;
             }
         }
-        tx.write(Write::PutAttr {
-            ino: self.ino,
-            attr: after.clone(),
-        })?;
+        tx.put_attr(self.ino, &after)?;
         count_growth(tx, self.ino, &before, &after).await?;
         self.known.keep(&after, lists);
         Ok((before, after))
@@ -93,9 +90,7 @@ impl Operation for Truncate<'_> {
     fn proof(&self, (_, after): &(Attr, Attr)) -> Proof {
         // Run again after it was applied, it would find the length it wants, and the growth would be
         // counted nowhere.
-        let after = after.clone();
-        let ours = move |a: &Answer| matches!(a, Answer::Attr(Some(attr)) if *attr == after);
-        Proof::Record(Key::Attr(self.ino), Box::new(ours))
+        Proof::attr_is(self.ino, after)
     }
 }
 

@@ -1,4 +1,4 @@
-//! What becomes of an inode that loses a name: shared by unlink, rmdir and rename over.
+//! The fate of an inode that loses a name: shared by unlink, rmdir and rename over.
 
 use super::{negated, stat_of};
 use crate::engine::Key;
@@ -20,7 +20,7 @@ pub(crate) struct Victim<'a> {
     pub(crate) attr: Option<Attr>,
 }
 
-/// What becomes of it.
+/// The fate of the inode.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
     /// There is no inode: only the entry goes.
@@ -74,8 +74,8 @@ impl Victim<'_> {
     /// Decides and puts the writes into `tx`. Reads once more only for a file with several names
     /// that would go to the trash.
     ///
-    /// A file that is going to be deleted is noted in `removal`, the only effect of an attempt besides
-    /// its transaction: nobody opens it before the operation has ended and drops that.
+    /// A file that is going to be deleted is marked in `removal`. This is the only effect of an
+    /// attempt besides its transaction. Opens of the file wait until the operation drops `removal`.
     pub(crate) async fn dispose(
         &self,
         meta: &Meta,
@@ -188,7 +188,7 @@ impl Victim<'_> {
 }
 
 impl Meta {
-    /// What follows a commit in which `ino` lost a name in `dir` and met `fate`.
+    /// The local effects of a commit in which `ino` lost a name in `dir` and met `fate`.
     pub(crate) async fn after_fate(
         &self,
         dir: Ino,
@@ -216,7 +216,8 @@ impl Meta {
                 self.dir_stats.forget(ino)
             }
             (Fate::Sustained(_), _) if !self.open_files.sustain(ino) => {
-                // Closed while the unlink was under way: nobody else will clean it up.
+                // The file was closed while the unlink was under way. No later close
+                // deletes it.
                 if let Err(e) = self.delete_sustained(ino).await {
                     tracing::warn!("{ino:?} stays sustained until the session ends: {e}");
                 }

@@ -1,10 +1,11 @@
 //! Chunks: reading the view of one, appending a slice to one.
 
 use super::truncate::count_growth;
-use crate::engine::{Answer, Key, Write, own};
+use crate::engine::{Key, Write};
 use crate::meta::Meta;
 use crate::open_files::ChunkView;
-use crate::run::{Operation, Proof};
+use crate::proof::Proof;
+use crate::run::Operation;
 use crate::txn::{Stop, Txn};
 use crate::wire::decode_records;
 use crate::work::Work;
@@ -19,7 +20,7 @@ pub const SLICES_PER_COMMIT: usize = 100;
 
 /// A list of so many records is compacted after it was read.
 const RECORDS_TO_READ: usize = 5;
-/// How often a chunk is read again because the file was being changed.
+/// Most reads of a chunk that is being changed.
 const READ_TRIES: usize = 4;
 /// After a write, a list is compacted when it comes to a multiple of this, less one.
 const RECORDS_STEP: u64 = 100;
@@ -31,7 +32,7 @@ const RECORDS_MANY: u64 = 350;
 pub struct NewSlice {
     /// Chunk it belongs to.
     pub index: ChunkIndex,
-    /// Where it lies in the chunk.
+    /// Position of the slice in the chunk.
     pub record: SliceRecord,
     /// When it was last written to.
     pub mtime: Time,
@@ -200,7 +201,7 @@ impl Meta {
     }
 }
 
-/// What a commit of slices did.
+/// The result of a commit of slices.
 struct Written {
     before: Attr,
     after: Attr,
@@ -273,8 +274,7 @@ impl Operation for AppendSlices<'_> {
     }
 
     async fn attempt(&self, meta: &Meta, tx: &mut Txn) -> Result<Written, Stop> {
-        tx.load(&[own(Key::Attr(self.ino))]).await?;
-        let before = tx.attr(self.ino)?.ok_or(Errno::ENOENT)?;
+        let before = tx.own_attr(self.ino).await?;
         if !before.is_file() || before.flags & flags::IMMUTABLE != 0 {
             return Err(Errno::EPERM.into());
         }
@@ -301,10 +301,7 @@ impl Operation for AppendSlices<'_> {
         }
         meta.check_file_growth(tx, self.ino, &before, &after)
             .await?;
-        tx.write(Write::PutAttr {
-            ino: self.ino,
-            attr: after.clone(),
-        })?;
+        tx.put_attr(self.ino, &after)?;
         count_growth(tx, self.ino, &before, &after).await?;
         Ok(Written {
             before,
@@ -317,14 +314,7 @@ impl Operation for AppendSlices<'_> {
         let Some(last) = written.placed.last() else {
             return Proof::Rerun;
         };
-        let id = last.record.id;
-        let ours = move |a: &Answer| match a {
-            Answer::Bytes(Some(b)) => {
-                decode_records(b).is_ok_and(|records| records.iter().any(|r| r.id == id))
-            }
-            _ => false,
-        };
-        Proof::Record(Key::Chunk(self.ino, last.index), Box::new(ours))
+        Proof::chunk_has(self.ino, last.index, last.record.id)
     }
 }
 

@@ -5,7 +5,8 @@
 use super::acl::names_of_acls;
 use crate::engine::{Answer, Key, Write, hold, own};
 use crate::meta::Meta;
-use crate::run::{Operation, Proof};
+use crate::proof::Proof;
+use crate::run::Operation;
 use crate::txn::{Stop, Txn};
 use bytes::Bytes;
 use jfs_types::{Errno, Ino};
@@ -15,7 +16,7 @@ const NAME_MAX: usize = 255;
 /// Longest value, bytes.
 const VALUE_MAX: usize = 65536;
 
-/// What [`Meta::set_xattr`] expects to find.
+/// The expectation of [`Meta::set_xattr`] about an existing value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SetXattr {
     /// Either.
@@ -178,7 +179,6 @@ impl Operation for Remove {
     }
 
     fn proof(&self, _: &()) -> Proof {
-        let gone = |a: &Answer| matches!(a, Answer::Bytes(None));
-        Proof::Record(Key::Xattr(self.ino, self.name.clone()), Box::new(gone))
+        Proof::bytes_are_gone(Key::Xattr(self.ino, self.name.clone()))
     }
 }

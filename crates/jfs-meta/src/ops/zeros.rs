@@ -14,9 +14,9 @@ use std::ops::Range;
 /// The chunk lists that one commit appends zeros to.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Lists {
-    /// Those of a short range, which the engine finds itself.
+    /// The chunks of a short range. The engine finds them itself.
     Short,
-    /// These, in ascending order.
+    /// These chunks, in ascending order.
     Found(Vec<ChunkIndex>),
 }
 
@@ -34,8 +34,8 @@ impl Known {
 }
 
 impl Meta {
-    /// The lists of `file` with an index in `chunks`, whose attributes `before` the attempt holds: who
-    /// makes a list changes them. More round trips for a long range: on Redis one for 10,000 chunks, or
+    /// The lists of `file` with an index in `chunks`. The attempt holds the attributes `before`; a
+    /// new list changes them. More round trips for a long range: on Redis one for 10,000 chunks, or
     /// for 10,000 keys of the database where those are fewer.
     pub(crate) async fn lists_of(
         &self,

@@ -78,7 +78,7 @@ pub fn decode_attr(bytes: &[u8]) -> Result<Attr, WireError> {
     if !r.rest.is_empty() {
         a.tier = r.u8();
     }
-    // What is left: the pad of a tiered record, or something we do not know yet and keep.
+    // The rest: the pad of a tiered record, or unknown bytes, which are kept.
     a.unknown = if r.rest == [0] {
         Vec::new()
     } else {

@@ -13,7 +13,7 @@ pub struct SessionInfo {
     /// Addresses of the host.
     #[serde(rename = "IPAddrs", skip_serializing_if = "Vec::is_empty")]
     pub ip_addrs: Vec<String>,
-    /// Where it is mounted.
+    /// The mount point.
     pub mount_point: String,
     /// RFC 3339 time of the mount.
     pub mount_time: String,

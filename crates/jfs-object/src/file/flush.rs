@@ -1,12 +1,11 @@
 //! Flushes to a local disk, and what the disk refused.
 //!
-//! Linux tells of a write-back that failed once, to one of those who flush, and then drops the pages:
-//! the next flush succeeds and proves nothing. So what a flush has failed for is remembered, by path, and
+//! Linux reports a failed write-back once, to one of the processes that flush, and then drops the pages.
 //! counts as not durable until it is written anew. A directory whose flush failed may have lost any of
 //! the names in it.
 //!
-//! Flushes of one path take turns, so that nobody relies on a flush of his own while the one that was
-//! told of the failure is still on its way back. Those who wait share the next flush.
+//! Flushes of one path take turns. Otherwise a second flush could succeed while the first has the failure
+//! and has not recorded it yet. The waiting flushes share the next one.
 
 use parking_lot::{Condvar, Mutex};
 use std::collections::{HashMap, HashSet};
@@ -30,7 +29,7 @@ pub(super) struct Flushes {
     turns: Mutex<HashMap<PathBuf, Turn>>,
     ended: Condvar,
     refused: Mutex<HashSet<PathBuf>>,
-    /// There are refused paths; spares everybody the lock while there are none.
+    /// True when there are refused paths. While false, flushes do not take the lock.
     any: AtomicBool,
     /// There were too many of them.
     all: AtomicBool,
@@ -72,7 +71,7 @@ impl Flushes {
         &PROCESS
     }
 
-    /// Flushes a file that nobody else knows yet.
+    /// Flushes a file that no other task knows yet.
     pub(super) fn flush_own(&self, file: &File, path: &Path) -> io::Result<()> {
         (self.flush)(file, path)
     }
@@ -216,7 +215,7 @@ mod tests {
         assert!(flushes.turns.lock().is_empty());
     }
 
-    /// The one who was told of the failure is slow to come back: nobody overtakes him.
+    /// The flush that got the failure returns late. The second flush waits for it.
     #[test]
     fn a_second_flush_waits_for_what_the_first_was_told() {
         let tmp = tempfile::tempdir().unwrap();

@@ -65,7 +65,7 @@ impl FileRoot {
         &self.0.anchored
     }
 
-    /// How files are flushed, and what was refused.
+    /// The flushes of files, and the paths whose flush failed.
     pub(super) fn flushes(&self) -> &Flushes {
         self.0.flushes
     }

@@ -39,7 +39,7 @@ impl FileRoot {
         let mut result = Ok(());
         for key in keys {
             let path = self.path(key);
-            // One that fails does not keep the others from it.
+            // A failure does not stop the flushes of the others.
             let flushed = self.flush(&path);
             result = result.and(flushed.map_err(|e| (key, e)));
             if let Some(dir) = path.parent()
@@ -98,7 +98,7 @@ impl FileRoot {
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         self.flush(dir)?;
         let mut child = dir;
-        // Whoever made a directory, this client or another, may have made its parents as well.
+        // The creator of a directory, this client or another, may have made its parents as well.
         while child.starts_with(self.bucket())
             && child != self.bucket()
             && !self.anchored().contains(child)

@@ -90,7 +90,7 @@ impl Walk<'_> {
     }
 }
 
-/// What a listing says about a file.
+/// A file as a listing shows it.
 pub(super) fn describe(key: String, meta: &Metadata) -> ObjectInfo {
     let mtime = meta
         .modified()

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 /// Room that is made on the word of a server alone, bytes. Longer objects make it grow as they arrive.
 const ROOM_MAX: u64 = 32 << 20;
-/// What is read of the text of an error, bytes.
+/// Most bytes that are read of the text of an error.
 const ERROR_TEXT_MAX: usize = 64 << 10;
 
 /// A bucket behind HTTP, and the volume's name in it.

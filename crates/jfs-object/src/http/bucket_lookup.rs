@@ -1,4 +1,4 @@
-//! The address of a bucket that is known by its name alone: the vendor is asked, once.
+//! Looking up the host of a bucket that is known by its name alone. The vendor is asked once.
 
 use super::client;
 use super::refusal::refusal;
@@ -15,7 +15,7 @@ use tokio::sync::OnceCell;
 /// Longest answer that is read, bytes: a list of all buckets.
 const ANSWER_MAX: usize = 4 << 20;
 
-/// Where a bucket was found.
+/// A bucket's host and signature.
 #[derive(Clone, Debug)]
 pub(crate) struct FoundBucket {
     /// Host of the bucket, its name included.
@@ -24,7 +24,7 @@ pub(crate) struct FoundBucket {
     pub(crate) sign: Arc<dyn Sign>,
 }
 
-/// Asks a vendor.
+/// The question to a vendor for the host of a bucket.
 #[async_trait::async_trait]
 pub(crate) trait Find: Debug + Send + Sync {
     async fn find(&self) -> Result<FoundBucket, ObjectError>;
@@ -63,7 +63,7 @@ impl<F: Find> Sign for Located<F> {
     }
 }
 
-/// The text that a signed GET brings.
+/// Sends a signed GET and returns the text of the answer.
 pub(crate) async fn ask(
     client: &Client,
     url: &str,
@@ -88,7 +88,8 @@ pub(crate) async fn ask(
     }
     match answer.status().is_success() {
         true => Ok(String::from_utf8_lossy(&text).into_owned()),
-        // That the bucket is missing is an answer about the volume's setting, not about an object.
+        // A missing bucket is a fault of the volume's setting, not the answer to a read of an
+        // object.
         false => Err(match refusal(url, answer.status(), &text) {
             e if e.is_not_found() => ObjectError {
                 kind: ErrorKind::Permanent,

@@ -13,8 +13,8 @@ const IDLE_MAX: Duration = Duration::from_secs(15);
 /// Idle connections kept per server: what the uploads and downloads of a mount use in turns.
 const IDLE_CONNECTIONS_MAX: usize = 256;
 
-/// What is said of a server whose certificate nobody here knows, of one with a certificate that is not good for it,
-/// and of one without an address.
+/// Messages about a server with an untrusted certificate, about one with a certificate that is not valid for it, and
+/// about a host name without an address.
 const UNTRUSTED: &str = "is not trusted, since its authority is unknown here";
 const UNACCEPTED: &str = "is not accepted";
 const NOT_FOUND: &str = "cannot be found";
@@ -51,19 +51,20 @@ pub(crate) fn failure(key: &str, error: reqwest::Error) -> ObjectError {
     ObjectError::new(kind, key, explained(message, &host))
 }
 
-/// Whether the server's certificate was refused here: it will be the same one the next time.
+/// Whether this client refused the server's certificate. Another attempt would get the same certificate.
 pub(crate) fn is_certificate_refused(message: &str) -> bool {
     message.contains("invalid peer certificate")
 }
 
-/// What a library said about a connection, after what it means and what helps. An empty `host` is not known.
+/// The error of a library about a connection, with an explanation and advice in front. An empty `host` is
+/// not known.
 pub(crate) fn explained(message: String, host: &str) -> String {
-    // It may have come through opendal, after it was said here.
-    let said = [UNTRUSTED, UNACCEPTED, NOT_FOUND];
-    if said.iter().any(|said| message.contains(said)) {
+    // The error may have come through opendal with the explanation in it.
+    let explanations = [UNTRUSTED, UNACCEPTED, NOT_FOUND];
+    if explanations.iter().any(|said| message.contains(said)) {
         return message;
     }
-    // opendal signs requests to S3 alone by itself.
+    // opendal itself signs requests to S3 only.
     if let Some(message) = no_keys(&message, crate::s3::VARIABLES) {
         return message;
     }
@@ -87,7 +88,7 @@ pub(crate) fn explained(message: String, host: &str) -> String {
 }
 
 fn build() -> Result<reqwest::Client, String> {
-    // One that the program has chosen before stays.
+    // A provider that the program has chosen before stays.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let builder = || {
         reqwest::Client::builder()

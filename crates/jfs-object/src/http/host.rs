@@ -2,7 +2,7 @@
 
 use url::Url;
 
-/// Where a bucket is.
+/// The host of a bucket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct BucketHost {
     pub(crate) scheme: String,
@@ -58,7 +58,7 @@ pub(crate) fn parse(text: &str, scheme: &str) -> Result<Url, String> {
         true => text.to_string(),
         false => format!("{scheme}://{text}"),
     };
-    // What was written is not repeated: there may be keys in it.
+    // The message does not repeat the address: there may be keys in it.
     let url = Url::parse(full.trim_end_matches('/'))
         .map_err(|e| format!("the bucket's address does not read: {e}"))?;
     if !url.username().is_empty() || url.password().is_some() {

@@ -1,4 +1,4 @@
-//! What a server says when it refuses a request.
+//! Refusals of a server as errors.
 
 use crate::{ErrorKind, ObjectError};
 use http::StatusCode;
@@ -25,7 +25,8 @@ pub(crate) fn refusal(key: &str, status: StatusCode, body: &[u8]) -> ObjectError
     )
 }
 
-/// What an answer means. One that is neither a refusal nor what was asked for may be another one the next time.
+/// The error for an answer. An answer that is neither a refusal nor the requested data may differ the
+/// next time.
 fn kind(status: StatusCode, code: &str) -> ErrorKind {
     let passes = status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED;
     match status {

@@ -1,4 +1,4 @@
-//! What opendal sends, finished by us.
+//! The HTTP transport of opendal: our client finishes and sends its requests.
 //!
 //! opendal's services of the vendors sign by themselves, but know no storage classes and list from the beginning only;
 //! that of OSS knows the signature's first version only, which new buckets refuse. So their signature, where it cannot be

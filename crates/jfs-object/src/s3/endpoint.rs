@@ -19,7 +19,7 @@ const AWS: &str = ".amazonaws.com";
 /// Reads a variable of the environment; empty ones count as missing.
 type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// Where a bucket is.
+/// The endpoint of a bucket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Endpoint {
     /// Scheme, host and port, without the bucket.
@@ -105,7 +105,7 @@ impl Endpoint {
         let path = path.strip_prefix("minio/").unwrap_or(path);
         let bucket = path.split('/').next().unwrap_or_default().to_string();
         if bucket.is_empty() {
-            return Err(format!("no bucket name provided in {text:?}"));
+            return Err(format!("{text:?} names no bucket"));
         }
         Ok(Endpoint {
             url: origin(&url, url.host_str().unwrap_or_default()),

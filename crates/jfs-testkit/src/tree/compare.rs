@@ -1,4 +1,4 @@
-//! What differs between two trees, in words.
+//! The differences between two trees, in words.
 
 use super::{Node, Tree};
 
@@ -43,7 +43,7 @@ impl Field {
         Self::Flags,
     ];
 
-    /// What two volumes that got the same operations have in common: no numbers, no times.
+    /// The common facts of two volumes that got the same operations: no numbers, no times.
     pub const LIKE: &[Self] = &[
         Self::Kind,
         Self::Mode,

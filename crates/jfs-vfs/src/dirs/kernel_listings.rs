@@ -1,9 +1,9 @@
-//! `--readdir-cache`: which directories' listings the kernel may keep from one open to the next.
+//! Listings that the kernel may keep from one open of a directory to the next (`--readdir-cache`).
 //!
-//! The kernel drops a listing when something changes through this mount, or when it finds another
-//! mtime. Mounts leave the mtime of a directory alone for a while after a change
-//! (`--skip-dir-mtime`), so a listing taken shortly after one may miss the next one, and nothing would
-//! ever tell. Hence only listings of directories that had been at rest are listings.
+//! The kernel drops a listing when the directory changes through this mount, or when the mtime differs. A mount
+//! leaves the mtime of a directory alone for a while after a change (`--skip-dir-mtime`). A listing taken within
+//! that time may miss the next change, and the mtime would never show the change. So only listings of
+//! directories at rest are kept.
 
 use super::listing::Listing;
 use jfs_types::{Attr, Ino, Time};
@@ -12,8 +12,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Shortest time a directory has to be at rest: other mounts may skip longer than this one, and their
-/// clocks may differ.
+/// Shortest time without a change before a directory is at rest. Other mounts may have a longer
+/// `--skip-dir-mtime` than this one, and their clocks may differ.
 const REST_MIN: Duration = Duration::from_secs(1);
 /// Listings listings.
 const LISTINGS_MAX: usize = 256;
@@ -28,17 +28,18 @@ pub(crate) struct KernelListings {
 
 impl KernelListings {
     /// The listing of a directory that the kernel may keep.
-    pub(super) fn of(&self, dir: Ino) -> Option<Arc<Listing>> {
+    pub(crate) fn of(&self, dir: Ino) -> Option<Arc<Listing>> {
         let listings = self.listings.lock();
         listings.iter().find(|l| l.dir == dir).cloned()
     }
 
-    /// The listing of a directory that a position belongs to.
+    /// The kept listing of a directory, if the position `offset` belongs to it.
     pub(super) fn find(&self, dir: Ino, offset: u64) -> Option<Arc<Listing>> {
         self.of(dir).filter(|l| l.position(offset).is_some())
     }
 
-    /// A listing of `dir` begins anew; it is kept when the directory is `at_rest`.
+    /// Replaces the listing of a directory, for which `listing` has begun. Keeps the new one if the directory is
+    /// `at_rest`.
     pub(super) fn begins(&self, listing: &Arc<Listing>, at_rest: bool) {
         let mut listings = self.listings.lock();
         listings.retain(|l| l.dir != listing.dir);

@@ -1,8 +1,8 @@
-//! One listing of a directory: a page of it in memory, and what keeps positions valid.
+//! One listing of a directory: the page in memory, and the marks that keep positions valid.
 //!
-//! A position is the number of an entry in the order in which the listing met them. Of pages that
-//! were read and dropped, the engine's cursor and a hash of each name stay: going back reads the page
-//! again and shows of it what it held then and still holds, at the same positions.
+//! A position is the number of an entry, counted in the order of the listing. A dropped page leaves the engine's
+//! cursor and a hash of each name. Going back reads the page again, and shows the entries that it held and still
+//! holds at the same positions.
 
 use super::LISTING_SHIFT;
 use super::sorted::Sorted;
@@ -20,7 +20,7 @@ use std::sync::Arc;
 /// entry twice.
 const REMEMBERED_MAX: usize = 1 << 20;
 
-/// How to go on where memory has no answer.
+/// The next step where memory has no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Fetch {
     /// Read the page at the cursor: it continues the listing after so many positions.
@@ -83,7 +83,7 @@ struct State {
     window: Option<(Arc<Vec<DirItem>>, u64, u64)>,
 }
 
-/// A listing. Its pages are read by whoever needs them first.
+/// A listing of a directory. Several handles and tasks may share it.
 pub(crate) struct Listing {
     pub(super) dir: Ino,
     /// Added to positions, so that those of one listing are not taken for those of another.
@@ -132,8 +132,8 @@ impl Listing {
         self.state.lock().hashes.len()
     }
 
-    /// The items from `place` on, or what has to be read first. `place` moves over what is known to
-    /// be gone. At the end the answer is empty, and the page in memory is dropped.
+    /// The items from `place` on, or the step that has to read them first. `place` moves over entries that are known
+    /// to be gone. At the end the answer is empty, and the page in memory is dropped.
     pub(super) fn at(&self, place: &mut u64) -> Result<DirItems, Fetch> {
         let position = *place;
         let mut state = self.state.lock();
@@ -142,7 +142,7 @@ impl Listing {
             && (*first..*end).contains(&position)
         {
             let from = items.partition_point(|item| item.next <= self.base + position);
-            // What the rest of a page held may be gone.
+            // The rest of the page may be gone from the directory.
             if from < items.len() {
                 return Ok(DirItems::new(items.clone(), from));
             }
@@ -191,7 +191,7 @@ impl Listing {
         }))
     }
 
-    /// Adds the page read at `cursor`, if nobody else has. Returns whether it was added.
+    /// Adds the page read at `cursor`, unless another task has added it. Returns whether the page was added.
     pub(super) fn add(
         &self,
         (cursor, at): (DirCursor, u64),

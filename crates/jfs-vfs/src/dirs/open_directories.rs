@@ -1,8 +1,8 @@
-//! Directories that are open, and what was last shown of them.
+//! Open directories, with the attributes that the kernel was last told of them.
 //!
-//! A directory that is removed while it is open is shown to those who have it open as a local file system
-//! shows it: with a link count of 0. Its attributes are gone from the volume by then, so they are kept here.
-//! An opendir asks nobody, so what it keeps is what the kernel was shown before.
+//! A program may have a directory open that is removed. It sees the directory as on a local file system, with a
+//! link count of 0. The volume holds no attributes of the directory by then, so they are kept here. An opendir
+//! reads no attributes, so those of an earlier reply are kept.
 
 use jfs_types::{Attr, FileType, Ino};
 use parking_lot::Mutex;
@@ -10,7 +10,7 @@ use std::collections::HashMap;
 
 /// Number of independently locked parts.
 const SHARDS: usize = 16;
-/// Directories remembered that are not open, per shard and generation. There are two generations.
+/// Directories remembered that are not open, for each shard and generation. There are two generations.
 const SHOWN_MAX: usize = 512;
 
 struct Open {
@@ -21,7 +21,7 @@ struct Open {
 #[derive(Default)]
 struct Shard {
     open: HashMap<Ino, Open>,
-    /// What was shown of directories that are not open. When `young` is full it becomes `old`.
+    /// Attributes of directories that are not open. When `young` is full it becomes `old`.
     young: HashMap<Ino, Attr>,
     old: HashMap<Ino, Attr>,
 }
@@ -44,7 +44,7 @@ impl OpenDirectories {
         &self.shards[(ino.0 % SHARDS as u64) as usize]
     }
 
-    /// A directory is shown with these attributes.
+    /// Notes that a reply tells the kernel these attributes.
     pub(crate) fn note(&self, ino: Ino, attr: &Attr) {
         let mut shard = self.shard(ino).lock();
         if let Some(open) = shard.open.get_mut(&ino) {
@@ -93,7 +93,7 @@ impl OpenDirectories {
         self.shard(ino).lock().open.contains_key(&ino)
     }
 
-    /// What was last shown of an open directory. Of one that was shown too long ago only its kind is known.
+    /// The attributes of an open directory in the last reply. If that was too long ago, only the type is known.
     pub(crate) fn attr(&self, ino: Ino) -> Option<Attr> {
         let shard = self.shard(ino).lock();
         let open = shard.open.get(&ino)?;
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_shown_is_kept_while_a_directory_is_open() {
+    fn attributes_are_kept_while_a_directory_is_open() {
         let directories = OpenDirectories::default();
         let mode = |ino| directories.attr(ino).map(|attr| attr.mode);
         directories.note(Ino(5), &dir(0o750));
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_remembered_has_an_end() {
+    fn memory_for_directories_has_an_end() {
         let directories = OpenDirectories::default();
         directories.note(Ino(16), &dir(0o711));
         directories.open(Ino(16));

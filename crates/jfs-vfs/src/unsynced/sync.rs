@@ -1,4 +1,4 @@
-//! Listing what is about to be committed or copied, and syncing what is listed.
+//! Listing slices that are about to be committed or copied, and syncing the listed ones.
 
 use super::{Listed, Unsynced};
 use crate::vfs::Vfs;
@@ -8,13 +8,13 @@ use jfs_types::{Errno, Ino};
 use std::collections::{HashMap, HashSet};
 use std::pin::pin;
 
-/// Slices that are synced, and taken off the lists, at a time when all are.
+/// Slices that are synced, then taken off the lists, at a time when everything is synced.
 const SLICES_PER_SYNC: usize = 1024;
 /// Blocks in one request to sync: it has to end within the store's deadline.
 const BLOCKS_PER_SYNC: usize = 256;
 
-/// A copy that is being made. When it ends, however it does, what was listed for its source meanwhile
-/// is listed for its target: the commit may have seen that.
+/// A copy that is being made. When the copy ends, well or not, slices that were listed for the source meanwhile
+/// are listed for the target: the commit of the copy may have seen them.
 pub(crate) struct Copying<'a> {
     vfs: &'a Vfs,
     from: Ino,
@@ -28,8 +28,8 @@ impl Drop for Copying<'_> {
 }
 
 impl Vfs {
-    /// Slices of a file are about to be committed and not synced. EIO when nothing more can be listed
-    /// because the store cannot sync what is.
+    /// Lists slices of a file that are about to be committed and not synced. EIO when the lists are full and the
+    /// store cannot sync the listed slices.
     pub(crate) async fn list_unsynced(&self, ino: Ino, slices: &[Listed]) -> Result<(), Errno> {
         if slices.is_empty() || !self.inner.chunks.needs_sync() {
             return Ok(());
@@ -41,10 +41,10 @@ impl Vfs {
         Ok(())
     }
 
-    /// `from` is about to be copied into `to`. What the copy may refer to is listed for the target before
-    /// it exists, for an fsync that comes at once, and when the value is dropped. Slices of the source are
-    /// listed before their commit, so those that the copy's commit has seen are listed by then; what a
-    /// compaction has made in their place is durable. EIO as for [`Vfs::list_unsynced`].
+    /// Prepares a copy of `from` into `to`. The slices of the source are listed for the target twice: now, for an
+    /// fsync that comes at once, and when the returned value is dropped. Slices are listed before their commit, so
+    /// all slices that the commit of the copy has seen are listed by then. A slice that a compaction has made in
+    /// their place is durable. EIO as for [`Vfs::list_unsynced`].
     pub(crate) async fn copying(&self, from: Ino, to: Ino) -> Result<Copying<'_>, Errno> {
         let vfs = self;
         self.wait_for_lists(0, Some(from)).await?;
@@ -78,8 +78,8 @@ impl Vfs {
         }
     }
 
-    /// Makes what was committed of a file durable. What the disk has refused to flush stays listed, and an
-    /// error each time, until the file no longer holds it.
+    /// Makes the committed slices of a file durable. A slice that the disk has refused to flush stays listed. Each
+    /// call fails because of it, until the file no longer holds it.
     pub(crate) async fn sync_committed(&self, ino: Ino) -> Result<(), Errno> {
         let slices = self.inner.unsynced.of(ino);
         let synced = self.sync_existing(&slices).await;
@@ -89,7 +89,7 @@ impl Vfs {
     }
 
     /// Syncs slices that were committed earlier. Another client may have compacted or overwritten some of
-    /// them since, or the file may be gone: then what is left is looked at one by one.
+    /// them since, or the file may be gone. Then the remaining blocks are synced one by one.
     async fn sync_existing(&self, slices: &[Listed]) -> Result<(), ChunkError> {
         match self.sync_slices(slices).await {
             Err(e) if e.is_not_found() => self.sync_remaining(slices).await,
@@ -97,7 +97,7 @@ impl Vfs {
         }
     }
 
-    /// Syncs what still exists of slices that were committed earlier.
+    /// Syncs the blocks that still exist of slices that were committed earlier.
     async fn sync_remaining(&self, slices: &[Listed]) -> Result<(), ChunkError> {
         for (id, size) in slices {
             for key in self.inner.chunks.keys(*id, *size) {
@@ -132,7 +132,7 @@ impl Vfs {
         left
     }
 
-    /// Too much is not known to be durable: sync it all in the background.
+    /// Syncs everything in the background.
     fn spawn_sync_all(&self) {
         let vfs = self.clone();
         self.inner.runtime.spawn(async move {
@@ -144,8 +144,8 @@ impl Vfs {
         });
     }
 
-    /// Syncs every slice that is listed, once. What cannot be synced stays listed and does not keep the
-    /// rest from it; the first failure is returned.
+    /// Syncs every listed slice once. A slice that cannot be synced stays listed, and the others are synced all
+    /// the same. Returns the first failure.
     async fn sync_all(&self) -> Result<(), ChunkError> {
         let mut result = Ok(());
         for part in self.inner.unsynced.all().chunks(SLICES_PER_SYNC) {

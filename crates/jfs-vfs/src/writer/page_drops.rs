@@ -1,16 +1,18 @@
-//! Appended bytes that came to lie elsewhere than the kernel believes: it has to drop its pages of them.
+//! Page drops: the kernel's pages of appended bytes that a commit has moved.
 //!
-//! The kernel drops a page when nobody reads or writes it, and a read may wait for the very flush that has
-//! moved the bytes. So a flush only begins it. An fsync or close waits for the end: no read waits for those.
+//! An append of another mount may come first, so that appended bytes end up behind the offset that the kernel
+//! assumed. The kernel then has to drop its pages of them. The kernel drops a page when no request reads or
+//! writes the page, and a read may wait for the very flush that has moved the bytes. So a flush only begins the
+//! drop. An fsync or close waits for the end of the drop: no read waits for those.
 
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// Longest wait of an fsync or close. It is longer than the kernel is given for one file.
+/// Longest wait of an fsync or close. Longer than the limit for one drop (`kernel::DROP_PAGES_MAX`).
 const WAIT_MAX: Duration = Duration::from_secs(15);
 
-/// How often pages of a file are being dropped at present.
+/// Number of page drops of a file under way.
 pub(super) struct PageDrops {
     under_way: Arc<watch::Sender<usize>>,
 }
@@ -24,18 +26,18 @@ impl Default for PageDrops {
 }
 
 impl PageDrops {
-    /// Counts until the value is dropped.
+    /// Counts a drop, which lasts until the value is dropped.
     pub(super) fn begin(&self) -> Dropping {
         self.under_way.send_modify(|n| *n += 1);
         Dropping(self.under_way.clone())
     }
 
-    /// Whether the kernel has dropped everything.
+    /// Whether no drop is under way.
     pub(super) fn is_over(&self) -> bool {
         *self.under_way.borrow() == 0
     }
 
-    /// Waits until it has.
+    /// Waits until no drop is under way.
     pub(super) async fn over(&self) {
         if self.is_over() {
             return;
@@ -48,7 +50,7 @@ impl PageDrops {
     }
 }
 
-/// Pages that are being dropped.
+/// One page drop under way.
 pub(super) struct Dropping(Arc<watch::Sender<usize>>);
 
 impl Drop for Dropping {

@@ -4,12 +4,11 @@ use super::events::{Event, Events};
 use super::gate::Gate;
 use async_trait::async_trait;
 use jfs_meta::engine::*;
-use jfs_meta::trips::TripLog;
+use jfs_meta::engine_hooks::{Call, EngineHooks};
 use jfs_meta::{Attempt, Engine, EngineError};
-use jfs_types::{AclRule, Attr, Entry, Ino, Name, Time};
+use jfs_types::{Ino, Name, Time};
 use parking_lot::Mutex;
 use std::hash::{DefaultHasher, Hasher};
-use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -180,179 +179,40 @@ impl Attempt for TestAttempt {
 }
 
 #[async_trait]
-impl Engine for TestEngine {
-    fn capabilities(&self) -> &Capabilities {
-        self.inner.capabilities()
+impl EngineHooks for TestEngine {
+    fn inner(&self) -> &dyn Engine {
+        self.inner.as_ref()
     }
 
-    fn trips(&self) -> &TripLog {
-        self.inner.trips()
+    async fn before(&self, call: Call) -> Result<(), EngineError> {
+        match call {
+            Call::Fetch | Call::Lookup => self.look(),
+            _ => Ok(()),
+        }
     }
 
-    fn set_fence(&self, fence: Fence) {
-        self.inner.set_fence(fence);
+    async fn after(&self, call: Call) {
+        if matches!(call, Call::Fetch | Call::Lookup | Call::ListDir) {
+            self.shared.answers.pass().await;
+        }
     }
 
-    async fn begin(&self) -> Result<Box<dyn Attempt>, EngineError> {
-        Ok(Box::new(TestAttempt {
-            inner: self.inner.begin().await?,
+    fn wrap_attempt(&self, inner: Box<dyn Attempt>) -> Box<dyn Attempt> {
+        Box::new(TestAttempt {
+            inner,
             shared: self.shared.clone(),
-        }))
+        })
     }
 
-    async fn fetch(&self, keys: &[Key]) -> Result<Vec<Answer>, EngineError> {
-        self.look()?;
-        let answers = self.inner.fetch(keys).await;
-        self.shared.answers.pass().await;
-        answers
-    }
-
-    async fn lookup(
-        &self,
-        dir: Ino,
-        name: &Name,
-    ) -> Result<Option<(Entry, Option<Attr>)>, EngineError> {
-        self.look()?;
-        let answer = self.inner.lookup(dir, name).await;
-        self.shared.answers.pass().await;
-        answer
-    }
-
-    async fn list_dir(
+    async fn answer_list_dir(
         &self,
         dir: Ino,
         cursor: &DirCursor,
         with_attrs: bool,
     ) -> Result<DirPage, EngineError> {
-        let page = match self.shared.scans.load(Ordering::SeqCst) {
+        match self.shared.scans.load(Ordering::SeqCst) {
             true => self.scan(dir, cursor, with_attrs).await,
             false => self.inner.list_dir(dir, cursor, with_attrs).await,
-        };
-        self.shared.answers.pass().await;
-        page
-    }
-
-    async fn load_setting(&self) -> Result<Option<Vec<u8>>, EngineError> {
-        self.inner.load_setting().await
-    }
-
-    async fn store_setting(&self, expect: &[u8], json: &[u8]) -> Result<(), EngineError> {
-        self.inner.store_setting(expect, json).await
-    }
-
-    async fn create_volume(
-        &self,
-        json: &[u8],
-        root: &Attr,
-        trash: Option<&Attr>,
-        overwrite: bool,
-    ) -> Result<(), EngineError> {
-        self.inner.create_volume(json, root, trash, overwrite).await
-    }
-
-    async fn prepare_writes(&self) -> Result<(), EngineError> {
-        self.inner.prepare_writes().await
-    }
-
-    async fn list_quotas(&self) -> Result<Vec<(Ino, DirQuota)>, EngineError> {
-        self.inner.list_quotas().await
-    }
-
-    async fn add_quota_usage(&self, deltas: &[(Ino, i64, i64)]) -> Result<(), EngineError> {
-        self.inner.add_quota_usage(deltas).await
-    }
-
-    async fn put_quota(&self, dir: Ino, quota: DirQuota) -> Result<(), EngineError> {
-        self.inner.put_quota(dir, quota).await
-    }
-
-    async fn acl_id(&self, rule: &AclRule) -> Result<u32, EngineError> {
-        self.inner.acl_id(rule).await
-    }
-
-    async fn add_dir_stats(&self, deltas: &[(Ino, DirStat)]) -> Result<Vec<Ino>, EngineError> {
-        self.inner.add_dir_stats(deltas).await
-    }
-
-    async fn put_dir_stat(&self, dir: Ino, stat: DirStat) -> Result<(), EngineError> {
-        self.inner.put_dir_stat(dir, stat).await
-    }
-
-    async fn reserve_ids(&self, kind: IdKind, n: u64) -> Result<Range<u64>, EngineError> {
-        self.inner.reserve_ids(kind, n).await
-    }
-
-    async fn add_counter(&self, counter: Counter, n: i64) -> Result<i64, EngineError> {
-        self.inner.add_counter(counter, n).await
-    }
-
-    async fn add_usage(&self, space: i64, inodes: i64) -> Result<(), EngineError> {
-        self.inner.add_usage(space, inodes).await
-    }
-
-    async fn claim_job(
-        &self,
-        job: JobSlot,
-        now_sec: i64,
-        interval_sec: i64,
-    ) -> Result<bool, EngineError> {
-        self.inner.claim_job(job, now_sec, interval_sec).await
-    }
-
-    async fn new_session(&self, expire: i64, info_json: &str) -> Result<u64, EngineError> {
-        self.inner.new_session(expire, info_json).await
-    }
-
-    async fn refresh_session(
-        &self,
-        sid: u64,
-        expire: i64,
-        info_json: &str,
-    ) -> Result<(), EngineError> {
-        self.inner.refresh_session(sid, expire, info_json).await
-    }
-
-    async fn drop_session(&self, sid: u64) -> Result<(), EngineError> {
-        self.inner.drop_session(sid).await
-    }
-
-    async fn list_sessions(&self) -> Result<Vec<SessionRecord>, EngineError> {
-        self.inner.list_sessions().await
-    }
-
-    async fn list_sustained(&self, sid: u64) -> Result<Vec<Ino>, EngineError> {
-        self.inner.list_sustained(sid).await
-    }
-
-    async fn list_locks(&self, sid: u64) -> Result<Vec<(Ino, LockKind, LockRow)>, EngineError> {
-        self.inner.list_locks(sid).await
-    }
-
-    async fn list_deleted(
-        &self,
-        before_sec: i64,
-        limit: usize,
-    ) -> Result<Vec<Deleted>, EngineError> {
-        self.inner.list_deleted(before_sec, limit).await
-    }
-
-    async fn list_chunks(&self, ino: Ino, length: u64) -> Result<Vec<u32>, EngineError> {
-        self.inner.list_chunks(ino, length).await
-    }
-
-    async fn list_delayed(
-        &self,
-        before_sec: i64,
-        limit: usize,
-    ) -> Result<Vec<Delayed>, EngineError> {
-        self.inner.list_delayed(before_sec, limit).await
-    }
-
-    async fn list_unused_slices(&self, limit: usize) -> Result<Vec<(u64, u32)>, EngineError> {
-        self.inner.list_unused_slices(limit).await
-    }
-
-    async fn shutdown(&self) -> Result<(), EngineError> {
-        self.inner.shutdown().await
+        }
     }
 }

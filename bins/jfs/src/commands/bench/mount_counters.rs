@@ -1,6 +1,6 @@
 //! What a mount counts about itself, read from its file `.stats`.
 
-use crate::patience;
+use crate::time_limit;
 use std::collections::HashMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -33,7 +33,7 @@ impl MountCounters {
     /// The values now; `None` when the mount does not answer.
     pub(crate) fn read(&self) -> Option<Counters> {
         let path = self.path.clone();
-        let text = patience::within(READ_LIMIT, move || std::fs::read_to_string(path));
+        let text = time_limit::within(READ_LIMIT, move || std::fs::read_to_string(path));
         Some(Counters::parse(&text?.ok()?))
     }
 }

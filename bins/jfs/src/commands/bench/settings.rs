@@ -2,7 +2,7 @@
 
 use super::phase::Phase;
 use anyhow::bail;
-use jfs_args::Parsed;
+use jfs_commands::commands::BenchCommand;
 
 /// Most threads.
 const THREADS_MAX: u64 = 10_000;
@@ -27,13 +27,13 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    pub(crate) fn of(args: &Parsed) -> anyhow::Result<Settings> {
+    pub(crate) fn of(args: &BenchCommand) -> anyhow::Result<Settings> {
         let settings = Settings {
-            block: args.bytes("block-size"),
-            big_file: args.bytes("big-file-size"),
-            small_file: args.bytes("small-file-size"),
-            small_files: args.uint("small-file-count"),
-            threads: args.uint("threads"),
+            block: args.block_size,
+            big_file: args.big_file_size,
+            small_file: args.small_file_size,
+            small_files: args.small_file_count,
+            threads: args.threads,
         };
         settings.check()?;
         Ok(settings)

@@ -4,8 +4,8 @@ use crate::commands::format::{bucket, check_trash_days};
 use crate::volume;
 use anyhow::bail;
 use jfs::admin::NewSecrets;
-use jfs_args::Parsed;
-use jfs_telemetry::mask_url;
+use jfs_commands::commands::ConfigCommand;
+use jfs_telemetry::{mask_url, scripted};
 use jfs_types::Format;
 use jfs_types::version::Version;
 
@@ -28,14 +28,14 @@ impl Change {
     fn note(&mut self, flag: &str, old: &str, new: &str) -> bool {
         let changed = old != new;
         if changed {
-            self.lines.push(format!("{flag:>10}: {old} -> {new}"));
+            self.lines.push(scripted::changed(flag, old, new));
         }
         changed
     }
 }
 
 /// Reads the change that `args` ask for; flags that ask for what is there already change nothing.
-pub(super) fn read(before: &Format, args: &Parsed) -> anyhow::Result<Change> {
+pub(super) fn read(before: &Format, args: &ConfigCommand) -> anyhow::Result<Change> {
     refuse_unsupported(before, args)?;
     let mut change = Change {
         after: before.clone(),
@@ -59,23 +59,52 @@ pub(super) fn read(before: &Format, args: &Parsed) -> anyhow::Result<Change> {
 }
 
 /// What this version cannot do may be asked for only where it changes nothing.
-fn refuse_unsupported(before: &Format, args: &Parsed) -> anyhow::Result<()> {
+fn refuse_unsupported(before: &Format, args: &ConfigCommand) -> anyhow::Result<()> {
     let tag = before.tiers.as_ref().and_then(|tiers| tiers.get("0"));
     let tag = tag
         .and_then(|tier| tier["Tag"].as_str())
         .unwrap_or_default();
-    for (flag, off) in [
-        ("tag", tag.is_empty()),
-        ("upload-limit", before.upload_limit == 0),
-        ("download-limit", before.download_limit == 0),
-        ("ranger-rest-url", before.ranger_rest_url.is_empty()),
-        ("ranger-service", before.ranger_service.is_empty()),
-        ("kerberos-config-file", before.kerb_conf.is_empty()),
-        ("user-group-quota", !before.user_group_quota),
-        ("changelog", !before.change_log),
-        ("changelog-max-lines", before.change_log_max_lines == 0),
+    let (of_storage, management) = (&args.storage, &args.management);
+    for (flag, given, off) in [
+        ("tag", &of_storage.tag, tag.is_empty()),
+        (
+            "upload-limit",
+            &of_storage.upload_limit,
+            before.upload_limit == 0,
+        ),
+        (
+            "download-limit",
+            &of_storage.download_limit,
+            before.download_limit == 0,
+        ),
+        (
+            "ranger-rest-url",
+            &management.ranger_rest_url,
+            before.ranger_rest_url.is_empty(),
+        ),
+        (
+            "ranger-service",
+            &management.ranger_service,
+            before.ranger_service.is_empty(),
+        ),
+        (
+            "kerberos-config-file",
+            &management.kerberos_config_file,
+            before.kerb_conf.is_empty(),
+        ),
+        (
+            "user-group-quota",
+            &management.user_group_quota,
+            !before.user_group_quota,
+        ),
+        ("changelog", &management.changelog, !before.change_log),
+        (
+            "changelog-max-lines",
+            &management.changelog_max_lines,
+            before.change_log_max_lines == 0,
+        ),
     ] {
-        if args.given(flag) && !off {
+        if given.is_some() && !off {
             bail!("--{flag} is not supported yet: the volume has it on, and it stays on");
         }
     }
@@ -83,25 +112,22 @@ fn refuse_unsupported(before: &Format, args: &Parsed) -> anyhow::Result<()> {
 }
 
 /// Kind, place and access key of the object storage.
-fn storage_address(change: &mut Change, args: &Parsed) -> anyhow::Result<()> {
+fn storage_address(change: &mut Change, args: &ConfigCommand) -> anyhow::Result<()> {
     let before = change.after.clone();
-    if args.given("access-key") {
-        let new = args.text("access-key");
-        change.storage |= change.note("access-key", &before.access_key, &new);
-        change.after.access_key = new;
+    if let Some(new) = &args.storage.access_key {
+        change.storage |= change.note("access-key", &before.access_key, new);
+        change.after.access_key = new.clone();
     }
-    if args.given("storage") {
-        let new = args.text("storage").to_lowercase();
+    if let Some(new) = &args.storage.storage {
+        let new = new.to_lowercase();
         change.storage |= change.note("storage", &before.storage, &new);
         change.after.storage = new;
     }
-    if args.given("bucket") {
-        let new = bucket(args, &change.after.storage.to_lowercase())?;
+    if let Some(given) = &args.storage.bucket {
+        let new = bucket(given, &change.after.storage.to_lowercase())?;
         if new != before.bucket {
             let (old, new) = (mask_url(&before.bucket), mask_url(&new));
-            change
-                .lines
-                .push(format!("{:>10}: {old} -> {new}", "bucket"));
+            change.lines.push(scripted::changed("bucket", &old, &new));
             change.storage = true;
         }
         change.after.bucket = new;
@@ -109,31 +135,28 @@ fn storage_address(change: &mut Change, args: &Parsed) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn storage_class(change: &mut Change, args: &Parsed) {
-    if args.given("storage-class") {
-        let (old, new) = (
-            change.after.class_of_new_objects().to_string(),
-            args.text("storage-class"),
-        );
-        if change.note("storage-class", &old, &new) {
+fn storage_class(change: &mut Change, args: &ConfigCommand) {
+    if let Some(new) = &args.storage.storage_class {
+        let old = change.after.class_of_new_objects().to_string();
+        if change.note("storage-class", &old, new) {
             change.storage = true;
-            change.after.set_class_of_new_objects(&new);
+            change.after.set_class_of_new_objects(new);
         }
     }
 }
 
 /// Secrets are always set anew; they are not shown, nor compared.
-fn secrets(change: &mut Change, args: &Parsed) -> anyhow::Result<()> {
-    let mut given = |flag: &str| {
-        args.given(flag).then(|| {
+fn secrets(change: &mut Change, args: &ConfigCommand) -> anyhow::Result<()> {
+    let mut given = |flag: &str, value: &Option<String>| {
+        if value.is_some() {
             change.lines.push(format!("{flag:>10}: updated"));
             change.storage = true;
-            args.text(flag)
-        })
+        }
+        value.clone()
     };
     let new = NewSecrets {
-        secret_key: given("secret-key"),
-        session_token: given("session-token"),
+        secret_key: given("secret-key", &args.storage.secret_key),
+        session_token: given("session-token", &args.storage.session_token),
     };
     if new.secret_key.is_some() || new.session_token.is_some() {
         change.after = volume::with_secrets(&change.after, new)?;
@@ -142,9 +165,9 @@ fn secrets(change: &mut Change, args: &Parsed) -> anyhow::Result<()> {
 }
 
 /// Capacity, inodes and directory statistics.
-fn limits(change: &mut Change, args: &Parsed) {
-    if args.given("capacity") {
-        let (old, new) = (change.after.capacity, args.bytes("capacity"));
+fn limits(change: &mut Change, args: &ConfigCommand) {
+    if let Some(new) = args.management.capacity {
+        let old = change.after.capacity;
         if old != new {
             let (mut from, mut to) = (binary_size(old), binary_size(new));
             // Too small a difference for round numbers.
@@ -155,21 +178,21 @@ fn limits(change: &mut Change, args: &Parsed) {
             change.after.capacity = new;
         }
     }
-    if args.given("inodes") {
-        let (old, new) = (change.after.inodes, args.uint("inodes"));
+    if let Some(new) = args.management.inodes {
+        let old = change.after.inodes;
         change.note("inodes", &old.to_string(), &new.to_string());
         change.after.inodes = new;
     }
-    if args.given("dir-stats") {
-        let (old, new) = (change.after.dir_stats, args.bool("dir-stats"));
+    if let Some(new) = args.management.dir_stats {
+        let old = change.after.dir_stats;
         change.note("dir-stats", &old.to_string(), &new.to_string());
         change.after.dir_stats = new;
     }
 }
 
-fn trash_days(change: &mut Change, args: &Parsed) -> anyhow::Result<()> {
-    if args.given("trash-days") {
-        let (old, new) = (change.after.trash_days, args.int("trash-days"));
+fn trash_days(change: &mut Change, args: &ConfigCommand) -> anyhow::Result<()> {
+    if let Some(new) = args.management.trash_days {
+        let old = change.after.trash_days;
         check_trash_days(new)?;
         change.note("trash-days", &old.to_string(), &new.to_string());
         change.after.trash_days = new;
@@ -178,44 +201,44 @@ fn trash_days(change: &mut Change, args: &Parsed) -> anyhow::Result<()> {
 }
 
 /// Answers whether ACLs are new.
-fn enable_acl(change: &mut Change, args: &Parsed) -> anyhow::Result<bool> {
-    if !args.given("enable-acl") || args.bool("enable-acl") == change.after.enable_acl {
-        return Ok(false);
+fn enable_acl(change: &mut Change, args: &ConfigCommand) -> anyhow::Result<bool> {
+    match (args.management.enable_acl, change.after.enable_acl) {
+        (Some(true), false) => {
+            change.after.enable_acl = true;
+            Ok(change.note("enable-acl", "false", "true"))
+        }
+        (Some(false), true) => {
+            bail!("--enable-acl=false: the volume keeps POSIX ACLs, which cannot be undone")
+        }
+        _ => Ok(false),
     }
-    if change.after.enable_acl {
-        bail!("cannot disable acl");
-    }
-    change.after.enable_acl = true;
-    Ok(change.note("enable-acl", "false", "true"))
 }
 
-fn max_version(change: &mut Change, args: &Parsed) -> anyhow::Result<()> {
-    if args.given("max-client-version") {
-        let (old, new) = (
-            change.after.max_client_version.clone(),
-            args.text("max-client-version"),
-        );
-        if old != new {
-            version(&new)?;
+fn max_version(change: &mut Change, args: &ConfigCommand) -> anyhow::Result<()> {
+    if let Some(new) = &args.management.max_client_version {
+        let old = change.after.max_client_version.clone();
+        if old != *new {
+            version(new)?;
             change.versions = true;
-            change.note("max-client-version", &old, &new);
-            change.after.max_client_version = new;
+            change.note("max-client-version", &old, new);
+            change.after.max_client_version = new.clone();
         }
     }
     Ok(())
 }
 
-/// It only goes up: somebody may rely on what older clients do not know. ACLs raise it as well.
-fn min_version(change: &mut Change, args: &Parsed, acl: bool) -> anyhow::Result<()> {
+/// The oldest client that may use the volume. The limit only goes up: data may be there that older clients do
+/// not know. ACLs raise it as well.
+fn min_version(change: &mut Change, args: &ConfigCommand, acl: bool) -> anyhow::Result<()> {
     let old = change.after.min_client_version.clone();
     let mut new = old.clone();
-    if args.given("min-client-version") && args.text("min-client-version") != old {
-        let given = args.text("min-client-version");
-        if Some(version(&given)?) < Version::parse(&old) {
-            bail!("cannot lower min-client-version from {old} to {given}");
+    let given = args.management.min_client_version.as_ref();
+    if let Some(given) = given.filter(|given| **given != old) {
+        if Some(version(given)?) < Version::parse(&old) {
+            bail!("--min-client-version only goes up: {old} cannot become {given}");
         }
         change.versions = true;
-        new = given;
+        new = given.clone();
     }
     if acl && Version::parse(&new) < Version::parse(ACL_VERSION) {
         new = ACL_VERSION.to_string();
@@ -228,7 +251,7 @@ fn min_version(change: &mut Change, args: &Parsed, acl: bool) -> anyhow::Result<
 fn version(text: &str) -> anyhow::Result<Version> {
     match Version::parse(text) {
         Some(version) => Ok(version),
-        None => bail!("Invalid version string: {text}"),
+        None => bail!("\"{text}\" is no version, like 1.2.0"),
     }
 }
 
@@ -248,9 +271,8 @@ fn binary_size(bytes: u64) -> String {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
-    use super::super::SPEC;
     use super::*;
-    use jfs_args::{Invocation, parse_command};
+    use jfs_commands::{Invocation, parse};
 
     fn volume() -> Format {
         Format {
@@ -270,8 +292,8 @@ mod tests {
             .split(' ')
             .map(str::to_string)
             .collect();
-        match parse_command(&SPEC, &argv) {
-            Ok(Invocation::Run(args)) => read(before, &args),
+        match parse::<ConfigCommand>(&argv) {
+            Ok(Invocation::Run(args)) => read(before, &args.flags),
             other => panic!("{flags}: {other:?}"),
         }
     }
@@ -331,13 +353,22 @@ mod tests {
         before.enable_acl = true;
         before.upload_limit = 3;
         for (flags, want) in [
-            ("--trash-days -1", "Invalid trash days: -1"),
-            ("--enable-acl=false", "cannot disable acl"),
-            ("--min-client-version bad", "Invalid version string: bad"),
+            (
+                "--trash-days -1",
+                "--trash-days -1: a number of days is needed, 0 for no trash",
+            ),
+            (
+                "--enable-acl=false",
+                "--enable-acl=false: the volume keeps POSIX ACLs, which cannot be undone",
+            ),
+            (
+                "--min-client-version bad",
+                "\"bad\" is no version, like 1.2.0",
+            ),
             ("--max-client-version=", ""),
             (
                 "--min-client-version 1.0",
-                "cannot lower min-client-version from 1.1.0-A to 1.0",
+                "--min-client-version only goes up: 1.1.0-A cannot become 1.0",
             ),
             (
                 "--upload-limit 0",

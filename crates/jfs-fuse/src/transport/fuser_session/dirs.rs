@@ -1,30 +1,29 @@
 //! Requests about directories.
 
 use super::FuserFs;
-use super::replies::{errno, ids, ino, outcome, send_entries, send_names, stale};
+use super::replies::{errno, ids, ino, logged, send_entries, send_names, stale};
 use fuser::{
     FileHandle, FopenFlags, INodeNo, ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyOpen,
     Request,
 };
+use jfs_control::{Answer, Request as Call, View};
 use jfs_types::Errno;
-use jfs_vfs::{DirItems, Op, Vfs};
+use jfs_vfs::DirItems;
 
 pub(super) fn opendir(fs: &FuserFs, req: &Request, n: INodeNo, reply: ReplyOpen) {
-    let began = fs.vfs.began(Op::Opendir, ids(req));
+    let began = fs.view.began(ids(req));
+    let call = Call::Opendir { ino: ino(n) };
     let caller = fs.caller(req);
-    if let Some(fh) = fs.vfs.try_opendir(&caller, ino(n)) {
-        fs.vfs.ended(began, Ok(()), || format!("({n}) [fh:{fh}]"));
-        return reply.opened(FileHandle(fh), caching(&fs.vfs, n));
+    if let Some(fh) = fs.view.vfs().try_opendir(&caller, ino(n)) {
+        fs.view.ended(began, call, Ok(Answer::Opened(fh)));
+        return reply.opened(FileHandle(fh), caching(&fs.view, n));
     }
-    let vfs = fs.vfs.clone();
+    let view = fs.view.clone();
     fs.begin(async move {
-        let opened = vfs.opendir(&caller, ino(n)).await;
-        vfs.ended(began, outcome(&opened), || match opened {
-            Ok(fh) => format!("({n}) [fh:{fh}]"),
-            Err(_) => format!("({n})"),
-        });
+        let opened = view.vfs().opendir(&caller, ino(n)).await;
+        view.ended(began, call, logged(&opened, |fh| Answer::Opened(*fh)));
         match opened {
-            Ok(fh) => reply.opened(FileHandle(fh), caching(&vfs, n)),
+            Ok(fh) => reply.opened(FileHandle(fh), caching(&view, n)),
             Err(e) => reply.error(stale(e)),
         }
     });
@@ -59,8 +58,8 @@ pub(super) fn readdirplus(
     offset: u64,
     reply: ReplyDirectoryPlus,
 ) {
-    let config = fs.vfs.config();
-    // One time is sent for name and attributes.
+    let config = fs.view.vfs().config();
+    // A reply has one lifetime for name and attributes.
     let ttl = config
         .attr_timeout
         .min(config.entry_timeout)
@@ -80,21 +79,22 @@ fn list(
     (offset, attributes): (u64, bool),
     answer: impl FnOnce(Result<&DirItems, Errno>) + Send + 'static,
 ) {
-    let began = fs.vfs.began(Op::Readdir, ids(req));
-    let text = move |listed: Result<&DirItems, Errno>| {
-        let shown = listed.map_or(String::new(), |items| format!(": ({})", items.len()));
-        format!("({n},0,{offset},{attributes}){shown}")
+    let began = fs.view.began(ids(req));
+    let call = Call::Readdir {
+        ino: ino(n),
+        offset,
+        attributes,
     };
-    if let Some(items) = fs.vfs.try_readdir(fh.0, offset) {
-        fs.vfs.ended(began, Ok(()), || text(Ok(&items)));
+    if let Some(items) = fs.view.vfs().try_readdir(fh.0, offset) {
+        fs.view.ended(began, call, Ok(Answer::Count(items.len())));
         return answer(Ok(&items));
     }
-    let vfs = fs.vfs.clone();
+    let view = fs.view.clone();
     fs.begin(async move {
-        let listed = vfs.readdir(fh.0, offset).await;
-        let shown = listed.as_ref().map_err(|e| *e);
-        vfs.ended(began, outcome(&listed), || text(shown));
-        answer(shown);
+        let listed = view.readdir(ino(n), fh.0, offset).await;
+        let count = |items: &DirItems| Answer::Count(items.len());
+        view.ended(began, call, logged(&listed, count));
+        answer(listed.as_ref().map_err(|e| *e));
     });
 }
 
@@ -105,20 +105,21 @@ pub(super) fn releasedir(
     fh: FileHandle,
     reply: ReplyEmpty,
 ) {
-    let began = fs.vfs.began(Op::Releasedir, ids(req));
-    fs.vfs.releasedir(fh.0);
-    fs.vfs.ended(began, Ok(()), || format!("({n})"));
+    let began = fs.view.began(ids(req));
+    fs.view.vfs().releasedir(fh.0);
+    let call = Call::Releasedir { ino: ino(n) };
+    fs.view.ended(began, call, Ok(Answer::Done));
     reply.ok();
 }
 
-/// What the kernel may cache of a listing.
-fn caching(vfs: &Vfs, n: INodeNo) -> FopenFlags {
-    if !vfs.config().readdir_cache {
+/// Flags that say whether the kernel may cache the listing, and use the one it has.
+fn caching(view: &View, n: INodeNo) -> FopenFlags {
+    if !view.vfs().config().readdir_cache {
         return FopenFlags::empty();
     }
-    match vfs.may_keep_listing(ino(n)) {
+    match view.kernel().may_keep_listing(ino(n)) {
         true => FopenFlags::FOPEN_CACHE_DIR | FopenFlags::FOPEN_KEEP_CACHE,
-        // What it has is dropped.
+        // The kernel drops the listing that it has.
         false => FopenFlags::FOPEN_CACHE_DIR,
     }
 }

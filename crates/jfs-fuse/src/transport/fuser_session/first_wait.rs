@@ -1,8 +1,8 @@
-//! How a request is begun: up to its first wait on the thread that read it.
+//! The beginning of a request: up to its first wait it runs on the thread that read it.
 //!
-//! That first wait is nearly always the one for the metadata engine, so its question is on its way before
-//! another thread wakes up, and when the answer is there the runtime thread that sees it goes on with the
-//! request. What needs no wait is answered at once.
+//! The first wait is nearly always the one for the metadata engine. So the question is on its way before another
+//! thread wakes up, and the runtime thread that sees the answer goes on with the request. A request that never
+//! waits is answered at once.
 
 use parking_lot::Mutex;
 use std::future::Future;
@@ -14,13 +14,13 @@ use tokio::runtime::Handle;
 
 type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Where a request is.
+/// Progress of a request.
 enum Stage {
-    /// On the thread that read it; `woken` when it has already been told to go on.
+    /// On the thread that read the request. `woken`: its waker was called meanwhile.
     Begun { woken: bool },
     /// Waiting for the first time.
     Waiting(Work),
-    /// With the runtime, or answered.
+    /// Handed to the runtime, or answered.
     Gone,
 }
 
@@ -55,7 +55,7 @@ pub(super) fn begin(runtime: &Handle, work: impl Future<Output = ()> + Send + 's
     });
     let waker = Waker::from(first.clone());
     let mut work: Work = Box::pin(work);
-    // Sockets and timers belong to the runtime wherever they are first waited for.
+    // Sockets and timers need the runtime on the thread where they are first polled.
     let _inside = runtime.enter();
     let polled = catch_unwind(AssertUnwindSafe(|| {
         work.as_mut().poll(&mut Context::from_waker(&waker))

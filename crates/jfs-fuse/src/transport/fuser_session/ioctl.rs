@@ -1,11 +1,11 @@
 //! The ioctls about inode flags.
 
 use super::FuserFs;
-use super::replies::{errno, ids, ino, outcome};
-use crate::ops::{self, FlagsIoctl};
+use super::replies::{errno, ids, ino, logged_done};
+use crate::inode_flags::{self, FlagsIoctl};
 use fuser::{INodeNo, ReplyIoctl, Request};
+use jfs_control::{Request as Call, View};
 use jfs_types::{Caller, Errno, Ino};
-use jfs_vfs::{Op, Vfs};
 
 pub(super) fn answer(
     fs: &FuserFs,
@@ -19,17 +19,21 @@ pub(super) fn answer(
     if !fs.features.ioctl {
         return reply.error(errno(Errno::ENOTTY));
     }
-    let (vfs, caller) = (fs.vfs.clone(), fs.caller(req));
+    let (view, caller) = (fs.view.clone(), fs.caller(req));
     let (asked, in_size) = (FlagsIoctl::parse(cmd, in_data), in_data.len());
-    let began = vfs.began(Op::Ioctl, ids(req));
+    let began = view.began(ids(req));
+    let call = Call::Ioctl {
+        ino: ino(n),
+        command: cmd,
+        in_size,
+        out_size,
+    };
     fs.begin(async move {
         let done = match asked {
-            Ok(asked) => run(&vfs, &caller, ino(n), asked, out_size).await,
+            Ok(asked) => run(&view, &caller, ino(n), asked, out_size).await,
             Err(e) => Err(e),
         };
-        vfs.ended(began, outcome(&done), || {
-            format!("({n},0x{cmd:X},0x0,{in_size},{out_size})")
-        });
+        view.ended(began, call, logged_done(&done));
         match done {
             Ok(data) => reply.ioctl(0, &data),
             Err(e) => reply.error(errno(e)),
@@ -37,21 +41,21 @@ pub(super) fn answer(
     });
 }
 
-/// Does what was asked for; what is to be copied to the caller.
+/// Carries out a request. Returns the bytes to copy to the caller.
 async fn run(
-    vfs: &Vfs,
+    view: &View,
     caller: &Caller,
     ino: Ino,
     asked: FlagsIoctl,
     out_size: u32,
 ) -> Result<Vec<u8>, Errno> {
-    let stored = vfs.getattr(ino).await?.attr.flags;
+    let stored = view.getattr(ino).await?.attr.flags;
     match asked {
-        FlagsIoctl::Get => Ok(ops::shown_flags(stored, out_size)),
-        FlagsIoctl::GetExtended => Ok(ops::shown_extended(stored)),
+        FlagsIoctl::Get => Ok(inode_flags::shown_flags(stored, out_size)),
+        FlagsIoctl::GetExtended => Ok(inode_flags::shown_extended(stored)),
         FlagsIoctl::Set(wanted) => {
-            let flags = ops::with_flags(stored, wanted);
-            vfs.set_flags(caller, ino, flags).await?;
+            let flags = inode_flags::with_flags(stored, wanted);
+            view.set_flags(caller, ino, flags).await?;
             Ok(Vec::new())
         }
     }

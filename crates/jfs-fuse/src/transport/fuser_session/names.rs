@@ -1,11 +1,12 @@
 //! Requests about names.
 
 use super::FuserFs;
-use super::replies::{entry_text, ids, ino, outcome, send_empty, send_entry, send_missing, stale};
-use crate::ops;
+use super::replies::{ids, ino, logged, logged_done, send_empty, send_entry, send_missing, stale};
+use crate::conversions;
 use fuser::{INodeNo, RenameFlags, ReplyData, ReplyEmpty, ReplyEntry, Request};
+use jfs_control::{Answer, Request as Call};
 use jfs_types::Errno;
-use jfs_vfs::{NewNode, Op, Shown, mode_text};
+use jfs_vfs::NewNode;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -17,37 +18,37 @@ pub(super) fn lookup(
     name: &OsStr,
     reply: ReplyEntry,
 ) {
-    let (vfs, caller, name) = (fs.vfs.clone(), fs.caller(req), name.as_bytes().to_vec());
-    let began = vfs.began(Op::Lookup, ids(req));
+    let (view, caller, name) = (fs.view.clone(), fs.caller(req), name.as_bytes().to_vec());
+    let began = view.began(ids(req));
     fs.begin(async move {
         let found = match &name[..] {
-            b"." => vfs.lookup_inode(ino(parent)).await,
-            b".." => vfs.lookup_parent(ino(parent)).await,
-            name => vfs.lookup(&caller, ino(parent), name).await,
+            b"." => view.lookup_inode(ino(parent)).await,
+            b".." => view.lookup_parent(ino(parent)).await,
+            name => view.lookup(&caller, ino(parent), name).await,
         };
-        vfs.ended(began, outcome(&found), || {
-            format!("({parent},{}):{}", Shown(&name), entry_text(&found))
-        });
+        let call = Call::Lookup {
+            parent: ino(parent),
+            name: &name,
+        };
+        view.ended(began, call, logged(&found, Answer::Entry));
         match found {
-            // Never remembered: the name stands for an inode.
+            // Not cached: these names stand for an inode.
             Err(Errno::ENOENT) if matches!(&name[..], b"." | b"..") => {
                 send_entry(reply, Err(Errno::ENOENT));
             }
-            Err(Errno::ENOENT) => send_missing(reply, vfs.config().negative_timeout),
+            Err(Errno::ENOENT) => send_missing(reply, view.vfs().config().negative_timeout),
             found => send_entry(reply, found),
         }
     });
 }
 
 pub(super) fn readlink(fs: &FuserFs, req: &Request, n: INodeNo, reply: ReplyData) {
-    let vfs = fs.vfs.clone();
-    let began = vfs.began(Op::Readlink, ids(req));
+    let view = fs.view.clone();
+    let began = view.began(ids(req));
     fs.begin(async move {
-        let target = vfs.readlink(ino(n)).await;
-        vfs.ended(began, outcome(&target), || {
-            let shown = target.as_ref().map_or(&b""[..], |t| t);
-            format!("({n}): ({})", Shown(shown))
-        });
+        let target = view.vfs().readlink(ino(n)).await;
+        let call = Call::Readlink { ino: ino(n) };
+        view.ended(began, call, logged(&target, |t| Answer::Target(t)));
         match target {
             Ok(target) => reply.data(&target),
             Err(e) => reply.error(stale(e)),
@@ -63,15 +64,16 @@ pub(super) fn mknod(
     node: NewNode,
     reply: ReplyEntry,
 ) {
-    let (vfs, caller, name) = (fs.vfs.clone(), fs.caller(req), name.as_bytes().to_vec());
-    let began = vfs.began(Op::Mknod, ids(req));
+    let (view, caller, name) = (fs.view.clone(), fs.caller(req), name.as_bytes().to_vec());
+    let began = view.began(ids(req));
     fs.begin(async move {
-        let mode = mode_text(Some(node.kind), node.mode, true);
-        let made = vfs.mknod(&caller, ino(parent), &name, node).await;
-        vfs.ended(began, outcome(&made), || {
-            let (name, entry) = (Shown(&name), entry_text(&made));
-            format!("({parent},{name},{mode},0x{:08X}):{entry}", node.rdev)
-        });
+        let made = view.mknod(&caller, ino(parent), &name, node).await;
+        let call = Call::Mknod {
+            parent: ino(parent),
+            name: &name,
+            node: &node,
+        };
+        view.ended(began, call, logged(&made, Answer::Entry));
         send_entry(reply, made);
     });
 }
@@ -84,15 +86,17 @@ pub(super) fn mkdir(
     (mode, umask): (u32, u32),
     reply: ReplyEntry,
 ) {
-    let umask = ops::effective_umask(fs.umask, umask);
-    let (vfs, caller, name) = (fs.vfs.clone(), fs.caller(req), name.as_bytes().to_vec());
-    let (mode, began) = ((mode & 0o7777) as u16, vfs.began(Op::Mkdir, ids(req)));
+    let umask = conversions::effective_umask(fs.umask, umask);
+    let (view, caller, name) = (fs.view.clone(), fs.caller(req), name.as_bytes().to_vec());
+    let (mode, began) = ((mode & 0o7777) as u16, view.began(ids(req)));
     fs.begin(async move {
-        let made = vfs.mkdir(&caller, ino(parent), &name, mode, umask).await;
-        vfs.ended(began, outcome(&made), || {
-            let (name, mode) = (Shown(&name), mode_text(None, mode, false));
-            format!("({parent},{name},{mode}):{}", entry_text(&made))
-        });
+        let made = view.mkdir(&caller, ino(parent), &name, mode, umask).await;
+        let call = Call::Mkdir {
+            parent: ino(parent),
+            name: &name,
+            mode,
+        };
+        view.ended(began, call, logged(&made, Answer::Entry));
         send_entry(reply, made);
     });
 }
@@ -105,15 +109,17 @@ pub(super) fn symlink(
     target: &Path,
     reply: ReplyEntry,
 ) {
-    let (vfs, caller, name) = (fs.vfs.clone(), fs.caller(req), name.as_bytes().to_vec());
+    let (view, caller, name) = (fs.view.clone(), fs.caller(req), name.as_bytes().to_vec());
     let target = target.as_os_str().as_bytes().to_vec();
-    let began = vfs.began(Op::Symlink, ids(req));
+    let began = view.began(ids(req));
     fs.begin(async move {
-        let made = vfs.symlink(&caller, ino(parent), &name, &target).await;
-        vfs.ended(began, outcome(&made), || {
-            let (name, target) = (Shown(&name), Shown(&target));
-            format!("({parent},{name},{target}):{}", entry_text(&made))
-        });
+        let made = view.symlink(&caller, ino(parent), &name, &target).await;
+        let call = Call::Symlink {
+            parent: ino(parent),
+            name: &name,
+            target: &target,
+        };
+        view.ended(began, call, logged(&made, Answer::Entry));
         send_entry(reply, made);
     });
 }
@@ -126,13 +132,16 @@ pub(super) fn link(
     name: &OsStr,
     reply: ReplyEntry,
 ) {
-    let (vfs, caller, name) = (fs.vfs.clone(), fs.caller(req), name.as_bytes().to_vec());
-    let began = vfs.began(Op::Link, ids(req));
+    let (view, caller, name) = (fs.view.clone(), fs.caller(req), name.as_bytes().to_vec());
+    let began = view.began(ids(req));
     fs.begin(async move {
-        let made = vfs.link(&caller, ino(n), ino(parent), &name).await;
-        vfs.ended(began, outcome(&made), || {
-            format!("({n},{parent},{}):{}", Shown(&name), entry_text(&made))
-        });
+        let made = view.link(&caller, ino(n), ino(parent), &name).await;
+        let call = Call::Link {
+            ino: ino(n),
+            parent: ino(parent),
+            name: &name,
+        };
+        view.ended(began, call, logged(&made, Answer::Entry));
         send_entry(reply, made);
     });
 }
@@ -144,21 +153,29 @@ pub(super) fn unlink(
     name: &OsStr,
     reply: ReplyEmpty,
 ) {
-    let (vfs, caller, name) = (fs.vfs.clone(), fs.caller(req), name.as_bytes().to_vec());
-    let began = vfs.began(Op::Unlink, ids(req));
+    let (view, caller, name) = (fs.view.clone(), fs.caller(req), name.as_bytes().to_vec());
+    let began = view.began(ids(req));
     fs.begin(async move {
-        let done = vfs.unlink(&caller, ino(parent), &name).await;
-        vfs.ended(began, done, || format!("({parent},{})", Shown(&name)));
+        let done = view.unlink(&caller, ino(parent), &name).await;
+        let call = Call::Unlink {
+            parent: ino(parent),
+            name: &name,
+        };
+        view.ended(began, call, logged_done(&done));
         send_empty(reply, done);
     });
 }
 
 pub(super) fn rmdir(fs: &FuserFs, req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
-    let (vfs, caller, name) = (fs.vfs.clone(), fs.caller(req), name.as_bytes().to_vec());
-    let began = vfs.began(Op::Rmdir, ids(req));
+    let (view, caller, name) = (fs.view.clone(), fs.caller(req), name.as_bytes().to_vec());
+    let began = view.began(ids(req));
     fs.begin(async move {
-        let done = vfs.rmdir(&caller, ino(parent), &name).await;
-        vfs.ended(began, done, || format!("({parent},{})", Shown(&name)));
+        let done = view.rmdir(&caller, ino(parent), &name).await;
+        let call = Call::Rmdir {
+            parent: ino(parent),
+            name: &name,
+        };
+        view.ended(began, call, logged_done(&done));
         send_empty(reply, done);
     });
 }
@@ -171,16 +188,14 @@ pub(super) fn rename(
     flags: RenameFlags,
     reply: ReplyEmpty,
 ) {
-    let (vfs, caller) = (fs.vfs.clone(), fs.caller(req));
+    let (view, caller) = (fs.view.clone(), fs.caller(req));
     let (name, new_name) = (name.as_bytes().to_vec(), new_name.as_bytes().to_vec());
-    let began = vfs.began(Op::Rename, ids(req));
+    let began = view.began(ids(req));
     fs.begin(async move {
         let (from, to) = ((ino(parent), &name[..]), (ino(new_parent), &new_name[..]));
-        let done = vfs.rename(&caller, from, to, flags.bits()).await;
-        vfs.ended(began, done, || {
-            let (old, new) = (Shown(&name), Shown(&new_name));
-            format!("({parent},{old},{new_parent},{new},{})", flags.bits())
-        });
+        let done = view.rename(&caller, from, to, flags.bits()).await;
+        let flags = flags.bits();
+        view.ended(began, Call::Rename { from, to, flags }, logged_done(&done));
         send_empty(reply, done);
     });
 }

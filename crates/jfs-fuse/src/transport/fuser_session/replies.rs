@@ -1,62 +1,45 @@
-//! Answers as fuser takes them: what our types say in its words.
+//! Replies: our types as fuser takes them.
 
 use super::GENERATION;
-use crate::ops;
+use crate::conversions;
 use fuser::{
     Errno as FuseErrno, FileAttr, FileType as FuseType, FopenFlags, INodeNo, ReplyDirectory,
     ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyStatfs, ReplyXattr, Request,
 };
+use jfs_control::Answer;
 use jfs_types::{Attr, Errno, FileType, Ino};
-use jfs_vfs::{AttrReply, DirItems, EntryReply, StatFs};
+use jfs_vfs::{DirItems, EntryReply, StatFs};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::time::{Duration, SystemTime};
 
-/// Who asks, for the access log.
+/// User, group and process that a request comes from, for the access log.
 pub(super) fn ids(req: &Request) -> (u32, u32, u32) {
     (req.uid(), req.gid(), req.pid())
 }
 
-/// Whether it worked.
-pub(super) fn outcome<T>(result: &Result<T, Errno>) -> Result<(), Errno> {
-    result.as_ref().map(|_| ()).map_err(|e| *e)
+/// What the access log shows of a result.
+pub(super) fn logged<'a, T>(
+    result: &'a Result<T, Errno>,
+    answer: impl FnOnce(&'a T) -> Answer<'a>,
+) -> Result<Answer<'a>, Errno> {
+    result.as_ref().map(answer).map_err(|e| *e)
 }
 
-/// What was found or made, for the access log.
-pub(super) fn entry_text(result: &Result<EntryReply, Errno>) -> String {
-    let entry = result.as_ref().map(|e| (e.ino, &e.attr));
-    jfs_vfs::shown(entry.map_err(|e| *e))
-}
-
-/// Attributes, for the access log.
-pub(super) fn attr_text(result: &Result<AttrReply, Errno>) -> String {
-    let attr = result.as_ref().map(|a| (a.ino, &a.attr));
-    jfs_vfs::shown(attr.map_err(|e| *e))
-}
-
-/// What was created and its handle, for the access log.
-pub(super) fn created_text(result: &Result<(EntryReply, u64, bool), Errno>) -> String {
-    let entry = result.as_ref().map(|(e, ..)| (e.ino, &e.attr));
-    let fh = result.as_ref().map_or(0, |(_, fh, _)| *fh);
-    format!("{} [fh:{fh}]", jfs_vfs::shown(entry.map_err(|e| *e)))
-}
-
-/// Space and inodes, for the access log.
-pub(super) fn statfs_text(n: INodeNo, result: &Result<StatFs, Errno>) -> String {
-    let numbers = result.as_ref().map_or(String::new(), |s| {
-        let used = s.total_space - s.avail_space;
-        let inodes = (s.used_inodes, s.avail_inodes);
-        format!(": ({used},{},{},{})", s.avail_space, inodes.0, inodes.1)
-    });
-    format!("({n}){numbers}")
+/// What the access log shows of a result without a value.
+pub(super) fn logged_done<T>(result: &Result<T, Errno>) -> Result<Answer<'static>, Errno> {
+    match result {
+        Ok(_) => Ok(Answer::Done),
+        Err(e) => Err(*e),
+    }
 }
 
 pub(super) fn errno(e: Errno) -> FuseErrno {
     FuseErrno::from_i32(e.0)
 }
 
-/// The error of a request about an inode that the kernel found by a name: when it is gone, another
-/// mount has removed or replaced it since. ESTALE has the kernel look the name up again, once.
+/// The error of a request about an inode that the kernel found by a name. An inode that is gone was removed or
+/// replaced by another mount since. ESTALE makes the kernel look the name up again, once.
 pub(super) fn stale(e: Errno) -> FuseErrno {
     errno(if e == Errno::ENOENT { Errno::ESTALE } else { e })
 }
@@ -78,14 +61,14 @@ pub(super) fn kind(k: FileType) -> FuseType {
 }
 
 pub(super) fn file_attr(ino: Ino, attr: Attr) -> FileAttr {
-    let s = ops::stat(ino, attr);
+    let s = conversions::stat(ino, attr);
     FileAttr {
         ino: INodeNo(s.ino),
         size: s.size,
         blocks: s.blocks,
-        atime: ops::to_system(s.attr.atime),
-        mtime: ops::to_system(s.attr.mtime),
-        ctime: ops::to_system(s.attr.ctime),
+        atime: conversions::to_system(s.attr.atime),
+        mtime: conversions::to_system(s.attr.mtime),
+        ctime: conversions::to_system(s.attr.ctime),
         crtime: SystemTime::UNIX_EPOCH,
         kind: kind(s.attr.kind),
         perm: s.attr.mode,
@@ -110,7 +93,7 @@ pub(super) fn send_entry(reply: ReplyEntry, result: Result<EntryReply, Errno>) {
     }
 }
 
-/// A name that does not exist. The kernel remembers it for `life`: an answer without an inode.
+/// Replies that a name does not exist, with an entry without an inode. The kernel keeps it for `life`.
 pub(super) fn send_missing(reply: ReplyEntry, life: Duration) {
     if life.is_zero() {
         return reply.error(errno(Errno::ENOENT));
@@ -139,7 +122,7 @@ pub(super) fn send_empty(reply: ReplyEmpty, result: Result<(), Errno>) {
     }
 }
 
-/// An extended attribute, or its size when that is all that is asked for.
+/// Replies an extended attribute, or its size to a request of size 0.
 pub(super) fn send_xattr(reply: ReplyXattr, size: u32, result: Result<bytes::Bytes, Errno>) {
     match result {
         Ok(value) if size == 0 => reply.size(value.len() as u32),
@@ -151,7 +134,7 @@ pub(super) fn send_xattr(reply: ReplyXattr, size: u32, result: Result<bytes::Byt
 
 pub(super) fn open_flags(ino: Ino, keep_cache: bool) -> FopenFlags {
     if ino.is_virtual() {
-        // Lengths are not known before the answer: every read has to arrive here.
+        // The length is not known before the read: every read has to arrive here.
         FopenFlags::FOPEN_DIRECT_IO
     } else if keep_cache {
         FopenFlags::FOPEN_KEEP_CACHE
@@ -180,7 +163,7 @@ pub(super) fn send_entries(mut reply: ReplyDirectoryPlus, listing: &DirItems, tt
         let dots = item.name.as_bytes() == b"." || item.name.as_bytes() == b"..";
         let (ttl, attr) = match &item.attr {
             Some(attr) if !dots => (ttl, attr.clone()),
-            // Number and type are all that is looked at.
+            // The kernel looks at number and type alone.
             _ => (Duration::ZERO, Attr::new(item.kind)),
         };
         if reply.add(

@@ -1,4 +1,4 @@
-//! What is agreed with the kernel at the start, and notices to it.
+//! The agreement with the kernel at the start of a mount, and notices to the kernel.
 //!
 //! A capability is asked for only with what it makes our duty:
 //!
@@ -29,11 +29,11 @@
 
 use fuser::{INodeNo, InitFlags, KernelConfig, Notifier};
 use jfs_types::Ino;
-use jfs_vfs::KernelCache;
+use jfs_vfs::kernel::KernelCache;
 
 /// Requests the kernel may have under way in the background (read-ahead and the like).
 const BACKGROUND_MAX: u16 = 200;
-/// What is answered besides the ordinary requests.
+/// Optional requests that are answered.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Features {
     /// Extended attributes.
@@ -49,7 +49,7 @@ pub(crate) struct Notices(pub(crate) Notifier);
 
 impl KernelCache for Notices {
     fn drop_attributes(&self, ino: Ino) {
-        // A negative offset leaves the pages alone. An inode that the kernel has forgotten is no error.
+        // A negative offset leaves the pages alone. The call fails for an inode that the kernel has forgotten.
         if let Err(e) = self.0.inval_inode(INodeNo(ino.0), -1, 0) {
             tracing::debug!("attributes of {ino:?} stay with the kernel: {e}");
         }
@@ -64,7 +64,7 @@ impl KernelCache for Notices {
     }
 }
 
-/// Asks for what the table above lists.
+/// Asks for the capabilities of the table above.
 pub(super) fn negotiate(config: &mut KernelConfig, features: Features, max_io: u32) {
     let wanted = [
         InitFlags::FUSE_ASYNC_READ,
@@ -80,7 +80,7 @@ pub(super) fn negotiate(config: &mut KernelConfig, features: Features, max_io: u
         InitFlags::FUSE_HANDLE_KILLPRIV_V2,
     ];
     for flag in wanted {
-        // What an older kernel lacks is not needed to be correct.
+        // An older kernel may lack some; the file system is correct without them.
         let _ = config.add_capabilities(flag);
     }
     if features.acl && config.add_capabilities(InitFlags::FUSE_POSIX_ACL).is_err() {

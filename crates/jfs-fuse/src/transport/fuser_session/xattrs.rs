@@ -1,11 +1,11 @@
 //! Requests about extended attributes.
 
 use super::FuserFs;
-use super::replies::{errno, ids, ino, outcome, send_empty, send_xattr};
-use crate::ops;
+use super::replies::{errno, ids, ino, logged, logged_done, send_empty, send_xattr};
+use crate::conversions;
 use fuser::{INodeNo, ReplyEmpty, ReplyXattr, Request};
+use jfs_control::{Answer, Request as Call};
 use jfs_types::Errno;
-use jfs_vfs::{Op, Shown};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
@@ -31,13 +31,17 @@ pub(super) fn setxattr(
         true => fs.caller_with_groups(req),
         false => fs.caller(req),
     };
-    let vfs = fs.vfs.clone();
-    let began = vfs.began(Op::SetXattr, ids(req));
+    let view = fs.view.clone();
+    let began = view.began(ids(req));
     fs.begin(async move {
-        let set = vfs.set_xattr(&caller, ino(n), &name, &value, flags).await;
-        vfs.ended(began, set, || {
-            format!("({n},{},{},{flags})", Shown(&name), value.len())
-        });
+        let set = view.set_xattr(&caller, ino(n), &name, &value, flags).await;
+        let call = Call::SetXattr {
+            ino: ino(n),
+            name: &name,
+            size: value.len(),
+            flags,
+        };
+        view.ended(began, call, logged_done(&set));
         send_empty(reply, set);
     });
 }
@@ -53,14 +57,16 @@ pub(super) fn getxattr(
     if !fs.features.xattr {
         return reply.error(errno(Errno::ENOSYS));
     }
-    let (vfs, caller, name) = (fs.vfs.clone(), fs.caller(req), name.as_bytes().to_vec());
-    let began = vfs.began(Op::GetXattr, ids(req));
+    let (view, caller, name) = (fs.view.clone(), fs.caller(req), name.as_bytes().to_vec());
+    let began = view.began(ids(req));
     fs.begin(async move {
-        let value = vfs.get_xattr(&caller, ino(n), &name).await;
-        vfs.ended(began, outcome(&value), || {
-            let len = value.as_ref().map_or(0, |v| v.len());
-            format!("({n},{},{size}): ({len})", Shown(&name))
-        });
+        let value = view.get_xattr(&caller, ino(n), &name).await;
+        let call = Call::GetXattr {
+            ino: ino(n),
+            name: &name,
+            size,
+        };
+        view.ended(began, call, logged(&value, |v| Answer::Count(v.len())));
         send_xattr(reply, size, value);
     });
 }
@@ -69,15 +75,13 @@ pub(super) fn listxattr(fs: &FuserFs, req: &Request, n: INodeNo, size: u32, repl
     if !fs.features.xattr {
         return reply.error(errno(Errno::ENOSYS));
     }
-    let vfs = fs.vfs.clone();
-    let began = vfs.began(Op::ListXattr, ids(req));
+    let view = fs.view.clone();
+    let began = view.began(ids(req));
     fs.begin(async move {
-        let names = vfs.list_xattrs(ino(n)).await;
-        let names = names.map(|n| ops::joined_names(&n));
-        vfs.ended(began, outcome(&names), || {
-            let len = names.as_ref().map_or(0, |all| all.len());
-            format!("({n},{size}): ({len})")
-        });
+        let names = view.list_xattrs(ino(n)).await;
+        let names = names.map(|n| conversions::joined_names(&n));
+        let call = Call::ListXattr { ino: ino(n), size };
+        view.ended(began, call, logged(&names, |all| Answer::Count(all.len())));
         send_xattr(reply, size, names);
     });
 }
@@ -92,11 +96,15 @@ pub(super) fn removexattr(
     if !fs.features.xattr {
         return reply.error(errno(Errno::ENOSYS));
     }
-    let (vfs, caller, name) = (fs.vfs.clone(), fs.caller(req), name.as_bytes().to_vec());
-    let began = vfs.began(Op::RemoveXattr, ids(req));
+    let (view, caller, name) = (fs.view.clone(), fs.caller(req), name.as_bytes().to_vec());
+    let began = view.began(ids(req));
     fs.begin(async move {
-        let done = vfs.remove_xattr(&caller, ino(n), &name).await;
-        vfs.ended(began, done, || format!("({n},{})", Shown(&name)));
+        let done = view.remove_xattr(&caller, ino(n), &name).await;
+        let call = Call::RemoveXattr {
+            ino: ino(n),
+            name: &name,
+        };
+        view.ended(began, call, logged_done(&done));
         send_empty(reply, done);
     });
 }
