@@ -9,7 +9,7 @@ const NAME: &str = "fusermount3";
 const PLACES: &str = "/usr/bin:/bin";
 
 /// A command that starts `fusermount3`. Looks in `PATH`, then in `/usr/bin` and `/bin`.
-pub fn fusermount() -> Command {
+pub(crate) fn fusermount() -> Command {
     Command::new(program(std::env::var_os("PATH").as_deref()))
 }
 

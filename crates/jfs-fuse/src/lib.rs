@@ -14,6 +14,5 @@ mod options;
 mod transport;
 
 pub use credentials::Squash;
-pub use fusermount::fusermount;
 pub use mount::{MountError, MountHandle, MountOptions, mount};
 pub use mountpoint::{Mounted, is_dead, is_mounted, mounted, resolve, umount};

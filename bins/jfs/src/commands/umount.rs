@@ -253,7 +253,7 @@ fn detach(point: &Path, force: bool) -> Result<(), String> {
     }
 }
 
-/// By `PATH`, else where packages put it.
+/// The program. `PATH` finds it, else one of the directories in which packages install it.
 const FUSERMOUNT: [&str; 3] = ["fusermount3", "/usr/bin/fusermount3", "/bin/fusermount3"];
 
 /// Users other than root need the set-uid helper.
