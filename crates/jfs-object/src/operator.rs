@@ -211,7 +211,9 @@ impl Backend for OperatorBackend {
         match self.list("", "", 1).await {
             Err(e) if e.is_not_found() => bucket.make().await,
             // The first object would wait as long.
-            Err(e) if e.kind == ErrorKind::Timeout => Err(e),
+            Err(e) if e.kind == ErrorKind::Timeout => {
+                Err(ObjectError::new(e.kind, "the bucket", e.message))
+            }
             // A bucket that refuses listings may take objects. The first object tells.
             Ok(_) | Err(_) => Ok(()),
         }
