@@ -291,6 +291,10 @@ fn classes_missing_buckets_and_refusals() {
         .iter()
         .map(|c| format!("juicefs format {c}"))
         .collect();
+    // A certificate that is not trusted is not tried again.
+    lines.push(format!(
+        "SSL_CERT_FILE=$VENDORS/server.crt juicefs format --storage cos --bucket {COS} {keys}"
+    ));
     // A machine without certificates of authorities can still use http.
     lines.push(format!(
         "SSL_CERT_FILE=/none SSL_CERT_DIR=/none juicefs format --storage cos --bucket {} {keys}",
@@ -300,6 +304,10 @@ fn classes_missing_buckets_and_refusals() {
     let bare = found.pop().unwrap();
     let told = bare.text.contains("set SSL_CERT_FILE");
     assert!(bare.ok && told, "{}", bare.text);
+    let untrusted = found.pop().unwrap();
+    let told = untrusted.text.contains("the certificate of host");
+    let once = !untrusted.text.contains("trying again");
+    assert!(!untrusted.ok && told && once, "{}", untrusted.text);
     for (n, header, class) in [
         (0, "x-cos-storage-class", "STANDARD_IA"),
         (1, "x-oss-storage-class", "IA"),

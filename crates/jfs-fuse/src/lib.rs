@@ -6,6 +6,7 @@
 
 mod conversions;
 mod credentials;
+mod fusermount;
 mod inode_flags;
 mod mount;
 mod mountpoint;

@@ -1,6 +1,7 @@
 //! Mounting: our own mount(2) when root, fusermount3 otherwise, and serving until it ends.
 
 use crate::credentials::{Credentials, Squash};
+use crate::fusermount::fusermount;
 use crate::mountpoint::{resolve, umount};
 use crate::options::{self, Parsed};
 use crate::transport::fuser_session::{Features, FuserFs, Notices};
@@ -16,7 +17,6 @@ use std::io::{self, IoSliceMut};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use tokio::runtime::Handle as Runtime;
@@ -282,12 +282,12 @@ impl Plan<'_> {
         if self.allow_other {
             options.push_str(",allow_other");
         }
-        let out = Command::new("fusermount3")
+        let out = fusermount()
             .args(["-o", &options, "--"])
             .arg(self.mountpoint)
             // The program runs with more rights than this one: it gets no other variables.
             .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
             .env("_FUSE_COMMFD", theirs.as_raw_fd().to_string())
             .output()
             .map_err(|e| {

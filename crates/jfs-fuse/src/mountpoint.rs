@@ -1,10 +1,10 @@
 //! Mount points: the kernel's list of mounts, and unmounting.
 
+use crate::fusermount::fusermount;
 use nix::mount::{MntFlags, umount2};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 /// Whether a file system is mounted exactly at `path`. Reads the kernel's list, so dead mounts are found too.
 pub fn is_mounted(path: &Path) -> bool {
@@ -115,7 +115,7 @@ pub fn umount(path: &Path, force: bool) -> io::Result<()> {
 }
 
 fn by_fusermount(path: &Path, force: bool) -> io::Result<()> {
-    let mut command = Command::new("fusermount3");
+    let mut command = fusermount();
     command
         .arg(if force { "-uz" } else { "-u" })
         .arg("--")

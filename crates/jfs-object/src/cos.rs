@@ -26,6 +26,9 @@ pub(crate) const COS: Vendor = Vendor {
     service,
 };
 
+/// The variables of the environment that hold the keys.
+const VARIABLES: &str = "COS_SECRETID and COS_SECRETKEY";
+
 /// Lists the buckets of an account with their regions.
 const BUCKETS: &str = "https://service.cos.myqcloud.com/";
 
@@ -46,7 +49,10 @@ fn sign(at: &BucketHost, location: &Location) -> Result<Arc<dyn Sign>, String> {
                 token => StaticCredentialProvider::with_security_token(&id, &secret, token),
             };
             let signer = Signer::new(Context::new(), keys, RequestSigner::new());
-            Arc::new(Signed(signer))
+            Arc::new(Signed {
+                signer,
+                variables: VARIABLES,
+            })
         }
     };
     if at.host.is_some() {

@@ -1,13 +1,14 @@
 //! Shared code of the stores behind HTTP: S3 and the stores of vendors with a protocol of its kind.
 //!
-//! [`client`] is the HTTP client, [`sign`] finishes a request with a signature, [`bucket`] reads objects and makes
-//! buckets, [`transport`] lets opendal send everything else through the same signature. [`host`] reads addresses that
-//! begin with the bucket, [`place`] finds the address of a bucket that is known by its name alone, and [`answer`] reads
-//! what a server says when it refuses.
+//! [`client`] is the HTTP client. [`credentials`] are the sources of keys. [`sign`] finishes a request with a signature.
+//! [`bucket`] reads objects and makes buckets. [`transport`] lets opendal send everything else through the same
+//! signature. [`host`] reads addresses that begin with the bucket. [`bucket_lookup`] finds the address of a bucket that
+//! is known by its name alone. [`refusal`] reads the reason that a server gives when it refuses a request.
 
 pub(crate) mod bucket;
 pub(crate) mod bucket_lookup;
 pub(crate) mod client;
+pub(crate) mod credentials;
 pub(crate) mod host;
 pub(crate) mod refusal;
 pub(crate) mod sign;

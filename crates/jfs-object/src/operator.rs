@@ -3,7 +3,7 @@
 use crate::backend::{Backend, ObjectInfo};
 use crate::file::FileRoot;
 use crate::http::bucket::HttpBucket;
-use crate::http::client::explained;
+use crate::http::client::{explained, is_certificate_refused};
 use crate::http::refusal::is_passing;
 use crate::http::transport::SigningTransport;
 use crate::{ErrorKind, ObjectError};
@@ -207,11 +207,15 @@ impl Backend for OperatorBackend {
         let Some(bucket) = &self.bucket else {
             return Ok(());
         };
-        // A listing that is allowed proves that the bucket exists. Without that permission the
-        // first object that fails tells.
+        // A listing that is allowed proves that the bucket exists.
         match self.list("", "", 1).await {
             Err(e) if e.is_not_found() => bucket.make().await,
-            _ => Ok(()),
+            // The first object would wait as long.
+            Err(e) if e.kind == ErrorKind::Timeout => {
+                Err(ObjectError::new(e.kind, "the bucket", e.message))
+            }
+            // A bucket that refuses listings may take objects. The first object tells.
+            Ok(_) | Err(_) => Ok(()),
         }
     }
 }
@@ -256,6 +260,12 @@ fn error(key: &str, e: &opendal::Error) -> ObjectError {
         message = format!("{message}: {cause}");
         source = cause.source();
     }
+    let cause = std::error::Error::source(e).and_then(|cause| cause.downcast_ref());
+    let kind = match kind {
+        _ if is_certificate_refused(&message) => ErrorKind::Permanent,
+        ErrorKind::Transient if cause.is_some_and(reqwest::Error::is_timeout) => ErrorKind::Timeout,
+        kind => kind,
+    };
     ObjectError::new(kind, key, explained(message, &host(e)))
 }
 

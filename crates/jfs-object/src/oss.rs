@@ -5,6 +5,7 @@
 //! where the region is known: from the host, else from `ALICLOUD_REGION_ID`.
 
 use crate::http::bucket_lookup::{Find, FoundBucket, Located, ask};
+use crate::http::credentials::Source;
 use crate::http::host::BucketHost;
 use crate::http::refusal::element;
 use crate::http::sign::{Sign, Signed};
@@ -22,6 +23,9 @@ use reqsign_file_read_tokio::TokioFileRead;
 use reqwest::Client;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// The variables of the environment that hold the keys.
+const VARIABLES: &str = "ALICLOUD_ACCESS_KEY_ID and ALICLOUD_ACCESS_KEY_SECRET";
 
 /// The differences from other vendors.
 pub(crate) const OSS: Vendor = Vendor {
@@ -100,8 +104,8 @@ impl Maker {
                 })
             }
             None => chain
-                .push(EnvCredentialProvider::new())
-                .push(EcsRamRoleCredentialProvider::new()),
+                .push(Source::new("the environment", EnvCredentialProvider::new()))
+                .push(Source::metadata(EcsRamRoleCredentialProvider::new())),
         };
         let signer = RequestSigner::new(&self.bucket);
         let signer = match region {
@@ -110,7 +114,10 @@ impl Maker {
                 .with_signing_version(SigningVersion::V4),
             None => signer,
         };
-        Ok(Arc::new(Signed(Signer::new(context, chain, signer))))
+        Ok(Arc::new(Signed {
+            signer: Signer::new(context, chain, signer),
+            variables: VARIABLES,
+        }))
     }
 }
 

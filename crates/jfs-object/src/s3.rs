@@ -5,6 +5,7 @@
 mod endpoint;
 
 use crate::http::bucket::HttpBucket;
+use crate::http::credentials::Source;
 use crate::http::sign::{Sign, Signed, Unsigned};
 use crate::http::{client, env};
 use crate::operator::OperatorBackend;
@@ -14,7 +15,9 @@ use jfs_telemetry::mask_url;
 use opendal::services::S3;
 use opendal::{HttpTransporter, OperationContext, Operator};
 use reqsign_aws_v4::{
-    Credential, DefaultCredentialProvider, RequestSigner, StaticCredentialProvider,
+    AssumeRoleWithWebIdentityCredentialProvider, Credential, ECSCredentialProvider,
+    EnvCredentialProvider, IMDSv2CredentialProvider, ProcessCredentialProvider,
+    ProfileCredentialProvider, RequestSigner, SSOCredentialProvider, StaticCredentialProvider,
 };
 use reqsign_core::{Context, OsEnv, ProvideCredentialChain, Signer};
 use reqsign_file_read_tokio::TokioFileRead;
@@ -22,6 +25,8 @@ use std::sync::Arc;
 
 /// This access key means: do not sign.
 const ANONYMOUS: &str = "anonymous";
+/// The variables of the environment that hold the keys.
+pub(crate) const VARIABLES: &str = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
 /// Header of an answer that holds an object's checksum.
 const CHECKSUM: &str = "x-amz-meta-crc32c";
 /// The signature covers the head of a request alone.
@@ -62,7 +67,7 @@ pub(crate) fn open(location: &Location) -> Result<OperatorBackend, ObjectError> 
         // With keys nothing else is tried: others' credentials must not stand in for wrong ones.
         let chain = ProvideCredentialChain::<Credential>::new();
         if access_key.is_empty() {
-            return chain.push(DefaultCredentialProvider::new());
+            return found_outside(chain);
         }
         let keys = StaticCredentialProvider::new(&access_key, &secret_key);
         match location.session_token.as_str() {
@@ -97,7 +102,10 @@ pub(crate) fn open(location: &Location) -> Result<OperatorBackend, ObjectError> 
                 .with_http_send(transport)
                 .with_env(OsEnv);
             let signer = RequestSigner::new("s3", &endpoint.region);
-            Arc::new(Signed(Signer::new(context, credentials(), signer)))
+            Arc::new(Signed {
+                signer: Signer::new(context, credentials(), signer),
+                variables: VARIABLES,
+            })
         }
     };
     let bucket = HttpBucket {
@@ -112,6 +120,30 @@ pub(crate) fn open(location: &Location) -> Result<OperatorBackend, ObjectError> 
         sign,
     };
     Ok(OperatorBackend::in_bucket(operator, bucket, None))
+}
+
+/// The sources of keys that the vendor's own tools ask, in their order, for a setting without keys.
+fn found_outside(chain: ProvideCredentialChain<Credential>) -> ProvideCredentialChain<Credential> {
+    chain
+        .push(Source::new("the environment", EnvCredentialProvider::new()))
+        .push(Source::new(
+            "the file of profiles",
+            ProfileCredentialProvider::new(),
+        ))
+        .push(Source::new("single sign-on", SSOCredentialProvider::new()))
+        .push(Source::new(
+            "the web identity",
+            AssumeRoleWithWebIdentityCredentialProvider::new(),
+        ))
+        .push(Source::new(
+            "the credential process",
+            ProcessCredentialProvider::new(),
+        ))
+        .push(Source::new(
+            "the container's role",
+            ECSCredentialProvider::new(),
+        ))
+        .push(Source::metadata(IMDSv2CredentialProvider::new()))
 }
 
 /// The request that makes a bucket names its region; only the default one must not be named.

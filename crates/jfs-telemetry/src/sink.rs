@@ -12,7 +12,8 @@ pub enum Output {
     /// Standard error.
     Stderr,
     /// This file, appended to; made with mode 0644 when it is not there. Lines go to standard error
-    /// as long as it cannot be opened.
+    /// as long as it cannot be opened. A pipe takes lines while another process reads it; what it has no
+    /// room for is lost.
     File(PathBuf),
 }
 
@@ -71,7 +72,8 @@ impl Sink {
 }
 
 /// Opens a log file for appending; it and its directories are made when they are missing, writable by
-/// their owner alone whatever the umask of the process is.
+/// their owner alone whatever the umask of the process is. Neither opening nor writing waits: a pipe
+/// without a reader cannot be opened.
 pub fn append_to(path: &Path) -> io::Result<File> {
     if let Some(dir) = path.parent()
         && !dir.as_os_str().is_empty()
@@ -79,7 +81,12 @@ pub fn append_to(path: &Path) -> io::Result<File> {
         DirBuilder::new().recursive(true).mode(0o755).create(dir)?;
     }
     let mut options = OpenOptions::new();
-    options.create(true).append(true).mode(0o644).open(path)
+    options.create(true).append(true).mode(0o644);
+    let opened = options.custom_flags(libc::O_NONBLOCK).open(path);
+    opened.map_err(|e| match e.raw_os_error() {
+        Some(libc::ENXIO) => io::Error::other("no process reads this pipe"),
+        _ => e,
+    })
 }
 
 #[cfg(test)]
@@ -104,6 +111,32 @@ mod tests {
         // A second opening appends.
         Sink::open(&Output::File(path.clone())).0.write(b"four\n");
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "three\nfour\n");
+    }
+
+    /// A pipe that waited would make the file system wait.
+    #[test]
+    fn a_pipe_without_a_reader_is_not_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&path).status();
+        assert!(made.unwrap().success());
+        let (sender, written) = std::sync::mpsc::channel();
+        let at = path.clone();
+        std::thread::spawn(move || {
+            let (_, error) = Sink::open(&Output::File(at.clone()));
+            sender.send(error.map(|e| e.to_string())).unwrap();
+            let reader = OpenOptions::new().read(true).write(true).open(&at).unwrap();
+            let (sink, error) = Sink::open(&Output::File(at));
+            assert!(error.is_none());
+            // More than the pipe holds.
+            (0..20_000).for_each(|_| sink.write(b"a line of the log\n"));
+            drop(reader);
+            sender.send(None).unwrap();
+        });
+        let soon = std::time::Duration::from_secs(20);
+        let error = written.recv_timeout(soon).expect("opening waits").unwrap();
+        assert!(error.contains("no process reads"), "{error}");
+        written.recv_timeout(soon).expect("writing waits");
     }
 
     #[test]

@@ -19,7 +19,11 @@ use tracing_subscriber::{Layer, Registry};
 /// request at debug level.
 const NOISY: &[&str] = &["fuser", "opendal", "opendal_core", "mio", "redis"];
 /// Libraries whose errors come back to the caller. The caller logs them with their context.
-const SILENT: &[&str] = &["rustls_platform_verifier", "opendal_core::layers::complete"];
+const SILENT: &[&str] = &[
+    "rustls_platform_verifier",
+    "opendal_core::layers::complete",
+    "reqsign_core",
+];
 
 /// Options of logging: level, form and destination.
 #[derive(Clone, Debug)]

@@ -1,14 +1,17 @@
 //! Buckets that cannot be reached.
 
-use super::damaged_volume::{Bed, ended, is_eio, refused_with};
+use super::damaged_volume::{Bed, ended, is_eio, refused_with, run};
 use super::engine_away::Deaf;
+use jfs_testkit::Jfs;
 use jfs_tests::Kind;
 use std::fs;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
+use std::process::Command;
+use std::time::{Duration, Instant};
 
-fn format_on(bed: &Bed, address: &str, words: &[&str]) {
-    let bucket = format!("http://{address}/bucket");
+fn format_on(bed: &Bed, scheme: &str, address: &str, words: &[&str]) {
+    let bucket = format!("{scheme}://{address}/bucket");
     let args = [
         "format",
         "--storage",
@@ -36,6 +39,7 @@ fn a_closed_port() {
         .unwrap();
     format_on(
         &bed,
+        "http",
         &port.to_string(),
         &["object storage", &port.to_string()],
     );
@@ -43,9 +47,104 @@ fn a_closed_port() {
 
 #[test]
 fn a_port_that_never_answers() {
+    let began = Instant::now();
+    std::thread::scope(|s| {
+        for scheme in ["http", "https"] {
+            s.spawn(move || {
+                let (bed, deaf) = (Bed::new(Kind::Sqlite), Deaf::new());
+                let address = deaf.address();
+                format_on(&bed, scheme, &address, &["object storage", &address]);
+            });
+        }
+    });
+    // Four tries of 10 s.
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(50), "{took:?}");
+}
+
+/// A store that keeps one object and answers 503 to every listing.
+fn without_listings(listener: TcpListener) {
+    let mut object = Vec::new();
+    for connection in listener.incoming() {
+        let mut connection = BufReader::new(connection.unwrap());
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") && connection.read_until(b'\n', &mut head).unwrap() > 0 {
+        }
+        let head = String::from_utf8(head).unwrap().to_lowercase();
+        let length = head
+            .lines()
+            .find_map(|l| l.strip_prefix("content-length: "));
+        let mut body = vec![0; length.map_or(0, |l| l.parse().unwrap())];
+        connection.read_exact(&mut body).unwrap();
+        let (status, answer) = match head.split_once(' ').unwrap() {
+            ("put", _) => {
+                object = body;
+                ("200 OK", &b""[..])
+            }
+            ("get", rest) if rest.contains("?list-type") => ("503 Busy", &b"busy"[..]),
+            ("get", _) => ("200 OK", &object[..]),
+            _ => ("204 No Content", &b""[..]),
+        };
+        let length = answer.len();
+        let head =
+            format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
+        let answer = [head.as_bytes(), answer].concat();
+        connection.get_mut().write_all(&answer).unwrap();
+    }
+}
+
+/// A bucket may refuse listings and take objects.
+#[test]
+fn a_store_that_does_not_list() {
     let bed = Bed::new(Kind::Sqlite);
-    let deaf = Deaf::new();
-    format_on(&bed, &deaf.address(), &["object storage", &deaf.address()]);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let bucket = format!("http://{}/bucket", listener.local_addr().unwrap());
+    std::thread::spawn(move || without_listings(listener));
+    let (code, text) = run(&[
+        "format",
+        "--storage",
+        "s3",
+        "--bucket",
+        &bucket,
+        "--access-key",
+        "key",
+        "--secret-key",
+        "secret",
+        &bed.url(),
+        "vol",
+    ]);
+    assert_eq!(code, 0, "{text}");
+}
+
+/// Keys are looked for where the vendor's tools do, and their lack is told in one line.
+#[test]
+fn a_volume_without_keys() {
+    let bed = Bed::new(Kind::Sqlite);
+    let metadata = Deaf::new();
+    let mut command = Command::new(Jfs::find().unwrap().program());
+    command
+        .args(["format", "--no-color", "--storage", "s3", "--bucket"])
+        .args(["http://127.0.0.1:1/bucket", &bed.url(), "vol"])
+        .env_clear()
+        .env("HOME", bed.path(""))
+        // A service that hangs, as the address of the real one may outside of the vendor's cloud.
+        .env(
+            "AWS_EC2_METADATA_SERVICE_ENDPOINT",
+            format!("http://{}", metadata.address()),
+        );
+    let began = Instant::now();
+    let output = ended("format".into(), move || command.output().unwrap());
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    for word in ["there are no keys", "--access-key", "AWS_ACCESS_KEY_ID"] {
+        assert!(text.contains(word), "{text}");
+    }
+    assert!(
+        !text.contains("Provider") && !text.contains("WARNING"),
+        "{text}"
+    );
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(9), "{took:?}: {text}");
 }
 
 #[test]

@@ -253,13 +253,21 @@ fn detach(point: &Path, force: bool) -> Result<(), String> {
     }
 }
 
+/// The program. `PATH` finds it, else one of the directories in which packages install it.
+const FUSERMOUNT: [&str; 3] = ["fusermount3", "/usr/bin/fusermount3", "/bin/fusermount3"];
+
 /// Users other than root need the set-uid helper.
 fn fusermount(point: &Path, force: bool) -> Result<(), String> {
-    let output = Command::new("fusermount3")
-        .arg(if force { "-uz" } else { "-u" })
-        .arg("--")
-        .arg(point)
-        .output()
+    let run = |program| {
+        Command::new(program)
+            .arg(if force { "-uz" } else { "-u" })
+            .arg("--")
+            .arg(point)
+            .output()
+    };
+    let output = run(FUSERMOUNT[0])
+        .or_else(|_| run(FUSERMOUNT[1]))
+        .or_else(|_| run(FUSERMOUNT[2]))
         .map_err(|error| format!("cannot run fusermount3 (package fuse3): {error}"))?;
     let said = String::from_utf8_lossy(&output.stderr);
     match output.status.success() {

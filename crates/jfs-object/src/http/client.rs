@@ -1,5 +1,6 @@
 //! The HTTP client of all buckets.
 
+use super::credentials::no_keys;
 use crate::{ErrorKind, ObjectError};
 use opendal_http_transport_reqwest::ReqwestTransport;
 use std::sync::OnceLock;
@@ -12,8 +13,10 @@ const IDLE_MAX: Duration = Duration::from_secs(15);
 /// Idle connections kept per server: what the uploads and downloads of a mount use in turns.
 const IDLE_CONNECTIONS_MAX: usize = 256;
 
-/// Messages about a server with an untrusted certificate, and about a host name without an address.
+/// Messages about a server with an untrusted certificate, about one with a certificate that is not valid for it, and
+/// about a host name without an address.
 const UNTRUSTED: &str = "is not trusted, since its authority is unknown here";
+const UNACCEPTED: &str = "is not accepted";
 const NOT_FOUND: &str = "cannot be found";
 
 /// A handle on the client. It has no deadlines of its own: [`crate::ObjectStore`] sets them.
@@ -29,10 +32,7 @@ pub(crate) fn transport() -> Result<ReqwestTransport, String> {
 
 /// The error of a request that got no answer, or not a whole one.
 pub(crate) fn failure(key: &str, error: reqwest::Error) -> ObjectError {
-    let kind = match error.is_builder() {
-        true => ErrorKind::Permanent,
-        false => ErrorKind::Transient,
-    };
+    let (malformed, timeout) = (error.is_builder(), error.is_timeout());
     let host = error.url().and_then(|url| url.host_str());
     let host = host.unwrap_or_default().to_string();
     // The address may hold a signature.
@@ -43,14 +43,29 @@ pub(crate) fn failure(key: &str, error: reqwest::Error) -> ObjectError {
         message = format!("{message}: {cause}");
         source = cause.source();
     }
+    let kind = match timeout {
+        _ if malformed || is_certificate_refused(&message) => ErrorKind::Permanent,
+        true => ErrorKind::Timeout,
+        false => ErrorKind::Transient,
+    };
     ObjectError::new(kind, key, explained(message, &host))
+}
+
+/// Whether this client refused the server's certificate. Another attempt would get the same certificate.
+pub(crate) fn is_certificate_refused(message: &str) -> bool {
+    message.contains("invalid peer certificate")
 }
 
 /// The error of a library about a connection, with an explanation and advice in front. An empty `host` is
 /// not known.
 pub(crate) fn explained(message: String, host: &str) -> String {
     // The error may have come through opendal with the explanation in it.
-    if message.contains(UNTRUSTED) || message.contains(NOT_FOUND) {
+    let explanations = [UNTRUSTED, UNACCEPTED, NOT_FOUND];
+    if explanations.iter().any(|said| message.contains(said)) {
+        return message;
+    }
+    // opendal itself signs requests to S3 only.
+    if let Some(message) = no_keys(&message, crate::s3::VARIABLES) {
         return message;
     }
     let named = match host {
@@ -62,6 +77,9 @@ pub(crate) fn explained(message: String, host: &str) -> String {
             "the certificate of {named} {UNTRUSTED}: set SSL_CERT_FILE to a file with the certificate of that \
              authority: {message}"
         );
+    }
+    if is_certificate_refused(&message) {
+        return format!("the certificate of {named} {UNACCEPTED}: {message}");
     }
     if message.contains("dns error") || message.contains("failed to lookup address") {
         return format!("the address of {named} {NOT_FOUND}: {message}");
@@ -107,6 +125,13 @@ mod tests {
             said.contains("SSL_CERT_FILE") && said.ends_with(tls),
             "{said}"
         );
+        let tls = "client error (Connect): invalid peer certificate: Expired";
+        let said = explained(tls.to_string(), "h");
+        assert!(
+            said.contains("the certificate of host h is not accepted") && said.ends_with(tls),
+            "{said}"
+        );
+        assert_eq!(explained(said.clone(), ""), said, "once is enough");
         let dns = "client error (Connect): dns error: failed to lookup address information";
         let said = explained(dns.to_string(), "oss.example.com");
         assert!(

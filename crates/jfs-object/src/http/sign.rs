@@ -1,5 +1,6 @@
 //! The last change to a request before it is sent: its signature.
 
+use super::credentials::no_keys;
 use crate::{ErrorKind, ObjectError};
 use http::request::Parts;
 use reqsign_core::{Signer, SigningCredential};
@@ -24,7 +25,11 @@ impl Sign for Unsigned {
 }
 
 /// Requests with the signature of one vendor.
-pub(crate) struct Signed<K: SigningCredential>(pub(crate) Signer<K>);
+pub(crate) struct Signed<K: SigningCredential> {
+    pub(crate) signer: Signer<K>,
+    /// Names of the variables that hold the keys where the setting has none.
+    pub(crate) variables: &'static str,
+}
 
 impl<K: SigningCredential> Debug for Signed<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -35,12 +40,15 @@ impl<K: SigningCredential> Debug for Signed<K> {
 #[async_trait::async_trait]
 impl<K: SigningCredential> Sign for Signed<K> {
     async fn sign(&self, head: &mut Parts) -> Result<(), ObjectError> {
-        self.0.sign(head, None).await.map_err(|e| {
+        self.signer.sign(head, None).await.map_err(|e| {
+            if let Some(message) = no_keys(&e.to_string(), self.variables) {
+                return ObjectError::permanent(head.uri.path(), message);
+            }
             let kind = match e.is_retryable() {
                 true => ErrorKind::Transient,
                 false => ErrorKind::Permanent,
             };
-            let mut message = format!("no keys to sign the request with: {e}");
+            let mut message = format!("the request cannot be signed: {e}");
             let mut source = std::error::Error::source(&e);
             while let Some(cause) = source {
                 message = format!("{message}: {cause}");
