@@ -1,13 +1,14 @@
 //! What CI runs, in the order that fails soonest.
 //!
-//! One profile and one feature set throughout: each dependency is compiled once and checked once.
+//! One profile and one feature set throughout: each dependency is compiled once and checked once. Only the library is checked once
+//! more, with one engine. Its examples are run by a test of its own.
 
 use crate::step::{cargo, timed};
-use crate::{deny, posix, test, tidy};
-use anyhow::Result;
+use crate::{deny, house, posix, test, tidy};
+use anyhow::{Context, Result};
 
-/// Programs that embed the library; each checks what it did.
-const EXAMPLES: [&str; 3] = ["embed", "copy_tree", "shared_counter"];
+/// A package outside the workspace.
+const OUTSIDE: &str = "examples/vfs-alone";
 
 pub(crate) fn run() -> Result<()> {
     timed("total", || {
@@ -26,15 +27,33 @@ pub(crate) fn run() -> Result<()> {
         })?;
         timed("build", test::build)?;
         timed("test", || cargo(&["test", "--workspace", "--locked"]))?;
-        timed("examples", || {
-            EXAMPLES.iter().try_for_each(|example| {
-                cargo(&["run", "--locked", "-p", "jfs", "--example", example])
-            })
-        })?;
+        timed("one engine", one_engine)?;
+        timed("outside", outside)?;
         timed("deny", deny::run)?;
         timed("pjdfstest", || posix::pjdfstest(&posix::EVERY_META))?;
         timed("fsx", || posix::fsx(&fsx()))
     })
+}
+
+/// The library without Redis. The tests run it with all its features.
+fn one_engine() -> Result<()> {
+    let features = ["--no-default-features", "--features", "sqlite"];
+    let check = ["check", "--locked", "-p", "jfs"];
+    cargo(&[&check[..], &features[..]].concat())
+}
+
+/// A program that uses crates of the workspace from outside; it checks what it did.
+fn outside() -> Result<()> {
+    let lock = house::root().join("Cargo.lock");
+    std::fs::copy(lock, house::root().join(OUTSIDE).join("Cargo.lock")).context(OUTSIDE)?;
+    let manifest = format!("{OUTSIDE}/Cargo.toml");
+    cargo(&[
+        "run",
+        "--manifest-path",
+        &manifest,
+        "--target-dir",
+        "target",
+    ])
 }
 
 /// A short round of every profile; `cargo xtask posix fsx` is the long one.

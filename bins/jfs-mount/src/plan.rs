@@ -98,54 +98,52 @@ impl Plan {
         if cache_size == 0 {
             tracing::warn!("cache-size is 0, prefetch will be disabled");
         }
-        let open = OpenOptions {
-            read_only: args.bool("read-only"),
-            subdir: given_text(args, "subdir"),
-            heartbeat: heartbeat(args.duration("heartbeat")),
-            no_bgjob: args.bool("no-bgjob"),
-            skip_dir_mtime: args.duration("skip-dir-mtime"),
-            open_cache: args.duration("open-cache"),
-            open_cache_limit: count(args, "open-cache-limit", 0, 0)? as usize,
-            buffer_size: buffer_size(args.bytes("buffer-size")),
-            max_readahead: read_ahead(args.bytes("max-readahead")),
-            prefetch: if cache_size == 0 {
-                0
-            } else {
-                count(args, "prefetch", 0, 0)? as usize
-            },
-            max_uploads: count(args, "max-uploads", 1, 1)? as usize,
-            max_downloads: count(args, "max-downloads", 1, 200)? as usize,
-            max_deletes: count(args, "max-deletes", 0, 0)? as usize,
-            io_retries: count(args, "io-retries", 0, 0)?,
-            cache_dir: cache_flags::dirs(&args.text("cache-dir"), cwd)?,
-            cache_size,
-            cache_items: cache_flags::items(args)?,
-            cache_eviction: cache_flags::eviction(&args.text("cache-eviction"))?,
-            cache_expire: cache_flags::expire(args.duration("cache-expire")),
-            cache_scan_interval: cache_flags::scan_interval(args.duration("cache-scan-interval")),
-            cache_mode: cache_flags::mode(&args.text("cache-mode"))?,
-            cache_checksum: cache_flags::checksum(&args.text("verify-cache-checksum"))?,
-            cache_partial_only: args.bool("cache-partial-only"),
-            cache_large_write: args.bool("cache-large-write"),
-            free_space_ratio: ratio(args)?,
-            storage: given_text(args, "storage").map(|s| s.to_lowercase()),
-            bucket: given_text(args, "bucket"),
-            base_dir: Some(cwd.to_path_buf()),
-            storage_class: given_text(args, "storage-class"),
-            get_timeout: timeout(args, "get-timeout")?,
-            put_timeout: timeout(args, "put-timeout")?,
-            check_storage: args.bool("check-storage"),
-            mountpoint: Some(mountpoint_text.clone()),
-            attr_cache: args.duration("attr-cache"),
-            entry_cache: args.duration("entry-cache"),
-            dir_entry_cache: args.duration("dir-entry-cache"),
-            negative_entry_cache: args.duration("negative-entry-cache"),
-            readdir_cache: args.bool("readdir-cache"),
-            sort_dir: args.bool("sort-dir"),
-            fast_statfs: args.bool("fast-statfs"),
-            prefix_internal: args.bool("prefix-internal"),
-            hide_internal: args.bool("hide-internal"),
+        let mut open = OpenOptions::new();
+        open.read_only = args.bool("read-only");
+        open.subdir = given_text(args, "subdir");
+        open.metadata.heartbeat = heartbeat(args.duration("heartbeat"));
+        open.jobs.cleanup = !args.bool("no-bgjob");
+        open.metadata.skip_dir_mtime = args.duration("skip-dir-mtime");
+        open.metadata.open_cache = args.duration("open-cache");
+        open.metadata.open_cache_limit = count(args, "open-cache-limit", 0, 0)? as usize;
+        open.buffers.size_bytes = buffer_size(args.bytes("buffer-size"));
+        open.buffers.max_readahead = read_ahead(args.bytes("max-readahead"));
+        open.buffers.prefetch = match cache_size {
+            0 => 0,
+            _ => count(args, "prefetch", 0, 0)? as usize,
         };
+        open.storage.max_uploads = count(args, "max-uploads", 1, 1)? as usize;
+        open.storage.max_downloads = count(args, "max-downloads", 1, 200)? as usize;
+        open.jobs.max_deletes = count(args, "max-deletes", 0, 0)? as usize;
+        open.storage.io_retries = count(args, "io-retries", 0, 0)?;
+        open.cache.dirs = cache_flags::dirs(&args.text("cache-dir"), cwd)?;
+        open.cache.size_bytes = cache_size;
+        open.cache.items = cache_flags::items(args)?;
+        open.cache.eviction = cache_flags::eviction(&args.text("cache-eviction"))?;
+        open.cache.expire = cache_flags::expire(args.duration("cache-expire"));
+        open.cache.scan_interval = cache_flags::scan_interval(args.duration("cache-scan-interval"));
+        open.cache.mode = cache_flags::mode(&args.text("cache-mode"))?;
+        open.cache.checksum = cache_flags::checksum(&args.text("verify-cache-checksum"))?;
+        open.cache.partial_only = args.bool("cache-partial-only");
+        open.cache.large_write = args.bool("cache-large-write");
+        open.cache.free_space_ratio = ratio(args)?;
+        open.storage.kind = given_text(args, "storage").map(|s| s.to_lowercase());
+        open.storage.bucket = given_text(args, "bucket");
+        open.storage.base_dir = Some(cwd.to_path_buf());
+        open.storage.class = given_text(args, "storage-class");
+        open.storage.get_timeout = timeout(args, "get-timeout")?;
+        open.storage.put_timeout = timeout(args, "put-timeout")?;
+        open.storage.check = args.bool("check-storage");
+        open.mountpoint = Some(mountpoint_text.clone());
+        open.kernel.attr_cache = args.duration("attr-cache");
+        open.kernel.entry_cache = args.duration("entry-cache");
+        open.kernel.dir_entry_cache = args.duration("dir-entry-cache");
+        open.kernel.negative_entry_cache = args.duration("negative-entry-cache");
+        open.kernel.readdir_cache = args.bool("readdir-cache");
+        open.listing.sorted = args.bool("sort-dir");
+        open.metadata.fast_statfs = args.bool("fast-statfs");
+        open.listing.prefix_internal = args.bool("prefix-internal");
+        open.listing.hide_internal = args.bool("hide-internal");
         let items = args.text("o");
         Ok(Plan {
             url: meta_url(given, cwd),
@@ -257,7 +255,7 @@ fn buffer_size(given: u64) -> u64 {
 
 fn read_ahead(given: u64) -> u64 {
     match given {
-        0 => OpenOptions::default().max_readahead,
+        0 => OpenOptions::default().buffers.max_readahead,
         given => given,
     }
 }
@@ -380,32 +378,37 @@ mod tests {
                     (
                         o.read_only,
                         &o.subdir,
-                        o.heartbeat,
-                        o.no_bgjob,
-                        o.skip_dir_mtime
+                        o.metadata.heartbeat,
+                        o.jobs.cleanup,
+                        o.metadata.skip_dir_mtime
                     ),
                     (
-                        o.open_cache,
-                        o.buffer_size,
-                        o.prefetch,
-                        o.max_uploads,
-                        o.max_downloads
+                        o.metadata.open_cache,
+                        o.buffers.size_bytes,
+                        o.buffers.prefetch,
+                        o.storage.max_uploads,
+                        o.storage.max_downloads
                     ),
                     (
-                        o.max_deletes,
-                        o.io_retries,
-                        &o.cache_dir,
-                        o.cache_size,
-                        o.free_space_ratio
+                        o.jobs.max_deletes,
+                        o.storage.io_retries,
+                        &o.cache.dirs,
+                        o.cache.size_bytes,
+                        o.cache.free_space_ratio
                     ),
-                    (&o.bucket, o.attr_cache, o.entry_cache, o.dir_entry_cache),
                     (
-                        o.negative_entry_cache,
-                        o.readdir_cache,
-                        o.sort_dir,
-                        o.fast_statfs
+                        &o.storage.bucket,
+                        o.kernel.attr_cache,
+                        o.kernel.entry_cache,
+                        o.kernel.dir_entry_cache
                     ),
-                    (o.open_cache_limit, o.max_readahead),
+                    (
+                        o.kernel.negative_entry_cache,
+                        o.kernel.readdir_cache,
+                        o.listing.sorted,
+                        o.metadata.fast_statfs
+                    ),
+                    (o.metadata.open_cache_limit, o.buffers.max_readahead),
                 )
             )
         };
@@ -427,35 +430,51 @@ mod tests {
         let secs = Duration::from_secs;
         let o = &plan.open;
         assert_eq!(plan.url, "sqlite3:///home/u/a.db");
-        assert!(o.read_only && o.no_bgjob);
+        assert!(o.read_only && !o.jobs.cleanup);
         assert_eq!(o.subdir.as_deref(), Some("/x/y"));
         assert_eq!(
-            (o.heartbeat, o.skip_dir_mtime, o.open_cache),
+            (
+                o.metadata.heartbeat,
+                o.metadata.skip_dir_mtime,
+                o.metadata.open_cache
+            ),
             (secs(5), secs(0), secs(3))
         );
         assert_eq!(
-            (o.buffer_size, o.prefetch, o.cache_size),
+            (o.buffers.size_bytes, o.buffers.prefetch, o.cache.size_bytes),
             (64 << 20, 3, 1 << 30)
         );
         assert_eq!(
-            (o.max_uploads, o.max_downloads, o.max_deletes, o.io_retries),
+            (
+                o.storage.max_uploads,
+                o.storage.max_downloads,
+                o.jobs.max_deletes,
+                o.storage.io_retries
+            ),
             (4, 5, 0, 7)
         );
         assert_eq!(
-            o.cache_dir,
+            o.cache.dirs,
             [PathBuf::from("/home/u/c1"), PathBuf::from("/c2")]
         );
-        assert_eq!(o.free_space_ratio, 0.2);
-        assert_eq!(o.bucket.as_deref(), Some("b"));
+        assert_eq!(o.cache.free_space_ratio, 0.2);
+        assert_eq!(o.storage.bucket.as_deref(), Some("b"));
         assert_eq!(
-            (o.attr_cache, o.entry_cache, o.dir_entry_cache),
+            (
+                o.kernel.attr_cache,
+                o.kernel.entry_cache,
+                o.kernel.dir_entry_cache
+            ),
             (secs(2), secs(3), secs(4))
         );
         assert_eq!((plan.max_fuse_io, plan.umask), (1 << 20, Some(0o27)));
         assert_eq!(plan.fuse_options, ["noatime", "allow_root"]);
-        assert_eq!(o.negative_entry_cache, secs(5));
-        assert!(o.readdir_cache && o.sort_dir && o.fast_statfs);
-        assert_eq!((o.open_cache_limit, o.max_readahead), (7, 9 << 20));
+        assert_eq!(o.kernel.negative_entry_cache, secs(5));
+        assert!(o.kernel.readdir_cache && o.listing.sorted && o.metadata.fast_statfs);
+        assert_eq!(
+            (o.metadata.open_cache_limit, o.buffers.max_readahead),
+            (7, 9 << 20)
+        );
         assert_eq!(plan.root_squash, Some(Squash { uid: 1, gid: 2 }));
         let nobody = Squash { uid: 3, gid: 65534 };
         assert_eq!(plan.all_squash, Some(nobody));
@@ -471,13 +490,20 @@ mod tests {
         .unwrap();
         let o = &mended.open;
         assert_eq!(
-            (o.buffer_size, o.max_uploads, o.max_downloads),
+            (
+                o.buffers.size_bytes,
+                o.storage.max_uploads,
+                o.storage.max_downloads
+            ),
             (32 << 20, 1, 200)
         );
-        assert_eq!((o.heartbeat, o.prefetch), (Duration::from_secs(1), 0));
+        assert_eq!(
+            (o.metadata.heartbeat, o.buffers.prefetch),
+            (Duration::from_secs(1), 0)
+        );
         assert_eq!(mended.max_fuse_io, 1 << 20);
         assert_eq!(
-            plan("a /m --heartbeat 0").unwrap().open.heartbeat,
+            plan("a /m --heartbeat 0").unwrap().open.metadata.heartbeat,
             Duration::ZERO
         );
         assert_eq!(plan("a /m --max-fuse-io 100").unwrap().max_fuse_io, 4096);

@@ -15,7 +15,7 @@ pub(crate) fn introduce(plan: &Plan) -> anyhow::Result<String> {
         .context("cannot start the runtime")?;
     let format = runtime
         .block_on(jfs::admin::load_format(&plan.url))?
-        .ok_or(jfs::Error::NotFormatted)?;
+        .ok_or_else(jfs::Error::not_formatted)?;
     let format = plan.open.apply(format);
     log_data(&format);
     Ok(format.name)
@@ -30,11 +30,11 @@ pub(crate) fn log_data(format: &Format) {
 /// Opens the volume on the current runtime and logs it.
 pub(crate) async fn open(plan: &Plan) -> anyhow::Result<jfs::Volume> {
     tracing::info!("Meta address: {}", plan.shown_url);
-    let volume = jfs::open(&plan.url, plan.open.clone()).await?;
-    log_data(&volume.format());
+    let volume = jfs::Volume::open(&plan.url, plan.open.clone()).await?;
+    log_data(&volume.setting());
     let version = jfs_types::version::session_version();
     tracing::info!("JuiceFS version {version}");
-    crate::disk::log_caches(&plan.open, &volume.format().uuid);
+    crate::disk::log_caches(&plan.open, &volume.setting().uuid);
     match volume.session_id() {
         Some(sid) => tracing::info!("Create session {sid} OK with version: {version}"),
         None => tracing::info!("Create read-only session OK with version: {version}"),
@@ -44,7 +44,7 @@ pub(crate) async fn open(plan: &Plan) -> anyhow::Result<jfs::Volume> {
 
 /// Mounts the volume as the plan says.
 pub(crate) fn mount(plan: &Plan, volume: &jfs::Volume) -> anyhow::Result<jfs_fuse::MountHandle> {
-    let name = volume.format().name.clone();
+    let name = volume.setting().name.clone();
     tracing::info!(
         "Mounting volume {name} at \"{}\" ...",
         plan.mountpoint.display()
@@ -55,7 +55,7 @@ pub(crate) fn mount(plan: &Plan, volume: &jfs::Volume) -> anyhow::Result<jfs_fus
         max_fuse_io: plan.max_fuse_io,
         umask: plan.umask,
         xattr: plan.enable_xattr,
-        acl: volume.format().enable_acl,
+        acl: volume.setting().enable_acl,
         ioctl: plan.enable_ioctl,
         root_squash: plan.root_squash,
         all_squash: plan.all_squash,

@@ -52,6 +52,7 @@ mod names;
 mod nodes;
 mod reader;
 mod reply;
+mod search;
 mod ticker;
 mod told;
 mod vfs;

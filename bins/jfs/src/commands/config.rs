@@ -17,7 +17,7 @@ use std::io::{BufRead, IsTerminal, Write};
 
 pub(crate) fn run(args: &Parsed) -> anyhow::Result<()> {
     let url = volume::announce(args.arg(0))?;
-    let before = volume::load_format(&url)?.ok_or(jfs::Error::NotFormatted)?;
+    let before = volume::load_format(&url)?.ok_or_else(jfs::Error::not_formatted)?;
     if !SPEC.flags.iter().any(|flag| args.given(flag.name())) {
         jfs_telemetry::say!("{}", volume::to_pretty_json(&before.without_secrets())?);
         return Ok(());
