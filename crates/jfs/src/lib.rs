@@ -77,7 +77,7 @@
 //! # Examples and features
 //!
 //! The directory `examples` of this crate has whole programs, run with `cargo run -p jfs --example NAME`: `embed`, `import_tree` (a
-//! local tree into a volume: 30 lines), `copy_tree` (several tasks, no data moves), `shared_counter` (two clients and a
+//! local tree into a volume), `copy_tree` (several tasks, no data moves), `shared_counter` (two clients and a
 //! lock), `http_server` (ranges of files over HTTP, streamed).
 //!
 //! The features `sqlite` and `redis`, both on by default, are the metadata engines; an address of one that was left out is

@@ -35,17 +35,19 @@ enum Busy {
     #[default]
     Idle,
     Read(BoxFuture<'static, Result<Bytes, Errno>>),
-    /// A wait before a write.
-    Room(BoxFuture<'static, Result<(), Errno>>),
+    /// A wait before a write, and whether it announces the change of a file with setuid or setgid.
+    Room(BoxFuture<'static, Result<(), Errno>>, bool),
     /// A seek from the end: the end, and the distance from there.
     End(BoxFuture<'static, Result<u64, Errno>>, i64),
     Store(BoxFuture<'static, Result<(), Errno>>),
 }
 
 impl Cursor {
+    /// The content or the position changes: what was read ahead counts no more, and a store that is under way
+    /// may come too early. Both end by themselves.
     pub(super) fn forget_ahead(&mut self) {
         self.ahead = Bytes::new();
-        if matches!(self.busy, Busy::Read(_)) {
+        if matches!(self.busy, Busy::Read(_) | Busy::Store(_)) {
             self.busy = Busy::Idle;
         }
     }
@@ -74,9 +76,12 @@ impl File {
     }
 
     /// What has to be over before a write can be tried (again).
-    fn start_wait(&self, missed: bool) -> BoxFuture<'static, Result<(), Errno>> {
+    fn start_wait(
+        &self,
+        privileged: bool,
+        missed: bool,
+    ) -> BoxFuture<'static, Result<(), Errno>> {
         let (vfs, caller, fh) = (self.vfs().clone(), self.caller.clone(), self.opened.fh);
-        let privileged = self.changes_privileges();
         Box::pin(async move {
             if privileged {
                 vfs.drop_privileges(&caller, fh).await?;
@@ -166,15 +171,19 @@ impl AsyncWrite for File {
         let at = ready!(file.poll_position(cx))?;
         let data = &data[..data.len().min(WRITE_PIECE)];
         file.cursor.get_mut().forget_ahead();
+        let mut announced = false;
         loop {
-            if let Busy::Room(room) = &mut file.cursor.get_mut().busy {
+            if let Busy::Room(room, announces) = &mut file.cursor.get_mut().busy {
+                // Setgid may stay, so that the file counts as privileged afterwards, too.
+                announced = *announces;
                 let waited = ready!(room.as_mut().poll(cx));
                 file.cursor.get_mut().busy = Busy::Idle;
                 if let Err(e) = waited {
                     return Poll::Ready(Err(file.io_error("write", e)));
                 }
             }
-            let tried = match file.changes_privileges() {
+            let privileged = file.changes_privileges();
+            let tried = match privileged && !announced {
                 true => None,
                 false => file.shared.vfs.try_write(file.opened.fh, at, data),
             };
@@ -187,8 +196,8 @@ impl AsyncWrite for File {
                 }
                 Some(Err(e)) => return Poll::Ready(Err(file.io_error("write", e))),
                 None => {
-                    let wait = file.start_wait(missed);
-                    file.cursor.get_mut().busy = Busy::Room(wait);
+                    let wait = file.start_wait(privileged, missed);
+                    file.cursor.get_mut().busy = Busy::Room(wait, privileged);
                 }
             }
         }

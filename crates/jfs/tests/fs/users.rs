@@ -76,5 +76,18 @@ async fn a_change_by_a_user_takes_setuid_away() {
         assert_eq!(mode & 0o7777, 0o777, "{path}");
         assert_eq!(root.read(path).await.unwrap(), b"Program");
     }
+    // A member of the group keeps setgid where the group may not execute.
+    root.write("/kept", "list").await.unwrap();
+    root.chown("/kept", None, Some(77)).await.unwrap();
+    let mode = Permissions::from_mode(0o2767);
+    root.set_permissions("/kept", mode).await.unwrap();
+    let member = root.as_user(1001, 1001, &[77]);
+    let mut file = member.options().write(true).open("/kept").await.unwrap();
+    file.write_all(b"L").await.unwrap();
+    file.write_all(b"I").await.unwrap();
+    file.close().await.unwrap();
+    let mode = root.metadata("/kept").await.unwrap().mode();
+    assert_eq!(mode & 0o7777, 0o2767);
+    assert_eq!(root.read("/kept").await.unwrap(), b"LIst");
     volume.close().await.unwrap();
 }
