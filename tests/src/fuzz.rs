@@ -9,9 +9,9 @@ mod alloc;
 mod blocks;
 mod crypt;
 mod mutate;
-mod people;
 mod records;
 mod smoke;
+mod typed_text;
 
 pub use alloc::{LARGEST_MAX, Watched, largest};
 pub use smoke::{Failure, seeds_dir, smoke};
@@ -51,8 +51,8 @@ pub const TARGETS: &[Target] = &[
     target("envelope", crypt::envelope, 100),
     target("secret", crypt::secret, 2_000),
     target("pem", crypt::pem, 200),
-    target("url", people::url, 20_000),
-    target("args", people::args, 10_000),
+    target("url", typed_text::url, 20_000),
+    target("args", typed_text::args, 10_000),
 ];
 
 /// The target of that name.

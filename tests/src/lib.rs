@@ -5,24 +5,24 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 pub mod census;
-pub mod compare;
+pub mod census_text;
+pub mod compare_trees;
 pub mod db;
-pub mod faulty;
+pub mod faulty_engine;
 pub mod fsck;
 pub mod fuzz;
-pub mod place;
-pub mod problems;
+pub mod local_volume;
 pub mod proxy;
 pub mod rng;
-pub mod run;
+pub mod scenario;
 pub mod steps;
-pub mod text;
 pub mod volume;
+pub mod volume_rules;
 
 pub use census::Census;
 pub use db::{Db, Hooks, Kind};
-pub use faulty::{Fault, Faulty, Held, Point};
+pub use faulty_engine::{Fault, Faulty, Held, Point};
 pub use proxy::{Cut, Proxy};
 pub use rng::Rng;
-pub use run::run;
+pub use scenario::run;
 pub use volume::{Client, Volume};

@@ -4,9 +4,9 @@
 //! Sizes lie around the edges of a block and of a chunk; files are written in pieces, rewritten, grown,
 //! cut, punched with holes by seeking, linked, renamed over one another and deleted.
 
-mod marks;
+mod xattrs;
 
-pub use marks::marks;
+pub use xattrs::marks;
 
 use crate::Rng;
 use jfs_testkit::{content, fill};
@@ -516,7 +516,7 @@ pub fn on_plain_directory(list: &[Step]) -> io::Result<(tempfile::TempDir, PathB
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compare::{Facts, differences};
+    use crate::compare_trees::{Facts, differences};
 
     #[test]
     fn the_list_works_and_is_the_same_every_time() {

@@ -9,11 +9,11 @@ mod bench;
 mod config;
 #[path = "cli/deploy.rs"]
 mod deploy;
-#[path = "cli/mounting.rs"]
-mod mounting;
+#[path = "cli/mount_points.rs"]
+mod mount_points;
+#[path = "cli/mount_surroundings.rs"]
+mod mount_surroundings;
 #[path = "cli/secrets.rs"]
 mod secrets;
-#[path = "cli/surroundings.rs"]
-mod surroundings;
 #[path = "cli/tutorial.rs"]
 mod tutorial;

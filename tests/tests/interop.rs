@@ -3,26 +3,26 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod interop {
-    use jfs_tests::place;
+    use jfs_tests::local_volume;
 
     mod access_log;
     mod caches;
     mod control;
-    mod edges;
+    mod extreme_requests;
     mod fixtures;
+    mod further_kinds;
     mod holes;
     mod internal;
-    mod killed;
-    mod kinds;
+    mod killed_mount;
     mod metrics;
-    mod mixed;
+    mod mixed_changes;
     mod mounts;
-    mod nameless;
+    mod open_without_name;
     mod options;
     mod setgid;
     mod statfs;
+    mod taking_turns;
     mod times;
     mod tools;
-    mod turns;
     mod volumes;
 }

@@ -6,9 +6,9 @@ use jfs_testkit::{
     Client, Jfs, MINIO_ACCESS_KEY, MINIO_SECRET_KEY, MinioServer, Mount, MountArgs, RedisServer,
     Reference, content, scratch_dir,
 };
-use jfs_tests::compare::{Facts, differences};
+use jfs_tests::compare_trees::{Facts, differences};
 use jfs_tests::fsck;
-use jfs_tests::place::Meta;
+use jfs_tests::local_volume::Meta;
 use jfs_tests::steps::{marks, on_plain_directory, perform, small_steps};
 use std::path::Path;
 use std::sync::LazyLock;

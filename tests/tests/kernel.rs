@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod kernel {
-    use jfs_tests::place;
+    use jfs_tests::local_volume;
 
     mod control_rights;
     mod direct;

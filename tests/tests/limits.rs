@@ -4,23 +4,23 @@
 //! Through the real programs, as a user meets it.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-#[path = "limits/away.rs"]
-mod away;
-#[path = "limits/bed.rs"]
-mod bed;
 #[path = "limits/blocks.rs"]
 mod blocks;
 #[path = "limits/bucket.rs"]
 mod bucket;
 #[path = "limits/cache.rs"]
 mod cache;
+#[path = "limits/damaged_volume.rs"]
+mod damaged_volume;
 #[path = "limits/database.rs"]
 mod database;
-#[path = "limits/ending.rs"]
-mod ending;
+#[path = "limits/ending_mounts.rs"]
+mod ending_mounts;
+#[path = "limits/engine_away.rs"]
+mod engine_away;
 #[path = "limits/memory.rs"]
 mod memory;
 #[path = "limits/records.rs"]
 mod records;
-#[path = "limits/words.rs"]
-mod words;
+#[path = "limits/typed_values.rs"]
+mod typed_values;

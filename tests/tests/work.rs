@@ -4,8 +4,8 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use jfs_testkit::{Mount, scratch_dir};
-use jfs_tests::compare::{Facts, differences};
-use jfs_tests::place::{Meta, Place, ours};
+use jfs_tests::compare_trees::{Facts, differences};
+use jfs_tests::local_volume::{LocalVolume, Meta, ours};
 use jfs_tests::steps::{marks, perform, small_steps};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -69,17 +69,17 @@ fn times_before_1970_on_redis() {
 
 /// Does `work` on a new volume, with a plain directory beside it, and `check` on the next mount.
 fn at_work(meta: Meta, work: fn(&Path, &Path), check: fn(&Path, &Path)) {
-    let place = Place::new(meta);
-    place.format(&ours(), &["--trash-days", "0", "--enable-acl"]);
+    let volume = LocalVolume::new(meta);
+    volume.format(&ours(), &["--trash-days", "0", "--enable-acl"]);
     let beside = scratch_dir().unwrap();
-    let mount = || -> Mount { place.mount(&ours(), &["--enable-xattr"]) };
+    let mount = || -> Mount { volume.mount(&ours(), &["--enable-xattr"]) };
     let first = mount();
     work(first.path(), beside.path());
     first.unmount().unwrap();
     let second = mount();
     check(second.path(), beside.path());
     second.unmount().unwrap();
-    place.fsck();
+    volume.fsck();
 }
 
 /// Runs a script in `dir`; any command that fails is an error with all that was said.

@@ -1,6 +1,6 @@
 //! The side-by-side benchmark: builds what is compared, then hands over to `bench/bench.py` or `bench/matrix.py`.
 
-use crate::house;
+use crate::paths;
 use crate::step::{cargo, run as run_program};
 use anyhow::{Context, Result, bail};
 use jfs_testkit::Reference;
@@ -54,7 +54,7 @@ fn prepare(python: &mut Command, targets: &[&str]) -> Result<()> {
             "-p",
             "jfs-mount",
         ])?;
-        python.env("JFS_BIN", house::target_dir().join("release/jfs"));
+        python.env("JFS_BIN", paths::target_dir().join("release/jfs"));
     }
     if wanted("juicefs") && unset("JUICEFS_BIN") {
         python.env("JUICEFS_BIN", Reference::find()?.program());
@@ -76,7 +76,7 @@ fn list<'a>(arguments: &[&'a str], names: [&str; 2]) -> Option<Vec<&'a str>> {
 
 /// Compiles the example that Debian ships as source, once.
 fn passthrough_ll() -> Result<PathBuf> {
-    let program = house::target_dir().join("passthrough_ll");
+    let program = paths::target_dir().join("passthrough_ll");
     if program.is_file() {
         return Ok(program);
     }

@@ -4,7 +4,7 @@
 //! more, with one engine. Its examples are run by a test of its own.
 
 use crate::step::{cargo, timed};
-use crate::{deny, house, posix, test, tidy};
+use crate::{deny, paths, posix, test, tidy};
 use anyhow::{Context, Result};
 
 /// A package outside the workspace.
@@ -45,8 +45,8 @@ fn one_engine() -> Result<()> {
 
 /// A program that uses crates of the workspace from outside; it checks what it did.
 fn outside() -> Result<()> {
-    let lock = house::root().join("Cargo.lock");
-    std::fs::copy(lock, house::root().join(OUTSIDE).join("Cargo.lock")).context(OUTSIDE)?;
+    let lock = paths::root().join("Cargo.lock");
+    std::fs::copy(lock, paths::root().join(OUTSIDE).join("Cargo.lock")).context(OUTSIDE)?;
     let manifest = format!("{OUTSIDE}/Cargo.toml");
     cargo(&[
         "run",

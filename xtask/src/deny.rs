@@ -2,13 +2,13 @@
 //!
 //! Advisories are left out: their database comes from the network at every run.
 
-use crate::house;
+use crate::paths;
 use crate::step;
 use anyhow::{Result, bail};
 use std::process::Command;
 
 pub(crate) fn run() -> Result<()> {
-    let installed = house::tools_dir().join("bin/cargo-deny");
+    let installed = paths::tools_dir().join("bin/cargo-deny");
     let program = if installed.is_file() {
         installed
     } else {

@@ -3,7 +3,7 @@
 //! Plain cargo does what cargo-fuzz would do without a sanitizer, so nothing has to be installed but a C++
 //! compiler.
 
-use crate::house;
+use crate::paths;
 use crate::step::run as run_program;
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
@@ -31,7 +31,7 @@ const COUNTERS: [&str; 8] = [
 ];
 
 pub(crate) fn run(arguments: &[&str]) -> Result<()> {
-    let top = house::root().join("fuzz");
+    let top = paths::root().join("fuzz");
     let targets = targets(&top)?;
     let (mut name, mut seconds, mut inputs) = (None, SECONDS, Vec::new());
     let mut words = arguments.iter();
@@ -75,10 +75,10 @@ fn targets(top: &Path) -> Result<Vec<String>> {
 
 /// Builds a target with the versions of the workspace.
 fn build(top: &Path, target: &str) -> Result<PathBuf> {
-    std::fs::copy(house::root().join("Cargo.lock"), top.join("Cargo.lock"))
+    std::fs::copy(paths::root().join("Cargo.lock"), top.join("Cargo.lock"))
         .context("fuzz/Cargo.lock")?;
     let host = host()?;
-    let directory = house::target_dir().join("fuzz");
+    let directory = paths::target_dir().join("fuzz");
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo
         .args(["build", "--release", "--manifest-path"])

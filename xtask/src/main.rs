@@ -2,11 +2,13 @@
 //!
 //! Nothing here is shipped, and nothing that a user needs lives here.
 
+mod api;
 mod bench;
 mod ci;
 mod deny;
+mod dist;
 mod fuzz;
-mod house;
+mod paths;
 mod posix;
 mod services;
 mod step;
@@ -22,7 +24,9 @@ usage: cargo xtask COMMAND
   ci                    everything CI runs: fmt, tidy, clippy, build, test, example, deny, posix
   test [ARGS]           build the binaries, then cargo test --workspace ARGS
   tidy                  the rules of this repository that a machine can check
+  api [--write]         compares docs/api, the lists of public items, with the sources, or writes them anew
   deny                  licences, bans and sources of all dependencies
+  dist [--check]        static programs as a tarball and a Debian package; --check runs and mounts them in an empty root
   bench run|compare|check|matrix ARGS
                         the side-by-side benchmark; see bench/README.md
   fuzz [TARGET|all] [--seconds N] [INPUT...]
@@ -50,7 +54,9 @@ fn command() -> Result<()> {
         ["ci"] => ci::run(),
         ["test", rest @ ..] => test::run(rest),
         ["tidy"] => tidy::run(),
+        ["api", rest @ ..] => api::run(rest),
         ["deny"] => deny::run(),
+        ["dist", rest @ ..] => dist::run(rest),
         ["bench", rest @ ..] => bench::run(rest),
         ["fuzz", rest @ ..] => fuzz::run(rest),
         ["posix", rest @ ..] => posix::run(rest),

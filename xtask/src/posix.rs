@@ -7,8 +7,8 @@
 mod fsx;
 mod options;
 mod pjdfstest;
-mod place;
 mod suite;
+mod suite_volume;
 
 pub(crate) use fsx::Runs;
 pub(crate) use fsx::run as fsx;
@@ -16,7 +16,7 @@ pub(crate) use pjdfstest::run as pjdfstest;
 
 use anyhow::{Result, bail};
 use options::Options;
-use place::Meta;
+use suite_volume::Meta;
 
 /// What follows `cargo xtask posix`.
 pub(crate) fn run(arguments: &[&str]) -> Result<()> {

@@ -2,7 +2,7 @@
 //!
 //! Tests do not use these; each test process starts its own.
 
-use crate::house;
+use crate::paths;
 use anyhow::{Context, Result};
 use jfs_testkit::{DetachedMinio, DetachedRedis, MINIO_ACCESS_KEY, MINIO_SECRET_KEY};
 use std::fs;
@@ -83,7 +83,7 @@ fn data_dir(server: &str) -> Result<PathBuf> {
 }
 
 fn state_dir() -> PathBuf {
-    house::root().join(".services")
+    paths::root().join(".services")
 }
 
 fn state_file(server: &str) -> PathBuf {

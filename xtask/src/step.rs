@@ -1,6 +1,6 @@
 //! One step of a longer job: say what runs, run it, say how long it took.
 
-use crate::house;
+use crate::paths;
 use anyhow::{Context, Result, bail};
 use std::process::Command;
 use std::time::Instant;
@@ -27,7 +27,7 @@ pub(crate) fn cargo(arguments: &[&str]) -> Result<()> {
 
 /// Runs a program at the top of the checkout; any exit code but 0 is an error.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
-    let status = command.current_dir(house::root()).status();
+    let status = command.current_dir(paths::root()).status();
     let status = status.with_context(|| format!("cannot start {:?}", command.get_program()))?;
     if !status.success() {
         bail!(

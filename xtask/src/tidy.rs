@@ -2,13 +2,15 @@
 //! with the place and what to do.
 
 mod edges;
+mod features;
 mod links;
 mod manifest;
 mod promises;
 mod sources;
+mod unused;
 mod words;
 
-use crate::house;
+use crate::{api, paths};
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
@@ -23,7 +25,7 @@ const SKIPPED: [&str; 5] = [
 ];
 
 pub(crate) fn run() -> Result<()> {
-    let violations = check(house::root())?;
+    let violations = check(paths::root())?;
     for line in &violations {
         println!("{line}");
     }
@@ -39,10 +41,14 @@ fn check(root: &Path) -> Result<Vec<String>> {
     let manifests = manifest::read_all(&tree)?;
     let mut violations = manifest::check(&manifests);
     violations.extend(edges::check(&manifests));
+    let table = manifest::workspace_table(&tree);
+    violations.extend(unused::check(&tree, &manifests, &table));
+    violations.extend(features::check(&tree, &manifests, &table));
     violations.extend(sources::check(&tree));
     violations.extend(words::check(&tree));
     violations.extend(links::check(&tree));
     violations.extend(promises::check(&tree));
+    violations.extend(api::check(root)?);
     violations.sort();
     Ok(violations)
 }
@@ -126,13 +132,19 @@ mod tests {
             "crates/jfs-types/Cargo.toml",
             &MEMBER.replace("NAME", "jfs-types"),
         );
-        put(&dir, "crates/jfs-types/src/lib.rs", "//! Words.\n");
+        // Both name more crates than they depend on, so that a seeded dependency is not an unused one, too.
+        let names = "use jfs_types::A;\nuse jfs_meta::B;\nuse rusqlite::C;\nuse jfs_testkit::D;\nuse bytes::E;\n";
+        put(
+            &dir,
+            "crates/jfs-types/src/lib.rs",
+            &format!("//! Words.\n{names}"),
+        );
         let meta = MEMBER.replace("NAME", "jfs-meta") + "jfs-types.workspace = true\n";
         put(&dir, "crates/jfs-meta/Cargo.toml", &meta);
         put(
             &dir,
             "crates/jfs-meta/src/lib.rs",
-            "//! Meaning.\nfn reads_back() {}\n",
+            &format!("//! Meaning.\n{names}fn reads_back() {{}}\n"),
         );
         put(
             &dir,
@@ -145,6 +157,7 @@ mod tests {
             "docs/SEMANTICS.md",
             "What is written reads back.\nTest: `reads_back`\n",
         );
+        api::write(dir.path()).unwrap();
         dir
     }
 
@@ -191,7 +204,7 @@ mod tests {
     fn a_driver_in_the_wrong_crate_is_found() {
         let text = manifest(
             "jfs-meta",
-            "rusqlite = { workspace = true, features = [\"x\"] }\n",
+            "rusqlite = { workspace = true, features = [\"bundled\"] }\n",
         );
         seeded(
             "crates/jfs-meta/Cargo.toml",
@@ -229,6 +242,74 @@ mod tests {
             "crates/jfs-meta/Cargo.toml",
             &manifest("jfs-meta", "bytes = \"1\"\n"),
             "bytes",
+        );
+    }
+
+    #[test]
+    fn an_unused_dependency_is_found() {
+        let text = manifest(
+            "jfs-meta",
+            "jfs-types.workspace = true\nurl.workspace = true\n",
+        );
+        seeded(
+            "crates/jfs-meta/Cargo.toml",
+            &text,
+            "url: nothing in src names it",
+        );
+        let text = manifest(
+            "jfs-meta",
+            "jfs-types.workspace = true\n[dev-dependencies]\nurl.workspace = true\n",
+        );
+        seeded(
+            "crates/jfs-meta/Cargo.toml",
+            &text,
+            "url: nothing in the crate names it",
+        );
+        let text = "[workspace]\n[workspace.dependencies]\nurl = \"2\"\n";
+        seeded("Cargo.toml", text, "url: no crate of ours depends on it");
+    }
+
+    #[test]
+    fn a_feature_that_nothing_needs_is_found() {
+        let text = manifest(
+            "jfs-meta",
+            "jfs-types.workspace = true\n[features]\ndead = []\n",
+        );
+        seeded(
+            "crates/jfs-meta/Cargo.toml",
+            &text,
+            "feature dead enables nothing",
+        );
+        let with = |features: &str| {
+            let asked = format!("bytes = {{ workspace = true, features = [{features}] }}\n");
+            manifest("jfs-meta", &asked)
+        };
+        seeded(
+            "crates/jfs-meta/Cargo.toml",
+            &with("\"x\""),
+            "bytes: feature x:",
+        );
+        let opendal = "jfs-types.workspace = true\nopendal = { workspace = true, features = [\"services-s3\"] }\n";
+        let dir = tidy_checkout();
+        put(
+            &dir,
+            "crates/jfs-meta/Cargo.toml",
+            &manifest("jfs-meta", opendal),
+        );
+        let found = check(dir.path()).unwrap().join("\n");
+        assert!(
+            found.contains("opendal: feature services-s3: no source has services::S3"),
+            "{found}"
+        );
+    }
+
+    #[test]
+    fn a_public_item_that_is_not_listed_is_found() {
+        let text = "//! Meaning.\nuse jfs_types::A;\nfn reads_back() {}\npub fn more() {}\n";
+        seeded(
+            "crates/jfs-meta/src/lib.rs",
+            text,
+            "docs/api/jfs-meta.txt: new: pub fn jfs_meta::more()",
         );
     }
 
@@ -281,6 +362,11 @@ mod tests {
             "docs/SEMANTICS.md",
             "Test: `gone`\n",
             "no test is named gone",
+        );
+        seeded(
+            "docs/SEMANTICS.md",
+            "Test: `reads_back`,\n`gone`\n\n`no_test` is a word.\n",
+            "docs/SEMANTICS.md:2: no test is named gone",
         );
     }
 }

@@ -26,6 +26,10 @@ use plan::Plan;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let argv = jfs_telemetry::arguments::take();
     // The descriptor is taken next so that every failure below is told to who waits.

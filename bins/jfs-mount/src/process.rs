@@ -5,17 +5,22 @@
     reason = "mallopt, signals and limits have no safe form here"
 )]
 
-/// Arenas of the allocator; each keeps its own free memory.
-const ARENAS: libc::c_int = 2;
-/// Allocations from this size on are mapped and given back at once. Fixed, because by itself the
-/// limit grows up to 32 MiB and block buffers would then stay.
-const MAP_FROM_BYTES: libc::c_int = 1 << 20;
-/// Free memory at the top of the heap beyond this is given back.
-const TRIM_FROM_BYTES: libc::c_int = 1 << 20;
+/// The name of a limit, whose type is the C library's choice.
+#[cfg(target_env = "gnu")]
+type Resource = libc::__rlimit_resource_t;
+#[cfg(not(target_env = "gnu"))]
+type Resource = libc::c_int;
 
-/// Keeps the resident memory small. Called before other threads run.
+/// Keeps the resident memory of glibc's allocator small. Called before other threads run.
+#[cfg(target_env = "gnu")]
 pub(crate) fn tune_memory() {
-    #[cfg(target_env = "gnu")]
+    /// Arenas of the allocator; each keeps its own free memory.
+    const ARENAS: libc::c_int = 2;
+    /// Allocations from this size on are mapped and given back at once. Fixed, because by itself the
+    /// limit grows up to 32 MiB and block buffers would then stay.
+    const MAP_FROM_BYTES: libc::c_int = 1 << 20;
+    /// Free memory at the top of the heap beyond this is given back.
+    const TRIM_FROM_BYTES: libc::c_int = 1 << 20;
     // SAFETY: mallopt takes plain numbers; no other thread allocates yet.
     unsafe {
         libc::mallopt(libc::M_ARENA_MAX, ARENAS);
@@ -24,9 +29,13 @@ pub(crate) fn tune_memory() {
     }
 }
 
+/// Other allocators give memory back by themselves.
+#[cfg(not(target_env = "gnu"))]
+pub(crate) fn tune_memory() {}
+
 /// Limits of a shell that make no sense for a service. Open files: cached blocks and connections need
 /// them. The size of files, memory and time would end it by a signal, or in the middle of a write.
-const LIMITS: [libc::__rlimit_resource_t; 5] = [
+const LIMITS: [Resource; 5] = [
     libc::RLIMIT_NOFILE,
     libc::RLIMIT_FSIZE,
     libc::RLIMIT_AS,
@@ -61,7 +70,7 @@ pub(crate) fn ignores_hangup() -> bool {
 }
 
 /// As much as the administrator allows.
-fn raise(resource: libc::__rlimit_resource_t) {
+fn raise(resource: Resource) {
     let mut limit = libc::rlimit {
         rlim_cur: 0,
         rlim_max: 0,

@@ -18,6 +18,10 @@ use jfs_args::{ArgError, CommandSpec, Invocation, help, parse_command, split_com
 use jfs_telemetry::fatal;
 use std::process::ExitCode;
 
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let argv: Result<Vec<String>, _> = jfs_telemetry::arguments::take()
         .into_iter()

@@ -12,7 +12,7 @@ use crate::stats::{Counters, count};
 use crate::temporary::Temporary;
 use crate::{BlockKey, Checksum};
 use bytes::Bytes;
-use nix::sys::statfs::statfs;
+use nix::sys::statfs::{FsType, TMPFS_MAGIC, statfs};
 use nix::sys::statvfs::statvfs;
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -329,6 +329,10 @@ impl DiskCache {
 }
 
 /// Milliseconds since 1970.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "compared with times of files, which the kernel sets"
+)]
 fn now() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |d| d.as_millis() as u64)
@@ -358,6 +362,6 @@ fn identity(path: &Path) -> io::Result<String> {
 
 /// Whether the files of a directory lie in memory.
 fn is_in_memory(dir: &Path) -> bool {
-    const RAMFS_MAGIC: libc::__fsword_t = 0x8584_58f6;
-    statfs(dir).is_ok_and(|s| [libc::TMPFS_MAGIC, RAMFS_MAGIC].contains(&s.filesystem_type().0))
+    const RAMFS_MAGIC: FsType = FsType(0x8584_58f6);
+    statfs(dir).is_ok_and(|s| [TMPFS_MAGIC, RAMFS_MAGIC].contains(&s.filesystem_type()))
 }

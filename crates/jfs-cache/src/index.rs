@@ -148,6 +148,10 @@ impl Index {
         if n == 0 {
             return None;
         }
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a sample of blocks: any of them may be evicted"
+        )]
         let pick = |_| self.keys[rand::random::<u64>() as usize % n];
         (0..SAMPLE)
             .map(pick)

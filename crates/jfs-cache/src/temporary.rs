@@ -23,6 +23,10 @@ const FOREIGN_AGE: Duration = Duration::from_secs(600);
 const EMPTY_AGE: Duration = Duration::from_secs(60);
 
 /// A number of this process that no other process has.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "only makes names of temporary files unique"
+)]
 static PROCESS: LazyLock<u64> = LazyLock::new(rand::random);
 /// Number of the next write of this process.
 static NEXT: AtomicU64 = AtomicU64::new(0);
@@ -121,6 +125,10 @@ pub(crate) fn remove_left_over(path: &Path) {
 }
 
 /// Time since a file was written to last.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "compared with times of files, which the kernel sets"
+)]
 fn age(path: &Path) -> Option<Duration> {
     let modified = fs::symlink_metadata(path).and_then(|m| m.modified()).ok()?;
     SystemTime::now().duration_since(modified).ok()
@@ -163,7 +171,12 @@ mod tests {
         let path = |name: &str| dir.path().join(name);
         let set_age = |name: &str, age: Duration| {
             let file = File::options().append(true).open(path(name)).unwrap();
-            file.set_modified(SystemTime::now() - age).unwrap();
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "ages of files count from the clock of the machine"
+            )]
+            let now = SystemTime::now();
+            file.set_modified(now - age).unwrap();
         };
         let mut live = Temporary::create(&path("1_0_4"), 0o600).unwrap();
         live.file().write_all(b"ab").unwrap();

@@ -213,6 +213,12 @@ mod tests {
         budget.wait_for(|| budget.has_room().then_some(())).await;
     }
 
+    /// Ends a test whose future waits for ever.
+    async fn in_time<T>(future: impl Future<Output = T>) -> T {
+        let done = tokio::time::timeout(Duration::from_secs(20), future).await;
+        done.expect("it waits for ever")
+    }
+
     #[tokio::test]
     async fn waits_until_something_is_given_back() {
         let budget = Budget::new(10);
@@ -223,7 +229,7 @@ mod tests {
         tokio::task::yield_now().await;
         assert!(!waiting.is_finished());
         drop(lease);
-        assert!(waiting.await.is_ok());
+        assert!(in_time(waiting).await.is_ok());
         assert_eq!(budget.used(), 0);
     }
 
@@ -246,6 +252,35 @@ mod tests {
         assert_eq!(budget.used(), 0);
     }
 
+    #[test]
+    fn writers_have_their_share_beside_a_block_that_is_too_large() {
+        let budget = Budget::new(100);
+        let _large = budget.try_download_alone(1000).unwrap();
+        let mut writes = budget.lease();
+        writes.grow(24);
+        assert!(budget.has_room());
+        writes.grow(1);
+        assert!(!budget.has_room());
+    }
+
+    #[tokio::test]
+    async fn a_small_download_does_not_overtake_a_large_one() {
+        let budget = Budget::new(100);
+        let first = budget.try_download(70).unwrap();
+        let spawned = |bytes| {
+            let budget = budget.clone();
+            tokio::spawn(async move { budget.download(bytes, |_| false).await })
+        };
+        let large = spawned(50);
+        tokio::task::yield_now().await;
+        let mut small = spawned(5);
+        let soon = Duration::from_millis(20);
+        assert!(tokio::time::timeout(soon, &mut small).await.is_err());
+        drop(first);
+        let large = in_time(large).await.unwrap();
+        assert_eq!(large.bytes() + in_time(small).await.unwrap().bytes(), 55);
+    }
+
     /// Blocks of any size are downloaded, one after the other, whatever writers hold.
     #[tokio::test]
     async fn a_download_always_gets_its_turn() {
@@ -253,7 +288,7 @@ mod tests {
         let mut writes = budget.lease();
         writes.grow(50);
         let nothing_held = |_| false;
-        let first = budget.download(1000, nothing_held).await;
+        let first = in_time(budget.download(1000, nothing_held)).await;
         let b = budget.clone();
         let mut second = tokio::spawn(async move { b.download(1, nothing_held).await });
         let b = budget.clone();
@@ -261,24 +296,24 @@ mod tests {
         let soon = Duration::from_millis(20);
         assert!(tokio::time::timeout(soon, &mut second).await.is_err());
         drop(first);
-        let second = second.await.unwrap();
+        let second = in_time(second).await.unwrap();
         assert!(!third.is_finished());
         drop(second);
-        third.await.unwrap();
+        in_time(third).await.unwrap();
         assert_eq!(budget.used(), 50);
     }
 
     #[tokio::test]
     async fn what_is_held_is_given_up() {
         let budget = Budget::new(100);
-        let mut kept = budget.download(100, |_| false).await;
+        let mut kept = in_time(budget.download(100, |_| false)).await;
         kept.keep(60);
         let held = Mutex::new(Some(kept));
         let give_up = |bytes| {
             assert_eq!(bytes, 50);
             held.lock().take().is_some()
         };
-        let room = budget.download(50, give_up).await;
+        let room = in_time(budget.download(50, give_up)).await;
         assert_eq!((room.bytes(), budget.used()), (50, 50));
     }
 }

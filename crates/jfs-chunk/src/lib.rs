@@ -8,8 +8,8 @@
 pub mod budget;
 mod compress;
 mod download;
+mod downloaded_blocks;
 mod error;
-mod held;
 mod store;
 mod writer;
 

@@ -2,7 +2,7 @@
 
 use crate::budget::Room;
 use crate::download::{Downloads, Running};
-use crate::held::{For, Held};
+use crate::downloaded_blocks::{DownloadedBlocks, Need};
 use crate::writer::SliceWriter;
 use crate::{Budget, ChunkError, Compression};
 use bytes::{Bytes, BytesMut};
@@ -60,7 +60,7 @@ pub(crate) struct Inner {
     /// Number of blocks on their way ahead of readers.
     ahead: AtomicUsize,
     /// Blocks that were downloaded whole.
-    held: Held,
+    downloaded: DownloadedBlocks,
     /// Whole blocks that are fetched because a small part of them was read ([`ChunkConfig::prefetch`]).
     around: Arc<Semaphore>,
 }
@@ -81,7 +81,7 @@ impl ChunkStore {
             deletes: Semaphore::new(config.max_deletes.max(1)),
             budget: Budget::new(config.buffer_size),
             ahead: AtomicUsize::new(0),
-            held: Held::default(),
+            downloaded: DownloadedBlocks::default(),
             around: Arc::new(Semaphore::new(config.prefetch)),
             objects,
             cache,
@@ -105,7 +105,7 @@ impl ChunkStore {
     /// Whether more may be written. Blocks that are held for readers give way.
     pub fn has_room(&self) -> bool {
         let budget = &self.inner.budget;
-        let give_up = || self.inner.held.give_up(GIVEN_UP, budget, For::Write);
+        let give_up = || self.inner.downloaded.give_up(GIVEN_UP, budget, Need::Write);
         budget.has_room() || (give_up() && budget.has_room())
     }
 
@@ -168,7 +168,7 @@ impl ChunkStore {
         for (key, range) in self.parts(id, size, off, out.len()) {
             let n = range.len();
             let out = &mut out[done..done + n];
-            if self.inner.held.read(&key, range.start, out) {
+            if self.inner.downloaded.read(&key, range.start, out) {
                 self.inner.cache.count_read(true, n);
             } else if !self.inner.cache.try_read(&key, range.start, out) {
                 return false;
@@ -186,7 +186,7 @@ impl ChunkStore {
         let mut parts = self.parts(id, size, off, len);
         match (parts.next(), parts.next()) {
             (Some((key, range)), None) => {
-                let block = self.in_memory(&key, range.len())?;
+                let block = self.in_memory(&key, range.clone())?;
                 self.inner.cache.count_read(true, range.len());
                 Some(block.slice(range))
             }
@@ -223,15 +223,15 @@ impl ChunkStore {
         }
     }
 
-    /// The whole block when memory holds it; `len` bytes of it are going to be read.
-    fn in_memory(&self, key: &BlockKey, len: usize) -> Option<Bytes> {
-        let held = self.inner.held.get(key, len);
-        held.or_else(|| self.inner.cache.get_memory(key))
+    /// The whole block when memory holds it; the bytes `range` of it are going to be read.
+    fn in_memory(&self, key: &BlockKey, range: Range<usize>) -> Option<Bytes> {
+        let downloaded = self.inner.downloaded.get(key, range);
+        downloaded.or_else(|| self.inner.cache.get_memory(key))
     }
 
     async fn read_block(&self, key: BlockKey, range: Range<usize>) -> Result<Bytes, ChunkError> {
         let cache = &self.inner.cache;
-        if let Some(block) = self.in_memory(&key, range.len()) {
+        if let Some(block) = self.in_memory(&key, range.clone()) {
             cache.count_read(true, range.len());
             return Ok(block.slice(range));
         }
@@ -252,7 +252,7 @@ impl ChunkStore {
             // Not more than that: of blocks larger than the cache has room for, most would be fetched for
             // nothing, and slow down the reads that asked.
             if let Ok(permit) = self.inner.around.clone().try_acquire_owned() {
-                self.fetch_ahead(key, Some(permit));
+                self.fetch_ahead(key, Need::Ahead, Some(permit));
             }
             let path = key.path(self.inner.config.hash_prefix);
             let _room = self.room(range.len() as u64).await;
@@ -261,7 +261,7 @@ impl ChunkStore {
             return Ok(self.inner.objects.get(&path, Some(range)).await?);
         }
         let block = self.whole_block(key).await?;
-        self.inner.held.get(&key, range.len()); // marks it
+        self.inner.downloaded.get(&key, range.clone()); // marks it
         Ok(block.slice(range))
     }
 
@@ -278,8 +278,10 @@ impl ChunkStore {
 
     /// Room for a download that somebody waits for.
     async fn room(&self, bytes: u64) -> Room {
-        let Inner { budget, held, .. } = &*self.inner;
-        let give_up = |bytes| held.give_up(bytes, budget, For::Read);
+        let Inner {
+            budget, downloaded, ..
+        } = &*self.inner;
+        let give_up = |bytes| downloaded.give_up(bytes, budget, Need::Read);
         budget.download(bytes, give_up).await
     }
 
@@ -295,7 +297,7 @@ impl ChunkStore {
         } = &*self.inner;
         downloads.start(key, &config.runtime, || {
             // One that has just ended is held before it is running no more.
-            if let Some(block) = self.in_memory(&key, 0) {
+            if let Some(block) = self.in_memory(&key, 0..0) {
                 return Err(block);
             }
             let store = self.clone();
@@ -311,13 +313,14 @@ impl ChunkStore {
 
     async fn download(&self, key: BlockKey, ahead: Option<Ahead>) -> Result<Bytes, ChunkError> {
         let inner = &*self.inner;
-        let (room, _ahead) = match ahead {
+        let (room, next, _ahead) = match ahead {
             Some(Ahead {
                 room,
+                next,
                 place,
                 permit,
-            }) => (room, Some((place, permit))),
-            None => (self.room(self.cost(&key)).await, None),
+            }) => (room, next, Some((place, permit))),
+            None => (self.room(self.cost(&key)).await, true, None),
         };
         let path = key.path(inner.config.hash_prefix);
         let _slot = inner.downloads.slot().await;
@@ -337,7 +340,7 @@ impl ChunkStore {
             }
         };
         let block = block.map_err(|reason| ChunkError::Damaged { key: path, reason })?;
-        inner.held.put(key, block.clone(), room);
+        inner.downloaded.put(key, block.clone(), room, next);
         let full = key.size as usize >= inner.config.block_size;
         if !full || inner.config.cache_full_blocks {
             inner.cache.put(key, block.clone());
@@ -345,20 +348,16 @@ impl ChunkStore {
         Ok(block)
     }
 
-    /// Fetches block `index` (of `block_len` bytes) of a slice, in the background. False when enough is on
-    /// its way already, or there is no room: ask again later.
-    pub fn prefetch(&self, id: u64, index: u32, block_len: u32) -> bool {
-        let key = BlockKey {
-            slice_id: id,
-            index,
-            size: block_len,
-        };
-        self.fetch_ahead(key, None)
-    }
-
-    fn fetch_ahead(&self, key: BlockKey, permit: Option<OwnedSemaphorePermit>) -> bool {
+    /// Fetches a block in the background. False when enough is on its way already, or there is no room: ask
+    /// again later.
+    fn fetch_ahead(
+        &self,
+        key: BlockKey,
+        wanted: Need,
+        permit: Option<OwnedSemaphorePermit>,
+    ) -> bool {
         let inner = &*self.inner;
-        if inner.held.contains(&key)
+        if inner.downloaded.contains(&key)
             || inner.downloads.is_running(&key)
             || inner.cache.contains(&key)
         {
@@ -372,12 +371,13 @@ impl ChunkStore {
             if let Some(room) = inner.budget.try_download(cost) {
                 break room;
             }
-            if !inner.held.give_up(cost, &inner.budget, For::Ahead) {
+            if !inner.downloaded.give_up(cost, &inner.budget, wanted) {
                 return false;
             }
         };
         let ahead = Ahead {
             room,
+            next: wanted == Need::Next,
             place,
             permit,
         };
@@ -386,13 +386,16 @@ impl ChunkStore {
     }
 
     /// Prefetches the blocks that `len` bytes from `off` of a slice touch. Returns how many of these bytes
-    /// are on their way, or there.
-    pub fn prefetch_range(&self, id: u64, size: u32, off: u32, len: usize) -> usize {
+    /// are on their way, or there. `next`: a reader is about to enter the first block. It then gets the room
+    /// of blocks that are further ahead of other readers.
+    pub fn prefetch_range(&self, id: u64, size: u32, off: u32, len: usize, next: bool) -> usize {
         let mut done = 0;
+        let mut wanted = if next { Need::Next } else { Need::Ahead };
         for (key, range) in self.parts(id, size, off, len) {
-            if !self.prefetch(key.slice_id, key.index, key.size) {
+            if !self.fetch_ahead(key, wanted, None) {
                 break;
             }
+            wanted = Need::Ahead;
             done += range.len();
         }
         done
@@ -449,7 +452,7 @@ impl ChunkStore {
         let delete = |key: BlockKey| async move {
             let _slot = self.inner.deletes.acquire().await;
             self.inner.cache.remove(&key);
-            self.inner.held.remove(&key);
+            self.inner.downloaded.remove(&key);
             self.inner
                 .objects
                 .delete(&key.path(self.inner.config.hash_prefix))
@@ -463,6 +466,8 @@ impl ChunkStore {
 /// A download that nobody waits for.
 struct Ahead {
     room: Room,
+    /// A reader is about to enter the block.
+    next: bool,
     place: AheadPlace,
     permit: Option<OwnedSemaphorePermit>,
 }

@@ -1,9 +1,9 @@
 //! Mounting: our own mount(2) when root, fusermount3 otherwise, and serving until it ends.
 
+use crate::credentials::{Credentials, Squash};
 use crate::mountpoint::{resolve, umount};
 use crate::options::{self, Parsed};
 use crate::transport::fuser_session::{Features, FuserFs, Notices};
-use crate::who::{Squash, Who};
 use fuser::{Config, Session, SessionACL};
 use jfs_vfs::Vfs;
 use nix::mount::MsFlags;
@@ -110,10 +110,10 @@ pub fn mount(vfs: Vfs, o: MountOptions) -> Result<MountHandle, MountError> {
         mountpoint: o.mountpoint.display().to_string(),
         text: e.to_string(),
     })?;
-    let who = Who::new(o.root_squash, o.all_squash, !o.default_permissions);
+    let credentials = Credentials::new(o.root_squash, o.all_squash, !o.default_permissions);
     let plan = Plan {
         parsed: &parsed,
-        kernel_checks: who.kernel_checks(),
+        kernel_checks: credentials.kernel_checks(),
         allow_other,
         max_read,
         fsname: &fsname,
@@ -130,7 +130,7 @@ pub fn mount(vfs: Vfs, o: MountOptions) -> Result<MountHandle, MountError> {
         runtime: o.runtime,
         max_io: o.max_fuse_io,
         umask: o.umask,
-        who: Arc::new(who),
+        credentials: Arc::new(credentials),
         features: Features {
             xattr: o.xattr || o.acl,
             acl: o.acl,

@@ -21,6 +21,7 @@ pub(crate) struct RedisAttempt {
     /// What stood when the attempt began, and whether this attempt has looked at it.
     pub(crate) fence: Option<Arc<Fence>>,
     pub(crate) fenced: bool,
+    pub(crate) has_read: bool,
     /// Entries and inodes this attempt saw absent: a `NewEntry` or `NewNode` needs that.
     pub(crate) taken: Vec<Key>,
 }
@@ -46,13 +47,21 @@ impl RedisAttempt {
 
     /// Starts a pipeline on the attempt's connection; true when its first answer belongs to UNWATCH.
     async fn begin(&mut self) -> Result<(Pipeline, bool), EngineError> {
-        Ok(self.loan().await?.start())
+        let begun = self.loan().await?.start();
+        let armed = self.loan.as_mut().and_then(|loan| loan.armed.take());
+        if let (Some(fence), Some(armed)) = (&self.fence, armed) {
+            self.fenced |= *fence == armed;
+        }
+        Ok(begun)
     }
-}
 
-#[async_trait]
-impl Attempt for RedisAttempt {
-    async fn read(&mut self, reads: &[Read]) -> Result<Vec<Answer>, EngineError> {
+    /// Sends `reads` and the look at the setting, if that is still to be done, behind the commands of `p`.
+    async fn ask(
+        &mut self,
+        mut p: Pipeline,
+        unwatch: bool,
+        reads: &[Read],
+    ) -> Result<Vec<Answer>, EngineError> {
         let mut guarded: Vec<String> = reads
             .iter()
             .filter(|r| r.strength != Strength::Peek)
@@ -60,6 +69,7 @@ impl Attempt for RedisAttempt {
             .collect();
         guarded.sort_unstable();
         guarded.dedup();
+        let mut skip = usize::from(unwatch);
         let fence = match self.fenced {
             true => None,
             false => self.fence.clone(),
@@ -67,16 +77,14 @@ impl Attempt for RedisAttempt {
         if fence.is_some() {
             guarded.push(keys::SETTING.to_string());
         }
-        let (mut p, unwatch) = self.begin().await?;
-        let mut skip = usize::from(unwatch);
         if !guarded.is_empty() {
             guarded.extend(self.loan().await?.guard());
             p.cmd("WATCH").arg(&guarded);
             skip += 1;
         }
-        if let Some(fence) = &fence {
-            fence::ask(&mut p, fence);
-            skip += fence::ANSWERS;
+        if fence.is_some() {
+            fence::ask(&mut p);
+            skip += 1;
         }
         for r in reads {
             ask(&mut p, &r.key);
@@ -99,8 +107,7 @@ impl Attempt for RedisAttempt {
             return Err(unexpected(refused.clone()));
         }
         if let Some(fence) = fence {
-            let at = first.len().saturating_sub(fence::ANSWERS);
-            fence::check(&fence, &mut first.into_iter().skip(at))?;
+            fence::check(&fence, first.last().unwrap_or(&Value::Nil))?;
             self.fenced = true;
         }
         let mut answers = Vec::with_capacity(reads.len());
@@ -112,6 +119,15 @@ impl Attempt for RedisAttempt {
             answers.push(answer);
         }
         Ok(answers)
+    }
+}
+
+#[async_trait]
+impl Attempt for RedisAttempt {
+    async fn read(&mut self, reads: &[Read]) -> Result<Vec<Answer>, EngineError> {
+        let (p, unwatch) = self.begin().await?;
+        self.has_read = true;
+        self.ask(p, unwatch, reads).await
     }
 
     async fn commit(
@@ -129,11 +145,15 @@ impl Attempt for RedisAttempt {
                 return Err(EngineError::Conflict);
             }
         }
+        let (mut p, unwatch) = self.begin().await?;
+        let rearm = match self.has_read || writes.is_empty() {
+            true => None,
+            false => self.fence.clone(),
+        };
         if self.fence.is_some() && !self.fenced {
-            // What writes without having read anything.
-            self.read(&[]).await?;
+            self.ask(p, unwatch, &[]).await?;
+            p = Pipeline::new();
         }
-        let (mut p, _) = self.begin().await?;
         p.cmd("MULTI");
         let mut commit = Commit::default();
         for write in writes {
@@ -146,7 +166,7 @@ impl Attempt for RedisAttempt {
             loan.end_marked(&mut p);
         }
         self.trips.record(|| names(&p));
-        let committed = self.loan().await?.commit(&p).await?;
+        let committed = self.loan().await?.commit(&mut p, rearm).await?;
         // EXEC has ended the WATCH.
         drop(self.loan.take());
         match committed {

@@ -3,14 +3,15 @@
 //! WATCH belongs to a connection, so a transaction has one to itself. A connection whose transaction
 //! was given up is marked; its next transaction starts with UNWATCH, which costs no round trip.
 
+use crate::connection::Wire;
 use crate::deadlines::Deadlines;
 use crate::errors::{classify, is_demoted};
+use crate::fence;
 use crate::marks::{Mark, Marks};
 use crate::read::{executed, unexpected};
 use crate::url::Address;
-use crate::wire::Wire;
-use jfs_meta::engine::FenceSlot;
-use jfs_meta::{EngineError, Patience};
+use jfs_meta::engine::{Fence, FenceSlot};
+use jfs_meta::{EngineError, OutageWait};
 use parking_lot::Mutex;
 use redis::{ConnectionInfo, Pipeline, RedisError, RedisResult, Value};
 use std::future::Future;
@@ -56,6 +57,8 @@ pub(crate) struct Connection {
     used: Instant,
     /// It may still watch something.
     pub(crate) watching: bool,
+    /// The connection watches the setting, which was that of this fence then. See [`fence`].
+    armed: Option<Arc<Fence>>,
 }
 
 /// A connection on loan; goes back to the pool unless it was broken.
@@ -65,12 +68,16 @@ pub(crate) struct Loan {
     mark: Option<Mark>,
     /// The connection watches the mark.
     guarded: bool,
+    /// What the connection was armed with before its first pipeline of this loan.
+    pub(crate) armed: Option<Arc<Fence>>,
     _slot: OwnedSemaphorePermit,
 }
 
 impl Drop for Loan {
     fn drop(&mut self) {
-        if let Some(connection) = self.inner.take() {
+        if let Some(mut connection) = self.inner.take() {
+            // Nobody used that, and it is not known whether an EXEC has ended it.
+            connection.watching |= self.armed.is_some();
             self.pool.give_back(connection);
         }
     }
@@ -101,6 +108,7 @@ impl Connections {
                     wire,
                     used: Instant::now(),
                     watching: false,
+                    armed: None,
                 });
             }
             Ok(Err(error)) => error,
@@ -181,6 +189,7 @@ impl Connections {
             inner: Some(self.connection().await?),
             mark: None,
             guarded: false,
+            armed: None,
             _slot: slot,
         })
     }
@@ -314,9 +323,20 @@ impl Loan {
 
     /// Sends a pipeline that ends with EXEC: one round trip. When the answer is lost, waits until it is
     /// known whether the commit took place: an error of any kind but `MaybeCommitted` says that it did not.
-    pub(crate) async fn commit(&mut self, p: &Pipeline) -> Result<Committed, EngineError> {
+    /// Arms the connection for the fence `rearm`.
+    pub(crate) async fn commit(
+        &mut self,
+        p: &mut Pipeline,
+        rearm: Option<Arc<Fence>>,
+    ) -> Result<Committed, EngineError> {
+        if rearm.is_some() {
+            fence::arm(p);
+        }
         let (e, id) = match self.send(p).await {
-            Sent::Answers(values) => {
+            Sent::Answers(mut values) => {
+                if let Some(fence) = rearm {
+                    self.rearm(fence, &mut values);
+                }
                 self.mark.iter_mut().for_each(Mark::settle);
                 return Ok(match self.executed(values)? {
                     None => Committed::Conflict,
@@ -338,11 +358,23 @@ impl Loan {
         )))
     }
 
+    /// Takes the answers to [`fence::arm`] from the end of `values`.
+    fn rearm(&mut self, fence: Arc<Fence>, values: &mut Vec<Value>) {
+        let answers = values.split_off(values.len().saturating_sub(fence::ARM_ANSWERS));
+        let Some(connection) = self.inner.as_mut() else {
+            return;
+        };
+        match answers.last().map(|stored| fence::check(&fence, stored)) {
+            Some(Ok(())) => connection.armed = Some(fence),
+            _ => connection.watching = true,
+        }
+    }
+
     /// Whether the commit whose answer was lost took place. As patient as others are with a server that is
     /// away; then it stays unknown.
     async fn settle(&mut self, lost: &RedisError, id: i64) -> Result<bool, EngineError> {
         tracing::warn!("the answer to a commit was lost ({lost}); looking whether it took place");
-        let mut patience = Patience::begin();
+        let mut outage = OutageWait::begin();
         loop {
             let Some(mark) = self.mark.as_mut() else {
                 return Ok(false);
@@ -352,7 +384,7 @@ impl Loan {
                     mark.settle();
                     return Ok(known);
                 }
-                Err(EngineError::Transient(why)) if patience.wait(&why).await => {}
+                Err(EngineError::Transient(why)) if outage.wait(&why).await => {}
                 Err(e) => {
                     let text = format!("{lost}; it cannot be found out: {e}");
                     return Err(EngineError::MaybeCommitted(text));
@@ -365,12 +397,15 @@ impl Loan {
     /// when the first answer belongs to that.
     pub(crate) fn start(&mut self) -> (Pipeline, bool) {
         let mut p = Pipeline::new();
-        let unwatch = self
-            .inner
-            .as_mut()
-            .is_some_and(|c| std::mem::take(&mut c.watching));
+        let Some(connection) = self.inner.as_mut() else {
+            return (p, false);
+        };
+        let unwatch = std::mem::take(&mut connection.watching);
+        let armed = connection.armed.take();
         if unwatch {
             p.cmd("UNWATCH");
+        } else if armed.is_some() {
+            self.armed = armed;
         }
         (p, unwatch)
     }

@@ -176,6 +176,7 @@ impl Engine for RedisEngine {
             loan: None,
             fence: self.pool.fence.get(),
             fenced: false,
+            has_read: false,
             taken: Vec::new(),
         }))
     }
@@ -340,7 +341,10 @@ impl Engine for RedisEngine {
         p.cmd("MULTI");
         p.cmd("SET").arg(job.counter_name()).arg(now_sec);
         loan.end_marked(&mut p);
-        Ok(!matches!(loan.commit(&p).await?, Committed::Conflict))
+        Ok(!matches!(
+            loan.commit(&mut p, None).await?,
+            Committed::Conflict
+        ))
     }
 
     async fn new_session(&self, expire: i64, info_json: &str) -> Result<u64, EngineError> {

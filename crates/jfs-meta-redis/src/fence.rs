@@ -1,11 +1,14 @@
 //! The fence on Redis: changes watch the setting, and look at it right after.
 //!
-//! An attempt compares length and UUID in its first round trip, which costs two short commands. The
+//! An attempt reads and compares the setting in its first round trip, which costs one command. The
 //! server refuses its EXEC when the setting is written, the database flushed or swapped after that.
-//! Other changes read the whole setting first, one more round trip in the background.
+//! Other changes read the setting first, one more round trip in the background.
+//!
+//! Attempts that only write have no first round trip. Their commit watches and reads the setting anew
+//! behind its EXEC. The connection is *armed* then: the next attempt on it needs no look of its own.
 
 use crate::connections::{Connections, Loan, Sent};
-use crate::read::{bytes, number, unexpected};
+use crate::read::{bytes, unexpected};
 use crate::{errors, keys};
 use jfs_meta::EngineError;
 use jfs_meta::engine::Fence;
@@ -14,29 +17,27 @@ use std::sync::Arc;
 
 /// Tries of a change against others that write the setting at the same time.
 const TRIES_MAX: usize = 20;
-/// Answers to what [`ask`] adds.
-pub(crate) const ANSWERS: usize = 2;
+/// Answers to the commands of [`arm`].
+pub(crate) const ARM_ANSWERS: usize = 2;
 
-/// Adds the commands that look at the setting; [`check`] understands the answers.
-pub(crate) fn ask(p: &mut Pipeline, fence: &Fence) {
-    let uuid = fence.uuid_range();
-    p.cmd("STRLEN").arg(keys::SETTING);
-    p.cmd("GETRANGE")
-        .arg(keys::SETTING)
-        .arg(uuid.start)
-        .arg(uuid.end as i64 - 1);
+/// Adds the command that reads the setting; [`check`] understands the answer.
+pub(crate) fn ask(p: &mut Pipeline) {
+    p.cmd("GET").arg(keys::SETTING);
 }
 
-/// Whether the setting is still the one of the fence, as far as [`ask`] looks.
-pub(crate) fn check(
-    fence: &Fence,
-    answers: &mut impl Iterator<Item = Value>,
-) -> Result<(), EngineError> {
-    let mut next = || answers.next().unwrap_or(Value::Nil);
-    let (length, uuid) = (number(next())?, bytes(next())?.unwrap_or_default());
-    let document = fence.document();
-    let same = length == document.len() as i64 && uuid == document[fence.uuid_range()];
-    same.then_some(()).ok_or(EngineError::SettingChanged)
+/// Adds the commands that watch and read the setting. [`check`] understands the answer to the last one.
+pub(crate) fn arm(p: &mut Pipeline) {
+    p.cmd("WATCH").arg(keys::SETTING);
+    ask(p);
+}
+
+/// Compares the setting that [`ask`] read with that of the fence.
+pub(crate) fn check(fence: &Fence, answer: &Value) -> Result<(), EngineError> {
+    match answer {
+        Value::BulkString(stored) if stored == fence.document() => Ok(()),
+        Value::BulkString(_) | Value::Nil => Err(EngineError::SettingChanged),
+        refused => Err(unexpected(refused.clone())),
+    }
 }
 
 /// The error for a database that holds another volume than the fence's.

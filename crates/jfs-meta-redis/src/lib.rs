@@ -8,6 +8,7 @@
 
 mod acl;
 mod attempt;
+mod connection;
 mod connections;
 mod deadlines;
 mod engine;
@@ -24,7 +25,6 @@ mod read;
 mod sessions;
 mod url;
 mod volume;
-mod wire;
 mod write;
 
 pub use engine::RedisEngine;

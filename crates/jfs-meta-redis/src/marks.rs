@@ -109,7 +109,12 @@ impl Mark {
     /// when its caller is dropped.
     pub(crate) fn set(&mut self, p: &mut Pipeline) {
         let commit = self.marks.commits.fetch_add(1, Ordering::Relaxed);
-        self.doubt = Some((commit, SystemTime::now()));
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the server expires marks by real time, so a clock of a test must not count"
+        )]
+        let now = SystemTime::now();
+        self.doubt = Some((commit, now));
         p.cmd("SET")
             .arg(&self.key)
             .arg(commit)
@@ -162,8 +167,12 @@ impl Mark {
         }
     }
 
-    /// Whether the mark of a commit sent then must still be there. Sleep counts, so it is the clock on the
-    /// wall that is asked; one that was set back in between is believed.
+    /// Whether the mark of a commit must still exist that was sent at `sent`. The time that the machine was
+    /// asleep counts, so this asks the wall clock. When the clock was set back meanwhile, the mark counts as kept.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the server expires marks by real time, so a clock of a test must not count"
+    )]
     fn is_kept(&self, sent: SystemTime) -> bool {
         sent.elapsed().is_ok_and(|age| age < TRUSTED) || sent > SystemTime::now()
     }
@@ -236,8 +245,8 @@ mod tests {
     fn what_may_have_expired_tells_nothing() {
         let mut mark = Marks::new().take();
         mark.set(&mut Pipeline::new());
-        let (commit, _) = mark.doubt.unwrap();
-        mark.doubt = Some((commit, SystemTime::now() - TRUSTED));
+        let (commit, sent) = mark.doubt.unwrap();
+        mark.doubt = Some((commit, sent - TRUSTED));
         assert!(mark.read(&stored(".")).is_err());
         assert!(mark.read(&stored(&format!("{commit}."))).unwrap());
         let refused = redis::parse_redis_value(b"-OOM full\r\n").unwrap();

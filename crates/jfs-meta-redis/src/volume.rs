@@ -116,9 +116,7 @@ pub(crate) async fn check_transactions(pool: &Arc<Connections>) -> Result<(), En
     let mut loan = pool.take().await?;
     let (mut p, _) = loan.start();
     p.cmd("WATCH").arg(keys::SETTING);
-    // What every change looks at, see `fence`.
-    p.cmd("STRLEN").arg(keys::SETTING);
-    p.cmd("GETRANGE").arg(keys::SETTING).arg(0).arg(0);
+    crate::fence::ask(&mut p);
     p.cmd("MULTI");
     p.cmd("EXEC");
     match loan.send(&p).await {
@@ -219,7 +217,7 @@ pub(crate) async fn swap_setting(
     p.cmd("MULTI");
     p.cmd("SET").arg(keys::SETTING).arg(json);
     loan.end_marked(&mut p);
-    match loan.commit(&p).await? {
+    match loan.commit(&mut p, None).await? {
         Committed::Answered(_) | Committed::Unheard => Ok(()),
         Committed::Conflict => Err(EngineError::Conflict),
     }

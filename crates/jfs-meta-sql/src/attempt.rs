@@ -1,6 +1,6 @@
 //! One optimistic attempt: reads on a reader connection, commit through the writer.
 
-use crate::group::Commit;
+use crate::commit_group::Commit;
 use crate::open::Shared;
 use crate::read::snapshot;
 use crate::writer::gone;

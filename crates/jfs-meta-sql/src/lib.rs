@@ -14,17 +14,17 @@
 mod acl;
 mod attempt;
 mod cleanup;
+mod commit_group;
 mod counters;
 mod db;
 mod engine;
 mod errors;
-mod faults;
 mod fence;
-mod group;
 mod listing;
 mod locks;
+mod lost_answers;
 mod node;
-mod older;
+mod older_volumes;
 mod open;
 mod read;
 mod schema;
@@ -35,5 +35,5 @@ mod volume;
 mod write;
 mod writer;
 
-pub use faults::FaultPlan;
+pub use lost_answers::FaultPlan;
 pub use open::SqliteEngine;

@@ -1,9 +1,9 @@
 //! The engine and the connections behind it.
 
+use crate::commit_group::Committer;
 use crate::db::Db;
-use crate::faults::FaultPlan;
 use crate::fence::{self, FileId};
-use crate::group::Committer;
+use crate::lost_answers::FaultPlan;
 use crate::url::{Database, Reader};
 use crate::writer::Writer;
 use jfs_meta::EngineError;

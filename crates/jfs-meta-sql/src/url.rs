@@ -1,7 +1,7 @@
 //! `sqlite3://PATH?options`: what the URL says, and connections set up accordingly.
 
 use crate::errors::{cannot_open, classify, name_file};
-use crate::older;
+use crate::older_volumes;
 use jfs_meta::EngineError;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
@@ -186,7 +186,7 @@ impl Database {
     pub(crate) fn reader(&self) -> Result<Reader, EngineError> {
         // Opened for writing all the same, because a log may have to be recovered.
         let c = self.connect(OpenFlags::SQLITE_OPEN_READ_WRITE, READER_CACHE_KIB)?;
-        let once = older::stand_in(&c)?;
+        let once = older_volumes::stand_in(&c)?;
         c.pragma_update(None, "query_only", true)
             .map_err(classify)?;
         Ok(Reader { c, once })

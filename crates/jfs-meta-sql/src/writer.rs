@@ -1,8 +1,8 @@
 //! The writer thread: takes what waits, lets commits share a transaction, answers each.
 
+use crate::commit_group::{Commit, Committer};
 use crate::db::Db;
 use crate::errors::{classify, classify_commit};
-use crate::group::{Commit, Committer};
 use crate::sql;
 use jfs_meta::{EngineError, trips};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};

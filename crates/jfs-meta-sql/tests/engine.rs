@@ -3,26 +3,26 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-#[path = "engine/bed.rs"]
-mod bed;
 #[path = "engine/busy.rs"]
 mod busy;
 #[path = "engine/conflicts.rs"]
 mod conflicts;
 #[path = "engine/data.rs"]
 mod data;
-#[path = "engine/faults.rs"]
-mod faults;
 #[path = "engine/golden.rs"]
 mod golden;
 #[path = "engine/listing.rs"]
 mod listing;
+#[path = "engine/lost_answers.rs"]
+mod lost_answers;
 #[path = "engine/odd_rows.rs"]
 mod odd_rows;
-#[path = "engine/older.rs"]
-mod older;
+#[path = "engine/older_volumes.rs"]
+mod older_volumes;
 #[path = "engine/reference.rs"]
 mod reference;
+#[path = "engine/scratch_volume.rs"]
+mod scratch_volume;
 #[path = "engine/sessions.rs"]
 mod sessions;
 #[path = "engine/volume.rs"]

@@ -19,15 +19,15 @@ mod ids;
 mod locks;
 mod meta;
 mod open_files;
-mod patience;
+mod outage_wait;
 mod quotas;
-mod recent;
+mod recent_dirs;
 mod run;
-mod standing;
+mod session_watch;
 mod stats;
 mod txn;
 mod usage;
-mod vigil;
+mod volume_access;
 mod work;
 
 pub use engine::{Attempt, Engine, EngineError};
@@ -38,8 +38,8 @@ pub use ops::{
     CompactPlan, Compacted, CopyRange, LockRange, NewNode, Opened, Restored, SetAttr, SetTime,
     SetXattr,
 };
-pub use patience::Patience;
-pub use standing::Lost;
+pub use outage_wait::OutageWait;
 pub use stats::MetaStats;
+pub use volume_access::Lost;
 pub use wire::SessionInfo;
 pub use work::Work;

@@ -7,13 +7,13 @@ use crate::ids::IdPool;
 use crate::locks::Locks;
 use crate::open_files::OpenFiles;
 use crate::quotas::Quotas;
-use crate::recent::Recent;
+use crate::recent_dirs::RecentDirs;
 use crate::run::patiently;
-use crate::standing::Standing;
+use crate::session_watch::SessionWatch;
 use crate::stats::MetaStats;
 use crate::trips;
 use crate::usage::Usage;
-use crate::vigil::Vigil;
+use crate::volume_access::VolumeAccess;
 use crate::work::Work;
 use jfs_types::{Clock, Errno, Format, Ino, Rand, Time};
 use parking_lot::{Mutex, RwLock};
@@ -91,14 +91,14 @@ pub struct Meta {
     pub(crate) inodes: Arc<IdPool>,
     pub(crate) slices: Arc<IdPool>,
     pub(crate) open_files: OpenFiles,
-    pub(crate) recent: Recent,
+    pub(crate) recent_dirs: RecentDirs,
     pub(crate) usage: Usage,
     pub(crate) dir_stats: DirStats,
     pub(crate) quotas: Quotas,
     pub(crate) acls: Acls,
     pub(crate) stats: MetaStats,
-    pub(crate) standing: Standing,
-    pub(crate) vigil: Vigil,
+    pub(crate) access: VolumeAccess,
+    pub(crate) session_watch: SessionWatch,
     pub(crate) session: AtomicU64,
     /// The current trash hour directory: name and inode.
     pub(crate) trash_hour: Mutex<Option<(String, Ino)>>,
@@ -123,14 +123,14 @@ impl Meta {
             format: RwLock::new(Arc::new(format)),
             locks: Locks::new(crate::locks::WAIT_MAX),
             open_files: OpenFiles::new(config.open_cache, config.open_cache_limit),
-            recent: Recent::new(config.attr_cache),
+            recent_dirs: RecentDirs::new(config.attr_cache),
             usage: Usage::default(),
             dir_stats: DirStats::default(),
             quotas: Quotas::default(),
             acls: Acls::default(),
             stats: MetaStats::default(),
-            standing: Standing::new(config.read_only),
-            vigil: Vigil::new(crate::ops::session_life(&config)),
+            access: VolumeAccess::new(config.read_only),
+            session_watch: SessionWatch::new(crate::ops::session_life(&config)),
             session: AtomicU64::new(0),
             trash_hour: Mutex::new(None),
             work,

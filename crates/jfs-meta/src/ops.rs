@@ -4,7 +4,7 @@ mod acl;
 mod compact;
 mod copy;
 mod create;
-mod data;
+mod delete_data;
 mod exchange;
 pub mod fallocate;
 mod inspect;

@@ -3,7 +3,7 @@
 use crate::EngineError;
 use crate::engine::{Answer, Key, Read, Receipt, Write};
 use crate::meta::Meta;
-use crate::patience::Patience;
+use crate::outage_wait::OutageWait;
 use crate::txn::{Parts, Stop, Txn};
 use jfs_types::{Attr, Errno, Ino, Time};
 use std::future::Future;
@@ -20,10 +20,10 @@ pub(crate) async fn patiently<T, F>(call: impl Fn() -> F) -> Result<T, EngineErr
 where
     F: Future<Output = Result<T, EngineError>>,
 {
-    let mut patience = Patience::begin();
+    let mut outage = OutageWait::begin();
     loop {
         match call().await {
-            Err(EngineError::Transient(why)) if patience.wait(&why).await => {}
+            Err(EngineError::Transient(why)) if outage.wait(&why).await => {}
             answer => return answer,
         }
     }
@@ -107,7 +107,7 @@ impl Meta {
         let mut ahead: Vec<Read> = Vec::new();
         let mut conflicts = 0;
         let mut doubted = false;
-        let mut patience = Patience::begin();
+        let mut outage = OutageWait::begin();
         loop {
             let since = Instant::now();
             let attempt = patiently(|| self.engine().begin()).await?;
@@ -173,7 +173,7 @@ impl Meta {
                     self.stats.restart();
                     self.follow_setting().await?;
                 }
-                EngineError::Transient(why) if patience.wait(&why).await => self.stats.restart(),
+                EngineError::Transient(why) if outage.wait(&why).await => self.stats.restart(),
                 e => return Err(Stop::Engine(e)),
             }
         }
@@ -236,14 +236,14 @@ impl Meta {
         self.after_commit_quotas(local).await;
         for (ino, attr) in &local.dirs {
             match attr {
-                Some(attr) => self.recent.put(*ino, attr.clone(), since),
-                None => self.recent.remove(*ino),
+                Some(attr) => self.recent_dirs.put(*ino, attr.clone(), since),
+                None => self.recent_dirs.remove(*ino),
             }
         }
         for (ino, removed) in &local.removed_dirs {
             match removed {
-                Some(attr) => self.recent.note_removed(*ino, attr.clone(), local.now),
-                None => self.recent.note_restored(*ino),
+                Some(attr) => self.recent_dirs.note_removed(*ino, attr.clone(), local.now),
+                None => self.recent_dirs.note_restored(*ino),
             }
         }
     }

@@ -10,6 +10,10 @@ const TEST_BYTES: usize = 100;
 /// even when the comparison fails.
 pub(crate) async fn run(store: &ObjectStore) -> Result<(), ObjectError> {
     let key = format!("testing/{}", name());
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "any bytes will do for a test object"
+    )]
     let data: Bytes = (0..TEST_BYTES).map(|_| rand::random::<u8>()).collect();
     let step = |what: &'static str| {
         move |e: ObjectError| ObjectError {
@@ -38,6 +42,10 @@ pub(crate) async fn run(store: &ObjectStore) -> Result<(), ObjectError> {
 }
 
 /// Ten letters or digits.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "only makes the key of a test object unique"
+)]
 fn name() -> String {
     const LETTERS: &[u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";
     (0..10)

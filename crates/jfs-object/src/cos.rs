@@ -3,9 +3,9 @@
 //! Keys: those of the setting, else `COS_SECRETID` and `COS_SECRETKEY`. Without any, requests are not signed: enough for
 //! a public bucket.
 
-use crate::http::answer::element;
+use crate::http::bucket_lookup::{Find, FoundBucket, Located, ask};
 use crate::http::host::BucketHost;
-use crate::http::place::{Find, Located, Place, ask};
+use crate::http::refusal::element;
 use crate::http::sign::{Sign, Signed, Unsigned};
 use crate::http::{client, env};
 use crate::vendor::{Vendor, keys};
@@ -69,7 +69,7 @@ struct Finder {
 
 #[async_trait::async_trait]
 impl Find for Finder {
-    async fn find(&self) -> Result<Place, ObjectError> {
+    async fn find(&self) -> Result<FoundBucket, ObjectError> {
         let list = ask(&self.client, BUCKETS, &*self.sign).await?;
         let missing = || {
             let why =
@@ -77,7 +77,7 @@ impl Find for Finder {
             ObjectError::permanent(&self.bucket, why)
         };
         let region = region_of(&list, &self.bucket).ok_or_else(missing)?;
-        Ok(Place {
+        Ok(FoundBucket {
             host: format!("{}.cos.{region}.myqcloud.com", self.bucket),
             sign: self.sign.clone(),
         })

@@ -5,11 +5,11 @@
 //! begin with the bucket, [`place`] finds the address of a bucket that is known by its name alone, and [`answer`] reads
 //! what a server says when it refuses.
 
-pub(crate) mod answer;
 pub(crate) mod bucket;
+pub(crate) mod bucket_lookup;
 pub(crate) mod client;
 pub(crate) mod host;
-pub(crate) mod place;
+pub(crate) mod refusal;
 pub(crate) mod sign;
 pub(crate) mod transport;
 

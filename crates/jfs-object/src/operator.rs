@@ -2,9 +2,9 @@
 
 use crate::backend::{Backend, ObjectInfo};
 use crate::file::FileRoot;
-use crate::http::answer::is_passing;
 use crate::http::bucket::HttpBucket;
 use crate::http::client::explained;
+use crate::http::refusal::is_passing;
 use crate::http::transport::SigningTransport;
 use crate::{ErrorKind, ObjectError};
 use bytes::Bytes;

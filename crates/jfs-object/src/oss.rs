@@ -4,9 +4,9 @@
 //! `ALIBABA_CLOUD_ACCESS_KEY_ID` and what goes with it, else the role of the machine. The signature is that of version 4
 //! where the region is known: from the host, else from `ALICLOUD_REGION_ID`.
 
-use crate::http::answer::element;
+use crate::http::bucket_lookup::{Find, FoundBucket, Located, ask};
 use crate::http::host::BucketHost;
-use crate::http::place::{Find, Located, Place, ask};
+use crate::http::refusal::element;
 use crate::http::sign::{Sign, Signed};
 use crate::http::{client, env};
 use crate::vendor::{Vendor, keys};
@@ -125,7 +125,7 @@ struct Finder {
 
 #[async_trait::async_trait]
 impl Find for Finder {
-    async fn find(&self) -> Result<Place, ObjectError> {
+    async fn find(&self) -> Result<FoundBucket, ObjectError> {
         let bucket = &self.signer.bucket;
         let bad = |why: String| ObjectError::permanent(bucket, why);
         let sign = self.signer.make(Some(self.region.clone())).map_err(bad)?;
@@ -152,7 +152,7 @@ impl Find for Finder {
                 host = internal;
             }
         }
-        Ok(Place {
+        Ok(FoundBucket {
             host: format!("{bucket}.{host}"),
             sign,
         })

@@ -41,6 +41,10 @@ impl RetryPolicy {
 }
 
 /// Between half and all of `pause`, so that clients that failed together do not return together.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "jitter decides nothing but the length of a pause"
+)]
 fn jittered(pause: Duration) -> Duration {
     pause.mul_f64(0.5 + 0.5 * rand::random::<f64>())
 }

@@ -14,8 +14,8 @@ pub mod level;
 pub mod line;
 pub mod mask;
 pub mod metrics;
-pub mod out;
 pub mod sink;
+pub mod standard_output;
 pub mod subscriber;
 pub mod syslog;
 

@@ -133,6 +133,10 @@ impl<S: Subscriber> Layer<S> for Lines {
         let parts = Parts::of(event);
         // FATAL lines are error events to the filter above, so the last step is taken here.
         if parts.level >= self.0.level {
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "log lines carry the time of the machine"
+            )]
             let now = SystemTime::now();
             let line = parts.render(&self.0.style, now);
             self.0.sink.write(line.as_bytes());

@@ -1,25 +1,27 @@
 //! Domain vocabulary of jfs: inodes, attributes, entries, slices, settings, error numbers, and the
-//! clock and randomness that everything else is handed.
+//! traits for the clock and for random numbers.
 //!
 //! No I/O, no async, no stored encodings (those live in `jfs_meta::wire`).
 
 pub mod acl;
 pub mod attr;
 pub mod caller;
+pub mod clock;
 pub mod errno;
 pub mod format;
 pub mod ino;
 pub mod name;
+pub mod random;
 pub mod slice;
 pub mod version;
-pub mod world;
 
 pub use acl::{AclEntry, AclKind, AclRule};
 pub use attr::{Attr, Entry, FileType, Time};
 pub use caller::Caller;
+pub use clock::{Clock, ManualClock, SystemClock};
 pub use errno::Errno;
 pub use format::Format;
 pub use ino::Ino;
 pub use name::Name;
+pub use random::{Rand, SystemRand};
 pub use slice::{CHUNK_SIZE, ChunkIndex, SliceId, SliceRecord};
-pub use world::{Clock, ManualClock, Rand, SystemClock, SystemRand};

@@ -1,20 +1,20 @@
 //! Directory handles: listings page by page, in bounded memory.
 
-mod held;
-mod kept;
+mod kernel_listings;
 mod listing;
+mod open_directories;
 mod sorted;
 
 use crate::reply::{AttrReply, DirItem, DirItems};
 use crate::vfs::Vfs;
-pub(crate) use held::Held;
 use jfs_meta::engine::{DirCursor, DirEntry, DirPage};
 use jfs_meta::{SetAttr, SetTime};
 use jfs_types::{Caller, Errno, FileType, Ino, Name};
-pub(crate) use kept::Kept;
+pub(crate) use kernel_listings::KernelListings;
 use listing::Dropped;
 use listing::Fetch;
 pub(crate) use listing::Listing;
+pub(crate) use open_directories::OpenDirectories;
 use sorted::Collect;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -29,8 +29,8 @@ const LISTINGS_MAX: u64 = 1 << 30;
 /// What all listings of a mount share.
 #[derive(Default)]
 pub(crate) struct Dirs {
-    pub(crate) kept: Kept,
-    pub(crate) held: Held,
+    pub(crate) kernel_listings: KernelListings,
+    pub(crate) open_directories: OpenDirectories,
     number: AtomicU64,
 }
 
@@ -54,8 +54,8 @@ impl Vfs {
 
     fn open_dir(&self, dir: Ino) -> u64 {
         // The kernel may go on with what it has of this listing.
-        let kept = self.inner.dirs.kept.of(dir);
-        self.inner.dirs.held.open(dir);
+        let kept = self.inner.dirs.kernel_listings.of(dir);
+        self.inner.dirs.open_directories.open(dir);
         self.inner.handles.open_dir(dir, kept)
     }
 
@@ -68,7 +68,7 @@ impl Vfs {
     /// Whether what the kernel has cached of a directory's listing may be used once more, for
     /// [`crate::VfsConfig::readdir_cache`].
     pub fn may_keep_listing(&self, ino: Ino) -> bool {
-        self.inner.dirs.kept.of(self.real(ino)).is_some()
+        self.inner.dirs.kernel_listings.of(self.real(ino)).is_some()
     }
 
     /// Some items of an open directory, from position `offset` on, `.` and `..` first; none at the end.
@@ -83,10 +83,11 @@ impl Vfs {
         let handle = self.inner.handles.get(fh).ok_or(Errno::EBADF)?;
         let known = handle.listing.lock().clone();
         let known = known.filter(|l| l.position(offset).is_some());
-        let listing = match known.or_else(|| self.inner.dirs.kept.find(handle.ino, offset)) {
-            Some(listing) => listing,
-            None => self.begin(handle.ino).await?,
-        };
+        let listing =
+            match known.or_else(|| self.inner.dirs.kernel_listings.find(handle.ino, offset)) {
+                Some(listing) => listing,
+                None => self.begin(handle.ino).await?,
+            };
         *handle.listing.lock() = Some(listing.clone());
         // A position of a listing that nobody knows any more is taken for one of this listing.
         let mut position = listing.position(offset).unwrap_or(offset & POSITION_MASK);
@@ -107,7 +108,7 @@ impl Vfs {
     /// Closes a directory handle.
     pub fn releasedir(&self, fh: u64) {
         if let Some(handle) = self.inner.handles.close(fh) {
-            self.inner.dirs.held.close(handle.ino);
+            self.inner.dirs.open_directories.close(handle.ino);
         }
     }
 
@@ -115,7 +116,7 @@ impl Vfs {
     /// Nothing of one that another client has removed and nobody has open here: its name may lead to a new one.
     pub(crate) fn removed_dir(&self, ino: Ino) -> Option<AttrReply> {
         let known = self.inner.meta.removed_dir(ino);
-        let mut attr = known.or_else(|| self.inner.dirs.held.attr(ino))?;
+        let mut attr = known.or_else(|| self.inner.dirs.open_directories.attr(ino))?;
         attr.nlink = 0;
         Some(AttrReply {
             ino: self.shown(ino),
@@ -140,7 +141,7 @@ impl Vfs {
         attr.atime = time(set.atime, attr.atime);
         attr.mtime = time(set.mtime, attr.mtime);
         attr.ctime = now;
-        self.inner.dirs.held.note(ino, attr);
+        self.inner.dirs.open_directories.note(ino, attr);
         self.inner.meta.set_removed_dir(ino, attr.clone());
         Some(reply)
     }
@@ -165,13 +166,13 @@ impl Vfs {
         let listing = Arc::new(Listing::new(dir, number << LISTING_SHIFT, head));
         let skip = self.inner.meta.config().skip_dir_mtime;
         let at_rest = match self.inner.meta.getattr(dir).await {
-            Ok(attr) => kept::at_rest(&attr, self.inner.meta.now(), skip),
+            Ok(attr) => kernel_listings::at_rest(&attr, self.inner.meta.now(), skip),
             // Removed while it is open: it shows as empty.
             Err(Errno::ENOENT) => false,
             Err(e) => return Err(e),
         };
         self.read_first(&listing).await?;
-        self.inner.dirs.kept.begins(&listing, at_rest);
+        self.inner.dirs.kernel_listings.begins(&listing, at_rest);
         Ok(listing)
     }
 
@@ -265,7 +266,7 @@ impl Vfs {
     /// Entries as they are known outside; the kernel is told their attributes.
     fn items(&self, entries: Vec<DirEntry>) -> Vec<DirItem> {
         let item = |e: DirEntry| {
-            let attr = e.attr.map(|attr| self.told(e.entry.ino, attr));
+            let attr = e.attr.map(|attr| self.tell_kernel(e.entry.ino, attr));
             DirItem {
                 ino: self.shown(e.entry.ino),
                 kind: e.entry.kind,

@@ -42,7 +42,7 @@ impl Vfs {
     fn open_writer(&self, ino: Ino, attr: &Attr) {
         let writer = self.inner.writers.open(ino);
         writer.saw(attr);
-        if let Some(size) = self.inner.told.size(ino) {
+        if let Some(size) = self.inner.kernel_attributes.size(ino) {
             writer.kernel_begins(size);
         }
     }
@@ -194,7 +194,7 @@ impl Vfs {
         let writer = self.inner.writers.get(handle.ino).ok_or(Errno::EBADF)?;
         let after = writer.write(&self.inner.meta, &self.inner.chunks, handle, to, data)?;
         if after.became_dirty {
-            self.start_ticker();
+            self.start_background_flush();
         }
         if after.flush {
             self.spawn_flush(writer);
@@ -347,7 +347,9 @@ impl Vfs {
         }
         if writes {
             if let Some(writer) = self.inner.writers.get(ino) {
-                self.inner.told.holds(ino, writer.kernel_size());
+                self.inner
+                    .kernel_attributes
+                    .holds(ino, writer.kernel_size());
             }
             self.inner.writers.close(ino);
         }

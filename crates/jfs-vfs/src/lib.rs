@@ -37,24 +37,24 @@
 
 #![forbid(unsafe_code)]
 
+mod attributes;
+mod background_flush;
 mod config;
 mod copy;
 mod dirs;
-mod durable;
 mod files;
 #[doc(hidden)]
 pub mod fuzzing;
 mod handles;
 mod internal;
+mod kernel_attributes;
 mod locks;
 mod losses;
 mod names;
-mod nodes;
 mod reader;
 mod reply;
 mod search;
-mod ticker;
-mod told;
+mod unsynced;
 mod vfs;
 mod watch;
 mod writer;
@@ -65,10 +65,10 @@ pub use config::VfsConfig;
 pub use internal::Describe;
 pub use jfs_meta::wire::{LockRecord, LockType};
 pub use jfs_meta::{LockRange, NewNode, SetTime, StatFs};
+pub use kernel_attributes::KernelCache;
 pub use losses::Unwritten;
 pub use reader::ReadNow;
 pub use reply::{AttrReply, DirItem, DirItems, EntryReply, SetAttrRequest};
-pub use told::KernelCache;
 pub use vfs::Vfs;
 pub use watch::{Began, Op, Shown, VfsStats, changes, mode_text, shown};
 pub use writer::WriteTo;

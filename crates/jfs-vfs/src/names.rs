@@ -1,11 +1,10 @@
-//! Operations on names and attributes.
+//! Operations on names: finding, making, moving and removing them.
 
-use crate::reply::{AttrReply, EntryReply, SetAttrRequest};
+use crate::reply::EntryReply;
 use crate::vfs::Vfs;
 use bytes::Bytes;
-use jfs_meta::{SetAttr, StatFs, perm};
+use jfs_meta::NewNode;
 use jfs_types::{Caller, Errno, Ino};
-use std::time::Duration;
 
 impl Vfs {
     /// Finds a name. `.` and `..` work; `..` of the root is the root. One round trip.
@@ -60,112 +59,6 @@ impl Vfs {
         self.lookup_inode(self.shown(up)).await
     }
 
-    /// Attributes; of a file that is written here with its length so far, of a removed directory that is
-    /// open here, or was removed here, with a link count of 0. One round trip.
-    pub async fn getattr(&self, ino: Ino) -> Result<AttrReply, Errno> {
-        if let Some(special) = self.special_attr(ino) {
-            return Ok(special);
-        }
-        let ino = self.real(ino);
-        match self.inner.meta.getattr(ino).await {
-            Ok(attr) => Ok(self.attr_reply(ino, attr, Duration::ZERO)),
-            Err(Errno::ENOENT) => self.removed_dir(ino).ok_or(Errno::ENOENT),
-            Err(e) => Err(e),
-        }
-    }
-
-    /// Attributes that memory may answer.
-    pub fn try_getattr(&self, ino: Ino) -> Option<AttrReply> {
-        if ino.is_virtual() {
-            return self.special_attr(ino);
-        }
-        let ino = self.real(ino);
-        let (attr, age) = self.inner.meta.try_getattr(ino)?;
-        Some(self.attr_reply(ino, attr, age))
-    }
-
-    /// Changes attributes. A new size first commits what was written before.
-    ///
-    /// EPERM and EACCES as for chmod(2), chown(2), truncate(2) and utimensat(2), EFBIG from 2^57 bytes on.
-    pub async fn setattr(
-        &self,
-        caller: &Caller,
-        ino: Ino,
-        set: &SetAttrRequest,
-    ) -> Result<AttrReply, Errno> {
-        self.setattr_open(caller, ino, None, set).await
-    }
-
-    /// As [`Vfs::setattr`] on behalf of a handle: whoever has the file open for writing may change its
-    /// size, whatever its mode says now.
-    pub async fn setattr_open(
-        &self,
-        caller: &Caller,
-        ino: Ino,
-        fh: Option<u64>,
-        set: &SetAttrRequest,
-    ) -> Result<AttrReply, Errno> {
-        if let Some(special) = self.special_attr(ino) {
-            // Nothing changes and nobody is told, as with the reference: `> .control` has to work.
-            return Ok(special);
-        }
-        self.writable()?;
-        let ino = self.real(ino);
-        let mut attr = None;
-        if let Some(size) = set.size {
-            let handle = fh.and_then(|fh| self.inner.handles.get(fh));
-            let allowed = handle.is_some_and(|h| h.ino == ino && h.can_write());
-            let by = Caller {
-                check_permission: caller.check_permission && !allowed,
-                ..caller.clone()
-            };
-            attr = Some(self.truncate(&by, ino, size).await?);
-            if let Some(writer) = self.inner.writers.get(ino) {
-                writer.kernel_set(size);
-            }
-        }
-        let rest = SetAttr {
-            mode: set.mode,
-            uid: set.uid,
-            gid: set.gid,
-            atime: set.atime,
-            mtime: set.mtime,
-            flags: None,
-        };
-        if rest.atime.is_some() || rest.mtime.is_some() {
-            // A later commit would put the time of its writes over the one that is set now.
-            if let Some(writer) = self.inner.writers.get(ino) {
-                self.settle(&writer).await?;
-            }
-        }
-        let attr = match attr {
-            Some(attr) if rest == SetAttr::default() => attr,
-            _ if self.inner.dirs.held.is_open(ino) => {
-                let meta = &self.inner.meta;
-                match meta.setattr_open_dir(caller, ino, &rest).await {
-                    Err(Errno::ENOENT) => {
-                        let changed = self.change_removed_dir(ino, &rest);
-                        return changed.ok_or(Errno::ENOENT);
-                    }
-                    set => set?,
-                }
-            }
-            _ => self.inner.meta.setattr(caller, ino, &rest).await?,
-        };
-        Ok(self.attr_reply(ino, attr, Duration::ZERO))
-    }
-
-    /// Whether the caller has the permissions in `mask` (4 read, 2 write, 1 execute): EACCES if not.
-    pub async fn access(&self, caller: &Caller, ino: Ino, mask: u8) -> Result<(), Errno> {
-        if let Some(special) = self.special_attr(ino) {
-            return match caller.check_permission {
-                true => perm::check(caller, &special.attr, mask),
-                false => Ok(()),
-            };
-        }
-        self.inner.meta.access(caller, self.real(ino), mask).await
-    }
-
     /// Makes a directory. EEXIST when the name is taken, EACCES, ENOTDIR, EDQUOT, ENOSPC.
     pub async fn mkdir(
         &self,
@@ -182,6 +75,21 @@ impl Vfs {
             .meta
             .mkdir(caller, self.real(parent), name, mode, umask)
             .await?;
+        Ok(self.entry_reply(ino, attr))
+    }
+
+    /// Makes a regular file, FIFO, socket or device.
+    pub async fn mknod(
+        &self,
+        caller: &Caller,
+        parent: Ino,
+        name: &[u8],
+        node: NewNode,
+    ) -> Result<EntryReply, Errno> {
+        self.writable()?;
+        self.refuse_special(parent, name, Errno::EEXIST)?;
+        let dir = self.real(parent);
+        let (ino, attr) = self.inner.meta.mknod(caller, dir, name, node).await?;
         Ok(self.entry_reply(ino, attr))
     }
 
@@ -264,25 +172,5 @@ impl Vfs {
             .rename(caller, from, to, flags)
             .await
             .map(|_| ())
-    }
-
-    /// Space and inodes as they show at `ino`: those of the volume, within the quotas of the directories
-    /// above it. One round trip, none with [`crate::VfsConfig::fast_statfs`]; with quotas in the volume
-    /// one more for each directory above whose parent is not remembered.
-    pub async fn statfs(&self, ino: Ino) -> Result<StatFs, Errno> {
-        let ino = self.real(ino);
-        if self.inner.config.fast_statfs
-            && let Some(known) = self.inner.meta.known_statfs_at(ino).await
-        {
-            return Ok(known);
-        }
-        self.inner.meta.statfs_at(ino).await
-    }
-
-    /// As [`Vfs::statfs`] without waiting: with [`crate::VfsConfig::fast_statfs`] in a volume without
-    /// quotas.
-    pub fn try_statfs(&self) -> Option<StatFs> {
-        let fast = self.inner.config.fast_statfs && !self.inner.meta.has_quotas();
-        fast.then(|| self.inner.meta.known_statfs())?
     }
 }

@@ -328,7 +328,8 @@ impl Vfs {
         let last = to.min(length);
         let mut at = from;
         while at < last {
-            let asked = self.ask_for(handle.ino, at, last);
+            let next = at <= off + len;
+            let asked = self.ask_for(handle.ino, at, last, next);
             at += asked;
             if asked == 0 || (at < last && at % CHUNK_SIZE != 0) {
                 handle.read.lock().refused(at, to);
@@ -338,8 +339,8 @@ impl Vfs {
     }
 
     /// Asks for the blocks of `at..to` as far as they are in one chunk. Returns the number of bytes that are
-    /// on their way, or there; 0 when the chunk's view is not known.
-    fn ask_for(&self, ino: Ino, at: u64, to: u64) -> u64 {
+    /// on their way, or there; 0 when the chunk's view is not known. `next`: the reader is at `at`.
+    fn ask_for(&self, ino: Ino, at: u64, to: u64, mut next: bool) -> u64 {
         let pos = (at % CHUNK_SIZE) as u32;
         let n = (to - at).min(CHUNK_SIZE - u64::from(pos)) as u32;
         let index = (at / CHUNK_SIZE) as u32;
@@ -353,9 +354,10 @@ impl Vfs {
                 SliceId::ZERO => len,
                 id => {
                     let chunks = &self.inner.chunks;
-                    chunks.prefetch_range(id.0, piece.size, piece.off, len)
+                    chunks.prefetch_range(id.0, piece.size, piece.off, len, next)
                 }
             };
+            next = false;
             asked += done as u64;
             if done < len {
                 break;

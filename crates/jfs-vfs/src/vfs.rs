@@ -1,13 +1,13 @@
 //! [`Vfs`]: what FUSE and embedding programs call.
 
+use crate::background_flush::BackgroundFlush;
 use crate::config::VfsConfig;
 use crate::dirs::Dirs;
-use crate::durable::Unsynced;
 use crate::handles::Handles;
 use crate::internal::Internal;
+use crate::kernel_attributes::{KernelAttributes, KernelCache};
 use crate::reply::{AttrReply, EntryReply};
-use crate::ticker::Ticker;
-use crate::told::{KernelCache, Told};
+use crate::unsynced::Unsynced;
 use crate::watch::VfsStats;
 use crate::writers::Writers;
 use futures_util::{StreamExt, stream};
@@ -40,8 +40,8 @@ pub(crate) struct Inner {
     /// Places for removals of what failed flushes have left in the bucket.
     pub(crate) left_over: Arc<Semaphore>,
     pub(crate) unsynced: Unsynced,
-    pub(crate) ticker: Ticker,
-    pub(crate) told: Told,
+    pub(crate) background_flush: BackgroundFlush,
+    pub(crate) kernel_attributes: KernelAttributes,
     pub(crate) dirs: Dirs,
     pub(crate) internal: Internal,
     pub(crate) stats: VfsStats,
@@ -60,7 +60,7 @@ impl Vfs {
     /// A mount over metadata and data. Background work runs on `runtime`.
     pub fn new(meta: Arc<Meta>, chunks: ChunkStore, config: VfsConfig, runtime: Runtime) -> Vfs {
         let inner = Inner {
-            told: Told::new(config.attr_timeout),
+            kernel_attributes: KernelAttributes::new(config.attr_timeout),
             kernel: OnceLock::new(),
             dirs: Dirs::default(),
             internal: Internal::new(meta.now(), config.prefix_internal, config.hide_internal),
@@ -74,7 +74,7 @@ impl Vfs {
             committed: AtomicU64::new(0),
             left_over: Arc::new(Semaphore::new(LEFT_OVER_MAX)),
             unsynced: Unsynced::default(),
-            ticker: Ticker::default(),
+            background_flush: BackgroundFlush::default(),
         };
         Vfs {
             inner: Arc::new(inner),
@@ -89,7 +89,7 @@ impl Vfs {
     /// Has the kernel ask again when it may believe something else than `attr`, which was just read.
     pub(crate) fn correct_kernel(&self, ino: Ino, attr: &Attr) {
         if let Some(kernel) = self.inner.kernel.get()
-            && self.inner.told.may_differ(ino, attr)
+            && self.inner.kernel_attributes.may_differ(ino, attr)
         {
             kernel.drop_attributes(self.shown(ino));
         }
@@ -165,7 +165,7 @@ impl Vfs {
     /// Leaves the trash out of the link count of what programs still have open, and remembers what is shown
     /// of a directory.
     pub(crate) fn without_trash(&self, ino: Ino, mut attr: Attr) -> Attr {
-        let dirs = &self.inner.dirs.held;
+        let dirs = &self.inner.dirs.open_directories;
         let removed = attr.is_dir() && attr.parent.is_trash() && !ino.is_trash();
         let hidden = match removed && dirs.is_open(ino) {
             true => attr.nlink,
@@ -179,7 +179,7 @@ impl Vfs {
     }
 
     /// What the kernel is told: as [`Vfs::with_pending`], without the trash, and noted.
-    pub(crate) fn told(&self, ino: Ino, attr: Attr) -> Attr {
+    pub(crate) fn tell_kernel(&self, ino: Ino, attr: Attr) -> Attr {
         let mut attr = self.without_trash(ino, attr);
         if !attr.is_file() {
             return attr;
@@ -188,12 +188,12 @@ impl Vfs {
             writer.add_pending(&self.inner.meta, &mut attr);
             writer.told_kernel(&attr);
         }
-        self.inner.told.note(ino, &attr);
+        self.inner.kernel_attributes.note(ino, &attr);
         attr
     }
 
     pub(crate) fn attr_reply(&self, ino: Ino, attr: Attr, age: Duration) -> AttrReply {
-        let attr = self.told(ino, attr);
+        let attr = self.tell_kernel(ino, attr);
         AttrReply {
             ino: self.shown(ino),
             attr,
@@ -203,7 +203,7 @@ impl Vfs {
 
     pub(crate) fn entry_reply(&self, ino: Ino, attr: Attr) -> EntryReply {
         let config = &self.inner.config;
-        let attr = self.told(ino, attr);
+        let attr = self.tell_kernel(ino, attr);
         let entry_ttl = if attr.is_dir() {
             config.dir_entry_timeout
         } else {

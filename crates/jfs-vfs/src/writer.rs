@@ -6,7 +6,7 @@
 //! [`Vfs::flush_for`].
 
 mod kernel_size;
-mod moved;
+mod page_drops;
 
 use crate::handles::Handle;
 use crate::losses::Failures;
@@ -17,7 +17,7 @@ use jfs_meta::{Meta, perm};
 use jfs_types::slice::MAX_FILE_LENGTH;
 use jfs_types::{Attr, CHUNK_SIZE, Errno, Ino, SliceId, SliceRecord, Time};
 use kernel_size::KernelSizes;
-use moved::Moved;
+use page_drops::PageDrops;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -88,14 +88,14 @@ struct Failure {
 pub(crate) struct FileWriter {
     pub(crate) ino: Ino,
     state: Mutex<State>,
-    /// Held by the flush that is under way: commits of a file follow each other.
+    /// OpenDirectories by the flush that is under way: commits of a file follow each other.
     flushing: tokio::sync::Mutex<()>,
     flush_spawned: AtomicBool,
     /// The file had setuid or setgid when this mount looked last.
     privileged: AtomicBool,
     /// Failures of any file.
     failures: Arc<Failures>,
-    moved: Moved,
+    page_drops: PageDrops,
 }
 
 impl FileWriter {
@@ -106,7 +106,7 @@ impl FileWriter {
             state: Mutex::default(),
             flushing: tokio::sync::Mutex::new(()),
             flush_spawned: AtomicBool::new(false),
-            moved: Moved::default(),
+            page_drops: PageDrops::default(),
             privileged: AtomicBool::new(false),
         }
     }
@@ -183,7 +183,7 @@ impl FileWriter {
     /// Whether a flush for `handle` would neither write nor report anything.
     pub(crate) fn has_nothing_to_flush(&self, handle: &Handle) -> bool {
         let state = self.state.lock();
-        state.is_clean() && state.failure_for(handle).is_none() && self.moved.is_over()
+        state.is_clean() && state.failure_for(handle).is_none() && self.page_drops.is_over()
     }
 
     /// Whether the ticker should flush.
@@ -454,7 +454,7 @@ impl Vfs {
         sync: bool,
     ) -> Result<(), Errno> {
         let result = self.flush_slices(writer, sync).await;
-        writer.moved.over().await;
+        writer.page_drops.over().await;
         let failure = writer.state.lock().failure_for(handle);
         let Some(failure) = failure else {
             return result;
@@ -521,7 +521,7 @@ impl Vfs {
         };
         // Before the file counts as clean, or an fsync that comes meanwhile would not wait for it.
         if let Some(from) = moved_from {
-            let (vfs, ino, dropping) = (self.clone(), writer.ino, writer.moved.begin());
+            let (vfs, ino, dropping) = (self.clone(), writer.ino, writer.page_drops.begin());
             self.inner.runtime.spawn(async move {
                 vfs.drop_kernel_pages(ino, from).await;
                 drop(dropping);

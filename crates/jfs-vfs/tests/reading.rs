@@ -129,6 +129,45 @@ async fn readers_of_one_file_share_what_they_fetch() {
     assert!(read <= data.len() * 11 / 10, "{read} bytes fetched");
 }
 
+/// Sequential readers of several files at the same time: the one that began first does not take the room of
+/// the blocks that the others are in.
+#[tokio::test(flavor = "multi_thread")]
+async fn readers_of_several_files_share_the_buffers() {
+    const FILES: usize = 4;
+    let volume = Volume::new(Options {
+        cache: 0,
+        buffer: 8 * BLOCK as u64,
+        ..Options::default()
+    })
+    .await;
+    let mount = Arc::new(volume.mount().await);
+    let mut files = Vec::new();
+    for n in 0..FILES {
+        let data = pattern(n as u64, BLOCKS * BLOCK);
+        let (ino, fh) = mount.create_file(&format!("f{n}")).await;
+        mount.put(fh, 0, &data).await.unwrap();
+        mount.close(fh).await.unwrap();
+        files.push((ino, data));
+    }
+    let mount = Arc::new(volume.mount().await);
+    volume.store.take_reads();
+    volume.store.take_bytes_read();
+    let readers: Vec<_> = files
+        .into_iter()
+        .map(|(ino, data)| {
+            let mount = mount.clone();
+            tokio::spawn(async move { read_all(&mount, ino, &data).await })
+        })
+        .collect();
+    for reader in readers {
+        reader.await.unwrap();
+    }
+    let blocks = FILES * BLOCKS;
+    let (reads, bytes) = (volume.store.take_reads(), volume.store.take_bytes_read());
+    assert!(reads <= blocks * 2, "{reads} reads of {blocks} blocks");
+    assert!(bytes <= blocks * BLOCK * 13 / 10, "{bytes} bytes fetched");
+}
+
 /// Blocks that can only be fetched whole, more of them than there are buffers for: they come one after the
 /// other, also while writers have taken everything.
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Lines of `.accesslog`.
 
-use super::place::{Meta, Place, ours};
+use super::local_volume::{LocalVolume, Meta, ours};
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
@@ -31,9 +31,9 @@ fn parse(line: &str) -> (String, String, String) {
 /// Every operation leaves a line that says what it was about, whoever reads.
 #[test]
 fn every_operation_leaves_a_line() {
-    let place = Place::new(Meta::Sqlite);
-    place.format(&ours(), &[]);
-    let mount = place.mount(&ours(), &["--enable-xattr", "--enable-ioctl"]);
+    let volume = LocalVolume::new(Meta::Sqlite);
+    volume.format(&ours(), &[]);
+    let mount = volume.mount(&ours(), &["--enable-xattr", "--enable-ioctl"]);
     let stop = AtomicBool::new(false);
     let read_log = || {
         let mut log = File::open(mount.at(".accesslog")).unwrap();

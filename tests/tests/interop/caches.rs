@@ -1,6 +1,6 @@
 //! Cache directories that both clients use: each finds what the other has put there.
 
-use super::place::{Meta, Place, ours, reference};
+use super::local_volume::{LocalVolume, Meta, ours, reference};
 use jfs_testkit::{Client, content, scratch_dir, wait_until};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -32,9 +32,9 @@ fn blocks(dirs: &[PathBuf]) -> BTreeMap<String, usize> {
 }
 
 /// Reads all files through a client and returns where their blocks lie then.
-fn read_all(place: &Place, by: &Client, dirs: &[PathBuf]) -> BTreeMap<String, usize> {
+fn read_all(volume: &LocalVolume, by: &Client, dirs: &[PathBuf]) -> BTreeMap<String, usize> {
     let list: Vec<&str> = dirs.iter().map(|d| d.to_str().unwrap()).collect();
-    let mount = place.mount_cached(by, &list.join(":"));
+    let mount = volume.mount_cached(by, &list.join(":"));
     for n in 0..FILES {
         assert_eq!(
             std::fs::read(mount.at(format!("f{n}"))).unwrap(),
@@ -57,9 +57,9 @@ fn several_directories_are_shared() {
     for (first, second, ours_comes_second) in
         [(ours(), reference(), false), (reference(), ours(), true)]
     {
-        let place = Place::new(Meta::Sqlite);
-        place.format(&ours(), &["--trash-days", "0"]);
-        let mount = place.mount(&ours(), &[]);
+        let volume = LocalVolume::new(Meta::Sqlite);
+        volume.format(&ours(), &["--trash-days", "0"]);
+        let mount = volume.mount(&ours(), &[]);
         for n in 0..FILES {
             let path = mount.at(format!("f{n}"));
             std::fs::write(path, content(n, 50_000 + n as usize)).unwrap();
@@ -69,16 +69,16 @@ fn several_directories_are_shared() {
         let dirs: Vec<PathBuf> = (0..3)
             .map(|n| scratch.path().join(format!("c{n}")))
             .collect();
-        let placed = read_all(&place, &first, &dirs);
+        let placed = read_all(&volume, &first, &dirs);
         let used: Vec<usize> = (0..3).filter(|n| placed.values().any(|v| v == n)).collect();
         assert_eq!(used, [0, 1, 2], "all directories are used");
         if ours_comes_second {
-            place.hide_bucket();
-            assert_eq!(read_all(&place, &second, &dirs), placed);
+            volume.hide_bucket();
+            assert_eq!(read_all(&volume, &second, &dirs), placed);
         } else {
             // The reference looks in the directory of its choice alone, which is ours for most blocks.
             empty(&dirs);
-            let theirs = read_all(&place, &second, &dirs);
+            let theirs = read_all(&volume, &second, &dirs);
             let same = placed.iter().filter(|(k, v)| theirs.get(*k) == Some(v));
             let same = same.count();
             assert!(same as u64 * 3 >= FILES * 2, "{placed:?} {theirs:?}");
@@ -104,9 +104,9 @@ fn empty(dirs: &[PathBuf]) {
 #[test]
 fn one_directory_is_filled_by_several_mounts_at_once() {
     const BLOCK: usize = 1 << 20;
-    let place = Place::new(Meta::Sqlite);
-    place.format(&ours(), &["--trash-days", "0", "--block-size", "1M"]);
-    let mount = place.mount(&ours(), &[]);
+    let volume = LocalVolume::new(Meta::Sqlite);
+    volume.format(&ours(), &["--trash-days", "0", "--block-size", "1M"]);
+    let mount = volume.mount(&ours(), &[]);
     for n in 0..FILES {
         std::fs::write(mount.at(format!("f{n}")), content(n, BLOCK)).unwrap();
     }
@@ -115,7 +115,7 @@ fn one_directory_is_filled_by_several_mounts_at_once() {
     let dir = scratch.path().join("shared");
     let mounts: Vec<_> = [ours(), ours(), reference()]
         .iter()
-        .map(|client| place.mount_cached(client, dir.to_str().unwrap()))
+        .map(|client| volume.mount_cached(client, dir.to_str().unwrap()))
         .collect();
     std::thread::scope(|scope| {
         for mount in &mounts {
@@ -148,7 +148,7 @@ fn one_directory_is_filled_by_several_mounts_at_once() {
             } else {
                 // A volume without compression: the object is what the block holds.
                 let key = path.to_str().unwrap().split("/raw/").nth(1).unwrap();
-                let object = std::fs::read(place.bucket().join("vol").join(key)).unwrap();
+                let object = std::fs::read(volume.bucket().join("vol").join(key)).unwrap();
                 let bytes = std::fs::read(&path).unwrap();
                 let sums = object.len().div_ceil(32 << 10) * 4;
                 assert_eq!(bytes.len(), object.len() + sums, "{path:?}");

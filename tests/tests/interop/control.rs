@@ -1,6 +1,6 @@
 //! `.control` with requests that no tool sends: each is answered, none hangs, none costs memory.
 
-use super::place::{Meta, Place, ours};
+use super::local_volume::{LocalVolume, Meta, ours};
 use jfs_testkit::{Mount, wait_until};
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
@@ -50,9 +50,9 @@ fn answer(file: &mut File) -> Vec<u8> {
 
 #[test]
 fn bad_requests_are_answered_at_once() {
-    let place = Place::new(Meta::Sqlite);
-    place.format(&ours(), &[]);
-    let mount = place.mount(&ours(), &[]);
+    let volume = LocalVolume::new(Meta::Sqlite);
+    volume.format(&ours(), &[]);
+    let mount = volume.mount(&ours(), &[]);
     let root = 1u64.to_be_bytes();
     let mut extra = request(1005, &root);
     extra.push(7);
@@ -91,9 +91,9 @@ fn bad_requests_are_answered_at_once() {
 /// lies behind the request in the same stream.
 #[test]
 fn requests_come_in_pieces_and_one_after_the_other() {
-    let place = Place::new(Meta::Sqlite);
-    place.format(&ours(), &[]);
-    let mount = place.mount(&ours(), &[]);
+    let volume = LocalVolume::new(Meta::Sqlite);
+    volume.format(&ours(), &[]);
+    let mount = volume.mount(&ours(), &[]);
     let bytes = request(1005, &1u64.to_be_bytes());
     for cut in 0..bytes.len() {
         let mut file = open(&mount);
@@ -125,9 +125,9 @@ fn requests_come_in_pieces_and_one_after_the_other() {
 /// Old tools ask another way.
 #[test]
 fn the_old_request_is_answered_with_text() {
-    let place = Place::new(Meta::Sqlite);
-    place.format(&ours(), &["--block-size", "64K"]);
-    let mount = place.mount(&ours(), &[]);
+    let volume = LocalVolume::new(Meta::Sqlite);
+    volume.format(&ours(), &["--block-size", "64K"]);
+    let mount = volume.mount(&ours(), &[]);
     std::fs::write(mount.at("file"), vec![1; 100_000]).unwrap();
     let text = |body: &[u8]| {
         let mut file = open(&mount);

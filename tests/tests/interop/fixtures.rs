@@ -1,6 +1,6 @@
 //! The golden volumes: what our mount shows is what the reference wrote down.
 
-use super::place::{ours, reference};
+use super::local_volume::{ours, reference};
 use jfs_testkit::{Client, Field, Fixture, MountArgs, RedisOptions, RedisServer, Tree, diff, walk};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;

@@ -1,6 +1,6 @@
 //! Holes of sparse files: what one client leaves there the other one reads as zeros.
 
-use super::place::{Meta, Place, ours, reference};
+use super::local_volume::{LocalVolume, Meta, ours, reference};
 use jfs_testkit::Mount;
 use nix::fcntl::{FallocateFlags, copy_file_range, fallocate};
 use std::fs::{File, OpenOptions};
@@ -74,22 +74,22 @@ fn check(mount: &Mount, name: &str) {
 }
 
 fn both_ways(meta: Meta) {
-    let place = Place::new(meta);
-    place.format(&ours(), &["--trash-days", "0"]);
-    let mount = place.mount(&ours(), &[]);
+    let volume = LocalVolume::new(meta);
+    volume.format(&ours(), &["--trash-days", "0"]);
+    let mount = volume.mount(&ours(), &[]);
     make(&mount, "ours");
     check(&mount, "ours");
     mount.unmount().unwrap();
-    let theirs = place.mount(&reference(), &[]);
+    let theirs = volume.mount(&reference(), &[]);
     check(&theirs, "ours");
     theirs.unmount().unwrap();
-    place.fsck();
-    let mount = place.mount(&ours(), &[]);
+    volume.fsck();
+    let mount = volume.mount(&ours(), &[]);
     for name in ["ours", "ours.copy", "ours.cut"] {
         std::fs::remove_file(mount.at(name)).unwrap();
     }
     mount.unmount().unwrap();
-    place.fsck();
+    volume.fsck();
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The files that a mount shows and no volume holds: ours are those of the reference.
 
-use super::place::{Meta, Place, ours, reference};
+use super::local_volume::{LocalVolume, Meta, ours, reference};
 use jfs_testkit::Mount;
 use std::collections::BTreeSet;
 use std::fs::OpenOptions;
@@ -61,11 +61,11 @@ fn tried(mount: &Mount, prefix: &str) -> Vec<(String, Option<i32>)> {
 }
 
 fn same_as_the_reference(flags: &[&str], prefix: &str) -> (BTreeSet<String>, BTreeSet<String>) {
-    let place = Place::new(Meta::Sqlite);
-    place.format(&ours(), &[]);
-    let theirs = place.mount(&reference(), flags);
+    let volume = LocalVolume::new(Meta::Sqlite);
+    volume.format(&ours(), &[]);
+    let theirs = volume.mount(&reference(), flags);
     std::fs::create_dir(theirs.at("dir")).unwrap();
-    let mine = place.mount(&ours(), flags);
+    let mine = volume.mount(&ours(), flags);
     for name in NAMES {
         let name = format!("{prefix}{name}");
         assert_eq!(look(&mine, &name), look(&theirs, &name), "{name}");
@@ -138,9 +138,9 @@ fn internal_files_that_are_hidden() {
 /// bits takes.
 #[test]
 fn a_mount_can_be_walked_to_the_end() {
-    let place = Place::new(Meta::Sqlite);
-    place.format(&ours(), &[]);
-    let mount = place.mount(&ours(), &[]);
+    let volume = LocalVolume::new(Meta::Sqlite);
+    volume.format(&ours(), &[]);
+    let mount = volume.mount(&ours(), &[]);
     std::fs::write(mount.at("file"), b"x").unwrap();
     let entries = std::fs::read_dir(mount.path()).unwrap();
     let listed: Vec<_> = entries
@@ -159,7 +159,7 @@ fn a_mount_can_be_walked_to_the_end() {
         .status();
     assert!(copied.unwrap().success());
     mount.unmount().unwrap();
-    let mount = place.mount(&ours(), &["--hide-internal=false"]);
+    let mount = volume.mount(&ours(), &["--hide-internal=false"]);
     assert!(std::fs::read_dir(mount.path()).unwrap().count() > 1);
     mount.unmount().unwrap();
 }
@@ -167,9 +167,9 @@ fn a_mount_can_be_walked_to_the_end() {
 /// Below the root every name is anybody's but the one that the tools of the reference need.
 #[test]
 fn a_file_called_control_is_kept() {
-    let place = Place::new(Meta::Sqlite);
-    place.format(&ours(), &[]);
-    let mount = place.mount(&ours(), &[]);
+    let volume = LocalVolume::new(Meta::Sqlite);
+    volume.format(&ours(), &[]);
+    let mount = volume.mount(&ours(), &[]);
     std::fs::create_dir(mount.at("dir")).unwrap();
     for name in NAMES {
         let at = mount.at(format!("dir/{name}"));
@@ -198,9 +198,9 @@ fn a_file_called_control_is_kept() {
 /// The reference's tools on a mount of ours, on paths in its root and below.
 #[test]
 fn tools_of_the_reference_find_control() {
-    let place = Place::new(Meta::Sqlite);
-    place.format(&ours(), &[]);
-    let mount = place.mount(&ours(), &[]);
+    let volume = LocalVolume::new(Meta::Sqlite);
+    volume.format(&ours(), &[]);
+    let mount = volume.mount(&ours(), &[]);
     std::fs::create_dir_all(mount.at("top/below")).unwrap();
     for name in ["top/file", "top/below/file", "file"] {
         std::fs::write(mount.at(name), name.repeat(1000)).unwrap();
@@ -219,10 +219,10 @@ fn tools_of_the_reference_find_control() {
 /// Secrets are not shown.
 #[test]
 fn the_config_shows_no_secrets() {
-    let place = Place::new(Meta::Sqlite);
+    let volume = LocalVolume::new(Meta::Sqlite);
     let secret = "not-for-your-eyes";
-    place.format(&ours(), &["--access-key", "me", "--secret-key", secret]);
-    let mount = place.mount(&ours(), &[]);
+    volume.format(&ours(), &["--access-key", "me", "--secret-key", secret]);
+    let mount = volume.mount(&ours(), &[]);
     let config = std::fs::read_to_string(mount.at(".config")).unwrap();
     assert!(config.contains("\"SecretKey\": \"removed\""), "{config}");
     assert!(!config.contains(secret), "{config}");

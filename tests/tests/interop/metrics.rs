@@ -1,6 +1,6 @@
 //! `--metrics`: what Prometheus would fetch.
 
-use super::place::{Meta, Place, ours};
+use super::local_volume::{LocalVolume, Meta, ours};
 use jfs_testkit::{Mount, MountArgs, content};
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -52,10 +52,10 @@ fn samples(text: &str) -> BTreeMap<String, f64> {
 
 #[test]
 fn two_mounts_show_their_numbers_at_two_ports() {
-    let place = Place::new(Meta::Sqlite);
-    place.format(&ours(), &["--block-size", "64K"]);
-    let one = place.mount(&ours(), &["--custom-labels", "team:blue;zone:7"]);
-    let two = place.mount(&ours(), &[]);
+    let volume = LocalVolume::new(Meta::Sqlite);
+    volume.format(&ours(), &["--block-size", "64K"]);
+    let one = volume.mount(&ours(), &["--custom-labels", "team:blue;zone:7"]);
+    let two = volume.mount(&ours(), &[]);
     let (first, second) = (address(&one), address(&two));
     assert_ne!(first, second);
     for n in 0..5u64 {
@@ -112,9 +112,9 @@ fn two_mounts_show_their_numbers_at_two_ports() {
 
 #[test]
 fn odd_clients_of_the_metrics_do_no_harm() {
-    let place = Place::new(Meta::Sqlite);
-    place.format(&ours(), &[]);
-    let mount = place.mount(&ours(), &[]);
+    let volume = LocalVolume::new(Meta::Sqlite);
+    volume.format(&ours(), &[]);
+    let mount = volume.mount(&ours(), &[]);
     let at = address(&mount);
     let (head, body) = get(&at, "/");
     assert!(head.starts_with("HTTP/1.1 404 "), "{head}");
@@ -144,9 +144,9 @@ fn odd_clients_of_the_metrics_do_no_harm() {
 
 #[test]
 fn metrics_can_be_off_and_must_make_sense() {
-    let place = Place::new(Meta::Sqlite);
-    place.format(&ours(), &[]);
-    let mount = place.mount(&ours(), &["--metrics", ""]);
+    let volume = LocalVolume::new(Meta::Sqlite);
+    volume.format(&ours(), &[]);
+    let mount = volume.mount(&ours(), &["--metrics", ""]);
     assert!(!mount.log().contains("Prometheus"), "{}", mount.log());
     mount.unmount().unwrap();
     for (flags, said) in [
@@ -156,7 +156,7 @@ fn metrics_can_be_off_and_must_make_sense() {
         ),
         (["--custom-labels", "a:b;c"], "invalid label format: \"c\""),
     ] {
-        let arguments = MountArgs::new(place.url()).flags(flags);
+        let arguments = MountArgs::new(volume.url()).flags(flags);
         let error = ours().mount(arguments).map(|_| ()).unwrap_err().to_string();
         assert!(error.contains(said), "{error}");
     }

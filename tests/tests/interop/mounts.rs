@@ -1,6 +1,6 @@
 //! Two mounts of ours on one volume: what one sees of the other, and what is left when one goes.
 
-use super::place::{Meta, Place, ours};
+use super::local_volume::{LocalVolume, Meta, ours};
 use jfs_testkit::{Mount, content, fill, wait_until};
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, Write};
@@ -25,9 +25,9 @@ fn an_open_sees_what_was_closed_before_on_redis() {
 /// Default caches. Each mount in turn rewrites a file with another length, longer and shorter; the
 /// other opens it at once: length and bytes are the new ones.
 fn an_open_sees_what_was_closed_before(meta: Meta) {
-    let place = Place::new(meta);
-    place.format(&ours(), &["--block-size", "64K", "--trash-days", "0"]);
-    let mounts = [place.mount(&ours(), &[]), place.mount(&ours(), &[])];
+    let volume = LocalVolume::new(meta);
+    volume.format(&ours(), &["--block-size", "64K", "--trash-days", "0"]);
+    let mounts = [volume.mount(&ours(), &[]), volume.mount(&ours(), &[])];
     for round in 0..24u64 {
         let (writer, reader) = (
             &mounts[round as usize % 2],
@@ -63,7 +63,7 @@ fn an_open_sees_what_was_closed_before(meta: Meta) {
     for mount in mounts {
         mount.unmount().unwrap();
     }
-    place.fsck();
+    volume.fsck();
 }
 
 /// Two mounts append to one file in turns, as two machines do with a shared log: each finds its end where
@@ -71,9 +71,9 @@ fn an_open_sees_what_was_closed_before(meta: Meta) {
 #[test]
 fn appends_of_two_mounts_take_turns() {
     for meta in [Meta::Sqlite, Meta::Redis] {
-        let place = Place::new(meta);
-        place.format(&ours(), &["--trash-days", "0"]);
-        let mounts = [place.mount(&ours(), &[]), place.mount(&ours(), &[])];
+        let volume = LocalVolume::new(meta);
+        volume.format(&ours(), &["--trash-days", "0"]);
+        let mounts = [volume.mount(&ours(), &[]), volume.mount(&ours(), &[])];
         let mut expected = String::new();
         for n in 0..40 {
             let line = format!("line {n} {}\n", "x".repeat(n * 7));
@@ -98,9 +98,9 @@ fn appends_of_two_mounts_take_turns() {
 /// As above through handles that stay open: each append goes behind what the other mount has stored.
 #[test]
 fn appends_through_open_files_take_turns() {
-    let place = Place::new(Meta::Redis);
-    place.format(&ours(), &["--trash-days", "0"]);
-    let mounts = [place.mount(&ours(), &[]), place.mount(&ours(), &[])];
+    let volume = LocalVolume::new(Meta::Redis);
+    volume.format(&ours(), &["--trash-days", "0"]);
+    let mounts = [volume.mount(&ours(), &[]), volume.mount(&ours(), &[])];
     let open = |mount: &Mount| {
         let mut options = OpenOptions::new();
         options.append(true).read(true).create(true);
@@ -127,17 +127,17 @@ fn appends_through_open_files_take_turns() {
     for mount in mounts {
         mount.unmount().unwrap();
     }
-    place.fsck();
+    volume.fsck();
 }
 
 /// A mount that still believes in the absence of a name opens the file of another mount, and empties it,
 /// for those who may and for nobody else.
 #[test]
 fn a_file_that_is_there_after_all_is_protected() {
-    let place = Place::new(Meta::Redis);
-    place.format(&ours(), &["--trash-days", "0"]);
-    let believes = place.mount(&ours(), &["--negative-entry-cache", "60"]);
-    let knows = place.mount(&ours(), &[]);
+    let volume = LocalVolume::new(Meta::Redis);
+    volume.format(&ours(), &["--trash-days", "0"]);
+    let believes = volume.mount(&ours(), &["--negative-entry-cache", "60"]);
+    let knows = volume.mount(&ours(), &[]);
     let shell = |user: &str, script: &str| {
         let mut command = std::process::Command::new("setpriv");
         command.args(["--reuid", user, "--regid", user, "--groups", "77"]);
@@ -179,9 +179,9 @@ fn a_file_that_is_there_after_all_is_protected() {
 /// zeros.
 #[test]
 fn a_follower_never_sees_zeros() {
-    let place = Place::new(Meta::Redis);
-    place.format(&ours(), &["--block-size", "64K", "--trash-days", "0"]);
-    let (writer, reader) = (place.mount(&ours(), &[]), place.mount(&ours(), &[]));
+    let volume = LocalVolume::new(Meta::Redis);
+    volume.format(&ours(), &["--block-size", "64K", "--trash-days", "0"]);
+    let (writer, reader) = (volume.mount(&ours(), &[]), volume.mount(&ours(), &[]));
     let done = AtomicBool::new(false);
     let total = 400 * 3001;
     std::thread::scope(|scope| {
@@ -222,10 +222,10 @@ fn a_follower_never_sees_zeros() {
 /// ENOENT never shows. When that happens twice in one open it fails with ESTALE, which is rare.
 #[test]
 fn a_replaced_name_can_always_be_opened() {
-    let place = Place::new(Meta::Redis);
-    place.format(&ours(), &["--block-size", "64K", "--trash-days", "0"]);
+    let volume = LocalVolume::new(Meta::Redis);
+    volume.format(&ours(), &["--block-size", "64K", "--trash-days", "0"]);
     let fresh = ["--attr-cache", "0", "--entry-cache", "0"];
-    let (writer, reader) = (place.mount(&ours(), &fresh), place.mount(&ours(), &fresh));
+    let (writer, reader) = (volume.mount(&ours(), &fresh), volume.mount(&ours(), &fresh));
     std::fs::write(writer.at("current"), content(0, 5000)).unwrap();
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -261,9 +261,9 @@ fn a_replaced_name_can_always_be_opened() {
 #[test]
 fn a_name_that_is_replaced_can_be_opened() {
     for meta in [Meta::Sqlite, Meta::Redis] {
-        let place = Place::new(meta);
-        place.format(&ours(), &["--trash-days", "0"]);
-        let mount = place.mount(&ours(), &[]);
+        let volume = LocalVolume::new(meta);
+        volume.format(&ours(), &["--trash-days", "0"]);
+        let mount = volume.mount(&ours(), &[]);
         let whole = |n: u64| content(n % 7, 3000 + (n % 7) as usize);
         std::fs::write(mount.at("current"), whole(0)).unwrap();
         let done = AtomicBool::new(false);
@@ -289,7 +289,7 @@ fn a_name_that_is_replaced_can_be_opened() {
             }
         });
         mount.unmount().unwrap();
-        place.fsck();
+        volume.fsck();
     }
 }
 
@@ -297,9 +297,9 @@ fn a_name_that_is_replaced_can_be_opened() {
 /// longer.
 #[test]
 fn kernel_caches_last_as_long_as_the_options_say() {
-    let place = Place::new(Meta::Redis);
-    place.format(&ours(), &["--trash-days", "0"]);
-    let (one, two) = (place.mount(&ours(), &[]), place.mount(&ours(), &[]));
+    let volume = LocalVolume::new(Meta::Redis);
+    volume.format(&ours(), &["--trash-days", "0"]);
+    let (one, two) = (volume.mount(&ours(), &[]), volume.mount(&ours(), &[]));
     std::fs::write(one.at("file"), b"12345").unwrap();
     std::fs::write(one.at("gone"), b"x").unwrap();
     assert_eq!(two.at("file").metadata().unwrap().len(), 5);
@@ -329,7 +329,7 @@ fn kernel_caches_last_as_long_as_the_options_say() {
         "--dir-entry-cache",
         "60",
     ];
-    let (one, two) = (place.mount(&ours(), &[]), place.mount(&ours(), &long));
+    let (one, two) = (volume.mount(&ours(), &[]), volume.mount(&ours(), &long));
     assert_eq!(two.at("file").metadata().unwrap().len(), 8);
     std::fs::write(one.at("file"), b"1").unwrap();
     std::thread::sleep(CACHED_AT_MOST + Duration::from_millis(50));
@@ -342,28 +342,28 @@ fn kernel_caches_last_as_long_as_the_options_say() {
 #[test]
 fn unmounting_writes_out_what_is_buffered() {
     for meta in [Meta::Sqlite, Meta::Redis] {
-        let place = Place::new(meta);
-        place.format(&ours(), &["--block-size", "64K", "--trash-days", "0"]);
+        let volume = LocalVolume::new(meta);
+        volume.format(&ours(), &["--block-size", "64K", "--trash-days", "0"]);
         let data = content(5, 300_000);
-        let mount = place.mount(&ours(), &[]);
+        let mount = volume.mount(&ours(), &[]);
         let mut file = File::create(mount.at("open")).unwrap();
         file.write_all(&data).unwrap();
         // Still open, nothing synced: the process is told to end. A busy mount point is let go of.
         mount.terminate().unwrap();
         drop(file);
-        let mount = place.mount(&ours(), &[]);
+        let mount = volume.mount(&ours(), &[]);
         assert!(std::fs::read(mount.at("open")).unwrap() == data);
         mount.unmount().unwrap();
-        place.fsck();
+        volume.fsck();
     }
 }
 
 /// `st_blocks` counts the length, holes included, as the reference shows it.
 #[test]
 fn blocks_count_the_length() {
-    let place = Place::new(Meta::Sqlite);
-    place.format(&ours(), &["--trash-days", "0"]);
-    let mount = place.mount(&ours(), &[]);
+    let volume = LocalVolume::new(Meta::Sqlite);
+    volume.format(&ours(), &["--trash-days", "0"]);
+    let mount = volume.mount(&ours(), &[]);
     for (length, blocks) in [(0, 0), (1, 1), (512, 1), (513, 2), (10 << 20, 20480)] {
         let file = File::create(mount.at("sparse")).unwrap();
         file.set_len(length).unwrap();

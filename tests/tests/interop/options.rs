@@ -1,6 +1,6 @@
 //! Options of a mount that change what the kernel keeps and who may do what.
 
-use super::place::{Meta, Place, ours, reference};
+use super::local_volume::{LocalVolume, Meta, ours, reference};
 use jfs_testkit::{Client, Mount, wait_until};
 use nix::unistd::AccessFlags;
 use std::fs::{self, File, OpenOptions};
@@ -21,10 +21,10 @@ fn exists(mount: &Mount, name: &str) -> bool {
 /// mount made it.
 #[test]
 fn missing_names_are_remembered() {
-    let place = Place::new(Meta::Sqlite);
-    place.format(&ours(), &[]);
-    let other = place.mount(&ours(), &[]);
-    let mount = place.mount(&ours(), &["--negative-entry-cache", "600s"]);
+    let volume = LocalVolume::new(Meta::Sqlite);
+    volume.format(&ours(), &[]);
+    let other = volume.mount(&ours(), &[]);
+    let mount = volume.mount(&ours(), &["--negative-entry-cache", "600s"]);
     for name in ["theirs", "own", "moved"] {
         assert!(!exists(&mount, name));
     }
@@ -41,11 +41,11 @@ fn missing_names_are_remembered() {
     mount.unmount().unwrap();
     // By default every lookup is asked for.
     assert!(!exists(&other, "later"));
-    let mount = place.mount(&ours(), &[]);
+    let mount = volume.mount(&ours(), &[]);
     fs::write(mount.at("later"), b"x").unwrap();
     assert!(exists(&other, "later"));
     mount.unmount().unwrap();
-    let short = place.mount(&ours(), &["--negative-entry-cache", "50ms"]);
+    let short = volume.mount(&ours(), &["--negative-entry-cache", "50ms"]);
     assert!(!exists(&short, "last"));
     fs::write(other.at("last"), b"x").unwrap();
     wait_until("the name to show", PATIENCE, || {
@@ -77,16 +77,21 @@ fn listings(mount: &Mount) -> u64 {
 /// `--readdir-cache`: a second listing is the kernel's, until something changes, here or elsewhere.
 #[test]
 fn listings_are_kept_until_something_changes() {
-    let place = Place::new(Meta::Sqlite);
-    place.format(&ours(), &[]);
-    let other = place.mount(&ours(), &[]);
+    let volume = LocalVolume::new(Meta::Sqlite);
+    volume.format(&ours(), &[]);
+    let other = volume.mount(&ours(), &[]);
     fs::create_dir(other.at("d")).unwrap();
     let mut names: Vec<String> = (0..300).map(|n| format!("name-{n:04}")).collect();
     for name in &names {
         File::create(other.at("d").join(name)).unwrap();
     }
     let rest = |mount: &Mount| {
-        let past = SystemTime::now() - Duration::from_secs(100);
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the mount compares times with the clock of the machine"
+        )]
+        let now = SystemTime::now();
+        let past = now - Duration::from_secs(100);
         File::open(mount.at("d"))
             .unwrap()
             .set_modified(past)
@@ -100,7 +105,7 @@ fn listings_are_kept_until_something_changes() {
         "--dir-entry-cache",
         "0",
     ];
-    let mount = place.mount(&ours(), &flags);
+    let mount = volume.mount(&ours(), &flags);
     assert_eq!(list(&mount, "d"), names);
     let before = listings(&mount);
     assert!(before > 0);
@@ -137,9 +142,9 @@ fn listings_are_kept_until_something_changes() {
 /// Removing a tree of more than a page while it is listed, from what the kernel keeps of it too.
 #[test]
 fn big_directories_are_removed_while_they_are_listed() {
-    let place = Place::new(Meta::Sqlite);
-    place.format(&ours(), &["--trash-days", "0"]);
-    let mount = place.mount(&ours(), &["--readdir-cache"]);
+    let volume = LocalVolume::new(Meta::Sqlite);
+    volume.format(&ours(), &["--trash-days", "0"]);
+    let mount = volume.mount(&ours(), &["--readdir-cache"]);
     fs::create_dir(mount.at("d")).unwrap();
     for n in 0..2100 {
         File::create(mount.at(format!("d/name-{n:05}"))).unwrap();
@@ -155,9 +160,9 @@ fn big_directories_are_removed_while_they_are_listed() {
 /// Names are listed in the order of their bytes, on an engine that has another one too.
 #[test]
 fn listings_in_order() {
-    let place = Place::new(Meta::Redis);
-    place.format(&ours(), &[]);
-    let mount = place.mount(&ours(), &["--sort-dir", "--hide-internal"]);
+    let volume = LocalVolume::new(Meta::Redis);
+    volume.format(&ours(), &[]);
+    let mount = volume.mount(&ours(), &["--sort-dir", "--hide-internal"]);
     let names = ["10", "9", "B", "a", "b.c", "b0", "z", "é"];
     for name in names.iter().rev() {
         File::create(mount.at(name)).unwrap();
@@ -210,12 +215,12 @@ fn owned_files(plain: &Mount) {
 
 /// What root and somebody get when they try all kinds of things on files of several owners.
 fn tried(client: &Client, flags: &[&str]) -> Vec<String> {
-    let place = Place::new(Meta::Sqlite);
-    place.format(&ours(), &["--trash-days", "0"]);
-    let plain = place.mount(&ours(), &[]);
+    let volume = LocalVolume::new(Meta::Sqlite);
+    volume.format(&ours(), &["--trash-days", "0"]);
+    let plain = volume.mount(&ours(), &[]);
     owned_files(&plain);
     plain.unmount().unwrap();
-    let mount = place.mount(client, flags);
+    let mount = volume.mount(client, flags);
     let mut all = Vec::new();
     for uid in [0, SOMEBODY] {
         for name in ["root", "body", "squashed", "group"] {
@@ -302,12 +307,12 @@ fn groups_and_attributes_are_checked() {
     if !nix::unistd::geteuid().is_root() {
         return;
     }
-    let place = Place::new(Meta::Sqlite);
-    place.format(&ours(), &[]);
-    let plain = place.mount(&ours(), &[]);
+    let volume = LocalVolume::new(Meta::Sqlite);
+    volume.format(&ours(), &[]);
+    let plain = volume.mount(&ours(), &[]);
     owned_files(&plain);
     plain.unmount().unwrap();
-    let mount = place.mount(&ours(), &["--non-default-permission", "--enable-xattr"]);
+    let mount = volume.mount(&ours(), &["--non-default-permission", "--enable-xattr"]);
     let with_group = |groups: &str| {
         let mut command = Command::new("setpriv");
         command.args(["--reuid", "65533", "--regid", "65533", groups]);
@@ -336,14 +341,14 @@ fn groups_and_attributes_are_checked() {
 
 #[test]
 fn everybody_is_one_user() {
-    let place = Place::new(Meta::Sqlite);
-    place.format(&ours(), &[]);
-    let plain = place.mount(&ours(), &[]);
+    let volume = LocalVolume::new(Meta::Sqlite);
+    volume.format(&ours(), &[]);
+    let plain = volume.mount(&ours(), &[]);
     fs::create_dir(plain.at("d")).unwrap();
     fs::set_permissions(plain.at("d"), fs::Permissions::from_mode(0o777)).unwrap();
     fs::create_dir(plain.at("locked")).unwrap();
     plain.unmount().unwrap();
-    let mount = place.mount(&ours(), &["--all-squash", "1234:5678"]);
+    let mount = volume.mount(&ours(), &["--all-squash", "1234:5678"]);
     let table = fs::read_to_string("/proc/self/mounts").unwrap();
     let line = table
         .lines()

@@ -1,6 +1,6 @@
 //! The setgid bit on a mount and in a local directory: what is cleared and what stays is the same.
 
-use super::place::{Meta, Place, ours};
+use super::local_volume::{LocalVolume, Meta, ours};
 use jfs_testkit::scratch_dir;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -75,13 +75,13 @@ fn setgid_is_that_of_a_local_directory() {
     if !nix::unistd::geteuid().is_root() {
         return;
     }
-    let place = Place::new(Meta::Sqlite);
-    place.format(&ours(), &["--enable-acl", "--trash-days", "0"]);
+    let volume = LocalVolume::new(Meta::Sqlite);
+    volume.format(&ours(), &["--enable-acl", "--trash-days", "0"]);
     let local = scratch_dir().unwrap();
     let mut results = Vec::new();
     let there = std::thread::spawn(move || run_in(local.path()));
     for (dir, flags) in [("a", &[][..]), ("b", &["--non-default-permission"])] {
-        let mount = place.mount(&ours(), flags);
+        let mount = volume.mount(&ours(), flags);
         fs::create_dir(mount.at(dir)).unwrap();
         let here = run_in(&mount.at(dir));
         mount.unmount().unwrap();

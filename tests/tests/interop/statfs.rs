@@ -1,6 +1,6 @@
 //! What df shows below directories with quotas, asked of both clients.
 
-use super::place::{Meta, Place, ours, reference};
+use super::local_volume::{LocalVolume, Meta, ours, reference};
 use jfs_testkit::{Client, wait_until};
 use nix::sys::statvfs::statvfs;
 use std::fs;
@@ -34,11 +34,11 @@ fn numbers(path: &Path) -> [u64; 6] {
 }
 
 /// What both clients say, by `flags`, about PLACES below a mount and about the roots of `--subdir` mounts.
-fn asked(place: &Place, client: &Client, flags: &[&str]) -> Vec<(String, [u64; 6])> {
+fn asked(volume: &LocalVolume, client: &Client, flags: &[&str]) -> Vec<(String, [u64; 6])> {
     let mut all = Vec::new();
     // A mount that is taken away before it has seen its own root fails.
     let start = |flags: &[&str]| {
-        let mount = place.mount(client, flags);
+        let mount = volume.mount(client, flags);
         wait_until("the mount to be ready", PATIENCE, || {
             Ok(mount.log().contains("is ready at").then_some(()))
         })
@@ -60,9 +60,9 @@ fn asked(place: &Place, client: &Client, flags: &[&str]) -> Vec<(String, [u64; 6
 
 #[test]
 fn df_below_quotas_is_that_of_the_reference() {
-    let place = Place::new(Meta::Sqlite);
-    place.format(&ours(), &["--trash-days", "0"]);
-    let mount = place.mount(&ours(), &[]);
+    let volume = LocalVolume::new(Meta::Sqlite);
+    volume.format(&ours(), &["--trash-days", "0"]);
+    let mount = volume.mount(&ours(), &[]);
     for dir in ["q/deep/er", "out", "over", "many"] {
         fs::create_dir_all(mount.at(dir)).unwrap();
     }
@@ -86,14 +86,14 @@ fn df_below_quotas_is_that_of_the_reference() {
         ("/over", &["--capacity", "1"]),
         ("/many", &["--inodes", "3"]),
     ] {
-        let url = place.url();
+        let url = volume.url();
         let set = [&["quota", "set", &url, "--path", dir][..], limits].concat();
         let set: Vec<String> = set.iter().map(|s| s.to_string()).collect();
         reference().run(&set).unwrap().ok().unwrap();
     }
-    let theirs = asked(&place, &reference(), &[]);
+    let theirs = asked(&volume, &reference(), &[]);
     for flags in [&[][..], &["--fast-statfs"]] {
-        let mine = asked(&place, &ours(), flags);
+        let mine = asked(&volume, &ours(), flags);
         for (mine, theirs) in mine.iter().zip(&theirs) {
             assert_eq!(mine, theirs, "{flags:?}");
         }

@@ -1,6 +1,6 @@
 //! Times of files: what changes them.
 
-use super::place::{Meta, Place, ours};
+use super::local_volume::{LocalVolume, Meta, ours};
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -15,9 +15,9 @@ fn open(path: &Path) -> File {
 /// Setting what is there already changes the times, as POSIX says.
 #[test]
 fn the_same_again_changes_times() {
-    let place = Place::new(Meta::Sqlite);
-    place.format(&ours(), &[]);
-    let mount = place.mount(&ours(), &[]);
+    let volume = LocalVolume::new(Meta::Sqlite);
+    volume.format(&ours(), &[]);
+    let mount = volume.mount(&ours(), &[]);
     let long_ago = std::time::UNIX_EPOCH + Duration::from_secs(1_000_000);
     let path = mount.at("f");
     let is_old = |path: &Path| path.metadata().unwrap().mtime() == 1_000_000;

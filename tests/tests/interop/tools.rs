@@ -1,6 +1,6 @@
 //! The reference's tools on our mount, and ours on the reference's: both say the same of one volume.
 
-use super::place::{Meta, Place, ours, reference};
+use super::local_volume::{LocalVolume, Meta, ours, reference};
 use jfs_testkit::{Client, Mount, content, wait_until};
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -49,13 +49,13 @@ fn said(by: &Client, mount: &Mount, arguments: &[&str]) -> String {
 }
 
 fn info_and_summary_say_the_same(meta: Meta, flags: &[&str]) {
-    let place = Place::new(meta);
-    place.format(&ours(), &["--block-size", "64K"]);
-    let planter = place.mount(&ours(), flags);
+    let volume = LocalVolume::new(meta);
+    volume.format(&ours(), &["--block-size", "64K"]);
+    let planter = volume.mount(&ours(), flags);
     plant(&planter);
     planter.unmount().unwrap();
-    let theirs = place.mount(&reference(), flags);
-    let mine = place.mount(&ours(), flags);
+    let theirs = volume.mount(&reference(), flags);
+    let mine = volume.mount(&ours(), flags);
     // Locks of the reference are records that everybody sees.
     let locked = File::open(theirs.at("top/f0")).unwrap();
     locked.lock().unwrap();
@@ -125,9 +125,9 @@ fn info_and_summary_say_the_same_below_a_directory() {
 /// `info -i` finds the mount by the current directory.
 #[test]
 fn info_by_inode() {
-    let place = Place::new(Meta::Sqlite);
-    place.format(&ours(), &[]);
-    let mount = place.mount(&ours(), &[]);
+    let volume = LocalVolume::new(Meta::Sqlite);
+    volume.format(&ours(), &[]);
+    let mount = volume.mount(&ours(), &[]);
     std::fs::create_dir(mount.at("dir")).unwrap();
     std::fs::write(mount.at("dir/file"), b"12345").unwrap();
     let mut outputs = BTreeSet::new();
@@ -145,10 +145,10 @@ fn info_by_inode() {
 }
 
 fn status_of_sessions_and_more_is_the_same(meta: Meta) {
-    let place = Place::new(meta);
-    place.format(&ours(), &["--block-size", "64K"]);
-    let theirs = place.mount(&reference(), &[]);
-    let mine = place.mount(&ours(), &[]);
+    let volume = LocalVolume::new(meta);
+    volume.format(&ours(), &["--block-size", "64K"]);
+    let theirs = volume.mount(&reference(), &[]);
+    let mine = volume.mount(&ours(), &[]);
     std::fs::create_dir(mine.at("dir")).unwrap();
     for name in ["locked", "ranges", "dir/gone"] {
         std::fs::write(mine.at(name), content(1, 100_000)).unwrap();
@@ -173,7 +173,7 @@ fn status_of_sessions_and_more_is_the_same(meta: Meta) {
         nix::fcntl::fcntl(&ranges, nix::fcntl::FcntlArg::F_SETLK(&lock)).unwrap();
     }
     std::thread::sleep(FLUSHED);
-    let url = place.url();
+    let url = volume.url();
     let status = |by: &Client, flags: &[&str]| {
         let arguments = [&["status", &url], flags].concat();
         by.run(&arguments).unwrap().ok().unwrap().stdout
@@ -221,10 +221,10 @@ fn status_of_sessions_and_more_is_the_same_on_redis() {
 /// `stats` shows what was done in between; the names in `.stats` are names of the reference.
 #[test]
 fn stats_of_the_reference_counts_on_our_mount() {
-    let place = Place::new(Meta::Sqlite);
-    place.format(&ours(), &["--block-size", "64K"]);
-    let theirs = place.mount(&reference(), &[]);
-    let mine = place.mount(&ours(), &[]);
+    let volume = LocalVolume::new(Meta::Sqlite);
+    volume.format(&ours(), &["--block-size", "64K"]);
+    let theirs = volume.mount(&reference(), &[]);
+    let mine = volume.mount(&ours(), &[]);
     let work = |mount: &Mount| {
         for n in 0..20u64 {
             let path = mount.at(format!("w{n}"));
@@ -313,9 +313,9 @@ fn stats_of_the_reference_counts_on_our_mount() {
 /// `profile` reads our access log, live and from a file.
 #[test]
 fn profile_of_the_reference_reads_our_log() {
-    let place = Place::new(Meta::Sqlite);
-    place.format(&ours(), &[]);
-    let mount = place.mount(&ours(), &[]);
+    let volume = LocalVolume::new(Meta::Sqlite);
+    volume.format(&ours(), &[]);
+    let mount = volume.mount(&ours(), &[]);
     let mut command = Command::new(reference().program());
     command
         .arg("profile")

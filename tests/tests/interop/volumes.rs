@@ -1,8 +1,8 @@
 //! Whole volumes: the steps of one client, everything read by the other, checked by `fsck`.
 
-use super::place::{Meta, Place, ours, reference};
+use super::local_volume::{LocalVolume, Meta, ours, reference};
 use jfs_testkit::Client;
-use jfs_tests::compare::{Facts, differences};
+use jfs_tests::compare_trees::{Facts, differences};
 use jfs_tests::steps::{marks, on_plain_directory, perform, steps};
 
 /// Nothing the kernel remembers, no background job that would do work behind our back.
@@ -97,20 +97,20 @@ fn the_references_on_redis_read_by_us() {
 /// `fsck`, and both clients show the same in every fact, equal to a plain directory that got the same
 /// steps.
 fn there_and_back(meta: Meta, writer: &Client, format: &[&str], block: u64) {
-    let place = Place::new(meta);
-    place.format(writer, &[format, &["--enable-acl"]].concat());
+    let volume = LocalVolume::new(meta);
+    volume.format(writer, &[format, &["--enable-acl"]].concat());
     let list = [steps("t", block, 7), marks("t")].concat();
     let (first, second) = list.split_at(list.len() / 2);
     for half in [first, second] {
-        let mount = place.mount(writer, &["--enable-xattr"]);
+        let mount = volume.mount(writer, &["--enable-xattr"]);
         perform(half, mount.path()).unwrap();
         mount.unmount().unwrap();
     }
-    place.fsck();
+    volume.fsck();
     let (_keep, plain) = on_plain_directory(&list).unwrap();
     let read_only = [&FRESH[..], &["--read-only", "--enable-xattr"]].concat();
-    let we = place.mount(&ours(), &read_only);
-    let they = place.mount(&reference(), &read_only);
+    let we = volume.mount(&ours(), &read_only);
+    let they = volume.mount(&reference(), &read_only);
     assert_eq!(
         differences(we.path(), they.path(), Facts::MOUNTS),
         Vec::<String>::new()
@@ -130,14 +130,14 @@ fn there_and_back(meta: Meta, writer: &Client, format: &[&str], block: u64) {
 /// The check above is worth something.
 #[test]
 fn fsck_notices_wrong_statistics() {
-    let place = Place::new(Meta::Sqlite);
-    place.format(&reference(), &[]);
-    let mount = place.mount(&reference(), &[]);
+    let volume = LocalVolume::new(Meta::Sqlite);
+    volume.format(&reference(), &[]);
+    let mount = volume.mount(&reference(), &[]);
     std::fs::create_dir(mount.at("d")).unwrap();
     std::fs::write(mount.at("d/f"), b"x").unwrap();
     mount.unmount().unwrap();
-    place.fsck();
-    place.spoil();
-    let noticed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| place.fsck()));
+    volume.fsck();
+    volume.spoil();
+    let noticed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| volume.fsck()));
     assert!(noticed.is_err());
 }

@@ -1,6 +1,6 @@
 //! `.control` tells a process what it could find out by walking from the root of the mount.
 
-use super::place::{Meta, Place, ours};
+use super::local_volume::{LocalVolume, Meta, ours};
 use super::users::run_as;
 use jfs_testkit::{Mount, wait_until};
 use nix::fcntl::OFlag;
@@ -68,9 +68,9 @@ fn mode(path: &Path, mode: u32) {
 
 #[test]
 fn control_tells_what_its_caller_could_walk_to() {
-    let place = Place::new(Meta::Sqlite);
-    place.format(&ours(), &["--trash-days", "1"]);
-    let mount = place.mount(&ours(), &[]);
+    let volume = LocalVolume::new(Meta::Sqlite);
+    volume.format(&ours(), &["--trash-days", "1"]);
+    let mount = volume.mount(&ours(), &[]);
     let at = |name: &str| mount.at(name);
     let make = |name: &str, bits: u32| {
         fs::create_dir(at(name)).unwrap();
@@ -161,7 +161,7 @@ fn control_tells_what_its_caller_could_walk_to() {
     assert!(tree(&mount, 1, 0).contains("secret"));
 
     // Nothing outside of the root of a mount, for nobody.
-    let sub = place.mount(&ours(), &["--subdir", "/open"]);
+    let sub = volume.mount(&ours(), &["--subdir", "/open"]);
     for uid in [0, NOBODY] {
         for outside in [secret, ino(&at("private")), shared, removed] {
             assert!(failed(&info(&sub, outside, uid, &[])), "{uid}");
@@ -175,7 +175,7 @@ fn control_tells_what_its_caller_could_walk_to() {
     }
     sub.unmount().unwrap();
     // A super-user who counts as somebody else has the rights of that one.
-    let squashed = place.mount(&ours(), &["--root-squash", "65534:65534"]);
+    let squashed = volume.mount(&ours(), &["--root-squash", "65534:65534"]);
     reason(&info(&squashed, secret, 0, &[]), "permission denied");
     squashed.unmount().unwrap();
     mount.unmount().unwrap();
@@ -184,14 +184,14 @@ fn control_tells_what_its_caller_could_walk_to() {
 /// Also where the kernel checks nothing.
 #[test]
 fn the_log_and_the_settings_are_not_for_everybody() {
-    let place = Place::new(Meta::Sqlite);
-    place.format(&ours(), &[]);
+    let volume = LocalVolume::new(Meta::Sqlite);
+    volume.format(&ours(), &[]);
     for flags in [
         &[][..],
         &["--non-default-permission"],
         &["--all-squash", "5:5"],
     ] {
-        let mount = place.mount(&ours(), flags);
+        let mount = volume.mount(&ours(), flags);
         let root = File::open(mount.path()).unwrap();
         let open = |name: &str, how: OFlag| {
             let opened = nix::fcntl::openat(&root, name, how, SysMode::empty());
@@ -219,9 +219,9 @@ fn the_log_and_the_settings_are_not_for_everybody() {
 #[test]
 fn info_reads_the_chunks_that_exist() {
     for meta in [Meta::Sqlite, Meta::Redis] {
-        let place = Place::new(meta);
-        place.format(&ours(), &["--trash-days", "0"]);
-        let mount = place.mount(&ours(), &[]);
+        let volume = LocalVolume::new(meta);
+        volume.format(&ours(), &["--trash-days", "0"]);
+        let mount = volume.mount(&ours(), &[]);
         let sparse = File::create(mount.at("sparse")).unwrap();
         let parts = [0u64, 3 << 30, (1 << 56) - 100];
         for part in parts {

@@ -1,6 +1,6 @@
 //! Asynchronous direct writes beside buffered readers.
 
-use super::place::{Meta, Place, ours};
+use super::local_volume::{LocalVolume, Meta, ours};
 use std::fs::{File, OpenOptions};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
@@ -96,9 +96,9 @@ struct Aligned([u8; SIZE]);
 
 #[test]
 fn a_completed_direct_write_is_seen_by_buffered_reads() {
-    let place = Place::new(Meta::Sqlite);
-    place.format(&ours(), &[]);
-    let mount = place.mount(&ours(), &[]);
+    let volume = LocalVolume::new(Meta::Sqlite);
+    volume.format(&ours(), &[]);
+    let mount = volume.mount(&ours(), &[]);
     let path = mount.at("file");
     std::fs::write(&path, [0; SIZE]).unwrap();
     let direct = OpenOptions::new()

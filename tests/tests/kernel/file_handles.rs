@@ -1,6 +1,6 @@
 //! File handles, which NFS servers hand out: they lead to their inode after the kernel has forgotten it.
 
-use super::place::{Meta, Place, ours};
+use super::local_volume::{LocalVolume, Meta, ours};
 use std::ffi::CString;
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -88,9 +88,9 @@ fn tree(root: &Path) -> [(Handle, &'static str); 4] {
 
 #[test]
 fn handles_lead_to_what_the_kernel_has_forgotten() {
-    let place = Place::new(Meta::Sqlite);
-    place.format(&ours(), &["--trash-days", "0"]);
-    let mount = place.mount(&ours(), &[]);
+    let volume = LocalVolume::new(Meta::Sqlite);
+    volume.format(&ours(), &["--trash-days", "0"]);
+    let mount = volume.mount(&ours(), &[]);
     let handles = tree(mount.path());
     fs::write(mount.at("gone"), "x").unwrap();
     let gone = handle_of(&mount.at("gone"));
@@ -98,7 +98,7 @@ fn handles_lead_to_what_the_kernel_has_forgotten() {
     let renamed = handle_of(&mount.at("a/b"));
     mount.unmount().unwrap();
 
-    let mount = place.mount(&ours(), &["--negative-entry-cache", "60"]);
+    let mount = volume.mount(&ours(), &["--negative-entry-cache", "60"]);
     for (handle, what) in handles {
         assert_eq!(opened(mount.path(), handle), Ok(what.to_string()));
     }
@@ -111,7 +111,7 @@ fn handles_lead_to_what_the_kernel_has_forgotten() {
         &["--root-squash", "65534:65534"],
         &["--non-default-permission"],
     ] {
-        let mount = place.mount(&ours(), flags);
+        let mount = volume.mount(&ours(), flags);
         assert_eq!(
             opened(mount.path(), renamed),
             Ok("moved".to_string()),
@@ -124,7 +124,7 @@ fn handles_lead_to_what_the_kernel_has_forgotten() {
         mount.unmount().unwrap();
     }
     // Below another root only what is there.
-    let mount = place.mount(&ours(), &["--subdir", "/a"]);
+    let mount = volume.mount(&ours(), &["--subdir", "/a"]);
     assert_eq!(
         opened(mount.path(), handles[2].0),
         Ok("other".to_string()),

@@ -1,7 +1,7 @@
 //! setuid and setgid: every change of a file's content and owner does to them what it does on a local file
 //! system, and a write asks for nothing else.
 
-use super::place::{Meta, Place, ours};
+use super::local_volume::{LocalVolume, Meta, ours};
 use super::users::run_as;
 use jfs_testkit::scratch_dir;
 use std::fs::{self, File, OpenOptions};
@@ -133,11 +133,11 @@ fn writers_take_setuid_and_setgid_away() {
     let local = scratch_dir().unwrap();
     for_everybody(local.path());
     let want = everything(local.path(), &MODES);
-    let place = Place::new(Meta::Redis);
-    place.format(&ours(), &["--trash-days", "0"]);
+    let volume = LocalVolume::new(Meta::Redis);
+    volume.format(&ours(), &["--trash-days", "0"]);
     let xattrs = ["--enable-xattr", "--attr-cache", "60"];
     for (flags, modes) in [(&[][..], &MODES[..1]), (&xattrs, &MODES)] {
-        let mount = place.mount(&ours(), flags);
+        let mount = volume.mount(&ours(), flags);
         for_everybody(mount.path().parent().unwrap());
         let got = everything(mount.path(), modes);
         let wrong: Vec<_> = got
@@ -159,9 +159,9 @@ fn writers_take_setuid_and_setgid_away() {
 /// that a write has taken away.
 #[test]
 fn a_changed_program_runs_without_setuid() {
-    let place = Place::new(Meta::Sqlite);
-    place.format(&ours(), &[]);
-    let mount = place.mount(
+    let volume = LocalVolume::new(Meta::Sqlite);
+    volume.format(&ours(), &[]);
+    let mount = volume.mount(
         &ours(),
         &["-o", "suid", "--attr-cache", "60", "--entry-cache", "60"],
     );
@@ -189,9 +189,9 @@ fn a_changed_program_runs_without_setuid() {
 
 #[test]
 fn a_write_asks_for_no_capability() {
-    let place = Place::new(Meta::Sqlite);
-    place.format(&ours(), &[]);
-    let mount = place.mount(&ours(), &["--enable-xattr"]);
+    let volume = LocalVolume::new(Meta::Sqlite);
+    volume.format(&ours(), &[]);
+    let mount = volume.mount(&ours(), &["--enable-xattr"]);
     let asked = || {
         let stats = fs::read_to_string(mount.at(".stats")).unwrap();
         let line = stats

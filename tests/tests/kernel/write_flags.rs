@@ -1,7 +1,7 @@
 //! The flags of a write are those of its request: `fcntl(2)` changes them on an open descriptor, and
 //! `pwritev2(2)` for one call.
 
-use super::place::{Meta, Place, ours};
+use super::local_volume::{LocalVolume, Meta, ours};
 use jfs_testkit::scratch_dir;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -124,10 +124,10 @@ fn steps(dir: &Path) -> Vec<(String, Vec<u8>)> {
 fn the_flags_of_a_request_decide() {
     let local = scratch_dir().unwrap();
     let want = steps(local.path());
-    let place = Place::new(Meta::Sqlite);
-    place.format(&ours(), &[]);
+    let volume = LocalVolume::new(Meta::Sqlite);
+    volume.format(&ours(), &[]);
     for flags in [&[][..], &["--attr-cache", "0"]] {
-        let mount = place.mount(&ours(), flags);
+        let mount = volume.mount(&ours(), flags);
         for ((what, got), (expected, bytes)) in steps(mount.path()).iter().zip(&want) {
             assert_eq!(what, expected, "{flags:?}");
             assert!(
@@ -143,9 +143,9 @@ fn the_flags_of_a_request_decide() {
 /// A write that is to be durable has its fsync, whatever the flags of its descriptor say.
 #[test]
 fn a_write_that_asks_for_it_is_synced() {
-    let place = Place::new(Meta::Sqlite);
-    place.format(&ours(), &[]);
-    let mount = place.mount(&ours(), &[]);
+    let volume = LocalVolume::new(Meta::Sqlite);
+    volume.format(&ours(), &[]);
+    let mount = volume.mount(&ours(), &[]);
     let file = File::create(mount.at("file")).unwrap();
     let fsyncs = || {
         let stats = fs::read_to_string(mount.at(".stats")).unwrap();
@@ -165,10 +165,10 @@ fn a_write_that_asks_for_it_is_synced() {
 /// are appends all the same.
 #[test]
 fn appends_to_an_older_size_stay_appends() {
-    let place = Place::new(Meta::Sqlite);
-    place.format(&ours(), &[]);
+    let volume = LocalVolume::new(Meta::Sqlite);
+    volume.format(&ours(), &[]);
     let flags = ["--attr-cache", "60", "--open-cache", "60"];
-    let mounts = [place.mount(&ours(), &flags), place.mount(&ours(), &flags)];
+    let mounts = [volume.mount(&ours(), &flags), volume.mount(&ours(), &flags)];
     fs::write(mounts[0].at("log"), b"").unwrap();
     let mut files = mounts.each_ref().map(|m| {
         fs::metadata(m.at("log")).unwrap();
@@ -188,7 +188,7 @@ fn appends_to_an_older_size_stay_appends() {
         lines.push(line);
     }
     drop(files);
-    let fresh = place.mount(&ours(), &[]);
+    let fresh = volume.mount(&ours(), &[]);
     let text = fs::read_to_string(fresh.at("log")).unwrap();
     let mut found: Vec<String> = text.lines().map(|l| format!("{l}\n")).collect();
     found.sort();

@@ -1,6 +1,6 @@
 //! Objects that are missing, short, longer or changed: EIO for that file, never other bytes.
 
-use super::bed::{Bed, ended, is_eio};
+use super::damaged_volume::{Bed, ended, is_eio};
 use jfs_testkit::{Jfs, MountArgs, content};
 use jfs_tests::Kind;
 use std::fs;

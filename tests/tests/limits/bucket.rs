@@ -1,7 +1,7 @@
 //! Buckets that cannot be reached.
 
-use super::away::Deaf;
-use super::bed::{Bed, ended, is_eio, refused_with};
+use super::damaged_volume::{Bed, ended, is_eio, refused_with};
+use super::engine_away::Deaf;
 use jfs_tests::Kind;
 use std::fs;
 use std::io::Write;
@@ -23,7 +23,7 @@ fn format_on(bed: &Bed, address: &str, words: &[&str]) {
         "vol",
     ];
     refused_with(&args, words);
-    let (_, text) = super::bed::run(&["status", &bed.url()]);
+    let (_, text) = super::damaged_volume::run(&["status", &bed.url()]);
     assert!(text.contains("not formatted"), "nothing was made: {text}");
 }
 

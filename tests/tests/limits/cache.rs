@@ -1,6 +1,6 @@
 //! Cache directories that are full, read-only, none at all or gone: at most slower, never wrong.
 
-use super::bed::Bed;
+use super::damaged_volume::Bed;
 use jfs_testkit::{MountArgs, content, wait_until};
 use jfs_tests::Kind;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};

@@ -1,6 +1,6 @@
 //! Metadata that is damaged, missing, of another version or behind a password.
 
-use super::bed::{Bed, refused_with, run};
+use super::damaged_volume::{Bed, refused_with, run};
 use jfs_tests::Kind;
 
 /// Everything that opens a volume.

@@ -1,6 +1,6 @@
 //! Memory: a mount stays within `--buffer-size` and a fixed rest, and works where it gets no more than that.
 
-use super::bed::Bed;
+use super::damaged_volume::Bed;
 use jfs_testkit::{Mount, content};
 use jfs_tests::Kind;
 use std::fs::{self, File};

@@ -1,7 +1,7 @@
 //! Stored records that do not decode, on both engines: EIO for the file concerned, the others are served, and
 //! nothing that could not be read is written over.
 
-use super::bed::{Bed, is_eio};
+use super::damaged_volume::{Bed, is_eio};
 use jfs_testkit::{Mount, MountArgs};
 use jfs_tests::Kind;
 use std::fs::{self, File, OpenOptions};
@@ -215,7 +215,7 @@ fn sessions_that_say_nothing() {
             }
             _ => bed.sql("INSERT INTO jfs_session2 (sid, expire, info) VALUES (77, 1000, x'7b'), (78, 1000, x'')"),
         }
-        let (code, text) = super::bed::run(&["status", &bed.url()]);
+        let (code, text) = super::damaged_volume::run(&["status", &bed.url()]);
         assert_eq!(code, 0, "{text}");
         assert!(text.contains("\"Sid\": 77"), "{text}");
         let mount = bed.mount_with(MountArgs::new(bed.url()).flags(["--heartbeat", "1s"]));

@@ -1,6 +1,6 @@
 //! POSIX ACLs: stored once, inherited, changed by chmod, and asked for permission.
 
-use super::ops::rule_for;
+use super::operations::rule_for;
 use jfs_meta::SetAttr;
 use jfs_tests::volume::root;
 use jfs_tests::{Client, Kind, Volume, on_every_engine};

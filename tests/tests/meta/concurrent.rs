@@ -1,7 +1,7 @@
 //! Several clients of one database at the same time, on few names: whatever they do to each other,
 //! one order explains the end.
 
-use super::ops::Op;
+use super::operations::Op;
 use jfs_meta::{Compacted, Meta, SetXattr};
 use jfs_tests::volume::root;
 use jfs_tests::{Census, Client, Faulty, Kind, Rng, Volume, on_every_engine};
@@ -134,7 +134,7 @@ async fn wander(c: Arc<Meta>, mut rng: Rng, steps: usize) -> usize {
             14 | 15 => compact(&c, child).await,
             16 => {
                 let kind = *rng.pick(&[AclKind::Access, AclKind::Default]);
-                let rule = super::ops::rule_for(rng.below(4) as u16);
+                let rule = super::operations::rule_for(rng.below(4) as u16);
                 c.set_acl(&me, child, kind, &rule).await.map(|_| ())
             }
             _ => match open.pop() {

@@ -1,7 +1,7 @@
 //! Lost answers and transient failures at every step of every operation: it is done exactly once or
 //! not at all, and everything that is counted is counted right.
 
-use super::ops::Op;
+use super::operations::Op;
 use jfs_meta::wire::LockType;
 use jfs_meta::{CopyRange, SetXattr};
 use jfs_tests::{Client, Fault, Faulty, Hooks, Kind, Volume, on_every_engine};

@@ -1,8 +1,8 @@
 //! fsx: random operations on one file, compared with a copy in memory after every read.
 
 use super::options::Options;
-use super::place::{Meta, Place};
 use super::suite;
+use super::suite_volume::{Meta, SuiteVolume};
 use anyhow::{Result, bail};
 use jfs_testkit::Mount;
 use std::fmt::Write as _;
@@ -171,13 +171,13 @@ pub(crate) fn run(runs: &Runs) -> Result<()> {
 
 /// One volume: each profile with each seed on a file of its own, which stays for the `fsck`.
 fn on(meta: Meta, trash_days: u32, runs: &Runs) -> Result<()> {
-    let place = Place::new(meta, trash_days)?;
-    let mount = place.mount(&[])?;
+    let volume = SuiteVolume::new(meta, trash_days)?;
+    let mount = volume.mount(&[])?;
     let mut failed = Vec::new();
     for profile in &runs.profiles {
         for seed in &runs.seeds {
             let start = Instant::now();
-            let result = one(&place, &mount, profile, *seed, runs.operations);
+            let result = one(&volume, &mount, profile, *seed, runs.operations);
             let verdict = if result.is_ok() { "ok" } else { "FAILED" };
             println!(
                 "fsx on {meta:?}, trash-days {trash_days}, {}, seed {seed}: {verdict} after {:.1} s",
@@ -191,7 +191,7 @@ fn on(meta: Meta, trash_days: u32, runs: &Runs) -> Result<()> {
         }
     }
     mount.unmount()?;
-    place.fsck()?;
+    volume.fsck()?;
     match failed.as_slice() {
         [] => Ok(()),
         failed => bail!(
@@ -201,11 +201,17 @@ fn on(meta: Meta, trash_days: u32, runs: &Runs) -> Result<()> {
     }
 }
 
-fn one(place: &Place, mount: &Mount, profile: &Profile, seed: u64, operations: u64) -> Result<()> {
+fn one(
+    volume: &SuiteVolume,
+    mount: &Mount,
+    profile: &Profile,
+    seed: u64,
+    operations: u64,
+) -> Result<()> {
     let name = format!("{}-{seed}", profile.name);
-    let configuration = place.beside().join(format!("{name}.toml"));
+    let configuration = volume.beside().join(format!("{name}.toml"));
     std::fs::write(&configuration, configured(profile))?;
-    let artefacts: &Path = place.beside();
+    let artefacts: &Path = volume.beside();
     let mut command = Command::new(suite::program("fsx")?);
     command.args(["-q", "-S", &seed.to_string()]);
     command.args(["-N", &(operations / profile.rarer).max(1).to_string()]);

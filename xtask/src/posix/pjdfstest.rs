@@ -1,7 +1,7 @@
 //! pjdfstest: what POSIX says about names, modes, owners, times and errors, some 400 cases.
 
-use super::place::{Meta, Place};
 use super::suite;
+use super::suite_volume::{Meta, SuiteVolume};
 use anyhow::{Result, bail, ensure};
 use std::process::Command;
 use std::time::Duration;
@@ -31,10 +31,10 @@ pub(crate) fn run(metas: &[Meta]) -> Result<()> {
 }
 
 fn on(meta: Meta) -> Result<()> {
-    let place = Place::new(meta, 0)?;
-    let configuration = place.beside().join("pjdfstest.toml");
+    let volume = SuiteVolume::new(meta, 0)?;
+    let configuration = volume.beside().join("pjdfstest.toml");
     std::fs::write(&configuration, configured())?;
-    let mount = place.mount(&["--enable-xattr"])?;
+    let mount = volume.mount(&["--enable-xattr"])?;
     let mut command = Command::new(suite::program("pjdfstest")?);
     command
         .arg("-c")
@@ -42,9 +42,9 @@ fn on(meta: Meta) -> Result<()> {
         .arg("-p")
         .arg(mount.path());
     command.current_dir(mount.path()).env("NO_COLOR", "1");
-    let ended = suite::run(&mut command, &place.beside().join("pjdfstest.log"), LIMIT)?;
+    let ended = suite::run(&mut command, &volume.beside().join("pjdfstest.log"), LIMIT)?;
     mount.unmount()?;
-    place.fsck()?;
+    volume.fsck()?;
     let summary = ended
         .output
         .lines()

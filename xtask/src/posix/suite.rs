@@ -1,6 +1,6 @@
 //! Running a program of a suite to its end, within a limit, its output in a file.
 
-use crate::house;
+use crate::paths;
 use anyhow::{Context, Result, bail};
 use jfs_testkit::wait_until;
 use std::fs::File;
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 /// The program, which `scripts/install-deps --tests` puts beside the other tools.
 pub(super) fn program(name: &str) -> Result<PathBuf> {
-    let program = house::tools_dir().join("bin").join(name);
+    let program = paths::tools_dir().join("bin").join(name);
     if !program.is_file() {
         bail!(
             "{} does not exist: scripts/install-deps --tests",

@@ -9,12 +9,16 @@ pub(super) struct Manifest {
     pub(super) path: PathBuf,
     pub(super) name: String,
     pub(super) dependencies: Vec<Dependency>,
+    /// Features of the member itself, and what each enables.
+    pub(super) features: Vec<(String, Vec<String>)>,
     inherits_lints: bool,
 }
 
 pub(super) struct Dependency {
     pub(super) name: String,
     pub(super) dev: bool,
+    /// Features that are asked for in this place.
+    pub(super) features: Vec<String>,
     inherits: bool,
 }
 
@@ -30,7 +34,9 @@ pub(super) fn read_all(tree: &Tree) -> Result<Vec<Manifest>> {
     });
     manifests
         .map(|(path, text)| {
-            parse(path.to_owned(), text).with_context(|| format!("{}: no name", path.display()))
+            let manifest = parse(path.to_owned(), text);
+            let named = (!manifest.name.is_empty()).then_some(manifest);
+            named.with_context(|| format!("{}: no name", path.display()))
         })
         .collect()
 }
@@ -54,11 +60,21 @@ pub(super) fn check(manifests: &[Manifest]) -> Vec<String> {
     violations
 }
 
-fn parse(path: PathBuf, text: &str) -> Option<Manifest> {
+/// The table of all versions and features, in the manifest at the top.
+pub(super) fn workspace_table(tree: &Tree) -> Vec<Dependency> {
+    let top = parse(
+        PathBuf::from("Cargo.toml"),
+        tree.text("Cargo.toml").unwrap_or_default(),
+    );
+    top.dependencies
+}
+
+fn parse(path: PathBuf, text: &str) -> Manifest {
     let mut manifest = Manifest {
         path,
         name: String::new(),
         dependencies: Vec::new(),
+        features: Vec::new(),
         inherits_lints: false,
     };
     let mut table = String::new();
@@ -81,10 +97,31 @@ fn parse(path: PathBuf, text: &str) -> Option<Manifest> {
             t if t.ends_with("dependencies") => manifest.dependencies.push(Dependency {
                 name: key.split('.').next().unwrap_or(key).to_owned(),
                 dev: t.ends_with("dev-dependencies"),
+                features: asked_features(value),
                 inherits: key.ends_with(".workspace") || value.contains("workspace = true"),
             }),
+            "features" => manifest.features.push((key.to_owned(), quoted(value))),
             _ => {}
         }
     }
-    (!manifest.name.is_empty()).then_some(manifest)
+    manifest
+}
+
+/// The list `features = [..]` of an inline table.
+fn asked_features(value: &str) -> Vec<String> {
+    let dense: String = value.chars().filter(|c| !c.is_whitespace()).collect();
+    let start = ["{features=[", ",features=["]
+        .iter()
+        .find_map(|start| dense.split_once(start));
+    let list = start.and_then(|(_, rest)| rest.split(']').next());
+    list.map(quoted).unwrap_or_default()
+}
+
+/// Everything between double quotes.
+fn quoted(text: &str) -> Vec<String> {
+    text.split('"')
+        .skip(1)
+        .step_by(2)
+        .map(str::to_owned)
+        .collect()
 }

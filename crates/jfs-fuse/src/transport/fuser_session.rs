@@ -4,21 +4,20 @@
 //! answered here (locks, lseek; extended attributes and ioctl unless they are enabled) gets ENOSYS: the
 //! kernel then stops asking and falls back to what it can do alone (local locks, read and write).
 
-mod answer;
 mod attrs;
-mod begin;
 mod dirs;
 mod files;
+mod first_wait;
 mod ioctl;
 mod names;
+mod replies;
 mod setup;
 mod xattrs;
 
 pub(crate) use setup::{Features, Notices};
 
+use crate::credentials::Credentials;
 use crate::ops;
-use crate::who::Who;
-use answer::errno;
 use fuser::{
     AccessFlags, BsdFileFlags, CopyFileRangeFlags, FileHandle, Filesystem, Generation, INodeNo,
     IoctlFlags, KernelConfig, LockOwner, OpenFlags, PollEvents, PollFlags, PollNotifier,
@@ -28,6 +27,7 @@ use fuser::{
 };
 use jfs_types::{Caller, Errno, Ino};
 use jfs_vfs::{NewNode, SetAttrRequest, Vfs};
+use replies::errno;
 use std::ffi::OsStr;
 use std::future::Future;
 use std::path::Path;
@@ -45,7 +45,7 @@ pub(crate) struct FuserFs {
     pub(crate) max_io: u32,
     pub(crate) umask: Option<u16>,
     pub(crate) features: Features,
-    pub(crate) who: Arc<Who>,
+    pub(crate) credentials: Arc<Credentials>,
 }
 
 impl FuserFs {
@@ -56,7 +56,7 @@ impl FuserFs {
 
     /// Serves a request whose first wait is for an answer: of the engine, the cache or the store.
     fn begin(&self, work: impl Future<Output = ()> + Send + 'static) {
-        begin::begin(&self.runtime, work);
+        first_wait::begin(&self.runtime, work);
     }
 
     /// Serves a request that asks the engine first, unless data of the file has to be written before.
@@ -68,7 +68,7 @@ impl FuserFs {
     }
 
     fn caller(&self, req: &Request) -> Caller {
-        self.who.caller(req.uid(), req.gid(), req.pid())
+        self.credentials.caller(req.uid(), req.gid(), req.pid())
     }
 
     /// As [`FuserFs::caller`], with supplementary groups also where the kernel checks permissions: for
@@ -80,7 +80,7 @@ impl FuserFs {
         }
         Caller {
             check_permission: false,
-            ..self.who.checked(req.uid(), req.gid(), req.pid())
+            ..self.credentials.checked(req.uid(), req.gid(), req.pid())
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Locks of other processes, and commits that share a transaction.
 
-use crate::bed::*;
+use crate::scratch_volume::*;
 use jfs_meta::engine::*;
 use jfs_meta::{Engine, EngineError};
 use jfs_types::*;

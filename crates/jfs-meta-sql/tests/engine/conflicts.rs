@@ -1,6 +1,6 @@
 //! What makes a commit fail, seen from one engine and from two on one database.
 
-use crate::bed::*;
+use crate::scratch_volume::*;
 use jfs_meta::engine::*;
 use jfs_meta::{Engine, EngineError};
 use jfs_types::*;

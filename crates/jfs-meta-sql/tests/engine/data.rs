@@ -1,6 +1,6 @@
 //! Attributes, chunks, slices, removed files, statistics: what each write stores.
 
-use crate::bed::*;
+use crate::scratch_volume::*;
 use bytes::Bytes;
 use jfs_meta::Engine;
 use jfs_meta::engine::*;

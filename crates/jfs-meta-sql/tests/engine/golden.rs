@@ -1,7 +1,7 @@
 //! Databases that the reference client wrote, read through the engine.
 
-use crate::bed::*;
 use crate::odd_rows::schema;
+use crate::scratch_volume::*;
 use jfs_meta::Engine;
 use jfs_meta::engine::*;
 use jfs_meta::wire::decode_records;

@@ -1,6 +1,6 @@
 //! Lookups and directory pages.
 
-use crate::bed::*;
+use crate::scratch_volume::*;
 use jfs_meta::Engine;
 use jfs_meta::engine::*;
 use jfs_types::*;

@@ -1,6 +1,6 @@
 //! The reference client beside us: the rows of a new volume, and its check of what we wrote.
 
-use crate::bed::*;
+use crate::scratch_volume::*;
 use jfs_meta::Engine;
 use jfs_meta::engine::*;
 use jfs_testkit::Reference;

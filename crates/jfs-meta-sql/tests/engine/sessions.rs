@@ -1,6 +1,6 @@
 //! Counters, ids, job slots and sessions.
 
-use crate::bed::*;
+use crate::scratch_volume::*;
 use jfs_meta::Engine;
 use jfs_meta::engine::*;
 use jfs_types::*;

@@ -1,6 +1,6 @@
 //! Making a volume, and its setting.
 
-use crate::bed::*;
+use crate::scratch_volume::*;
 use jfs_meta::engine::*;
 use jfs_meta::{Engine, EngineError};
 use jfs_types::*;

@@ -7,7 +7,6 @@
 use bytes::Bytes;
 use jfs_types::Format;
 use parking_lot::RwLock;
-use std::ops::Range;
 use std::sync::Arc;
 
 /// The setting document that a client has read and accepted.
@@ -29,16 +28,6 @@ impl Fence {
     /// The document.
     pub fn document(&self) -> &[u8] {
         &self.document
-    }
-
-    /// Where the UUID stands in the document. The whole of a document that does not hold it.
-    pub fn uuid_range(&self) -> Range<usize> {
-        let uuid = self.uuid.as_bytes();
-        let mut windows = self.document.windows(uuid.len().max(1));
-        match windows.position(|part| part == uuid) {
-            Some(at) => at..at + uuid.len(),
-            None => 0..self.document.len(),
-        }
     }
 
     /// Whether the stored document `stored` may belong to this volume. One that does not decode says
@@ -89,13 +78,11 @@ mod tests {
         };
         let document = format("u-1", 1).to_json();
         let fence = Fence::new(document.as_bytes(), "u-1");
-        assert_eq!(&document[fence.uuid_range()], "u-1");
         let same = |json: &str| fence.is_same_volume(Some(json.as_bytes()));
         assert!(same(&document) && same(&format("u-1", 7).to_json()));
         assert!(same("{half") && !same(&format("u-2", 1).to_json()));
         assert!(!fence.is_same_volume(None));
         let damaged = Fence::new(b"{half", "u-1");
-        assert_eq!(damaged.uuid_range(), 0..5);
         assert!(damaged.is_same_volume(Some(document.as_bytes())));
         assert!(!damaged.is_same_volume(Some(format("u-2", 1).to_json().as_bytes())));
     }

@@ -117,7 +117,9 @@ impl Meta {
     /// Attributes that memory may answer, with their age: a directory this client changed within
     /// `attr_cache`, or an open file within `open_cache`.
     pub fn try_getattr(&self, ino: Ino) -> Option<(Attr, Duration)> {
-        self.recent.get(ino).or_else(|| self.open_files.attr(ino))
+        self.recent_dirs
+            .get(ino)
+            .or_else(|| self.open_files.attr(ino))
     }
 
     /// Whether the caller has the permissions in `mask` ([`perm`] bits).

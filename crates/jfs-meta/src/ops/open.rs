@@ -187,7 +187,7 @@ impl Meta {
         if ino.is_trash() {
             0
         } else if attr.is_dir() {
-            let removed = attr.parent.is_trash() && self.recent.removed(ino).is_some();
+            let removed = attr.parent.is_trash() && self.recent_dirs.removed(ino).is_some();
             if removed { attr.nlink } else { 0 }
         } else if attr.parent.is_trash() {
             u32::from(self.open_files.is_held(ino))
@@ -201,12 +201,12 @@ impl Meta {
     /// The last attributes of a directory that this client has removed a while ago, with a link count of
     /// 0. For programs that have it open or stand in it.
     pub fn removed_dir(&self, ino: Ino) -> Option<Attr> {
-        self.recent.removed(ino)
+        self.recent_dirs.removed(ino)
     }
 
     /// Changes what [`Meta::removed_dir`] says of a directory.
     pub fn set_removed_dir(&self, ino: Ino, attr: Attr) {
-        self.recent.change_removed(ino, attr);
+        self.recent_dirs.change_removed(ino, attr);
     }
 
     /// Length of an open file as this client last saw it. Views read afterwards are at least as new.

@@ -1,10 +1,10 @@
 //! Sessions: registering, heartbeats, and cleaning up after the dead.
 
-use crate::Patience;
+use crate::OutageWait;
 use crate::engine::{EngineError, JobSlot, SessionRecord};
 use crate::meta::{Meta, MetaConfig};
-use crate::standing::changed_for_good;
 use crate::txn::Stop;
+use crate::volume_access::changed_for_good;
 use crate::wire::SessionInfo;
 use jfs_types::{Errno, Format};
 use std::sync::atomic::Ordering;
@@ -40,7 +40,7 @@ impl Meta {
             .await
             .map_err(|e| self.to_errno("new_session", &e))?;
         self.session.store(sid, Ordering::Release);
-        self.vigil.beat(self.now());
+        self.session_watch.beat(self.now());
         self.refresh_usage().await;
         self.load_quotas().await?;
         if self.format().dir_stats
@@ -66,9 +66,9 @@ impl Meta {
             .refresh_session(sid, self.session_expiry(), &info_json(info))
             .await;
         match &sent {
-            Ok(()) => self.vigil.beat(self.now()),
+            Ok(()) => self.session_watch.beat(self.now()),
             Err(e) => {
-                self.vigil.miss();
+                self.session_watch.miss();
                 self.note_failure(e);
             }
         }
@@ -131,13 +131,13 @@ impl Meta {
 
     /// Reads the setting that an attempt found changed. Waits for an engine that is away.
     pub(crate) async fn follow_setting(&self) -> Result<(), Stop> {
-        let mut patience = Patience::begin();
+        let mut outage = OutageWait::begin();
         loop {
             return match self.reload_format().await {
                 Ok(()) => Ok(()),
                 Err(ReloadError::Lost(_)) => Err(Stop::Answer(Errno::EIO)),
                 Err(ReloadError::Engine(EngineError::Transient(why)))
-                    if patience.wait(&why).await =>
+                    if outage.wait(&why).await =>
                 {
                     continue;
                 }
@@ -221,7 +221,7 @@ impl Meta {
     pub async fn clean_stale_sessions(&self) -> Result<usize, Errno> {
         let op = "clean_stale_sessions";
         self.check_writable()?;
-        if self.vigil.may_judge(self.now()) {
+        if self.session_watch.may_judge(self.now()) {
             let now = self.now().sec;
             let interval = (self.config().heartbeat.as_secs() * 9 / 10).max(1) as i64;
             let won = self
@@ -238,12 +238,12 @@ impl Meta {
             .await
             .map_err(|e| self.to_errno(op, &e))?;
         let own = self.session_id();
-        let stale = self.vigil.judge(sessions, self.now()).into_iter();
+        let stale = self.session_watch.judge(sessions, self.now()).into_iter();
         let stale = stale.filter(|s| Some(s.sid) != own);
         let (mut cleaned, mut failed, mut left) = (0, None, FAILURES_MAX);
         for session in stale.take(STALE_MAX) {
             // The rest waits for the next heartbeat.
-            if !self.vigil.goes_on(self.now()) {
+            if !self.session_watch.goes_on(self.now()) {
                 break;
             }
             tracing::info!("cleaning up stale session {}", session.sid);

@@ -169,11 +169,12 @@ fn temp_path(target: &Path) -> PathBuf {
     while !name.is_char_boundary(cut) {
         cut -= 1;
     }
-    target.with_file_name(format!(
-        ".jfs.{}.tmp.{}",
-        &name[..cut],
-        rand::random::<u32>()
-    ))
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "only makes the name of a temporary file unique"
+    )]
+    let unique = rand::random::<u32>();
+    target.with_file_name(format!(".jfs.{}.tmp.{unique}", &name[..cut]))
 }
 
 /// Fills the spare room of `data` from offset `start` of `file`, until the end of either.

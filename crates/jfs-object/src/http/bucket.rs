@@ -1,8 +1,8 @@
 //! Requests to a bucket that opendal has no call for, or does not do well enough: reading an object, where every byte
 //! counts, and making the bucket.
 
-use super::answer::refusal;
 use super::client;
+use super::refusal::refusal;
 use super::sign::Sign;
 use crate::buffers::Buffer;
 use crate::{ErrorKind, ObjectError};

@@ -24,6 +24,7 @@ pub(crate) struct TestStore {
     refused: Mutex<BTreeSet<String>>,
     sync_requests: AtomicUsize,
     bytes_read: AtomicUsize,
+    reads: AtomicUsize,
     put_fails: AtomicBool,
     get_fails: AtomicBool,
     sync_fails: AtomicBool,
@@ -92,6 +93,11 @@ impl TestStore {
         self.bytes_read.swap(0, Ordering::SeqCst)
     }
 
+    /// Number of reads of objects since the last call.
+    pub(crate) fn take_reads(&self) -> usize {
+        self.reads.swap(0, Ordering::SeqCst)
+    }
+
     /// Whether an object would survive a power cut.
     pub(crate) fn is_durable(&self, key: &str) -> bool {
         self.durable.lock().contains(key)
@@ -143,6 +149,7 @@ impl Backend for TestStore {
             data = data.slice(range.start as usize..range.end as usize);
         }
         self.bytes_read.fetch_add(data.len(), Ordering::SeqCst);
+        self.reads.fetch_add(1, Ordering::SeqCst);
         Ok(data)
     }
 

@@ -9,11 +9,11 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod comparison;
 mod content;
-mod more;
+mod extended_ops;
 mod ops;
 mod reference;
-mod world;
 
 use ops::{Scenario, scenario};
 use proptest::prelude::*;
@@ -27,7 +27,7 @@ fn run(scenario: &Scenario) {
         .enable_all()
         .build()
         .unwrap();
-    runtime.block_on(world::run(scenario));
+    runtime.block_on(comparison::run(scenario));
 }
 
 fn config() -> ProptestConfig {

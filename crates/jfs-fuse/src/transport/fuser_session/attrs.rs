@@ -1,8 +1,8 @@
 //! Requests about attributes and the volume.
 
 use super::FuserFs;
-use super::answer::{attr_text, errno, file_attr, ids, ino, outcome, send_empty, send_statfs};
-use super::answer::{stale, statfs_text};
+use super::replies::{attr_text, errno, file_attr, ids, ino, outcome, send_empty, send_statfs};
+use super::replies::{stale, statfs_text};
 use fuser::{FileHandle, INodeNo, ReplyAttr, ReplyEmpty, ReplyStatfs, Request};
 use jfs_types::Errno;
 use jfs_vfs::{Op, SetAttrRequest, changes};
@@ -78,7 +78,7 @@ pub(super) fn statfs(fs: &FuserFs, req: &Request, n: INodeNo, reply: ReplyStatfs
 
 pub(super) fn access(fs: &FuserFs, req: &Request, n: INodeNo, mask: i32, reply: ReplyEmpty) {
     let caller = fs.caller(req);
-    if fs.who.kernel_checks() && !caller.check_permission {
+    if fs.credentials.kernel_checks() && !caller.check_permission {
         // The kernel checks permissions itself and does not ask again after this.
         return reply.error(errno(Errno::ENOSYS));
     }

@@ -1,7 +1,7 @@
 //! Requests about directories.
 
 use super::FuserFs;
-use super::answer::{errno, ids, ino, outcome, send_entries, send_names, stale};
+use super::replies::{errno, ids, ino, outcome, send_entries, send_names, stale};
 use fuser::{
     FileHandle, FopenFlags, INodeNo, ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyOpen,
     Request,

@@ -1,6 +1,6 @@
 //! Requests about open files.
 
-use super::answer::{
+use super::replies::{
     created_text, errno, file_attr, ids, ino, open_flags, outcome, send_empty, stale,
 };
 use super::{FuserFs, GENERATION};
@@ -27,12 +27,12 @@ pub(super) fn open(fs: &FuserFs, req: &Request, n: INodeNo, flags: OpenFlags, re
     let vfs = fs.vfs.clone();
     let caller = match ino(n).is_virtual() {
         // Requests to `.control` are answered by the rights of the process that has opened it.
-        true => fs.who.known(req.uid(), req.gid(), req.pid()),
+        true => fs.credentials.known(req.uid(), req.gid(), req.pid()),
         false => fs.caller(req),
     };
     // Their modes are those of the process itself, whomever it counts for.
-    let unchecked = ino(n).is_virtual() && !fs.who.kernel_checks();
-    let himself = unchecked.then(|| fs.who.checked(req.uid(), req.gid(), req.pid()));
+    let unchecked = ino(n).is_virtual() && !fs.credentials.kernel_checks();
+    let himself = unchecked.then(|| fs.credentials.checked(req.uid(), req.gid(), req.pid()));
     let began = vfs.began(Op::Open, ids(req));
     fs.begin_on(ino(n), async move {
         let may = match &himself {
@@ -66,7 +66,7 @@ pub(super) fn create(
     let umask = ops::effective_umask(fs.umask, umask);
     let (vfs, caller, name) = (fs.vfs.clone(), fs.caller(req), name.as_bytes().to_vec());
     let (mode, began) = ((mode & 0o7777) as u16, vfs.began(Op::Create, ids(req)));
-    let (who, uid, gid, pid) = (fs.who.clone(), req.uid(), req.gid(), req.pid());
+    let (credentials, uid, gid, pid) = (fs.credentials.clone(), req.uid(), req.gid(), req.pid());
     fs.begin(async move {
         let create = async |caller: &Caller, flags: i32| {
             let dir = ino(parent);
@@ -78,7 +78,7 @@ pub(super) fn create(
             true => create(&caller, flags).await,
             false => match create(&caller, flags | libc::O_EXCL).await {
                 Err(Errno::EEXIST) if flags & libc::O_EXCL == 0 => {
-                    create(&who.checked(uid, gid, pid), flags).await
+                    create(&credentials.checked(uid, gid, pid), flags).await
                 }
                 made => made,
             },
@@ -175,8 +175,8 @@ fn takes_privileges(
     fh: FileHandle,
     how: WriteFlags,
 ) -> Option<Caller> {
-    let killed =
-        how.contains(WriteFlags::FUSE_WRITE_KILL_SUIDGID) || fs.who.counts_for_other(req.uid());
+    let killed = how.contains(WriteFlags::FUSE_WRITE_KILL_SUIDGID)
+        || fs.credentials.counts_for_other(req.uid());
     let pages = how.contains(WriteFlags::FUSE_WRITE_CACHE);
     if pages || !killed || !fs.vfs.is_privileged(fh.0) {
         return None;

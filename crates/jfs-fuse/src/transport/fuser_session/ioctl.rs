@@ -1,7 +1,7 @@
 //! The ioctls about inode flags.
 
 use super::FuserFs;
-use super::answer::{errno, ids, ino, outcome};
+use super::replies::{errno, ids, ino, outcome};
 use crate::ops::{self, FlagsIoctl};
 use fuser::{INodeNo, ReplyIoctl, Request};
 use jfs_types::{Caller, Errno, Ino};

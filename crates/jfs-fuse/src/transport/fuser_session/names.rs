@@ -1,7 +1,7 @@
 //! Requests about names.
 
 use super::FuserFs;
-use super::answer::{entry_text, ids, ino, outcome, send_empty, send_entry, send_missing, stale};
+use super::replies::{entry_text, ids, ino, outcome, send_empty, send_entry, send_missing, stale};
 use crate::ops;
 use fuser::{INodeNo, RenameFlags, ReplyData, ReplyEmpty, ReplyEntry, Request};
 use jfs_types::Errno;

@@ -1,7 +1,7 @@
 //! Requests about extended attributes.
 
 use super::FuserFs;
-use super::answer::{errno, ids, ino, outcome, send_empty, send_xattr};
+use super::replies::{errno, ids, ino, outcome, send_empty, send_xattr};
 use crate::ops;
 use fuser::{INodeNo, ReplyEmpty, ReplyXattr, Request};
 use jfs_types::Errno;

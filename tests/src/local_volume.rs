@@ -1,0 +1,118 @@
+//! Where a volume of these tests lies: a database of one kind and a bucket beside it.
+
+use crate::fsck;
+use jfs_testkit::{
+    Client, Jfs, Mount, MountArgs, RedisOptions, RedisServer, Reference, scratch_dir,
+};
+use std::path::PathBuf;
+use std::process::Command;
+use tempfile::TempDir;
+
+/// The kind of database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meta {
+    /// A file.
+    Sqlite,
+    /// A server of its own for each place.
+    Redis,
+}
+
+/// A database and a bucket, private to the test.
+#[derive(Debug)]
+pub struct LocalVolume {
+    dir: TempDir,
+    redis: Option<RedisServer>,
+}
+
+impl LocalVolume {
+    /// An empty database; nothing is formatted yet.
+    pub fn new(meta: Meta) -> LocalVolume {
+        let redis = match meta {
+            Meta::Sqlite => None,
+            Meta::Redis => Some(RedisServer::start_with(RedisOptions::default()).unwrap()),
+        };
+        LocalVolume {
+            dir: scratch_dir().unwrap(),
+            redis,
+        }
+    }
+
+    /// The metadata URL.
+    pub fn url(&self) -> String {
+        match &self.redis {
+            Some(redis) => redis.url(1),
+            None => format!("sqlite3://{}", self.dir.path().join("meta.db").display()),
+        }
+    }
+
+    /// The directory that holds the objects of the volume below `vol/`.
+    pub fn bucket(&self) -> PathBuf {
+        self.dir.path().join("bucket")
+    }
+
+    /// Takes the volume's objects away; what is cached can still be read.
+    pub fn hide_bucket(&self) {
+        let chunks = self.bucket().join("vol/chunks");
+        std::fs::rename(&chunks, chunks.with_extension("away")).unwrap();
+    }
+
+    /// Formats the volume `vol` on local files.
+    pub fn format(&self, by: &Client, flags: &[&str]) {
+        by.format(&self.url(), "vol", &self.bucket(), flags)
+            .unwrap();
+    }
+
+    /// A mount with a cache directory of its own.
+    pub fn mount(&self, by: &Client, flags: &[&str]) -> Mount {
+        by.mount(MountArgs::new(self.url()).flags(flags.iter().copied()))
+            .unwrap()
+    }
+
+    /// A mount with these cache directories.
+    pub fn mount_cached(&self, by: &Client, dirs: &str) -> Mount {
+        by.mount(MountArgs::new(self.url()).cache_dir(dirs))
+            .unwrap()
+    }
+
+    /// Used space and inodes as the counters say.
+    fn usage(&self) -> [i64; 2] {
+        match &self.redis {
+            Some(redis) => fsck::usage_in_redis(redis, 1),
+            None => fsck::usage_in_sqlite(&self.dir.path().join("meta.db")),
+        }
+    }
+
+    /// [`fsck::everything`] is content.
+    pub fn fsck(&self) {
+        fsck::everything(&reference(), &self.url(), || self.usage());
+    }
+
+    /// [`fsck::objects`] is content, which holds after a kill as well.
+    pub fn fsck_objects(&self) {
+        fsck::objects(&reference(), &self.url());
+    }
+
+    /// Breaks a statistics record, to see that [`LocalVolume::fsck`] notices. SQLite only.
+    pub fn spoil(&self) {
+        let db = self.dir.path().join("meta.db");
+        let change = "UPDATE jfs_dir_stats SET used_space = used_space + 4096 WHERE inode = 2";
+        assert!(
+            Command::new("sqlite3")
+                .arg(db)
+                .arg(change)
+                .status()
+                .unwrap()
+                .success()
+        );
+    }
+}
+
+/// Our own client.
+pub fn ours() -> Client {
+    (*Jfs::find().unwrap()).clone()
+}
+
+/// The reference client.
+pub fn reference() -> Client {
+    (*Reference::find().unwrap()).clone()
+}
