@@ -17,7 +17,7 @@ fn two_clients_share_a_tree() {
 
 async fn share_a_tree(kind: Kind) {
     let db = Db::new(kind).await;
-    let bucket = scratch_dir();
+    let bucket = scratch_dir().unwrap();
     let options = FormatOptions::new()
         .name("test")
         .bucket(bucket.path().display().to_string())

@@ -326,13 +326,18 @@ mod tests {
             put(&blocks, &budget, id, 1000);
         }
         let mut out = [0; 500];
-        assert!(blocks.read(&key(2, 1000), 0, &mut out) && blocks.read(&key(2, 1000), 500, &mut out));
+        assert!(
+            blocks.read(&key(2, 1000), 0, &mut out) && blocks.read(&key(2, 1000), 500, &mut out)
+        );
         assert_eq!(out, [2; 500]);
         assert!(blocks.read(&key(0, 1000), 0, &mut out));
         assert!(blocks.give_up(1, &budget, Need::Ahead));
         assert_eq!(ids(&blocks), [0, 1, 3]);
         assert!(!blocks.give_up(1, &budget, Need::Ahead));
-        assert!(!blocks.give_up(1, &budget, Need::Write), "the readers' share");
+        assert!(
+            !blocks.give_up(1, &budget, Need::Write),
+            "the readers' share"
+        );
         assert!(blocks.give_up(2000, &budget, Need::Read));
         assert_eq!(ids(&blocks), [0], "used last");
         blocks.remove(&key(0, 1000));

@@ -56,7 +56,11 @@ impl Volume {
     ///
     /// While something is stored it goes on. When nothing is for [`STALL_MAX`] it gives up;
     /// [`ErrorKind::Unwritten`](crate::ErrorKind::Unwritten) then names the files that lost data, as after any other failure to store it.
-    pub async fn close(mut self) -> Result<(), Error> {
+    pub async fn close(self) -> Result<(), Error> {
+        Box::pin(self.end()).await
+    }
+
+    async fn end(mut self) -> Result<(), Error> {
         self.begin_end();
         self.shared.close();
         if self.meta.is_lost() {

@@ -20,6 +20,7 @@ pub use metadata::Metadata;
 
 use crate::shared::Shared;
 use crate::{Error, ErrorKind};
+use futures_util::future::BoxFuture;
 use jfs_types::{Caller, Errno, Ino};
 use jfs_vfs::Vfs;
 use std::path::Path;
@@ -99,12 +100,13 @@ impl Fs {
         &self.shared.vfs
     }
 
-    /// Gives an operation on `path` its error.
+    /// Gives an operation on `path` its error. The work is boxed: futures of whole operations are too large to lie in
+    /// those of the program.
     async fn doing<T>(
         &self,
         operation: &'static str,
         path: &Path,
-        work: impl Future<Output = Result<T, Errno>>,
+        work: BoxFuture<'_, Result<T, Errno>>,
     ) -> Result<T, Error> {
         self.check_open(operation, path)?;
         work.await.map_err(|e| Error::on(operation, path, e))

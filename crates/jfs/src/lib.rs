@@ -28,7 +28,7 @@
 //! let mut tail = Vec::new();
 //! file.read_to_end(&mut tail).await?;
 //! assert_eq!(tail, [7, 7]);
-//! assert_eq!(file.read_at(100, 3).await?, [7, 7, 7][..]);
+//! assert_eq!(file.read_at(100, 3).await?, vec![7; 3]);
 //!
 //! let mut names = Vec::new();
 //! let mut entries = fs.read_dir("/2026/may").await?;

@@ -1,5 +1,6 @@
 //! What a volume shares with its views and open files: the layer below, and the tasks that work for them.
 
+use futures_util::future::BoxFuture;
 use jfs_types::{Errno, Ino};
 use jfs_vfs::{LockRange, LockRecord, LockType, Vfs};
 use std::future::Future;
@@ -77,7 +78,7 @@ impl Shared {
     /// and what it answers is dropped.
     pub(crate) async fn run<T: Send + 'static>(
         self: &Arc<Self>,
-        operation: impl Future<Output = Result<T, Errno>> + Send + 'static,
+        operation: BoxFuture<'static, Result<T, Errno>>,
     ) -> Result<T, Errno> {
         match self.spawn(operation).await {
             Ok(answer) => answer,
@@ -134,12 +135,12 @@ impl Shared {
             return;
         }
         let shared = self.clone();
-        drop(self.spawn(async move {
+        drop(self.spawn(Box::pin(async move {
             if let Err(e) = Shared::close_file(&shared.vfs, &file, locked).await {
                 shared.lost_closes.fetch_add(1, Ordering::Relaxed);
                 tracing::error!("{} was dropped without a close: {e}", file.path.display());
             }
-        }));
+        })));
     }
 }
 

@@ -151,7 +151,7 @@ impl Volume {
     /// changes one that exists. [`ErrorKind::Storage`](crate::ErrorKind::Storage) when the bucket cannot be used or
     /// holds something.
     pub async fn format(url: &str, options: FormatOptions) -> Result<(), Error> {
-        crate::admin::create(url, &options).await
+        Box::pin(crate::admin::create(url, &options)).await
     }
 
     /// Opens the volume whose metadata is at `url`, on the current tokio runtime: `sqlite3:///var/lib/app/volume.db`,
@@ -161,7 +161,8 @@ impl Volume {
     /// says why ([`Volume::read_only`] tells). One that gets such a feature while it is open turns read-only
     /// at the next change or heartbeat.
     pub async fn open(url: &str, options: OpenOptions) -> Result<Volume, Error> {
-        open_engine(connect(url).await?, options).await
+        let opened = Box::pin(async { open_engine(connect(url).await?, options).await });
+        opened.await
     }
 
     /// A view of the volume as the super-user, with the umask 022. [`Fs::as_user`] makes views of other users.
@@ -171,7 +172,7 @@ impl Volume {
 
     /// Space and inodes of the volume.
     pub async fn space(&self) -> Result<StatFs, Error> {
-        Ok(self.vfs.statfs(Ino::ROOT).await?)
+        Ok(Box::pin(self.vfs.statfs(Ino::ROOT)).await?)
     }
 
     /// Files that were dropped without [`crate::File::close`] and whose data could not be stored, so far. The log

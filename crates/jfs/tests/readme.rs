@@ -1,7 +1,7 @@
 //! The code block of README.md, run.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use jfs::{FormatOptions, Volume};
+use jfs::FormatOptions;
 
 /// The lines of the block that this test runs as they are, but for the address.
 const BLOCK: [&str; 4] = [
@@ -27,7 +27,7 @@ async fn the_code_in_the_readme_runs() -> Result<(), Box<dyn std::error::Error>>
     let url = format!("sqlite3://{}/meta.db", dir.path().display());
     let bucket = format!("{}/objects", dir.path().display());
     let options = FormatOptions::new().name("readme").bucket(bucket);
-    Volume::format(&url, options).await?;
+    jfs::Volume::format(&url, options).await?;
     let volume = jfs::Volume::open(&url, jfs::OpenOptions::new()).await?;
     let fs = volume.fs();
     fs.create_dir_all("/a/b").await?;

@@ -142,6 +142,7 @@ const ROWS: &[(&str, &str, Evidence)] = &[
         "io-util",
         Words(&["AsyncReadExt", "AsyncWriteExt"]),
     ),
+    ("tokio", "fs", Words(&["tokio::fs"])),
     ("tokio", "macros", Words(&["tokio::select!", "tokio::test"])),
     ("tokio", "net", Words(&["tokio::net"])),
     ("tokio", "rt-multi-thread", Words(&["new_multi_thread"])),

@@ -17,14 +17,16 @@ impl Fs {
     /// Metadata of what a path leads to.
     pub async fn metadata(&self, path: impl AsRef<Path>) -> Result<Metadata, Error> {
         let path = path.as_ref();
-        let found = self.doing("metadata", path, self.find(path, true)).await?;
+        let found = self
+            .doing("metadata", path, Box::pin(self.find(path, true)))
+            .await?;
         Ok(Metadata::new(found.ino, found.attr))
     }
 
     /// As [`Fs::metadata`], of a symbolic link at the end of the path itself.
     pub async fn symlink_metadata(&self, path: impl AsRef<Path>) -> Result<Metadata, Error> {
         let path = path.as_ref();
-        let found = self.find(path, false);
+        let found = Box::pin(self.find(path, false));
         let found = self.doing("symlink_metadata", path, found).await?;
         Ok(Metadata::new(found.ino, found.attr))
     }
@@ -32,13 +34,13 @@ impl Fs {
     /// Whether a path leads to something. An error where that cannot be found out.
     pub async fn try_exists(&self, path: impl AsRef<Path>) -> Result<bool, Error> {
         let path = path.as_ref();
-        let found = async {
+        let found = Box::pin(async {
             match self.find(path, true).await {
                 Ok(_) => Ok(true),
                 Err(Errno::ENOENT) => Ok(false),
                 Err(e) => Err(e),
             }
-        };
+        });
         self.doing("try_exists", path, found).await
     }
 
@@ -100,13 +102,13 @@ impl Fs {
         follow: bool,
         set: SetAttrRequest,
     ) -> Result<(), Error> {
-        let changed = async {
+        let changed = Box::pin(async {
             let found = self.find(path, follow).await?;
             let (vfs, caller) = (self.vfs().clone(), self.caller.clone());
             // May store what was written before.
-            let changed = async move { vfs.setattr(&caller, found.ino, &set).await };
+            let changed = Box::pin(async move { vfs.setattr(&caller, found.ino, &set).await });
             self.shared.run(changed).await.map(|_| ())
-        };
+        });
         self.doing(operation, path, changed).await
     }
 }

@@ -23,7 +23,7 @@ impl Fs {
 
     async fn read_as(&self, operation: &'static str, path: &Path) -> Result<Vec<u8>, Error> {
         let mut content = Vec::new();
-        let read = async {
+        let read = Box::pin(async {
             let file = self.open(path).await?;
             loop {
                 let piece = file.read_at(content.len() as u64, PIECE).await?;
@@ -32,7 +32,7 @@ impl Fs {
                 }
                 content.extend_from_slice(&piece);
             }
-        };
+        });
         read.await.map_err(|e: Error| e.renamed(operation, path))?;
         Ok(content)
     }
@@ -45,11 +45,11 @@ impl Fs {
         content: impl AsRef<[u8]>,
     ) -> Result<(), Error> {
         let path = path.as_ref();
-        let written = async {
+        let written = Box::pin(async {
             let file = self.create(path).await?;
             file.write_at(0, content).await?;
             file.close().await
-        };
+        });
         written.await.map_err(|e: Error| e.renamed("write", path))
     }
 
@@ -59,7 +59,7 @@ impl Fs {
     /// copy when this returns. Not one step, as [`Fs::write`].
     pub async fn copy(&self, from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<u64, Error> {
         let (from, to) = (from.as_ref(), to.as_ref());
-        self.copy_file(from, to)
+        Box::pin(self.copy_file(from, to))
             .await
             .map_err(|e| e.renamed("copy", from))
     }

@@ -36,13 +36,13 @@ impl Fs {
     /// A directory as the place where relative paths begin.
     pub async fn open_dir(&self, path: impl AsRef<Path>) -> Result<Dir, Error> {
         let path = path.as_ref();
-        let found = async {
+        let found = Box::pin(async {
             let found = self.find(path, true).await?;
             match found.attr.is_dir() {
                 true => Ok(found.ino),
                 false => Err(Errno::ENOTDIR),
             }
-        };
+        });
         let ino = self.doing("open_dir", path, found).await?;
         Ok(Dir { fs: self.at(ino) })
     }
@@ -53,10 +53,10 @@ impl Fs {
     /// is needed, however many there are.
     pub async fn read_dir(&self, path: impl AsRef<Path>) -> Result<ReadDir, Error> {
         let path = path.as_ref();
-        let opened = async {
+        let opened = Box::pin(async {
             let found = self.find(path, true).await?;
             self.vfs().opendir(&self.caller, found.ino).await
-        };
+        });
         let fh = self.doing("read_dir", path, opened).await?;
         Ok(ReadDir {
             shared: self.shared.clone(),

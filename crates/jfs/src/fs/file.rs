@@ -6,11 +6,11 @@ use super::{Metadata, check_open};
 use crate::Error;
 use crate::shared::{Locked, Opened, Shared};
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use jfs_types::{Caller, Errno, Ino};
 use jfs_vfs::{SetAttrRequest, Vfs};
 use parking_lot::Mutex;
 use std::fs::Permissions;
-use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -75,7 +75,7 @@ impl File {
     pub(super) async fn doing<T>(
         &self,
         operation: &'static str,
-        work: impl Future<Output = Result<T, Errno>>,
+        work: BoxFuture<'_, Result<T, Errno>>,
     ) -> Result<T, Error> {
         check_open(&self.shared, operation, self.path())?;
         work.await.map_err(|e| self.error(operation, e))
@@ -86,14 +86,15 @@ impl File {
     /// Bytes of one block come without a copy.
     pub async fn read_at(&self, offset: u64, len: usize) -> Result<Bytes, Error> {
         let (vfs, fh, len) = (self.vfs().clone(), self.opened.fh, len.min(READ_MAX));
-        let read = async move { vfs.read(fh, offset, len as u32).await };
-        self.doing("read_at", self.shared.run(read)).await
+        let read = Box::pin(async move { vfs.read(fh, offset, len as u32).await });
+        let read = Box::pin(self.shared.run(read));
+        self.doing("read_at", read).await
     }
 
     /// Writes all of `data` at `offset`; a file opened with `append` takes it at its end instead. Waits while the
     /// volume's buffers are full.
     pub async fn write_at(&self, offset: u64, data: impl AsRef<[u8]>) -> Result<(), Error> {
-        let written = self.write_pieces(offset, data.as_ref());
+        let written = Box::pin(self.write_pieces(offset, data.as_ref()));
         self.doing("write_at", written).await
     }
 
@@ -159,16 +160,17 @@ impl File {
     async fn set(&self, operation: &'static str, set: SetAttrRequest) -> Result<(), Error> {
         let (vfs, caller) = (self.vfs().clone(), self.caller.clone());
         let (ino, fh) = (self.ino(), self.opened.fh);
-        let changed = async move {
+        let changed = Box::pin(async move {
             let changed = vfs.setattr_open(&caller, ino, Some(fh), &set);
             changed.await.map(|_| ())
-        };
-        self.doing(operation, self.shared.run(changed)).await
+        });
+        let changed = Box::pin(self.shared.run(changed));
+        self.doing(operation, changed).await
     }
 
     /// Metadata, with what was written through this volume.
     pub async fn metadata(&self) -> Result<Metadata, Error> {
-        let found = self.vfs().getattr(self.ino());
+        let found = Box::pin(self.vfs().getattr(self.ino()));
         let found = self.doing("metadata", found).await?;
         Ok(Metadata::new(self.ino(), found.attr))
     }
@@ -183,13 +185,13 @@ impl File {
         len: u64,
     ) -> Result<u64, Error> {
         self.cursor.lock().forget_ahead();
-        let copied = async {
+        let copied = Box::pin(async {
             if !Arc::ptr_eq(&self.shared, &from.shared) {
                 return Err(Errno::EXDEV);
             }
             self.announce_change().await?;
             let (vfs, to, from) = (self.vfs().clone(), self.opened.fh, from.opened.fh);
-            let copied = async move {
+            let copied = Box::pin(async move {
                 let mut done = 0;
                 while done < len {
                     let next = ((from, from_offset + done), (to, offset + done));
@@ -199,9 +201,9 @@ impl File {
                     }
                 }
                 Ok(done)
-            };
+            });
             self.shared.run(copied).await
-        };
+        });
         self.doing("copy_range_from", copied).await
     }
 
@@ -209,7 +211,8 @@ impl File {
     /// tells what went wrong since the open or the last `sync_all`.
     pub async fn sync_all(&self) -> Result<(), Error> {
         let (vfs, fh) = (self.vfs().clone(), self.opened.fh);
-        let synced = self.shared.run(async move { vfs.fsync(fh).await });
+        let synced = Box::pin(async move { vfs.fsync(fh).await });
+        let synced = Box::pin(self.shared.run(synced));
         self.doing("sync_all", synced).await
     }
 
@@ -223,7 +226,7 @@ impl File {
     pub async fn close(mut self) -> Result<(), Error> {
         self.closed = true;
         let (vfs, opened, locked) = (self.vfs().clone(), self.opened.clone(), self.locked());
-        let closed = async move { Shared::close_file(&vfs, &opened, locked).await };
+        let closed = Box::pin(async move { Shared::close_file(&vfs, &opened, locked).await });
         let closed = self.shared.run(closed).await;
         closed.map_err(|e| self.error("close", e))
     }

@@ -71,16 +71,13 @@ impl File {
         let len = wanted.clamp(READ_AHEAD, READ_PIECE) as u32;
         Box::pin(async move {
             let vfs = shared.vfs.clone();
-            shared.run(async move { vfs.read(fh, at, len).await }).await
+            let read = Box::pin(async move { vfs.read(fh, at, len).await });
+            shared.run(read).await
         })
     }
 
     /// What has to be over before a write can be tried (again).
-    fn start_wait(
-        &self,
-        privileged: bool,
-        missed: bool,
-    ) -> BoxFuture<'static, Result<(), Errno>> {
+    fn start_wait(&self, privileged: bool, missed: bool) -> BoxFuture<'static, Result<(), Errno>> {
         let (vfs, caller, fh) = (self.vfs().clone(), self.caller.clone(), self.opened.fh);
         Box::pin(async move {
             if privileged {
@@ -98,7 +95,8 @@ impl File {
         let (shared, fh) = (self.shared.clone(), self.opened.fh);
         Box::pin(async move {
             let vfs = shared.vfs.clone();
-            shared.run(async move { vfs.flush(fh).await }).await
+            let store = Box::pin(async move { vfs.flush(fh).await });
+            shared.run(store).await
         })
     }
 

@@ -110,7 +110,7 @@ impl FileOptions {
     }
 
     async fn open_as(&self, operation: &'static str, path: &Path) -> Result<File, Error> {
-        let opened = async {
+        let opened = Box::pin(async {
             let flags = self.flags()?;
             for _ in 0..RACES_MAX {
                 match self.try_open(path, flags).await {
@@ -119,7 +119,7 @@ impl FileOptions {
                 }
             }
             Err(Errno::ESTALE)
-        };
+        });
         self.fs.doing(operation, path, opened).await
     }
 
@@ -190,10 +190,10 @@ impl FileOptions {
         }
         let (fs, path) = (self.fs.clone(), Arc::new(path.to_path_buf()));
         // A task of its own: what nobody waits for any more is closed.
-        let opened = async move {
+        let opened = Box::pin(async move {
             let (fh, _) = fs.vfs().open(&fs.caller, node.ino, flags).await?;
             Ok(file(&fs, fh, node.ino, flags, path))
-        };
+        });
         self.fs.shared.run(opened).await
     }
 
@@ -206,13 +206,13 @@ impl FileOptions {
     ) -> Result<File, Errno> {
         let (fs, path) = (self.fs.clone(), Arc::new(path.to_path_buf()));
         let (dir, mode) = (walk.at, (self.mode & 0o7777) as u16);
-        let made = async move {
+        let made = Box::pin(async move {
             let made = fs
                 .vfs()
                 .create(&fs.caller, dir, &name, mode, fs.umask, flags);
             let (entry, fh, _) = made.await?;
             Ok(file(&fs, fh, entry.ino, flags, path))
-        };
+        });
         self.fs.shared.run(made).await
     }
 }

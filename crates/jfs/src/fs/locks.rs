@@ -48,7 +48,7 @@ impl File {
             self.locked_whole.store(true, Ordering::Release);
         }
         let owner = self.opened.fh;
-        let locked = self.vfs().flock(self.ino(), owner, kind, wait);
+        let locked = Box::pin(self.vfs().flock(self.ino(), owner, kind, wait));
         self.doing(operation, locked).await
     }
 
@@ -101,7 +101,7 @@ impl File {
                 end,
             },
         };
-        let locked = self.vfs().setlk(self.ino(), wanted, wait);
+        let locked = Box::pin(self.vfs().setlk(self.ino(), wanted, wait));
         self.doing(operation, locked).await
     }
 }

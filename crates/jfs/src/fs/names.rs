@@ -15,7 +15,7 @@ impl Fs {
     /// Makes a directory. Its parent has to exist.
     pub async fn create_dir(&self, path: impl AsRef<Path>) -> Result<(), Error> {
         let path = path.as_ref();
-        let made = self.make_dir(path);
+        let made = Box::pin(self.make_dir(path));
         self.doing("create_dir", path, made).await
     }
 
@@ -30,7 +30,7 @@ impl Fs {
     /// Removes a name of a file, or a symbolic link itself. Open files stay good.
     pub async fn remove_file(&self, path: impl AsRef<Path>) -> Result<(), Error> {
         let path = path.as_ref();
-        let removed = async {
+        let removed = Box::pin(async {
             let (dir, last) = self.parent(path).await?;
             let (name, slash) = last.name(Errno::EISDIR)?;
             if slash {
@@ -45,7 +45,7 @@ impl Fs {
                 Err(Errno::EPERM) if self.is_dir(path).await => Err(Errno::EISDIR),
                 removed => removed,
             }
-        };
+        });
         self.doing("remove_file", path, removed).await
     }
 
@@ -57,11 +57,11 @@ impl Fs {
     /// Removes an empty directory.
     pub async fn remove_dir(&self, path: impl AsRef<Path>) -> Result<(), Error> {
         let path = path.as_ref();
-        let removed = async {
+        let removed = Box::pin(async {
             let (dir, last) = self.parent(path).await?;
             let (name, _) = removable(last)?;
             self.vfs().rmdir(&self.caller, dir, &name).await
-        };
+        });
         self.doing("remove_dir", path, removed).await
     }
 
@@ -69,7 +69,7 @@ impl Fs {
     /// directory.
     pub async fn rename(&self, from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<(), Error> {
         let (from, to) = (from.as_ref(), to.as_ref());
-        let renamed = async {
+        let renamed = Box::pin(async {
             let (from_dir, last) = self.parent(from).await?;
             let (from_name, from_slash) = last.name(Errno::EBUSY)?;
             let (to_dir, last) = self.parent(to).await?;
@@ -79,7 +79,7 @@ impl Fs {
             }
             let (from, to) = ((from_dir, &from_name[..]), (to_dir, &to_name[..]));
             self.vfs().rename(&self.caller, from, to, 0).await
-        };
+        });
         self.doing("rename", from, renamed).await
     }
 
@@ -91,12 +91,12 @@ impl Fs {
     ) -> Result<(), Error> {
         let (target, link) = (target.as_ref(), link.as_ref());
         let target = target.as_os_str().as_bytes();
-        let made = async {
+        let made = Box::pin(async {
             let (dir, name) = self.new_name(link).await?;
             let vfs = self.vfs();
             let made = vfs.symlink(&self.caller, dir, &name, target);
             made.await.map(|_| ())
-        };
+        });
         self.doing("symlink", link, made).await
     }
 
@@ -107,13 +107,13 @@ impl Fs {
         link: impl AsRef<Path>,
     ) -> Result<(), Error> {
         let (original, link) = (original.as_ref(), link.as_ref());
-        let made = async {
+        let made = Box::pin(async {
             let file = self.find(original, false).await?;
             let (dir, name) = self.new_name(link).await?;
             let vfs = self.vfs();
             let made = vfs.link(&self.caller, file.ino, dir, &name);
             made.await.map(|_| ())
-        };
+        });
         self.doing("hard_link", link, made).await
     }
 
@@ -134,10 +134,10 @@ impl Fs {
     /// Target of a symbolic link.
     pub async fn read_link(&self, path: impl AsRef<Path>) -> Result<PathBuf, Error> {
         let path = path.as_ref();
-        let target = async {
+        let target = Box::pin(async {
             let link = self.find(path, false).await?;
             self.vfs().readlink(link.ino).await
-        };
+        });
         let target = self.doing("read_link", path, target).await?;
         Ok(OsString::from_vec(target.to_vec()).into())
     }

@@ -24,7 +24,7 @@ impl Fs {
     /// Makes a directory and those above it that are missing. One that exists is fine.
     pub async fn create_dir_all(&self, path: impl AsRef<Path>) -> Result<(), Error> {
         let path = path.as_ref();
-        self.doing("create_dir_all", path, self.make_dirs(path))
+        self.doing("create_dir_all", path, Box::pin(self.make_dirs(path)))
             .await
     }
 
@@ -67,7 +67,7 @@ impl Fs {
     /// level of the tree.
     pub async fn remove_dir_all(&self, path: impl AsRef<Path>) -> Result<(), Error> {
         let path = path.as_ref();
-        let removed = async {
+        let removed = Box::pin(async {
             let (parent, last) = self.parent(path).await?;
             let (name, _) = removable(last)?;
             let found = self.find(path, false).await?;
@@ -81,7 +81,7 @@ impl Fs {
                 refills: 0,
             };
             self.remove_tree(top).await
-        };
+        });
         self.doing("remove_dir_all", path, removed).await
     }
 
@@ -137,7 +137,7 @@ impl Fs {
     async fn first_entries(&self, dir: Ino) -> Result<(Vec<Name>, Vec<(Name, Ino)>), Errno> {
         let vfs = self.vfs();
         let fh = vfs.opendir(&self.caller, dir).await?;
-        let listed = async {
+        let listed = Box::pin(async {
             let (mut files, mut dirs, mut position) = (Vec::new(), Vec::new(), 0);
             while files.is_empty() && dirs.is_empty() {
                 let items = vfs.readdir(fh, position).await?;
@@ -155,7 +155,7 @@ impl Fs {
                 }
             }
             Ok((files, dirs))
-        };
+        });
         let listed = listed.await;
         vfs.releasedir(fh);
         listed

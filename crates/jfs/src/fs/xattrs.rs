@@ -16,7 +16,7 @@ impl Fs {
         name: impl AsRef<OsStr>,
     ) -> Result<Option<Bytes>, Error> {
         let (path, name) = (path.as_ref(), name.as_ref().as_bytes());
-        let value = async {
+        let value = Box::pin(async {
             let found = self.find(path, true).await?;
             let value = self.vfs().get_xattr(&self.caller, found.ino, name);
             match value.await {
@@ -24,7 +24,7 @@ impl Fs {
                 Err(Errno::ENODATA) => Ok(None),
                 Err(e) => Err(e),
             }
-        };
+        });
         self.doing("xattr", path, value).await
     }
 
@@ -36,12 +36,13 @@ impl Fs {
         value: impl AsRef<[u8]>,
     ) -> Result<(), Error> {
         let (path, name) = (path.as_ref(), name.as_ref().as_bytes());
-        let set = async {
+        let value = value.as_ref();
+        let set = Box::pin(async {
             let found = self.find(path, true).await?;
             let vfs = self.vfs();
-            let set = vfs.set_xattr(&self.caller, found.ino, name, value.as_ref(), 0);
+            let set = vfs.set_xattr(&self.caller, found.ino, name, value, 0);
             set.await
-        };
+        });
         self.doing("set_xattr", path, set).await
     }
 
@@ -52,20 +53,20 @@ impl Fs {
         name: impl AsRef<OsStr>,
     ) -> Result<(), Error> {
         let (path, name) = (path.as_ref(), name.as_ref().as_bytes());
-        let removed = async {
+        let removed = Box::pin(async {
             let found = self.find(path, true).await?;
             self.vfs().remove_xattr(&self.caller, found.ino, name).await
-        };
+        });
         self.doing("remove_xattr", path, removed).await
     }
 
     /// Names of all extended attributes.
     pub async fn list_xattrs(&self, path: impl AsRef<Path>) -> Result<Vec<OsString>, Error> {
         let path = path.as_ref();
-        let names = async {
+        let names = Box::pin(async {
             let found = self.find(path, true).await?;
             self.vfs().list_xattrs(found.ino).await
-        };
+        });
         let names = self.doing("list_xattrs", path, names).await?;
         let names = names.iter().map(|name| OsString::from_vec(name.to_vec()));
         Ok(names.collect())

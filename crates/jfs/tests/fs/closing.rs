@@ -73,7 +73,7 @@ async fn a_removed_file_that_was_dropped_is_deleted() {
     assert_eq!(place.blocks(), 3);
     let file = fs.open("/f").await.unwrap();
     fs.remove_file("/f").await.unwrap();
-    assert_eq!(file.read_at(0, 9).await.unwrap(), [1; 9][..]);
+    assert_eq!(file.read_at(0, 9).await.unwrap(), vec![1; 9]);
     drop(file);
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
     while place.blocks() > 0 {

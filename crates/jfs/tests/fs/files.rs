@@ -100,7 +100,6 @@ async fn streams_go_through_small_buffers() {
     let fs = volume.fs();
     let content = pattern(40 << 20);
     let mut file = fs.create("/large").await.unwrap();
-    // As another user, so that privileges are looked at, too.
     let copied = tokio::io::copy(&mut &content[..], &mut file).await.unwrap();
     assert_eq!(copied, content.len() as u64);
     file.shutdown().await.unwrap();
