@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// One line for each directory of the block cache of this volume.
 pub(crate) fn log_caches(options: &OpenOptions, uuid: &str) {
     let on_disk = |dir: &&PathBuf| dir.as_path() != Path::new("memory");
-    let dirs: Vec<_> = options.cache_dir.iter().filter(on_disk).collect();
+    let dirs: Vec<_> = options.cache.dirs.iter().filter(on_disk).collect();
     for dir in &dirs {
         let dir = dir.join(uuid);
         // Left out: that was said.
@@ -16,8 +16,8 @@ pub(crate) fn log_caches(options: &OpenOptions, uuid: &str) {
             continue;
         }
         // Each has its share.
-        let capacity = (options.cache_size / dirs.len() as u64) >> 20;
-        let free = options.free_space_ratio * 100.0;
+        let capacity = (options.cache.size_bytes / dirs.len() as u64) >> 20;
+        let free = options.cache.free_space_ratio * 100.0;
         match used(&dir) {
             Some((space, inodes)) => tracing::info!(
                 "{}, capacity ({capacity} MB), free ratio ({free:.0}%), max pending pages ({})",

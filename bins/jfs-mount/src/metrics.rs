@@ -76,7 +76,7 @@ fn all_labels(plan: &Plan, volume: &jfs::Volume) -> Vec<(String, String)> {
         host.to_string_lossy().into_owned(),
         jfs_types::version::session_version(),
         plan.mountpoint.display().to_string(),
-        volume.format().name.clone(),
+        volume.setting().name.clone(),
     ];
     let reserved = RESERVED.into_iter().map(str::to_string).zip(values);
     let mut all: Vec<(String, String)> = reserved.collect();

@@ -175,50 +175,51 @@ fn open_options(flags: &MountCommand, cwd: &Path, mountpoint: &str) -> anyhow::R
         0 => 0,
         _ => count("prefetch", cache.prefetch, 0, 0)?,
     };
-    Ok(OpenOptions {
-        read_only: metadata.read_only,
-        subdir: not_empty(&metadata.subdir),
-        heartbeat: heartbeat(metadata.heartbeat),
-        no_bgjob: metadata.no_bgjob,
-        skip_dir_mtime: metadata.skip_dir_mtime,
-        open_cache: times.open_cache,
-        open_cache_limit: count("open-cache-limit", times.open_cache_limit, 0, 0)? as usize,
-        buffer_size: buffer_size(cache.buffer_size),
-        max_readahead: read_ahead(cache.max_readahead),
-        prefetch: prefetch as usize,
-        max_uploads: count("max-uploads", storage.max_uploads, 1, 1)? as usize,
-        max_downloads: count("max-downloads", storage.max_downloads, 1, 200)? as usize,
-        max_deletes: count("max-deletes", storage.max_deletes, 0, 0)? as usize,
-        io_retries: count("io-retries", storage.io_retries, 0, 0)?,
-        cache_dir: cache_flags::dirs(&cache.cache_dir, cwd)?,
-        cache_size: cache.cache_size,
-        cache_items: cache.cache_items,
-        cache_eviction: cache_flags::eviction(&cache.cache_eviction)?,
-        cache_expire: cache_flags::expire(cache.cache_expire),
-        cache_scan_interval: cache_flags::scan_interval(cache.cache_scan_interval),
-        cache_mode: cache_flags::mode(&cache.cache_mode)?,
-        cache_checksum: cache_flags::checksum(&cache.verify_cache_checksum)?,
-        cache_partial_only: cache.cache_partial_only,
-        cache_large_write: cache.cache_large_write,
-        free_space_ratio: cache.free_space_ratio,
-        storage: not_empty(&storage.storage).map(|s| s.to_lowercase()),
-        bucket: not_empty(&storage.bucket),
-        base_dir: Some(cwd.to_path_buf()),
-        storage_class: not_empty(&storage.storage_class),
-        get_timeout: storage.get_timeout,
-        put_timeout: storage.put_timeout,
-        check_storage: storage.check_storage,
-        mountpoint: Some(mountpoint.to_string()),
-        attr_cache: times.attr_cache,
-        entry_cache: times.entry_cache,
-        dir_entry_cache: times.dir_entry_cache,
-        negative_entry_cache: times.negative_entry_cache,
-        readdir_cache: times.readdir_cache,
-        sort_dir: metadata.sort_dir,
-        fast_statfs: metadata.fast_statfs,
-        prefix_internal: flags.fuse.prefix_internal,
-        hide_internal: flags.hide_internal,
-    })
+    let mut open = OpenOptions::new();
+    open.read_only = metadata.read_only;
+    open.subdir = not_empty(&metadata.subdir);
+    open.metadata.heartbeat = heartbeat(metadata.heartbeat);
+    open.jobs.cleanup = !metadata.no_bgjob;
+    open.metadata.skip_dir_mtime = metadata.skip_dir_mtime;
+    open.metadata.open_cache = times.open_cache;
+    open.metadata.open_cache_limit =
+        count("open-cache-limit", times.open_cache_limit, 0, 0)? as usize;
+    open.buffers.size_bytes = buffer_size(cache.buffer_size);
+    open.buffers.max_readahead = read_ahead(cache.max_readahead);
+    open.buffers.prefetch = prefetch as usize;
+    open.storage.max_uploads = count("max-uploads", storage.max_uploads, 1, 1)? as usize;
+    open.storage.max_downloads = count("max-downloads", storage.max_downloads, 1, 200)? as usize;
+    open.jobs.max_deletes = count("max-deletes", storage.max_deletes, 0, 0)? as usize;
+    open.storage.io_retries = count("io-retries", storage.io_retries, 0, 0)?;
+    open.cache.dirs = cache_flags::dirs(&cache.cache_dir, cwd)?;
+    open.cache.size_bytes = cache.cache_size;
+    open.cache.items = cache.cache_items;
+    open.cache.eviction = cache_flags::eviction(&cache.cache_eviction)?;
+    open.cache.expire = cache_flags::expire(cache.cache_expire);
+    open.cache.scan_interval = cache_flags::scan_interval(cache.cache_scan_interval);
+    open.cache.mode = cache_flags::mode(&cache.cache_mode)?;
+    open.cache.checksum = cache_flags::checksum(&cache.verify_cache_checksum)?;
+    open.cache.partial_only = cache.cache_partial_only;
+    open.cache.large_write = cache.cache_large_write;
+    open.cache.free_space_ratio = cache.free_space_ratio;
+    open.storage.kind = not_empty(&storage.storage).map(|s| s.to_lowercase());
+    open.storage.bucket = not_empty(&storage.bucket);
+    open.storage.base_dir = Some(cwd.to_path_buf());
+    open.storage.class = not_empty(&storage.storage_class);
+    open.storage.get_timeout = storage.get_timeout;
+    open.storage.put_timeout = storage.put_timeout;
+    open.storage.check = storage.check_storage;
+    open.mountpoint = Some(mountpoint.to_string());
+    open.kernel.attr_cache = times.attr_cache;
+    open.kernel.entry_cache = times.entry_cache;
+    open.kernel.dir_entry_cache = times.dir_entry_cache;
+    open.kernel.negative_entry_cache = times.negative_entry_cache;
+    open.kernel.readdir_cache = times.readdir_cache;
+    open.listing.sorted = metadata.sort_dir;
+    open.metadata.fast_statfs = metadata.fast_statfs;
+    open.listing.prefix_internal = flags.fuse.prefix_internal;
+    open.listing.hide_internal = flags.hide_internal;
+    Ok(open)
 }
 
 /// A number that must be at least `least`; `instead` is used, with a warning, when it is not.
@@ -260,7 +261,7 @@ fn buffer_size(given: u64) -> u64 {
 
 fn read_ahead(given: u64) -> u64 {
     match given {
-        0 => OpenOptions::default().max_readahead,
+        0 => OpenOptions::default().buffers.max_readahead,
         given => given,
     }
 }
@@ -363,32 +364,37 @@ mod tests {
                     (
                         o.read_only,
                         &o.subdir,
-                        o.heartbeat,
-                        o.no_bgjob,
-                        o.skip_dir_mtime
+                        o.metadata.heartbeat,
+                        o.jobs.cleanup,
+                        o.metadata.skip_dir_mtime
                     ),
                     (
-                        o.open_cache,
-                        o.buffer_size,
-                        o.prefetch,
-                        o.max_uploads,
-                        o.max_downloads
+                        o.metadata.open_cache,
+                        o.buffers.size_bytes,
+                        o.buffers.prefetch,
+                        o.storage.max_uploads,
+                        o.storage.max_downloads
                     ),
                     (
-                        o.max_deletes,
-                        o.io_retries,
-                        &o.cache_dir,
-                        o.cache_size,
-                        o.free_space_ratio
+                        o.jobs.max_deletes,
+                        o.storage.io_retries,
+                        &o.cache.dirs,
+                        o.cache.size_bytes,
+                        o.cache.free_space_ratio
                     ),
-                    (&o.bucket, o.attr_cache, o.entry_cache, o.dir_entry_cache),
                     (
-                        o.negative_entry_cache,
-                        o.readdir_cache,
-                        o.sort_dir,
-                        o.fast_statfs
+                        &o.storage.bucket,
+                        o.kernel.attr_cache,
+                        o.kernel.entry_cache,
+                        o.kernel.dir_entry_cache
                     ),
-                    (o.open_cache_limit, o.max_readahead),
+                    (
+                        o.kernel.negative_entry_cache,
+                        o.kernel.readdir_cache,
+                        o.listing.sorted,
+                        o.metadata.fast_statfs
+                    ),
+                    (o.metadata.open_cache_limit, o.buffers.max_readahead),
                 )
             )
         };
@@ -410,35 +416,51 @@ mod tests {
         let secs = Duration::from_secs;
         let o = &plan.open;
         assert_eq!(plan.url, "sqlite3:///home/u/a.db");
-        assert!(o.read_only && o.no_bgjob);
+        assert!(o.read_only && !o.jobs.cleanup);
         assert_eq!(o.subdir.as_deref(), Some("/x/y"));
         assert_eq!(
-            (o.heartbeat, o.skip_dir_mtime, o.open_cache),
+            (
+                o.metadata.heartbeat,
+                o.metadata.skip_dir_mtime,
+                o.metadata.open_cache
+            ),
             (secs(5), secs(0), secs(3))
         );
         assert_eq!(
-            (o.buffer_size, o.prefetch, o.cache_size),
+            (o.buffers.size_bytes, o.buffers.prefetch, o.cache.size_bytes),
             (64 << 20, 3, 1 << 30)
         );
         assert_eq!(
-            (o.max_uploads, o.max_downloads, o.max_deletes, o.io_retries),
+            (
+                o.storage.max_uploads,
+                o.storage.max_downloads,
+                o.jobs.max_deletes,
+                o.storage.io_retries
+            ),
             (4, 5, 0, 7)
         );
         assert_eq!(
-            o.cache_dir,
+            o.cache.dirs,
             [PathBuf::from("/home/u/c1"), PathBuf::from("/c2")]
         );
-        assert_eq!(o.free_space_ratio, 0.2);
-        assert_eq!(o.bucket.as_deref(), Some("b"));
+        assert_eq!(o.cache.free_space_ratio, 0.2);
+        assert_eq!(o.storage.bucket.as_deref(), Some("b"));
         assert_eq!(
-            (o.attr_cache, o.entry_cache, o.dir_entry_cache),
+            (
+                o.kernel.attr_cache,
+                o.kernel.entry_cache,
+                o.kernel.dir_entry_cache
+            ),
             (secs(2), secs(3), secs(4))
         );
         assert_eq!((plan.max_fuse_io, plan.umask), (1 << 20, Some(0o27)));
         assert_eq!(plan.fuse_options, ["noatime", "allow_root"]);
-        assert_eq!(o.negative_entry_cache, secs(5));
-        assert!(o.readdir_cache && o.sort_dir && o.fast_statfs);
-        assert_eq!((o.open_cache_limit, o.max_readahead), (7, 9 << 20));
+        assert_eq!(o.kernel.negative_entry_cache, secs(5));
+        assert!(o.kernel.readdir_cache && o.listing.sorted && o.metadata.fast_statfs);
+        assert_eq!(
+            (o.metadata.open_cache_limit, o.buffers.max_readahead),
+            (7, 9 << 20)
+        );
         assert_eq!(plan.root_squash, Some(Squash { uid: 1, gid: 2 }));
         let nobody = Squash { uid: 3, gid: 65534 };
         assert_eq!(plan.all_squash, Some(nobody));
@@ -454,13 +476,20 @@ mod tests {
         .unwrap();
         let o = &mended.open;
         assert_eq!(
-            (o.buffer_size, o.max_uploads, o.max_downloads),
+            (
+                o.buffers.size_bytes,
+                o.storage.max_uploads,
+                o.storage.max_downloads
+            ),
             (32 << 20, 1, 200)
         );
-        assert_eq!((o.heartbeat, o.prefetch), (Duration::from_secs(1), 0));
+        assert_eq!(
+            (o.metadata.heartbeat, o.buffers.prefetch),
+            (Duration::from_secs(1), 0)
+        );
         assert_eq!(mended.max_fuse_io, 1 << 20);
         assert_eq!(
-            plan("a /m --heartbeat 0").unwrap().open.heartbeat,
+            plan("a /m --heartbeat 0").unwrap().open.metadata.heartbeat,
             Duration::ZERO
         );
         assert_eq!(plan("a /m --max-fuse-io 100").unwrap().max_fuse_io, 4096);

@@ -56,7 +56,7 @@ async fn run(plan: &Plan, logs: &Logs, ready: Option<&Ready>) -> anyhow::Result<
         volume = volume::open(plan) => volume?,
         name = signals.next() => bail!("received signal {name} before the volume was open"),
     };
-    let name = volume.format().name.clone();
+    let name = volume.setting().name.clone();
     let exporter = metrics::Exporter::start(plan, &volume).await;
     let shown_at = exporter.as_ref().map(metrics::Exporter::address);
     config_file::describe(plan, &volume, shown_at);

@@ -97,7 +97,7 @@ impl Ending<'_> {
                 tracing::error!("{FLUSH_DATA}: {error}");
             }
             detach(handle).await;
-            if !matches!(flushed, Err(jfs::Error::Unwritten(_))) {
+            if !flushed.is_err_and(|e| e.kind() == jfs::ErrorKind::Unwritten) {
                 wait_for_programs(ended).await;
             }
         }

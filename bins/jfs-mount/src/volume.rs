@@ -16,7 +16,7 @@ pub(crate) fn introduce(plan: &Plan) -> anyhow::Result<String> {
         .context("cannot start the runtime")?;
     let format = runtime
         .block_on(jfs::admin::load_format(&plan.url))?
-        .ok_or(jfs::Error::NotFormatted)?;
+        .ok_or_else(jfs::Error::not_formatted)?;
     let format = plan.open.apply(format);
     log_data(&format);
     Ok(format.name)
@@ -32,11 +32,11 @@ pub(crate) fn log_data(format: &Format) {
 /// Opens the volume on the current runtime and logs it.
 pub(crate) async fn open(plan: &Plan) -> anyhow::Result<jfs::Volume> {
     tracing::info!("{}", scripted::meta_address(&plan.shown_url));
-    let volume = jfs::open(&plan.url, plan.open.clone()).await?;
-    log_data(&volume.format());
+    let volume = jfs::Volume::open(&plan.url, plan.open.clone()).await?;
+    log_data(&volume.setting());
     let version = jfs_types::version::session_version();
     tracing::info!("{}", scripted::version(&version));
-    crate::disk::log_caches(&plan.open, &volume.format().uuid);
+    crate::disk::log_caches(&plan.open, &volume.setting().uuid);
     match volume.session_id() {
         Some(sid) => tracing::info!("{}", scripted::session_created(sid, &version)),
         None => tracing::info!("{}", scripted::read_only_session(&version)),
@@ -46,7 +46,7 @@ pub(crate) async fn open(plan: &Plan) -> anyhow::Result<jfs::Volume> {
 
 /// Mounts the volume as the plan says.
 pub(crate) fn mount(plan: &Plan, volume: &jfs::Volume) -> anyhow::Result<jfs_fuse::MountHandle> {
-    let name = volume.format().name.clone();
+    let name = volume.setting().name.clone();
     tracing::info!("{}", scripted::mounting(&name, plan.mountpoint.display()));
     let options = jfs_fuse::MountOptions {
         mountpoint: plan.place.clone(),
@@ -54,7 +54,7 @@ pub(crate) fn mount(plan: &Plan, volume: &jfs::Volume) -> anyhow::Result<jfs_fus
         max_fuse_io: plan.max_fuse_io,
         umask: plan.umask,
         xattr: plan.enable_xattr,
-        acl: volume.format().enable_acl,
+        acl: volume.setting().enable_acl,
         ioctl: plan.enable_ioctl,
         root_squash: plan.root_squash,
         all_squash: plan.all_squash,

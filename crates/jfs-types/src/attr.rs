@@ -37,6 +37,21 @@ impl FileType {
         })
     }
 
+    /// Whether this is a directory.
+    pub fn is_dir(self) -> bool {
+        self == FileType::Directory
+    }
+
+    /// Whether this is a regular file.
+    pub fn is_file(self) -> bool {
+        self == FileType::Regular
+    }
+
+    /// Whether this is a symbolic link.
+    pub fn is_symlink(self) -> bool {
+        self == FileType::Symlink
+    }
+
     /// The `S_IFMT` bits of `st_mode`.
     pub fn mode_bits(self) -> u32 {
         match self {

@@ -228,7 +228,9 @@ impl Vfs {
         self.buffer_write(&handle, to, &data)
     }
 
-    async fn wait_for_room(&self) {
+    /// Waits until the write buffers have room, and hurries that on. Nothing is lost when the future is
+    /// dropped.
+    pub async fn wait_for_room(&self) {
         while !self.inner.chunks.has_room() {
             for writer in self.inner.writers.all() {
                 if writer.is_dirty() {

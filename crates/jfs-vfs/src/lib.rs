@@ -54,6 +54,7 @@ mod locks;
 mod names;
 mod reader;
 mod reply;
+mod search;
 mod special;
 mod unsynced;
 mod unwritten;

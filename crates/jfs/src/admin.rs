@@ -25,7 +25,7 @@ const IO_RETRIES: u32 = 3;
 /// a minute.
 const IO_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How to format.
+/// How [`format`] treats what is there. Programs use [`crate::FormatOptions`].
 #[derive(Clone, Copy, Debug, Default)]
 pub struct FormatOptions {
     /// Change what cannot be changed and use a bucket that is not empty. Default false.
@@ -97,7 +97,7 @@ pub(crate) async fn read_setting(engine: &dyn Engine) -> Result<Option<(Vec<u8>,
 
 /// A setting that does not decode.
 fn damaged(why: String) -> Error {
-    Error::Setting(format!(
+    Error::setting(format!(
         "the volume's setting in the database is damaged ({why}): restore the database from a backup"
     ))
 }
@@ -118,6 +118,26 @@ pub async fn format(url: &str, format: Format, options: FormatOptions) -> Result
     let format = result?;
     closed?;
     Ok(format)
+}
+
+/// Creates a volume where none is.
+pub(crate) async fn create(url: &str, options: &crate::FormatOptions) -> Result<(), Error> {
+    let setting = options.setting()?;
+    let engine = connect(url).await?;
+    let created = match engine.load_setting().await {
+        Ok(None) => {
+            let how = FormatOptions {
+                force: false,
+                check_storage: options.check_storage,
+            };
+            write_format(&*engine, setting, how).await.map(|_| ())
+        }
+        Ok(Some(_)) => Err(Error::already_formatted(&mask_url(url))),
+        Err(e) => Err(e.into()),
+    };
+    let closed = engine.shutdown().await;
+    created?;
+    Ok(closed?)
 }
 
 async fn write_format(
@@ -202,7 +222,7 @@ async fn claim_storage(
     if let Some(object) = foreign
         && !force
     {
-        return Err(Error::Storage(format!(
+        return Err(Error::storage(format!(
             "storage {} bucket {} is not empty: below {}/ it holds {}; remove that, or take another name for the volume",
             format.storage,
             mask_url(&format.bucket),
@@ -220,7 +240,7 @@ async fn claim_storage(
 pub fn check_encrypt_algo(name: &str) -> Result<(), Error> {
     match jfs_crypt::Algorithm::parse(name) {
         Ok(_) => Ok(()),
-        Err(e) => Err(Error::Setting(e.to_string())),
+        Err(e) => Err(Error::setting(e.to_string())),
     }
 }
 
@@ -237,7 +257,7 @@ pub(crate) fn store_options() -> StoreOptions {
 /// A bucket that cannot be worked with, by its address.
 pub(crate) fn unreachable(format: &Format, e: &jfs_object::ObjectError) -> Error {
     let (storage, bucket) = (&format.storage, mask_url(&format.bucket));
-    Error::Storage(format!(
+    Error::storage(format!(
         "{storage} bucket {bucket}: {e}; check --bucket and the keys"
     ))
 }
@@ -269,7 +289,7 @@ pub(crate) fn check_immutable(old: &Format, new: &Format) -> Result<(), Error> {
     ];
     for (what, old, new) in fixed {
         if old != new {
-            return Err(Error::Setting(format!(
+            return Err(Error::setting(format!(
                 "the {what} of a volume stays: {old} cannot become {new}"
             )));
         }
@@ -320,10 +340,14 @@ pub async fn session(url: &str, sid: u64) -> Result<SessionDetails, Error> {
 }
 
 async fn session_of(engine: &dyn Engine, sid: u64) -> Result<SessionDetails, Error> {
-    check_version(&read_format(engine).await?.ok_or(Error::NotFormatted)?)?;
+    check_version(
+        &read_format(engine)
+            .await?
+            .ok_or_else(Error::not_formatted)?,
+    )?;
     let mut all = sessions(engine).await?.into_iter();
     let session = all.find(|s| s.sid == sid);
-    let session = session.ok_or_else(|| Error::Setting(format!("no client has session {sid}")))?;
+    let session = session.ok_or_else(|| Error::setting(format!("no client has session {sid}")))?;
     let mut locks: BTreeMap<Ino, InodeLocks> = BTreeMap::new();
     for (ino, kind, row) in engine.list_locks(sid).await? {
         locks.entry(ino).or_default().add(kind, &row)?;
@@ -347,7 +371,9 @@ pub async fn status_and_more(url: &str) -> Result<Status, Error> {
 
 async fn read_status(url: &str, more: bool) -> Result<Status, Error> {
     let engine = connect(url).await?;
-    let format = read_format(&*engine).await?.ok_or(Error::NotFormatted)?;
+    let format = read_format(&*engine)
+        .await?
+        .ok_or_else(Error::not_formatted)?;
     check_version(&format)?;
     let sessions = sessions(&*engine).await?;
     let used = engine.fetch(&[Key::Counter(Counter::UsedSpace)]).await?;

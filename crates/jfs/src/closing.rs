@@ -33,7 +33,7 @@ pub(crate) struct Closing {
 }
 
 impl Volume {
-    /// Writes out what is buffered, through all handles. Ends early, with `Error::Unwritten`, when nothing
+    /// Writes out what is buffered, through all handles. Ends early, with [`ErrorKind::Unwritten`](crate::ErrorKind::Unwritten), when nothing
     /// can be stored for [`STALL_MAX`].
     pub async fn flush(&self) -> Result<(), Error> {
         self.begin_end();
@@ -44,27 +44,35 @@ impl Volume {
         };
         match flushed {
             Some(flushed) => Ok(flushed?),
-            None => Err(Error::Unwritten(format!(
+            None => Err(Error::unwritten(format!(
                 "nothing could be stored for {STALL_MAX:?}"
             ))),
         }
     }
 
-    /// Writes everything out, ends the background jobs and the session, and disconnects.
+    /// Writes everything out, ends the background jobs and the session, and disconnects. Files that were dropped
+    /// are waited for; those still open are committed as they are, and answer [`ErrorKind::Closed`](crate::ErrorKind::Closed)
+    /// from then on.
     ///
     /// While something is stored it goes on. When nothing is for [`STALL_MAX`] it gives up;
-    /// `Error::Unwritten` then names the files that lost data, as after any other failure to store it.
-    pub async fn close(mut self) -> Result<(), Error> {
+    /// [`ErrorKind::Unwritten`](crate::ErrorKind::Unwritten) then names the files that lost data, as after any other failure to store it.
+    pub async fn close(self) -> Result<(), Error> {
+        Box::pin(self.end()).await
+    }
+
+    async fn end(mut self) -> Result<(), Error> {
         self.begin_end();
+        self.shared.close();
         if self.meta.is_lost() {
             let lost = self.unwritten();
             self.abandon();
             let lost = lost.map(|lost| format!(": {lost}")).unwrap_or_default();
-            return Err(Error::Unwritten(format!("the volume was lost{lost}")));
+            return Err(Error::unwritten(format!("the volume was lost{lost}")));
         }
         if !self.closing.gave_up.load(Ordering::Acquire) {
             // What fails is among the losses.
             let _ = self.patiently(self.vfs.flush_all()).await;
+            let _ = self.patiently(self.shared.wait_for_tasks()).await;
         }
         let lost = self.losses().await;
         let maint = self.maint.take();
@@ -78,14 +86,14 @@ impl Volume {
         let engine = self.meta.engine().clone();
         let disconnected = self.patiently(engine.shutdown()).await;
         if let Some(lost) = lost {
-            return Err(Error::Unwritten(lost));
+            return Err(Error::unwritten(lost));
         }
         match (stopped, closed, disconnected) {
             (Some(()), Some(closed), Some(disconnected)) => {
                 disconnected?;
                 Ok(closed?)
             }
-            _ => Err(Error::Unwritten(format!(
+            _ => Err(Error::unwritten(format!(
                 "the metadata engine did not answer for {STALL_MAX:?}: the session stays until it runs out"
             ))),
         }

@@ -1,48 +1,87 @@
-//! The front door of the library: open a volume by its metadata URL.
-//!
-//! [`open`] gives a [`Volume`] with a [`Vfs`] to work on; [`admin`] formats volumes and tells about
-//! them. This is the one place that names concrete engines.
-//!
-//! A volume is opened on a tokio runtime with more than one thread (or one that is never blocked): its
-//! background jobs, uploads and heartbeat run there. An open volume is one client among all that have it
-//! open, mounts and JuiceFS clients included; a program may open it more than once. [`Volume::close`] has to
-//! be awaited: dropping a volume loses what is not flushed, and other clients clean its session up
-//! only when it has expired. [`Volume::lost`] tells when the volume was replaced under the client.
-//!
-//! What operations answer, how they run side by side, and what becomes of a future that is dropped is
-//! in the documentation of [`vfs`]. Whole programs are in the directory `examples`: `embed`, `copy_tree` (a tree
-//! walked and copied by several tasks), `shared_counter` (two clients and a lock).
+//! jfs in a program: volumes of a distributed POSIX file system, without a mount.
 //!
 //! ```
-//! # let dir = tempfile::tempdir()?;
-//! # let url = format!("sqlite3://{}/volume.db", dir.path().display());
-//! # let format = jfs::types::Format {
-//! #     name: "example".into(),
-//! #     uuid: uuid::Uuid::new_v4().to_string(),
-//! #     storage: "file".into(),
-//! #     bucket: format!("{}/objects/", dir.path().display()),
-//! #     block_size: 4096,
-//! #     meta_version: 1,
-//! #     ..jfs::types::Format::default()
-//! # };
-//! # tokio::runtime::Runtime::new()?.block_on(async {
-//! # jfs::admin::format(&url, format, jfs::admin::FormatOptions { force: false, check_storage: true }).await?;
-//! // `url` is the address of the metadata engine, as `sqlite3:///var/lib/app/volume.db`.
-//! let volume = jfs::open(&url, jfs::OpenOptions::default()).await?;
-//! let (vfs, me) = (volume.vfs(), jfs::types::Caller::root());
-//! let (entry, fh, _) = vfs
-//!     .create(&me, jfs::types::Ino::ROOT, b"hello", 0o644, 0o022, libc::O_RDWR)
-//!     .await?;
-//! vfs.write(fh, 0, b"hello, world".as_slice().into()).await?;
-//! vfs.flush(fh).await?;
-//! assert_eq!(vfs.read(fh, 7, 100).await?, b"world"[..]);
-//! assert_eq!(vfs.getattr(entry.ino).await?.attr.length, 12);
-//! vfs.release(fh).await;
-//! volume.close().await?;
-//! # Ok::<(), jfs::Error>(())
-//! # })?;
-//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! use jfs::{FormatOptions, OpenOptions, Volume};
+//! use std::io::SeekFrom;
+//! use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let temporary = tempfile::tempdir()?;
+//! # let here = temporary.path().display();
+//! // Metadata in SQLite, data in a directory. For more than one machine: Redis and S3.
+//! let url = format!("sqlite3://{here}/photos.db");
+//! Volume::format(&url, FormatOptions::new().name("photos").bucket(format!("{here}/objects"))).await?;
+//!
+//! let volume = Volume::open(&url, OpenOptions::new()).await?;
+//! let fs = volume.fs();
+//!
+//! fs.create_dir_all("/2026/may").await?;
+//! fs.write("/2026/may/notes.txt", "seven pictures").await?;
+//!
+//! let mut file = fs.create("/2026/may/1.raw").await?;
+//! file.write_all(&[7; 300_000]).await?;
+//! file.close().await?; // stored: other clients see it
+//!
+//! let mut file = fs.open("/2026/may/1.raw").await?;
+//! file.seek(SeekFrom::End(-2)).await?;
+//! let mut tail = Vec::new();
+//! file.read_to_end(&mut tail).await?;
+//! assert_eq!(tail, [7, 7]);
+//! assert_eq!(file.read_at(100, 3).await?, vec![7; 3]);
+//!
+//! let mut names = Vec::new();
+//! let mut entries = fs.read_dir("/2026/may").await?;
+//! while let Some(entry) = entries.next_entry().await? {
+//!     names.push(entry.file_name().to_owned());
+//! }
+//! names.sort();
+//! assert_eq!(names, ["1.raw", "notes.txt"]);
+//!
+//! volume.close().await?; // stores what is left, ends the session
+//! # Ok(())
+//! # }
 //! ```
+//!
+//! # Where to look
+//!
+//! - [`Volume`]: formats, opens and closes. [`Volume::fs`] is the file system by paths.
+//! - [`Fs`]: methods named as in `tokio::fs`: `open`, `create`, `read`, `write`, `metadata`, `read_dir`, `create_dir_all`,
+//!   `remove_dir_all`, `rename`, `copy` (no data moves), `symlink`, `hard_link`, extended attributes, permissions.
+//!   [`Fs::as_user`] acts as a user with groups, [`Fs::open_dir`] gives a directory where relative paths begin,
+//!   [`Fs::options`] opens files in every other way ([`FileOptions`]).
+//! - [`File`]: `AsyncRead`, `AsyncWrite`, `AsyncSeek`; `read_at` and `write_at` for many tasks at once; `sync_all`, `set_len`,
+//!   locks that all clients see, `close`.
+//! - [`OpenOptions`] and [`FormatOptions`]: options by subject, each with its default.
+//! - [`Error`]: kind, path, operation, source.
+//! - [`admin`]: changes the setting of a volume and tells about it. [`vfs`]: the layer below, by inodes and handles.
+//!
+//! # Rules
+//!
+//! **Runtime.** A volume is opened on a tokio runtime, and its uploads, heartbeat and clean-ups run there. The runtime needs more than one
+//! thread, or one that is never blocked.
+//!
+//! **Close.** Await [`Volume::close`]: a volume that is dropped loses what is not stored, and other clients clean its session up only
+//! when it has expired. A [`File`] that is dropped is closed in the background; only [`File::close`] and
+//! [`File::sync_all`] tell whether its data was stored.
+//!
+//! **Other clients.** An open volume is one client among all that have it open, mounts and JuiceFS clients included. What one has closed
+//! is seen by the next open of another. A program may open a volume more than once. [`Volume::lost`] tells when the volume
+//! was replaced under it.
+//!
+//! **Dropped futures.** Whatever opens, reads or stores data goes on in the background when its future is dropped, and ends properly. A changed
+//! name (`rename`, `create_dir`) happens once or not at all.
+//!
+//! **Memory.** Buffers of readers and writers share [`BufferOptions::size_bytes`]; writers wait while it is used up.
+//!
+//! # Examples and features
+//!
+//! The directory `examples` of this crate has whole programs, run with `cargo run -p jfs --example NAME`: `embed`, `import_tree` (a
+//! local tree into a volume), `copy_tree` (several tasks, no data moves), `shared_counter` (two clients and a
+//! lock), `http_server` (ranges of files over HTTP, streamed).
+//!
+//! The features `sqlite` and `redis`, both on by default, are the metadata engines; an address of one that was left out is
+//! refused by name.
 
 #![forbid(unsafe_code)]
 
@@ -50,19 +89,28 @@ pub mod admin;
 mod closing;
 mod engines;
 mod error;
+mod format_options;
+mod fs;
 mod options;
 mod reconfigure;
 mod secrets;
 mod session;
+mod shared;
 mod store;
 mod support;
 mod volume;
 
 pub use closing::{STALL_MAX, describe_unwritten};
 pub use engines::connect;
-pub use error::Error;
-pub use options::OpenOptions;
-pub use volume::{Volume, open, open_engine};
+pub use error::{Error, ErrorKind};
+pub use format_options::FormatOptions;
+pub use fs::{Dir, DirEntry, File, FileOptions, Fs, Metadata, ReadDir};
+pub use jfs_types::FileType;
+pub use options::{
+    BufferOptions, CacheOptions, JobOptions, KernelOptions, ListingOptions, MetadataOptions,
+    OpenOptions, StorageOptions,
+};
+pub use volume::{Volume, open_engine};
 
 pub use jfs_cache as cache;
 pub use jfs_control::{self as control, View};

@@ -1,156 +1,196 @@
-//! How a volume is opened.
+//! How a volume is opened, by subject.
+//!
+//! Each default is written once: those of the metadata client, the cache and the stores come from the
+//! crates that act on them.
 
-use jfs_cache::{Checksum, Eviction};
+mod define;
+
+pub(crate) use define::options;
+use jfs_cache::{CacheConfig, Checksum, Eviction};
+use jfs_control::ViewConfig;
+use jfs_meta::MetaConfig;
+use jfs_object::StoreOptions;
 use jfs_types::Format;
 use jfs_types::path::file_bucket;
+use jfs_vfs::VfsConfig;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Options of [`crate::open`]. The defaults are those of `mount`.
-#[derive(Clone, Debug)]
-pub struct OpenOptions {
-    /// Refuse every change, register no session. Default false.
-    pub read_only: bool,
-    /// Directory of the volume that is its root here. Default: the volume's root.
-    pub subdir: Option<String>,
-    /// Time between two heartbeats. Default 12 s; 0 sends none.
-    pub heartbeat: Duration,
-    /// No clean-ups in this client. Default false.
-    pub no_bgjob: bool,
-    /// A directory's times are not updated again within this time. Default 100 ms.
-    pub skip_dir_mtime: Duration,
-    /// How long the attributes of an open file count as fresh. Default 0.
-    pub open_cache: Duration,
-    /// Files remembered for `open_cache` and the kernel's page cache after they were closed, those that
-    /// are open among them; 0 = the most that are ever remembered, 65,536. Default 10,000.
-    pub open_cache_limit: usize,
-    /// Bytes of read and write buffers in total. Default 300 MiB.
-    pub buffer_size: u64,
-    /// Bytes read ahead of a sequential reader at most, per handle. Default 16 MiB.
-    pub max_readahead: u64,
-    /// Blocks fetched ahead on random reads. Default 1.
-    pub prefetch: usize,
-    /// Uploads at the same time. Default 20.
-    pub max_uploads: usize,
-    /// Downloads at the same time. Default 200.
-    pub max_downloads: usize,
-    /// Files and slices deleted at the same time; 0 deletes none. Default 10.
-    pub max_deletes: usize,
-    /// Retries of a failed object request. Default 10.
-    pub io_retries: u32,
-    /// Directories of the block cache; `memory` keeps blocks in memory only. Default `memory`; the
-    /// mount program has its own.
-    pub cache_dir: Vec<PathBuf>,
-    /// Bytes of the block cache. Default 100 GiB.
-    pub cache_size: u64,
-    /// Share of the cache's disk that stays free. Default 0.1.
-    pub free_space_ratio: f64,
-    /// Most blocks in the cache's directories; 0 = as many as fit. Default 0.
-    pub cache_items: u64,
-    /// Which cached block goes when a disk is full.
-    pub cache_eviction: Eviction,
-    /// Cached blocks not used for this long go; zero = never. Default zero.
-    pub cache_expire: Duration,
-    /// Time between two scans of the cache directories, which find what other processes have stored or removed
-    /// there; zero = only at the start. Default one hour.
-    pub cache_scan_interval: Duration,
-    /// Permissions of cached files. Default 0600.
-    pub cache_mode: u32,
-    /// When cached blocks are verified.
-    pub cache_checksum: Checksum,
-    /// Cache only blocks smaller than the volume's block size. Default false.
-    pub cache_partial_only: bool,
-    /// Cache full blocks after their upload too. Default false.
-    pub cache_large_write: bool,
-    /// Another kind of storage than the setting's.
-    pub storage: Option<String>,
-    /// Another bucket than the setting's. For file storage a directory; see `base_dir`.
-    pub bucket: Option<String>,
-    /// Where a relative directory in `bucket` starts. Default: the current directory.
-    pub base_dir: Option<PathBuf>,
-    /// Another storage class for new objects than the setting's.
-    pub storage_class: Option<String>,
-    /// Deadline of one attempt to read, list or delete an object. Default 60 s.
-    pub get_timeout: Duration,
-    /// Deadline of one attempt to write an object. Default 60 s.
-    pub put_timeout: Duration,
-    /// Write, read and delete an object before the volume is opened. Default false.
-    pub check_storage: bool,
-    /// What the session record calls the mount point. Default `sdk`.
-    pub mountpoint: Option<String>,
-    /// How long the kernel may keep attributes. Default 1 s.
-    pub attr_cache: Duration,
-    /// How long the kernel may keep entries of files. Default 1 s.
-    pub entry_cache: Duration,
-    /// How long the kernel may keep entries of directories. Default 1 s.
-    pub dir_entry_cache: Duration,
-    /// How long the kernel may keep that a name does not exist. Default 0: not at all.
-    pub negative_entry_cache: Duration,
-    /// Let the kernel keep listings of directories. Default false.
-    pub readdir_cache: bool,
-    /// List directories in the order of the bytes of names. Default false: in the engine's order.
-    pub sort_dir: bool,
-    /// Answer statfs from what is known of the volume's usage, up to a heartbeat old. Default false.
-    pub fast_statfs: bool,
-    /// Put `.jfs` before the names of `.accesslog`, `.trash` and the like. Default false.
-    pub prefix_internal: bool,
-    /// List none of them. Default true; the mount program has its own.
-    pub hide_internal: bool,
+options! {
+    /// Options of [`crate::Volume::open`]. The defaults are those of `mount`.
+    ///
+    /// ```
+    /// use jfs::{BufferOptions, CacheOptions, OpenOptions};
+    ///
+    /// let options = OpenOptions::new()
+    ///     .read_only(true)
+    ///     .subdir("/photos")
+    ///     .cache(CacheOptions::new().dirs(vec!["/var/cache/app".into()]).size_bytes(1 << 30))
+    ///     .buffers(BufferOptions::new().size_bytes(64 << 20));
+    /// assert!(options.read_only);
+    /// ```
+    pub struct OpenOptions {
+        /// Refuse every change, register no session. Default false.
+        read_only: bool = false,
+        /// The metadata client.
+        metadata: MetadataOptions = MetadataOptions::new(),
+        /// The object store.
+        storage: StorageOptions = StorageOptions::new(),
+        /// The block cache.
+        cache: CacheOptions = CacheOptions::new(),
+        /// Buffers of readers and writers.
+        buffers: BufferOptions = BufferOptions::new(),
+        /// Background jobs.
+        jobs: JobOptions = JobOptions::new(),
+        /// Listings of directories.
+        listing: ListingOptions = ListingOptions::new(),
+        /// What a kernel may keep that mounts the volume.
+        kernel: KernelOptions = KernelOptions::new(),
+    }
+    optional {
+        /// Directory of the volume that is its root here; made when missing. Default: the volume's root.
+        subdir: String,
+        /// What the session record calls the mount point. Default `sdk`.
+        mountpoint: String,
+    }
 }
 
-impl Default for OpenOptions {
-    fn default() -> OpenOptions {
-        OpenOptions {
-            read_only: false,
-            subdir: None,
-            heartbeat: Duration::from_secs(12),
-            no_bgjob: false,
-            skip_dir_mtime: Duration::from_millis(100),
-            open_cache: Duration::ZERO,
-            open_cache_limit: 10_000,
-            buffer_size: 300 << 20,
-            max_readahead: 16 << 20,
-            prefetch: 1,
-            max_uploads: 20,
-            max_downloads: 200,
-            max_deletes: 10,
-            io_retries: 10,
-            cache_dir: vec![PathBuf::from("memory")],
-            cache_size: 100 << 30,
-            free_space_ratio: 0.1,
-            cache_items: 0,
-            cache_eviction: Eviction::default(),
-            cache_expire: Duration::ZERO,
-            cache_scan_interval: Duration::from_secs(3600),
-            cache_mode: 0o600,
-            cache_checksum: Checksum::default(),
-            cache_partial_only: false,
-            cache_large_write: false,
-            storage: None,
-            bucket: None,
-            base_dir: None,
-            storage_class: None,
-            get_timeout: Duration::from_secs(60),
-            put_timeout: Duration::from_secs(60),
-            check_storage: false,
-            mountpoint: None,
-            attr_cache: Duration::from_secs(1),
-            entry_cache: Duration::from_secs(1),
-            dir_entry_cache: Duration::from_secs(1),
-            negative_entry_cache: Duration::ZERO,
-            readdir_cache: false,
-            sort_dir: false,
-            fast_statfs: false,
-            prefix_internal: false,
-            hide_internal: true,
-        }
+options! {
+    /// How the metadata client behaves.
+    pub struct MetadataOptions {
+        /// Time between two heartbeats. Default 12 s; 0 sends none.
+        heartbeat: Duration = MetaConfig::default().heartbeat,
+        /// A directory's times are not updated again within this time. Default 100 ms.
+        skip_dir_mtime: Duration = MetaConfig::default().skip_dir_mtime,
+        /// How long the attributes of an open file count as fresh. Default 0.
+        open_cache: Duration = MetaConfig::default().open_cache,
+        /// Files remembered for `open_cache` and the kernel's page cache after they were closed, those that
+        /// are open among them; 0 = the most that are ever remembered, 65,536. Default 10,000.
+        open_cache_limit: usize = MetaConfig::default().open_cache_limit,
+        /// Answer statfs from what is known of the volume's usage, up to a heartbeat old. Default false.
+        fast_statfs: bool = VfsConfig::default().fast_statfs,
+    }
+}
+
+options! {
+    /// Where blocks are and how requests to the object store behave.
+    pub struct StorageOptions {
+        /// Deadline of one attempt to read, list or delete an object. Default 60 s.
+        get_timeout: Duration = StoreOptions::default().get_timeout,
+        /// Deadline of one attempt to write an object. Default 60 s.
+        put_timeout: Duration = StoreOptions::default().put_timeout,
+        /// Retries of a failed object request. Default 10.
+        io_retries: u32 = StoreOptions::default().io_retries,
+        /// Uploads at the same time. Default 20.
+        max_uploads: usize = 20,
+        /// Downloads at the same time. Default 200.
+        max_downloads: usize = 200,
+        /// Write, read and delete an object before the volume is opened. Default false.
+        check: bool = false,
+    }
+    optional {
+        /// Another kind of storage than the setting's.
+        kind: String,
+        /// Another bucket than the setting's. For file storage a directory; see `base_dir`.
+        bucket: String,
+        /// Where a relative directory in `bucket` starts. Default: the current directory.
+        base_dir: PathBuf,
+        /// Another storage class for new objects than the setting's.
+        class: String,
+    }
+}
+
+options! {
+    /// How blocks are cached.
+    pub struct CacheOptions {
+        /// Directories of the block cache; `memory` keeps blocks in memory only. Default `memory`; the
+        /// mount program has its own.
+        dirs: Vec<PathBuf> = CacheConfig::default().dirs,
+        /// Bytes of the block cache. Default 100 GiB.
+        size_bytes: u64 = CacheConfig::default().size_bytes,
+        /// Share of the cache's disk that stays free. Default 0.1.
+        free_space_ratio: f64 = CacheConfig::default().free_space_ratio,
+        /// Most blocks in the cache's directories; 0 = as many as fit. Default 0.
+        items: u64 = CacheConfig::default().items,
+        /// Which cached block goes when a disk is full.
+        eviction: Eviction = Eviction::default(),
+        /// Cached blocks not used for this long go; zero = never. Default zero.
+        expire: Duration = CacheConfig::default().expire,
+        /// Time between two scans of the cache directories, which find what other processes have stored or
+        /// removed there; zero = only at the start. Default one hour.
+        scan_interval: Duration = CacheConfig::default().scan_interval,
+        /// Permissions of cached files. Default 0600.
+        mode: u32 = CacheConfig::default().mode,
+        /// When cached blocks are verified.
+        checksum: Checksum = Checksum::default(),
+        /// Cache only blocks smaller than the volume's block size. Default false.
+        partial_only: bool = false,
+        /// Cache full blocks after their upload too. Default false.
+        large_write: bool = false,
+    }
+}
+
+options! {
+    /// Memory of readers and writers.
+    pub struct BufferOptions {
+        /// Bytes of read and write buffers in total. Default 300 MiB.
+        size_bytes: u64 = VfsConfig::default().buffer_size,
+        /// Bytes read ahead of a sequential reader at most, per open file. Default 16 MiB.
+        max_readahead: u64 = VfsConfig::default().max_readahead,
+        /// Blocks fetched around random reads at the same time. Default 1.
+        prefetch: usize = VfsConfig::default().prefetch,
+    }
+}
+
+options! {
+    /// Jobs that run beside the program.
+    pub struct JobOptions {
+        /// Take part in the clean-ups that all clients share: trash, removed files, stale sessions. Default true.
+        cleanup: bool = true,
+        /// Files and slices deleted at the same time; 0 deletes none. Default 10.
+        max_deletes: usize = 10,
+    }
+}
+
+options! {
+    /// How directories are listed.
+    pub struct ListingOptions {
+        /// List directories in the order of the bytes of names. Default false: in the engine's order.
+        sorted: bool = VfsConfig::default().sort_dir,
+        /// Put `.jfs` before the names of `.accesslog`, `.trash` and the like. Default false.
+        prefix_internal: bool = ViewConfig::default().prefix_internal,
+        /// List none of them. Default true; the mount program has its own.
+        hide_internal: bool = ViewConfig::default().hide_internal,
+    }
+}
+
+options! {
+    /// How long a kernel may keep what it was told. For mounts; programs that use [`crate::Fs`] see every
+    /// change at once.
+    pub struct KernelOptions {
+        /// How long attributes may be kept. Default 1 s.
+        attr_cache: Duration = VfsConfig::default().attr_timeout,
+        /// How long entries of files may be kept. Default 1 s.
+        entry_cache: Duration = VfsConfig::default().entry_timeout,
+        /// How long entries of directories may be kept. Default 1 s.
+        dir_entry_cache: Duration = VfsConfig::default().dir_entry_timeout,
+        /// How long the kernel may keep that a name does not exist. Default 0: not at all.
+        negative_entry_cache: Duration = VfsConfig::default().negative_timeout,
+        /// Let the kernel keep listings of directories. Default false.
+        readdir_cache: bool = VfsConfig::default().readdir_cache,
     }
 }
 
 impl OpenOptions {
     /// The setting as this client uses it: with the storage, bucket and class of these options.
-    pub fn apply(&self, mut format: Format) -> Format {
-        if let Some(storage) = &self.storage {
+    pub fn apply(&self, format: Format) -> Format {
+        self.storage.apply(format)
+    }
+}
+
+impl StorageOptions {
+    fn apply(&self, mut format: Format) -> Format {
+        if let Some(storage) = &self.kind {
             format.storage.clone_from(storage);
         }
         if let Some(bucket) = &self.bucket {
@@ -159,7 +199,7 @@ impl OpenOptions {
                 _ => bucket.clone(),
             };
         }
-        if let Some(class) = &self.storage_class {
+        if let Some(class) = &self.class {
             format.set_class_of_new_objects(class);
         }
         format
@@ -187,12 +227,13 @@ mod tests {
             ..Format::default()
         };
         assert_eq!(OpenOptions::default().apply(stored.clone()), stored);
-        let options = |storage: Option<&str>, bucket: &str| OpenOptions {
-            storage: storage.map(str::to_string),
-            bucket: Some(bucket.to_string()),
-            base_dir: Some("/home/u".into()),
-            storage_class: Some("STANDARD_IA".into()),
-            ..OpenOptions::default()
+        let options = |storage: Option<&str>, bucket: &str| {
+            let mut options = StorageOptions::new()
+                .bucket(bucket)
+                .base_dir("/home/u")
+                .class("STANDARD_IA");
+            options.kind = storage.map(str::to_string);
+            OpenOptions::new().storage(options)
         };
         for (storage, bucket, want) in [
             (None, "b", "/home/u/b/"),

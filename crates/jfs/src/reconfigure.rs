@@ -42,9 +42,12 @@ async fn change(
     if test_storage {
         check_storage(after).await?;
     }
-    let stored = engine.load_setting().await?.ok_or(Error::NotFormatted)?;
-    if Format::from_json(&stored).map_err(Error::Setting)? != *before {
-        return Err(Error::Setting(
+    let stored = engine
+        .load_setting()
+        .await?
+        .ok_or_else(Error::not_formatted)?;
+    if Format::from_json(&stored).map_err(Error::setting)? != *before {
+        return Err(Error::setting(
             "somebody else changed the setting meanwhile: please try again".to_string(),
         ));
     }
@@ -76,12 +79,12 @@ async fn check_mark(store: &ObjectStore, format: &Format) -> Result<(), Error> {
             );
             return Ok(());
         }
-        Err(e) => return Err(Error::Storage(e.to_string())),
+        Err(e) => return Err(Error::storage(e.to_string())),
     };
     if mark.as_ref() == format.uuid.as_bytes() {
         return Ok(());
     }
-    Err(Error::Storage(format!(
+    Err(Error::storage(format!(
         "{}://{} holds the objects of another volume named {} (UUID {})",
         format.storage,
         jfs_telemetry::mask_url(&format.bucket),
@@ -99,7 +102,9 @@ pub async fn quota_paths(url: &str) -> Result<Vec<String>, Error> {
 }
 
 async fn paths_of_quotas(engine: &Arc<dyn Engine>) -> Result<Vec<String>, Error> {
-    let format = read_format(&**engine).await?.ok_or(Error::NotFormatted)?;
+    let format = read_format(&**engine)
+        .await?
+        .ok_or_else(Error::not_formatted)?;
     let config = MetaConfig {
         read_only: true,
         ..MetaConfig::default()

@@ -104,7 +104,7 @@ fn algorithm(format: &Format) -> Result<Algorithm, Error> {
 }
 
 fn unusable(e: CryptError) -> Error {
-    Error::Setting(format!("the secrets of the volume: {e}"))
+    Error::setting(format!("the secrets of the volume: {e}"))
 }
 
 #[cfg(test)]

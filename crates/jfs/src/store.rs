@@ -15,7 +15,7 @@ const PASSPHRASE: &str = "JFS_RSA_PASSPHRASE";
 /// The object store of a volume, below its name. Opens secrets; sends nothing.
 pub(crate) fn open_store(format: &Format, options: &StoreOptions) -> Result<ObjectStore, Error> {
     let location = location(format)?;
-    ObjectStore::open_at(&location, options).map_err(|e| Error::Storage(e.to_string()))
+    ObjectStore::open_at(&location, options).map_err(|e| Error::storage(e))
 }
 
 fn location(format: &Format) -> Result<Location, Error> {
@@ -58,7 +58,7 @@ pub(crate) fn follower(
         );
         let moved = location(&format).and_then(|location| {
             let moved = objects.move_to(&location);
-            moved.map_err(|e| Error::Storage(e.to_string()))
+            moved.map_err(|e| Error::storage(e))
         });
         if let Err(e) = moved {
             tracing::warn!("the volume's new setting cannot be used yet: {e}");
@@ -95,7 +95,7 @@ fn envelope(format: &Format) -> Result<Option<Arc<Envelope>>, Error> {
             }
             _ => String::new(),
         };
-        Error::Setting(format!("encryption of the volume: {e}{hint}"))
+        Error::setting(format!("encryption of the volume: {e}{hint}"))
     };
     let algorithm = Algorithm::parse(&format.encrypt_algo).map_err(unusable)?;
     let passphrase = std::env::var(PASSPHRASE).unwrap_or_default();
@@ -116,7 +116,7 @@ fn open_cache(config: CacheConfig) -> Result<BlockCache, Error> {
             tracing::warn!("{error}; blocks are kept in memory only");
             BlockCache::open(memory)
         })
-        .map_err(|e| Error::Cache(e.to_string()))
+        .map_err(|e| Error::cache(e))
 }
 
 /// The chunk store of a volume with its cache.
@@ -125,27 +125,27 @@ pub(crate) async fn open_chunks(
     options: &OpenOptions,
 ) -> Result<ChunkStore, Error> {
     let store_options = StoreOptions {
-        io_retries: options.io_retries,
-        get_timeout: options.get_timeout,
-        put_timeout: options.put_timeout,
+        io_retries: options.storage.io_retries,
+        get_timeout: options.storage.get_timeout,
+        put_timeout: options.storage.put_timeout,
         ..StoreOptions::default()
     };
     let objects = open_store(format, &store_options)?;
-    if options.check_storage {
+    if options.storage.check {
         let tested = objects.test().await;
-        tested.map_err(|e| Error::Storage(e.to_string()))?;
+        tested.map_err(|e| Error::storage(e))?;
     }
     let cache = CacheConfig {
-        dirs: options.cache_dir.clone(),
+        dirs: options.cache.dirs.clone(),
         uuid: format.uuid.clone(),
-        size_bytes: options.cache_size,
-        items: options.cache_items,
-        free_space_ratio: options.free_space_ratio,
-        eviction: options.cache_eviction,
-        expire: options.cache_expire,
-        scan_interval: options.cache_scan_interval,
-        mode: options.cache_mode,
-        checksum: options.cache_checksum,
+        size_bytes: options.cache.size_bytes,
+        items: options.cache.items,
+        free_space_ratio: options.cache.free_space_ratio,
+        eviction: options.cache.eviction,
+        expire: options.cache.expire,
+        scan_interval: options.cache.scan_interval,
+        mode: options.cache.mode,
+        checksum: options.cache.checksum,
         hash_prefix: format.hash_prefix,
     };
     let cache = open_cache(cache)?;
@@ -158,13 +158,13 @@ pub(crate) async fn open_chunks(
         block_size: format.block_bytes(),
         compression,
         hash_prefix: format.hash_prefix,
-        max_uploads: options.max_uploads,
-        max_downloads: options.max_downloads,
-        max_deletes: options.max_deletes,
-        cache_full_blocks: !options.cache_partial_only,
-        cache_large_write: options.cache_large_write,
-        prefetch: options.prefetch,
-        buffer_size: options.buffer_size,
+        max_uploads: options.storage.max_uploads,
+        max_downloads: options.storage.max_downloads,
+        max_deletes: options.jobs.max_deletes,
+        cache_full_blocks: !options.cache.partial_only,
+        cache_large_write: options.cache.large_write,
+        prefetch: options.buffers.prefetch,
+        buffer_size: options.buffers.size_bytes,
         runtime: tokio::runtime::Handle::current(),
     };
     Ok(ChunkStore::new(objects, cache, config))

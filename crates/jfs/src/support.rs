@@ -6,13 +6,13 @@ use jfs_types::version::ACTS_AS;
 
 /// Refuses a volume whose metadata is for newer or older clients.
 pub(crate) fn check_version(format: &Format) -> Result<(), Error> {
-    format.check_version(ACTS_AS).map_err(Error::Unsupported)
+    format.check_version(ACTS_AS).map_err(Error::unsupported)
 }
 
 /// Refuses a volume that cannot even be read.
 pub(crate) fn check_readable(format: &Format) -> Result<(), Error> {
     check_version(format)?;
-    let no = |what: &str| Err(Error::Unsupported(format!("{what} is not supported yet")));
+    let no = |what: &str| Err(Error::unsupported(format!("{what} is not supported yet")));
     match format.compression.as_str() {
         "" | "none" | "lz4" | "zstd" => Ok(()),
         other => no(&format!("compression {other}")),

@@ -3,28 +3,22 @@
 use crate::admin::read_setting;
 use crate::closing::Closing;
 use crate::engines::connect;
+use crate::shared::Shared;
 use crate::store::{follower, open_chunks};
 use crate::support::{check_readable, read_only_reason};
-use crate::{Error, OpenOptions, session};
+use crate::{Error, FormatOptions, Fs, OpenOptions, session};
 use jfs_control::{View, ViewConfig};
 use jfs_maint::{Maint, MaintConfig};
-use jfs_meta::{Engine, Lost, Meta, MetaConfig};
+use jfs_meta::{Engine, Lost, Meta, MetaConfig, StatFs};
 use jfs_types::{Caller, Clock, Errno, Format, Ino, Rand, SystemClock, SystemRand};
 use jfs_vfs::{Vfs, VfsConfig};
 use std::sync::Arc;
 
-/// Opens the volume whose metadata is at `url`, on the current tokio runtime.
-///
-/// A volume that uses what this version cannot maintain yet is opened read-only, with a warning that
-/// says why ([`Volume::read_only`] tells). One that gets such a feature while it is open turns read-only
-/// at the next change or heartbeat.
-pub async fn open(url: &str, options: OpenOptions) -> Result<Volume, Error> {
-    open_engine(connect(url).await?, options).await
-}
-
-/// As [`open`], over an engine that is connected already (tests wrap engines).
+/// As [`Volume::open`], over an engine that is connected already (tests wrap engines).
 pub async fn open_engine(engine: Arc<dyn Engine>, options: OpenOptions) -> Result<Volume, Error> {
-    let (document, format) = read_setting(&*engine).await?.ok_or(Error::NotFormatted)?;
+    let (document, format) = read_setting(&*engine)
+        .await?
+        .ok_or_else(Error::not_formatted)?;
     check_readable(&format)?;
     let reason = read_only_reason(&format);
     if let Some(reason) = &reason
@@ -40,11 +34,11 @@ pub async fn open_engine(engine: Arc<dyn Engine>, options: OpenOptions) -> Resul
         (Arc::new(SystemClock), Arc::new(SystemRand));
     let config = MetaConfig {
         read_only,
-        skip_dir_mtime: options.skip_dir_mtime,
-        open_cache: options.open_cache,
-        open_cache_limit: options.open_cache_limit,
-        attr_cache: options.attr_cache,
-        heartbeat: options.heartbeat,
+        skip_dir_mtime: options.metadata.skip_dir_mtime,
+        open_cache: options.metadata.open_cache,
+        open_cache_limit: options.metadata.open_cache_limit,
+        attr_cache: options.kernel.attr_cache,
+        heartbeat: options.metadata.heartbeat,
         cannot_maintain: read_only_reason,
     };
     // The metadata client keeps the setting as it is stored; only the store sees the overrides.
@@ -58,8 +52,8 @@ pub async fn open_engine(engine: Arc<dyn Engine>, options: OpenOptions) -> Resul
         meta.new_session(&info).await?;
     }
     let maint_config = MaintConfig {
-        no_cleanup: options.no_bgjob,
-        max_deletes: options.max_deletes,
+        no_cleanup: !options.jobs.cleanup,
+        max_deletes: options.jobs.max_deletes,
     };
     let maint = Maint::start(
         meta.clone(),
@@ -70,16 +64,16 @@ pub async fn open_engine(engine: Arc<dyn Engine>, options: OpenOptions) -> Resul
         Box::new(follower),
     );
     let vfs_config = VfsConfig {
-        attr_timeout: options.attr_cache,
-        entry_timeout: options.entry_cache,
-        dir_entry_timeout: options.dir_entry_cache,
-        negative_timeout: options.negative_entry_cache,
-        readdir_cache: options.readdir_cache,
-        sort_dir: options.sort_dir,
-        fast_statfs: options.fast_statfs,
-        buffer_size: options.buffer_size,
-        max_readahead: options.max_readahead,
-        prefetch: options.prefetch,
+        attr_timeout: options.kernel.attr_cache,
+        entry_timeout: options.kernel.entry_cache,
+        dir_entry_timeout: options.kernel.dir_entry_cache,
+        negative_timeout: options.kernel.negative_entry_cache,
+        readdir_cache: options.kernel.readdir_cache,
+        sort_dir: options.listing.sorted,
+        fast_statfs: options.metadata.fast_statfs,
+        buffer_size: options.buffers.size_bytes,
+        max_readahead: options.buffers.max_readahead,
+        prefetch: options.buffers.prefetch,
         read_only,
         root,
     };
@@ -90,12 +84,13 @@ pub async fn open_engine(engine: Arc<dyn Engine>, options: OpenOptions) -> Resul
         tokio::runtime::Handle::current(),
     );
     let view_config = ViewConfig {
-        prefix_internal: options.prefix_internal,
-        hide_internal: options.hide_internal,
+        prefix_internal: options.listing.prefix_internal,
+        hide_internal: options.listing.hide_internal,
     };
     Ok(Volume {
         meta,
         view: View::new(vfs.clone(), view_config),
+        shared: Arc::new(Shared::new(vfs.clone(), tokio::runtime::Handle::current())),
         vfs,
         maint: Some(maint),
         read_only,
@@ -112,7 +107,7 @@ async fn find_root(meta: &Meta, subdir: Option<&str>, read_only: bool) -> Result
             Errno::ENOENT => "is missing".to_string(),
             e => format!("cannot be read ({e})"),
         };
-        return Err(Error::Setting(format!(
+        return Err(Error::setting(format!(
             "the root directory of the volume {state}: the database is damaged, restore it from a backup"
         )));
     }
@@ -128,7 +123,7 @@ async fn find_root(meta: &Meta, subdir: Option<&str>, read_only: bool) -> Result
             other => other?,
         };
         if !attr.is_dir() {
-            return Err(Error::Setting(format!(
+            return Err(Error::setting(format!(
                 "--subdir: {name} is not a directory"
             )));
         }
@@ -137,11 +132,17 @@ async fn find_root(meta: &Meta, subdir: Option<&str>, read_only: bool) -> Result
     Ok(at)
 }
 
-/// An open volume. Call [`Volume::close`] when done; dropping it loses what is not flushed.
+/// An open volume: one client among all that have it open, mounts and other programs included.
+///
+/// The volume owns the background jobs (heartbeat, uploads, clean-ups) and the session. Views ([`Volume::fs`])
+/// and open files may be used by any number of tasks. [`Volume::close`] has to be awaited: a volume that is dropped
+/// loses what is not stored yet, and other clients clean its session up only when it has expired.
 pub struct Volume {
     pub(crate) meta: Arc<Meta>,
     pub(crate) vfs: Vfs,
     view: View,
+    /// What views and files share with the volume.
+    pub(crate) shared: Arc<Shared>,
     /// Until the volume is closed.
     pub(crate) maint: Option<Maint>,
     read_only: bool,
@@ -149,12 +150,48 @@ pub struct Volume {
 }
 
 impl Volume {
+    /// Creates a volume: writes its setting and its empty root to the metadata engine at `url`.
+    ///
+    /// [`ErrorKind::AlreadyExists`](crate::ErrorKind::AlreadyExists) when the database holds a volume. [`crate::admin`]
+    /// changes one that exists. [`ErrorKind::Storage`](crate::ErrorKind::Storage) when the bucket cannot be used or
+    /// holds something.
+    pub async fn format(url: &str, options: FormatOptions) -> Result<(), Error> {
+        Box::pin(crate::admin::create(url, &options)).await
+    }
+
+    /// Opens the volume whose metadata is at `url`, on the current tokio runtime: `sqlite3:///var/lib/app/volume.db`,
+    /// `redis://host:6379/1`.
+    ///
+    /// A volume that uses what this version cannot maintain yet is opened read-only, with a warning that
+    /// says why ([`Volume::read_only`] tells). One that gets such a feature while it is open turns read-only
+    /// at the next change or heartbeat.
+    pub async fn open(url: &str, options: OpenOptions) -> Result<Volume, Error> {
+        let opened = Box::pin(async { open_engine(connect(url).await?, options).await });
+        opened.await
+    }
+
+    /// A view of the volume as the super-user, with the umask 022. [`Fs::as_user`] makes views of other users.
+    pub fn fs(&self) -> Fs {
+        Fs::new(self.shared.clone())
+    }
+
+    /// Space and inodes of the volume.
+    pub async fn space(&self) -> Result<StatFs, Error> {
+        Ok(Box::pin(self.vfs.statfs(Ino::ROOT)).await?)
+    }
+
+    /// Files that were dropped without [`crate::File::close`] and whose data could not be stored, so far. The log
+    /// names them.
+    pub fn lost_closes(&self) -> u64 {
+        self.shared.lost_closes()
+    }
+
     /// The volume's setting.
-    pub fn format(&self) -> Arc<Format> {
+    pub fn setting(&self) -> Arc<Format> {
         self.meta.format()
     }
 
-    /// The file system.
+    /// The layer below: inodes and handles, as a kernel uses them.
     pub fn vfs(&self) -> &Vfs {
         &self.vfs
     }
@@ -180,7 +217,7 @@ impl Volume {
         self.meta.session_id()
     }
 
-    /// Tells when the volume was lost and the owner has to stop.
+    /// Tells when the volume was lost (another one is in its place) and the owner has to stop.
     pub fn lost(&self) -> Lost {
         self.meta.lost()
     }

@@ -1,12 +1,13 @@
 //! The code block of README.md, run.
+#![allow(clippy::unwrap_used, reason = "tests")]
 
-use jfs::admin::{self, FormatOptions};
-use jfs::types::{Caller, Format, Ino};
+use jfs::FormatOptions;
 
 /// The lines of the block that this test runs as they are, but for the address.
-const BLOCK: [&str; 3] = [
-    r#"let volume = jfs::open("sqlite3:///srv/meta.db", jfs::OpenOptions::default()).await?;"#,
-    "let vfs = volume.vfs();",
+const BLOCK: [&str; 4] = [
+    r#"let volume = jfs::Volume::open("sqlite3:///srv/meta.db", jfs::OpenOptions::new()).await?;"#,
+    "let fs = volume.fs();",
+    r#"fs.create_dir_all("/a/b").await?;"#,
     "volume.close().await?;",
 ];
 
@@ -24,24 +25,13 @@ async fn the_code_in_the_readme_runs() -> Result<(), Box<dyn std::error::Error>>
 
     let dir = tempfile::tempdir()?;
     let url = format!("sqlite3://{}/meta.db", dir.path().display());
-    let format = Format {
-        name: "readme".into(),
-        uuid: uuid::Uuid::new_v4().to_string(),
-        storage: "file".into(),
-        bucket: format!("{}/objects/", dir.path().display()),
-        block_size: 4096,
-        meta_version: 1,
-        ..Format::default()
-    };
-    let options = FormatOptions {
-        force: false,
-        check_storage: true,
-    };
-    admin::format(&url, format, options).await?;
-    let volume = jfs::open(&url, jfs::OpenOptions::default()).await?;
-    let vfs = volume.vfs();
-    let made = vfs.mkdir(&Caller::root(), Ino::ROOT, b"d", 0o755, 0).await;
-    assert!(made.is_ok());
+    let bucket = format!("{}/objects", dir.path().display());
+    let options = FormatOptions::new().name("readme").bucket(bucket);
+    jfs::Volume::format(&url, options).await?;
+    let volume = jfs::Volume::open(&url, jfs::OpenOptions::new()).await?;
+    let fs = volume.fs();
+    fs.create_dir_all("/a/b").await?;
+    assert!(fs.metadata("/a/b").await?.is_dir());
     volume.close().await?;
     Ok(())
 }

@@ -64,6 +64,9 @@ const ROWS: &[(&str, &str, Evidence)] = &[
         "std",
         Words(&["join_all", "FuturesUnordered"]),
     ),
+    ("hyper", "http1", Words(&["hyper::server::conn::http1"])),
+    ("hyper", "server", Words(&["hyper::server"])),
+    ("hyper-util", "tokio", Words(&["TokioIo"])),
     (
         "lz4_flex",
         "checked-decode",
@@ -159,6 +162,7 @@ const ROWS: &[(&str, &str, Evidence)] = &[
         "io-util",
         Words(&["AsyncReadExt", "AsyncWriteExt"]),
     ),
+    ("tokio", "fs", Words(&["tokio::fs"])),
     ("tokio", "macros", Words(&["tokio::select!", "tokio::test"])),
     ("tokio", "net", Words(&["tokio::net"])),
     ("tokio", "rt-multi-thread", Words(&["new_multi_thread"])),

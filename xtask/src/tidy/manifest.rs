@@ -22,10 +22,14 @@ pub(super) struct Dependency {
     inherits: bool,
 }
 
-/// All members, which are the manifests below the top one; `fuzz` is a workspace of its own.
+/// Packages that are workspaces of their own.
+const OUTSIDE: [&str; 2] = ["fuzz", "examples"];
+
+/// All members, which are the manifests below the top one and not [`OUTSIDE`].
 pub(super) fn read_all(tree: &Tree) -> Result<Vec<Manifest>> {
     let manifests = tree.with_extension("toml").filter(|(path, _)| {
-        let member = path.components().count() > 1 && !path.starts_with("fuzz");
+        let outside = OUTSIDE.iter().any(|top| path.starts_with(top));
+        let member = path.components().count() > 1 && !outside;
         member && path.file_name().is_some_and(|n| n == "Cargo.toml")
     });
     manifests

@@ -15,7 +15,7 @@ use std::io::{BufRead, IsTerminal, Write};
 
 pub(crate) fn run(args: &Parsed<ConfigCommand>) -> anyhow::Result<()> {
     let url = volume::announce(&args.flags.meta_url)?;
-    let before = volume::load_format(&url)?.ok_or(jfs::Error::NotFormatted)?;
+    let before = volume::load_format(&url)?.ok_or_else(jfs::Error::not_formatted)?;
     if !args.own_flag_given() {
         jfs_telemetry::say!("{}", volume::to_pretty_json(&before.without_secrets())?);
         return Ok(());

@@ -124,6 +124,15 @@ impl Meta {
         self.may_always(caller, attr, perm::READ).await
     }
 
+    /// Whether the caller may look up names in a directory of these attributes: EACCES if not, ENOTDIR for
+    /// anything else. No round trip, but one for an ACL rule seen for the first time.
+    pub async fn may_search(&self, caller: &Caller, attr: &Attr) -> Result<(), Errno> {
+        if !attr.is_dir() {
+            return Err(Errno::ENOTDIR);
+        }
+        self.may_always(caller, attr, perm::EXEC).await
+    }
+
     /// The directories that name an inode and that the caller may walk to and search, with the number of
     /// names in each.
     async fn ways_to(
