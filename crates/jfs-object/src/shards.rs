@@ -202,7 +202,10 @@ mod tests {
             let got = numbered(text, 11);
             assert_eq!(got.as_deref().map_err(|_| ()), want, "{text}");
         }
-        assert_eq!(buckets("b%d", 257), Err("too many shards: 257".to_string()));
+        assert_eq!(
+            buckets("b%d", 257),
+            Err("257 shards are too many: 256 at most".to_string())
+        );
         assert_eq!(
             buckets("b%d", 2),
             Ok(vec!["b0".to_string(), "b1".to_string()])

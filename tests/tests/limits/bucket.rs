@@ -26,7 +26,7 @@ fn format_on(bed: &Bed, scheme: &str, address: &str, words: &[&str]) {
         "vol",
     ];
     refused_with(&args, words);
-    let (_, text) = damaged_volume::run(&["status", &bed.url()]);
+    let (_, text) = run(&["status", &bed.url()]);
     assert!(text.contains("not formatted"), "nothing was made: {text}");
 }
 

@@ -300,7 +300,7 @@ mod tests {
             ("https://host/b?region=eu-1", "https://host b eu-1 path"),
             (
                 "http://host:9000/",
-                "error: no bucket name provided in \"http://host:9000/\"",
+                "error: \"http://host:9000/\" names no bucket",
             ),
         ] {
             assert_eq!(shown(Endpoint::minio(text, &none)), want, "{text}");
