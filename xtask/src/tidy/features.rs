@@ -64,6 +64,9 @@ const ROWS: &[(&str, &str, Evidence)] = &[
         "std",
         Words(&["join_all", "FuturesUnordered"]),
     ),
+    ("hyper", "http1", Words(&["conn::http1"])),
+    ("hyper", "server", Words(&["hyper::server"])),
+    ("hyper-util", "tokio", Words(&["TokioIo"])),
     (
         "lz4_flex",
         "checked-decode",
