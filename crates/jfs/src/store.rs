@@ -15,7 +15,7 @@ const PASSPHRASE: &str = "JFS_RSA_PASSPHRASE";
 /// The object store of a volume, below its name. Opens secrets; sends nothing.
 pub(crate) fn open_store(format: &Format, options: &StoreOptions) -> Result<ObjectStore, Error> {
     let location = location(format)?;
-    ObjectStore::open_at(&location, options).map_err(|e| Error::storage(e))
+    ObjectStore::open_at(&location, options).map_err(Error::storage)
 }
 
 fn location(format: &Format) -> Result<Location, Error> {
@@ -58,7 +58,7 @@ pub(crate) fn follower(
         );
         let moved = location(&format).and_then(|location| {
             let moved = objects.move_to(&location);
-            moved.map_err(|e| Error::storage(e))
+            moved.map_err(Error::storage)
         });
         if let Err(e) = moved {
             tracing::warn!("the volume's new setting cannot be used yet: {e}");
@@ -116,7 +116,7 @@ fn open_cache(config: CacheConfig) -> Result<BlockCache, Error> {
             tracing::warn!("{error}; blocks are kept in memory only");
             BlockCache::open(memory)
         })
-        .map_err(|e| Error::cache(e))
+        .map_err(Error::cache)
 }
 
 /// The chunk store of a volume with its cache.
@@ -133,7 +133,7 @@ pub(crate) async fn open_chunks(
     let objects = open_store(format, &store_options)?;
     if options.storage.check {
         let tested = objects.test().await;
-        tested.map_err(|e| Error::storage(e))?;
+        tested.map_err(Error::storage)?;
     }
     let cache = CacheConfig {
         dirs: options.cache.dirs.clone(),

@@ -64,7 +64,7 @@ const ROWS: &[(&str, &str, Evidence)] = &[
         "std",
         Words(&["join_all", "FuturesUnordered"]),
     ),
-    ("hyper", "http1", Words(&["hyper::server::conn::http1"])),
+    ("hyper", "http1", Words(&["conn::http1"])),
     ("hyper", "server", Words(&["hyper::server"])),
     ("hyper-util", "tokio", Words(&["TokioIo"])),
     (

@@ -156,7 +156,7 @@ impl FileOptions {
         let mut rest = path.as_os_str().as_bytes().to_vec();
         let makes = self.create || self.create_new;
         loop {
-            let (name, slash) = match walk.to_parent(&rest).await? {
+            let (name, slash) = match walk.go_to_parent(&rest).await? {
                 Last::Name(name, slash) => (name, slash),
                 _ if self.create_new => return Err(Errno::EEXIST),
                 _ => return Err(Errno::EISDIR),

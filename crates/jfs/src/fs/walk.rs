@@ -70,7 +70,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Goes to the directory of the last component, from where the walk is. ENOENT for an empty path.
-    pub(super) async fn to_parent(&mut self, path: &[u8]) -> Result<Last, Errno> {
+    pub(super) async fn go_to_parent(&mut self, path: &[u8]) -> Result<Last, Errno> {
         check(path)?;
         if path.starts_with(b"/") {
             self.go_to_root();
@@ -136,7 +136,7 @@ impl<'a> Walk<'a> {
     pub(super) async fn find(&mut self, path: &[u8], follow: bool) -> Result<Node, Errno> {
         let mut path = path.to_vec();
         loop {
-            let (name, slash) = match self.to_parent(&path).await? {
+            let (name, slash) = match self.go_to_parent(&path).await? {
                 Last::Name(name, slash) => (name, slash),
                 Last::DotDot => (b"..".to_vec(), false),
                 Last::Root | Last::Dot => (b".".to_vec(), false),
@@ -171,7 +171,7 @@ impl Fs {
     /// The directory of a path's last component, and that component.
     pub(super) async fn parent(&self, path: &Path) -> Result<(Ino, Last), Errno> {
         let mut walk = Walk::new(self);
-        let last = walk.to_parent(path.as_os_str().as_bytes()).await?;
+        let last = walk.go_to_parent(path.as_os_str().as_bytes()).await?;
         Ok((walk.at, last))
     }
 }
