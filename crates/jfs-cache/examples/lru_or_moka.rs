@@ -26,11 +26,11 @@ trait Blocks: Sync {
     fn held(&self) -> u64;
 }
 
-type Blocks = LruCache<(u64, u32), Bytes>;
+type BlocksByKey = LruCache<(u64, u32), Bytes>;
 
 struct Lru {
     limit: u64,
-    inner: Mutex<(Blocks, u64)>,
+    inner: Mutex<(BlocksByKey, u64)>,
 }
 
 impl Blocks for Lru {
