@@ -130,7 +130,7 @@ fn settings_that_do_not_fit() {
             ("[]".to_string(), &["setting", "damaged", "backup"]),
             (
                 good.replace("\"MetaVersion\": 1", "\"MetaVersion\": 2"),
-                &["metadata version 2", "newer client"],
+                &["metadata of version 2", "use a newer one"],
             ),
             (
                 good.replace("1.1.0-A", "9.1.0"),
