@@ -107,8 +107,9 @@ fn spawn(plan: &Plan, args: &[String], cwd: &Path, ready_fd: RawFd) -> anyhow::R
         command.pre_exec(move || {
             // What the caller happens to have open must not stay open as long as the daemon
             // lives. Kernels that cannot do it change nothing.
-            let mark = libc::CLOSE_RANGE_CLOEXEC as libc::c_int;
-            libc::close_range(3, libc::c_uint::MAX, mark);
+            // musl has no function for this call.
+            const MARK: libc::c_uint = libc::CLOSE_RANGE_CLOEXEC as libc::c_uint;
+            libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, MARK);
             let keep = |fd| libc::fcntl(fd, libc::F_SETFD, 0) >= 0;
             if libc::setsid() < 0 || !keep(ready_fd) || !keep(arguments_fd) {
                 return Err(std::io::Error::last_os_error());
