@@ -25,7 +25,7 @@ const IO_RETRIES: u32 = 3;
 /// a minute.
 const IO_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How [`format`] treats what is there. Programs use [`crate::FormatOptions`].
+/// How [`format()`] treats what is there. Programs use [`crate::FormatOptions`].
 #[derive(Clone, Copy, Debug, Default)]
 pub struct FormatOptions {
     /// Change what cannot be changed and use a bucket that is not empty. Default false.
