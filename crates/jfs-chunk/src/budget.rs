@@ -4,11 +4,11 @@
 //! # Why no wait lasts for ever
 //!
 //! - Uploads need no room, so written data leaves the buffers in any case. Writers have room while the sum is below
-//!   the limit, and a quarter of the limit whatever readers have taken.
-//! - A download takes its room before anything else and waits for no more room until it ends, which the
-//!   deadlines of requests see to. When no download is running, the next one may run, whatever it costs and
-//!   however full the budget is. So a task that holds the room of a write and reads meanwhile, as a compaction
-//!   does, gets its bytes. Waiting downloads are served in the order of their coming.
+//!   the limit, and in any case while written data is less than a quarter of the limit.
+//! - A download takes its room first and waits for no more room until it ends. Deadlines of requests end it in any
+//!   case. When no download is running, the next one may run. Its size and the fill of the budget make no difference.
+//!   So a task that holds the room of a write and reads meanwhile, as a compaction does, gets its bytes. Waiting
+//!   downloads are served in the order of their coming.
 //! - Downloaded blocks are given up for downloads and writes that wait.
 //!
 //! So the sum may exceed the limit: by a quarter of the limit, for readers that come when writers have filled
@@ -18,7 +18,7 @@ use parking_lot::Mutex;
 use std::sync::Arc;
 use tokio::sync::Notify;
 
-/// This part of the limit is free for writers whatever readers have taken, and the other way round.
+/// The divisor of the limit that gives the part which is reserved for writers. As much is reserved for readers.
 const SHARE: u64 = 4;
 
 /// Counts buffered bytes against a limit. Cheap to clone.
@@ -114,6 +114,16 @@ impl Budget {
         let reads = counts.reads + bytes;
         let fits = reads <= share || (reads <= limit - share && counts.writes + reads <= limit);
         fits.then(|| self.take(&mut counts, bytes))
+    }
+
+    /// As [`Budget::try_download`], for a block far ahead of its reader. One share of the limit stays free for
+    /// readers that enter their next block.
+    pub(crate) fn try_download_ahead(&self, bytes: u64) -> Option<Room> {
+        let share = self.share();
+        let most = self.inner.limit - 2 * share;
+        (self.reads() + bytes <= most.max(share))
+            .then(|| self.try_download(bytes))
+            .flatten()
     }
 
     /// As [`Budget::try_download`], and any download when none is running.

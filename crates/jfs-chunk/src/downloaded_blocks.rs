@@ -52,14 +52,28 @@ pub(crate) struct DownloadedBlocks {
 #[derive(Default)]
 struct Inner {
     blocks: HashMap<BlockKey, Block>,
-    /// Blocks that were not read yet, oldest first.
-    unread: BTreeMap<u64, BlockKey>,
-    /// Blocks that are being read, least recently used first.
-    in_use: BTreeMap<u64, BlockKey>,
-    /// Blocks that were read to their end, least recently used first, and the sum of their room.
-    read: BTreeMap<u64, BlockKey>,
+    lists: Lists,
+    /// Room of the blocks that were read to their end.
     read_bytes: u64,
     clock: u64,
+}
+
+/// The blocks by their state, by their stamp: the least recently used one first.
+#[derive(Default)]
+struct Lists {
+    unread: BTreeMap<u64, BlockKey>,
+    in_use: BTreeMap<u64, BlockKey>,
+    read: BTreeMap<u64, BlockKey>,
+}
+
+impl Lists {
+    fn of(&mut self, state: State) -> &mut BTreeMap<u64, BlockKey> {
+        match state {
+            State::Unread => &mut self.unread,
+            State::InUse => &mut self.in_use,
+            State::Read => &mut self.read,
+        }
+    }
 }
 
 struct Block {
@@ -76,10 +90,13 @@ struct Block {
     touched: Instant,
 }
 
-#[derive(PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
+    /// Not read yet.
     Unread,
+    /// Being read, or about to be.
     InUse,
+    /// Read to its end.
     Read,
 }
 
@@ -114,7 +131,7 @@ impl DownloadedBlocks {
             stamp: inner.clock,
             touched: Instant::now(),
         };
-        inner.enlist(&block, key);
+        inner.lists.of(block.state()).insert(block.stamp, key);
         inner.blocks.insert(key, block);
         self.count.store(inner.blocks.len(), Ordering::Release);
         drop(inner);
@@ -195,13 +212,8 @@ impl Inner {
     /// Marks a read. Returns the block, and the blocks that are dropped because of the read.
     fn read(&mut self, key: &BlockKey, range: Range<usize>) -> Option<(Bytes, Vec<Block>)> {
         let block = self.blocks.get_mut(key)?;
-        let was_read = block.state() == State::Read;
-        let list = match block.state() {
-            State::Unread => &mut self.unread,
-            State::InUse => &mut self.in_use,
-            State::Read => &mut self.read,
-        };
-        list.remove(&block.stamp);
+        let before = block.state();
+        self.lists.of(before).remove(&block.stamp);
         self.clock += 1;
         block.stamp = self.clock;
         block.read += range.len() as u64;
@@ -209,21 +221,14 @@ impl Inner {
         block.ended |= !range.is_empty() && range.end >= block.data.len();
         block.touched = Instant::now();
         let data = block.data.clone();
-        let (list, room) = match block.state() {
-            State::Unread => (&mut self.unread, 0),
-            State::InUse => (&mut self.in_use, 0),
-            State::Read => (&mut self.read, block.room.bytes()),
-        };
-        list.insert(self.clock, *key);
-        if room == 0 {
-            return Some((data, Vec::new()));
-        }
-        if !was_read {
-            self.read_bytes += room;
+        let state = block.state();
+        self.lists.of(state).insert(block.stamp, *key);
+        if state == State::Read && before != State::Read {
+            self.read_bytes += block.room.bytes();
         }
         let mut surplus = Vec::new();
         while self.read_bytes > READ_MAX
-            && let Some((_, oldest)) = self.read.first_key_value()
+            && let Some((_, oldest)) = self.lists.read.first_key_value()
         {
             let oldest = *oldest;
             surplus.extend(self.remove(&oldest));
@@ -232,7 +237,7 @@ impl Inner {
     }
 
     fn next_to_go(&self, reads: u64, share: u64, wanted: Need) -> Option<BlockKey> {
-        if let Some((_, key)) = self.read.first_key_value() {
+        if let Some((_, key)) = self.lists.read.first_key_value() {
             return Some(*key);
         }
         let oldest = |list: &BTreeMap<u64, BlockKey>| list.first_key_value().map(|(_, key)| *key);
@@ -242,44 +247,43 @@ impl Inner {
                 block.touched.elapsed() >= if block.ended { ENDED } else { STALE }
             })
         };
-        let stale = [oldest(&self.unread), oldest(&self.in_use)];
+        let stale = [oldest(&self.lists.unread), oldest(&self.lists.in_use)];
         if let Some(key) = stale.into_iter().flatten().find(is_stale) {
             return Some(key);
         }
-        let unread = self.unread.last_key_value().map(|(_, key)| *key);
-        let in_use = oldest(&self.in_use);
+        let unread = self.lists.unread.last_key_value().map(|(_, key)| *key);
+        let in_use = oldest(&self.lists.in_use);
         match wanted {
             Need::Ahead => None,
-            Need::Next => unread,
+            Need::Next => self.ended().or(unread),
             Need::Write => unread.or(in_use).filter(|_| reads > share),
-            Need::Read => unread.or(in_use.filter(|key| !self.is_last_in_use(key))),
+            Need::Read => self
+                .ended()
+                .or(unread)
+                .or(in_use.filter(|key| !self.is_last_in_use(key))),
         }
+    }
+
+    /// The least recently used block whose last byte was read. Its front may have been fetched alone, or is read
+    /// by a reader that goes backwards.
+    fn ended(&self) -> Option<BlockKey> {
+        let mut in_use = self.lists.in_use.values();
+        let ended = |key: &&BlockKey| self.blocks.get(key).is_some_and(|block| block.ended);
+        in_use.find(ended).copied()
     }
 
     fn is_last_in_use(&self, key: &BlockKey) -> bool {
         let block = self.blocks.get(key);
-        self.in_use.len() == 1 && block.is_some_and(|block| block.reads >= 2)
-    }
-
-    fn enlist(&mut self, block: &Block, key: BlockKey) {
-        let list = match block.state() {
-            State::Unread => &mut self.unread,
-            State::InUse => &mut self.in_use,
-            State::Read => &mut self.read,
-        };
-        list.insert(block.stamp, key);
+        self.lists.in_use.len() == 1 && block.is_some_and(|block| block.reads >= 2)
     }
 
     fn remove(&mut self, key: &BlockKey) -> Option<Block> {
         let block = self.blocks.remove(key)?;
-        match block.state() {
-            State::Unread => self.unread.remove(&block.stamp),
-            State::InUse => self.in_use.remove(&block.stamp),
-            State::Read => {
-                self.read_bytes -= block.room.bytes();
-                self.read.remove(&block.stamp)
-            }
-        };
+        let state = block.state();
+        self.lists.of(state).remove(&block.stamp);
+        if state == State::Read {
+            self.read_bytes -= block.room.bytes();
+        }
         Some(block)
     }
 }

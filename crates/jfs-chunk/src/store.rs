@@ -359,7 +359,11 @@ impl ChunkStore {
         };
         let cost = self.cost(&key);
         let room = loop {
-            if let Some(room) = inner.budget.try_download(cost) {
+            let room = match wanted {
+                Need::Ahead => inner.budget.try_download_ahead(cost),
+                _ => inner.budget.try_download(cost),
+            };
+            if let Some(room) = room {
                 break room;
             }
             if !inner.downloaded.give_up(cost, &inner.budget, wanted) {

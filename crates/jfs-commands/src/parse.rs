@@ -29,7 +29,7 @@ pub struct Parsed<C> {
 }
 
 impl<C> Parsed<C> {
-    /// Whether a flag was given, whatever its value. `name` is its long name.
+    /// Whether the command line has the flag with the long name `name`. `--name=false` counts as well.
     pub fn given(&self, name: &str) -> bool {
         self.arguments.last(name).is_some()
     }

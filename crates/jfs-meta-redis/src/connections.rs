@@ -76,7 +76,7 @@ pub(crate) struct Loan {
 impl Drop for Loan {
     fn drop(&mut self) {
         if let Some(mut connection) = self.inner.take() {
-            // Nobody used that, and it is not known whether an EXEC has ended it.
+            // The armed watch was not used. An EXEC may have ended the watch, or not: UNWATCH is right in both cases.
             connection.watching |= self.armed.is_some();
             self.pool.give_back(connection);
         }

@@ -158,8 +158,8 @@ impl Database {
         Ok(())
     }
 
-    /// Makes the file, readable by its owner alone whatever the umask is: it holds the names of all files
-    /// and the keys of the bucket. SQLite gives the files beside it the same permissions.
+    /// Makes the file. Only its owner may read it, under any umask: it holds the names of all files and the keys of
+    /// the bucket. SQLite gives the files beside it the same permissions.
     fn create(&self) -> Result<(), EngineError> {
         let mut options = OpenOptions::new();
         match options

@@ -71,9 +71,9 @@ impl Sink {
     }
 }
 
-/// Opens a log file for appending; it and its directories are made when they are missing, writable by
-/// their owner alone whatever the umask of the process is. Neither opening nor writing waits: a pipe
-/// without a reader cannot be opened.
+/// Opens a log file for appending. A missing file is made, and its missing directories. Only their owner may write
+/// them: the umask of the process makes no difference. Neither opening nor writing waits. A pipe without a reader
+/// cannot be opened.
 pub fn append_to(path: &Path) -> io::Result<File> {
     if let Some(dir) = path.parent()
         && !dir.as_os_str().is_empty()

@@ -4,6 +4,7 @@ use jfs_testkit::{Jfs, MountArgs, scratch_dir};
 use serde_json::{Value, json};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use tempfile::TempDir;
 
 const BLOCK: usize = 4 << 20;
 
@@ -56,10 +57,8 @@ fn files_below(directory: &Path) -> Vec<PathBuf> {
     below.collect()
 }
 
-/// Every flag of `mount` about caches, transfers and background jobs with a value that is not its default.
-/// `.config` repeats them; what shows outside is looked at, too.
-#[test]
-fn a_mount_does_what_its_flags_say() {
+/// A volume in a scratch directory: the directory, the address of the volume, and the program.
+fn formatted() -> (TempDir, String, Jfs) {
     let dir = scratch_dir().unwrap();
     let (url, bucket) = (
         format!("sqlite3://{}", dir.path().join("meta.db").display()),
@@ -67,6 +66,14 @@ fn a_mount_does_what_its_flags_say() {
     );
     let jfs = Jfs::find().unwrap();
     jfs.format(&url, "vol", &bucket, &[]).unwrap();
+    (dir, url, jfs)
+}
+
+/// Every flag of `mount` about caches, transfers and background jobs with a value that is not its default.
+/// `.config` repeats them; what shows outside is looked at, too.
+#[test]
+fn a_mount_does_what_its_flags_say() {
+    let (dir, url, jfs) = formatted();
     let given: [(&str, &str, &str, &str, Value); 16] = [
         (
             "--cache-eviction",
@@ -173,13 +180,7 @@ fn volume_uuid(jfs: &Jfs, url: &str) -> String {
 /// Written blocks are cached with `--cache-large-write` only; with `--cache-partial-only` those of a sequential read are not.
 #[test]
 fn whole_blocks_are_cached_as_the_flags_say() {
-    let dir = scratch_dir().unwrap();
-    let (url, bucket) = (
-        format!("sqlite3://{}", dir.path().join("meta.db").display()),
-        dir.path().join("objects"),
-    );
-    let jfs = Jfs::find().unwrap();
-    jfs.format(&url, "vol", &bucket, &[]).unwrap();
+    let (dir, url, jfs) = formatted();
     let uuid = volume_uuid(&jfs, &url);
     let cache = dir.path().join("writer");
     let writer = jfs.mount(MountArgs::new(&url).cache_dir(&cache)).unwrap();
@@ -269,13 +270,7 @@ fn a_flag_whose_function_is_missing_is_refused_by_name() {
 /// `--trace` and the others set which lines are written.
 #[test]
 fn the_log_has_the_level_that_is_asked_for() {
-    let dir = scratch_dir().unwrap();
-    let (url, bucket) = (
-        format!("sqlite3://{}", dir.path().join("meta.db").display()),
-        dir.path().join("objects"),
-    );
-    let jfs = Jfs::find().unwrap();
-    jfs.format(&url, "vol", &bucket, &[]).unwrap();
+    let (_dir, url, jfs) = formatted();
     let log_of = |flag: &str| {
         jfs.run(&[flag, "config", "--trash-days", "2", &url])
             .unwrap()

@@ -113,6 +113,7 @@ impl Root {
 
     /// Runs `jfs` with this directory as its root; it must succeed.
     fn jfs(&self, arguments: &[&str]) -> Result<Output> {
+        // By its path: the search path is cleared below.
         let mut command = Command::new("/usr/sbin/chroot");
         command.arg(&self.path).arg("/bin/jfs").args(arguments);
         let output = command

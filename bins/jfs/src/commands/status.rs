@@ -104,7 +104,6 @@ fn is_zero(n: &u64) -> bool {
 
 pub(crate) fn run(args: &Parsed<StatusCommand>) -> anyhow::Result<()> {
     let args = &args.flags;
-    // Asked for before other threads run: the answer is not to be had later.
     let offset = UtcOffset::current_local_offset().unwrap_or(UtcOffset::UTC);
     let url = volume::announce(&args.meta_url)?;
     let sid = args.session;

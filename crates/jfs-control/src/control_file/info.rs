@@ -227,7 +227,7 @@ pub(super) fn tree_json(ino: u64, found: &Result<TreeNode, Errno>) -> String {
         Ok(tree) => {
             let mut tree = node(tree);
             tree["Inode"] = json!(ino);
-            // The inode asked for counts as a directory, whatever its type.
+            // The root of the tree has the type of a directory, also when the root is a file.
             tree["Type"] = json!(2);
             (0, tree)
         }

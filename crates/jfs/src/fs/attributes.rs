@@ -61,11 +61,7 @@ impl Fs {
         uid: Option<u32>,
         gid: Option<u32>,
     ) -> Result<(), Error> {
-        let set = SetAttrRequest {
-            uid,
-            gid,
-            ..SetAttrRequest::default()
-        };
+        let set = owner_request(uid, gid);
         self.set("chown", path.as_ref(), true, set).await
     }
 
@@ -76,11 +72,7 @@ impl Fs {
         uid: Option<u32>,
         gid: Option<u32>,
     ) -> Result<(), Error> {
-        let set = SetAttrRequest {
-            uid,
-            gid,
-            ..SetAttrRequest::default()
-        };
+        let set = owner_request(uid, gid);
         self.set("lchown", path.as_ref(), false, set).await
     }
 
@@ -110,6 +102,14 @@ impl Fs {
             self.shared.run(changed).await.map(|_| ())
         });
         self.doing(operation, path, changed).await
+    }
+}
+
+fn owner_request(uid: Option<u32>, gid: Option<u32>) -> SetAttrRequest {
+    SetAttrRequest {
+        uid,
+        gid,
+        ..SetAttrRequest::default()
     }
 }
 
