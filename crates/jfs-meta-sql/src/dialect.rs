@@ -209,9 +209,8 @@ impl Dialect {
         let mut out = String::with_capacity(text.len() + 32);
         for c in text.chars() {
             match (c, self) {
-                // Names with capitals keep them on PostgreSQL between quotes only.
                 ('{', Dialect::Postgres) => {
-                    out.push('"');
+                    out.push('"'); // a prefix may have capital letters
                     out.push_str(prefix);
                 }
                 ('}', Dialect::Postgres) => out.push('"'),
@@ -288,8 +287,8 @@ mod tests {
             "SELECT \"group\" FROM jfs_acl WHERE id = ?1 AND x = ?12"
         );
         assert_eq!(
-            Dialect::Postgres.render(text, "jfs_p_"),
-            "SELECT \"group\" FROM \"jfs_p_acl\" WHERE id = $1 AND x = $12"
+            Dialect::Postgres.render(text, "jfs_P_"),
+            "SELECT \"group\" FROM \"jfs_P_acl\" WHERE id = $1 AND x = $12"
         );
         assert_eq!(
             Dialect::Mysql.render(text, "jfs_"),

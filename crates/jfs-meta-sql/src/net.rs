@@ -2,6 +2,4 @@
 //!
 //! A [`link::Driver`] gives connections and knows the dialect of its server. Nothing here names one.
 
-#![allow(dead_code)] // until a driver is there
-
-mod link;
+pub(crate) mod link;
