@@ -28,6 +28,15 @@ pub(crate) enum Lock {
     Update,
 }
 
+/// The form in which a statement runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// As it is, with a lock on the rows that it finds where it can.
+    Plain(Lock),
+    /// As a check on servers: fails unless it finds as many rows as one more parameter, the last one, says.
+    Count,
+}
+
 /// A statement before its tables and parameters have their names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Text {
@@ -173,6 +182,14 @@ impl Dialect {
             Dialect::Sqlite => format!("length({})", self.binary(column)),
             Dialect::Postgres | Dialect::Mysql => format!("octet_length({column})"),
         }
+    }
+
+    /// A check that the reading statement `select` finds as many rows as the parameter behind its own ones says.
+    pub(crate) fn counted(self, select: &str) -> String {
+        let last = (1..).take_while(|n| select.contains(&format!("${n}"))).last();
+        let count = format!("(SELECT count(*) FROM ({select}) counted)");
+        let right = format!("{count} = ${}", last.unwrap_or(0) + 1);
+        format!("SELECT {}", self.checked("1", &right))
     }
 
     /// The end of a reading statement that locks what it finds.

@@ -1,6 +1,6 @@
 //! Every statement on the records of a volume, by name (the tables themselves: `schema`).
 
-use crate::dialect::{Dialect, Lock, Text, Upsert};
+use crate::dialect::{Dialect, Form, Lock, Text, Upsert};
 use crate::records::existing;
 
 /// Columns of `node n` in the order that `records::node` reads and writes them.
@@ -357,7 +357,7 @@ pub(crate) struct Prepared {
 pub(crate) struct Catalog {
     dialect: Dialect,
     prefix: String,
-    all: Vec<[Prepared; 3]>,
+    all: Vec<[Prepared; 4]>,
 }
 
 impl Catalog {
@@ -376,10 +376,19 @@ impl Catalog {
                 read_back: text.read_back.map(|sql| dialect.render(&sql, prefix)),
             }
         };
+        let count = |statement: Statement| {
+            let run = dialect.render(&dialect.counted(&statement.text(dialect).run), prefix);
+            Prepared {
+                brief: brief(&run, prefix),
+                run,
+                read_back: None,
+            }
+        };
         let all = Statement::ALL
             .iter()
             .map(|statement| {
-                [Lock::None, Lock::Share, Lock::Update].map(|lock| one(*statement, lock))
+                let [plain, share, update] = [Lock::None, Lock::Share, Lock::Update].map(|lock| one(*statement, lock));
+                [plain, share, update, count(*statement)]
             })
             .collect();
         Catalog {
@@ -408,6 +417,15 @@ impl Catalog {
     pub(crate) fn locking(&self, statement: Statement, lock: Lock) -> &Prepared {
         &self.all[statement as usize][lock as usize]
     }
+
+    /// A statement in the form in which it is to run.
+    pub(crate) fn form(&self, statement: Statement, form: Form) -> &Prepared {
+        let at = match form {
+            Form::Plain(lock) => lock as usize,
+            Form::Count => 3,
+        };
+        &self.all[statement as usize][at]
+    }
 }
 
 /// A statement in a few words, for the round-trip log: what it does and to which tables.
@@ -421,7 +439,7 @@ pub(crate) fn brief(sql: &str, prefix: &str) -> String {
         return words().take(3).collect::<Vec<_>>().join(" ");
     };
     let mut tables: Vec<&str> = words()
-        .filter(|word| word.starts_with(prefix) && !word.contains('.'))
+        .filter(|word| word.starts_with(prefix) && !word.contains(['.', '"']))
         .collect();
     tables.dedup();
     format!("{verb} {}", tables.join(" "))
