@@ -3,3 +3,5 @@
 //! A [`link::Driver`] gives connections and knows the dialect of its server. Nothing here names one.
 
 pub(crate) mod link;
+pub(crate) mod engine;
+pub(crate) mod pool;
