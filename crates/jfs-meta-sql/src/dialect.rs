@@ -186,7 +186,9 @@ impl Dialect {
 
     /// A check that the reading statement `select` finds as many rows as the parameter behind its own ones says.
     pub(crate) fn counted(self, select: &str) -> String {
-        let last = (1..).take_while(|n| select.contains(&format!("${n}"))).last();
+        let last = (1..)
+            .take_while(|n| select.contains(&format!("${n}")))
+            .last();
         let count = format!("(SELECT count(*) FROM ({select}) counted)");
         let right = format!("{count} = ${}", last.unwrap_or(0) + 1);
         format!("SELECT {}", self.checked("1", &right))

@@ -14,12 +14,14 @@ pub(crate) mod locks;
 pub(crate) mod node;
 pub(crate) mod schema;
 pub(crate) mod sessions;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests;
 pub(crate) mod volume;
 mod write;
 
-#[allow(unused_imports, reason = "the engines move here one after the other")]
+#[allow(unused_imports, reason = "parts for servers, whose engines follow")]
 pub(crate) use key::{Ask, answer, asks, query, record};
-#[allow(unused_imports, reason = "the engines move here one after the other")]
 pub(crate) use write::{Change, Expect, changes, settle};
 
 use crate::statement::Statement;
@@ -53,6 +55,19 @@ pub(crate) fn name_record(e: EngineError, record: impl FnOnce() -> String) -> En
             reason,
         },
         e => e,
+    }
+}
+
+/// A copy of `e`, for another caller that waits for the same result.
+pub(crate) fn again(e: &EngineError) -> EngineError {
+    match e {
+        EngineError::Conflict => EngineError::Conflict,
+        EngineError::Transient(text) => EngineError::Transient(text.clone()),
+        EngineError::MaybeCommitted(text) => EngineError::MaybeCommitted(text.clone()),
+        EngineError::Corrupt { record, reason } => EngineError::corrupt(record, reason),
+        EngineError::Fatal(text) => EngineError::Fatal(text.clone()),
+        EngineError::SettingChanged => EngineError::SettingChanged,
+        EngineError::Replaced(text) => EngineError::Replaced(text.clone()),
     }
 }
 

@@ -387,7 +387,8 @@ impl Catalog {
         let all = Statement::ALL
             .iter()
             .map(|statement| {
-                let [plain, share, update] = [Lock::None, Lock::Share, Lock::Update].map(|lock| one(*statement, lock));
+                let [plain, share, update] =
+                    [Lock::None, Lock::Share, Lock::Update].map(|lock| one(*statement, lock));
                 [plain, share, update, count(*statement)]
             })
             .collect();

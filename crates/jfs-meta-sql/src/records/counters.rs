@@ -19,7 +19,7 @@ pub(crate) fn name(counter: Counter) -> &'static str {
         Counter::UsedSpace => USED_SPACE,
         Counter::TotalInodes => TOTAL_INODES,
         Counter::NextTrash => "nextTrash",
-        Counter::NextSession => "nextSession",
+        Counter::NextSession => super::sessions::COUNTER,
     }
 }
 

@@ -71,9 +71,7 @@ pub(crate) enum Ask<'k> {
 
 /// The statements that read `keys` in their order, as few as possible: a directory followed by one of its
 /// names is one statement.
-pub(crate) fn asks<'k>(
-    keys: impl Iterator<Item = &'k Key> + Clone,
-) -> impl Iterator<Item = Ask<'k>> {
+pub(crate) fn asks<'k>(keys: impl Iterator<Item = &'k Key>) -> impl Iterator<Item = Ask<'k>> {
     let mut keys = keys.peekable();
     std::iter::from_fn(move || {
         let key = keys.next()?;

@@ -10,6 +10,9 @@ use jfs_types::Ino;
 /// Most session ids tried; more that are taken in a row mean that the counter is wrong.
 pub(crate) const TRIES_MAX: usize = 10_000;
 
+/// Name of the counter of session ids.
+pub(crate) const COUNTER: &str = "nextSession";
+
 /// The error after [`TRIES_MAX`] tries.
 pub(crate) fn none_free() -> EngineError {
     EngineError::corrupt("counter nextSession", "it lies far behind the sessions")
