@@ -130,18 +130,21 @@ mod tests {
         let start = Instant::now();
         for n in 0..20 {
             stream.write_all(&[n]).unwrap();
+            // Apart enough for replies of their own.
+            std::thread::sleep(DELAY / 20);
         }
         let mut replies = [0; 20];
         stream.read_exact(&mut replies).unwrap();
         let took = start.elapsed();
         assert_eq!(replies, std::array::from_fn(|n| n as u8));
-        assert!((DELAY..DELAY * 4).contains(&took), "{took:?}");
+        assert!((DELAY..DELAY * 10).contains(&took), "{took:?}");
+        let start = Instant::now();
         for n in 0..3 {
             stream.write_all(&[n]).unwrap();
             stream.read_exact(&mut replies[..1]).unwrap();
         }
         let took = start.elapsed();
-        assert!(took >= DELAY * 4, "{took:?}: one after the other");
+        assert!(took >= DELAY * 3, "{took:?}: one after the other");
         stream.shutdown(Shutdown::Write).unwrap();
         assert_eq!(
             stream.read(&mut replies).unwrap(),
