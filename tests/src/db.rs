@@ -5,8 +5,8 @@ use crate::{Fault, Faulty};
 use jfs_meta::Engine;
 use jfs_meta::memory::MemoryEngine;
 use jfs_meta_redis::RedisEngine;
-use jfs_meta_sql::{FaultPlan, SqliteEngine};
-use jfs_testkit::{RedisServer, scratch_dir};
+use jfs_meta_sql::{FaultPlan, SqliteEngine, open_postgres};
+use jfs_testkit::{PostgresServer, RedisServer, scratch_dir};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 use tempfile::TempDir;
@@ -20,11 +20,13 @@ pub enum Kind {
     Sqlite,
     /// Redis: one server for all tests of a binary, a logical database each.
     Redis,
+    /// PostgreSQL: one server for all tests of a binary, a database each.
+    Postgres,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Kind; 3] = [Kind::Memory, Kind::Sqlite, Kind::Redis];
+    pub const ALL: [Kind; 4] = [Kind::Memory, Kind::Sqlite, Kind::Redis, Kind::Postgres];
 }
 
 /// An empty database that goes away with this value.
@@ -37,6 +39,31 @@ enum Inner {
     Memory(MemoryEngine),
     Sqlite(TempDir),
     Redis(u32),
+    Postgres(Database),
+}
+
+/// A database of the PostgreSQL server, dropped with this value.
+struct Database(String);
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        // A test that failed may have left connections behind: the server ends with the process anyway.
+        let _ = postgres().drop_database(&self.0);
+    }
+}
+
+/// The PostgreSQL server of this process. It ends with the process.
+fn postgres() -> &'static PostgresServer {
+    static SERVER: OnceLock<PostgresServer> = OnceLock::new();
+    SERVER.get_or_init(|| PostgresServer::start().unwrap())
+}
+
+/// A new database.
+fn postgres_database() -> Database {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let name = format!("test{}", NEXT.fetch_add(1, Ordering::Relaxed));
+    postgres().create_database(&name).unwrap();
+    Database(name)
 }
 
 /// The server of this process. It ends with the process.
@@ -64,6 +91,7 @@ impl Db {
             Kind::Memory => Inner::Memory(MemoryEngine::new()),
             Kind::Sqlite => Inner::Sqlite(scratch_dir().unwrap()),
             Kind::Redis => Inner::Redis(redis_database()),
+            Kind::Postgres => Inner::Postgres(postgres_database()),
         };
         Db { kind, inner }
     }
@@ -79,6 +107,7 @@ impl Db {
             Inner::Memory(_) => "memory://".to_string(),
             Inner::Sqlite(dir) => format!("sqlite3://{}", dir.path().join("meta.db").display()),
             Inner::Redis(db) => redis().url(*db),
+            Inner::Postgres(db) => postgres().url(&db.0),
         }
     }
 
@@ -91,6 +120,7 @@ impl Db {
                 Arc::new(SqliteEngine::open(&format!("{}?_sync=NORMAL", self.url())).unwrap())
             }
             Inner::Redis(_) => Arc::new(RedisEngine::open(&self.url()).await.unwrap()),
+            Inner::Postgres(_) => open_postgres(&self.url()).await.unwrap(),
         }
     }
 
@@ -114,6 +144,11 @@ impl Db {
                     Arc::new(RedisEngine::open(&url).await.unwrap()),
                     Hooks::Relay(proxy),
                 )
+            }
+            Inner::Postgres(db) => {
+                let proxy = Proxy::start(postgres().port(), Wire::Postgres).await;
+                let url = postgres().url_at(proxy.port(), &db.0);
+                (open_postgres(&url).await.unwrap(), Hooks::Relay(proxy))
             }
         }
     }
@@ -143,6 +178,13 @@ impl Db {
                 let insert =
                     "INSERT INTO jfs_delslices (chunkid, deleted, slices) VALUES (?1, ?2, ?3)";
                 db.execute(insert, (id as i64, time, entries)).unwrap();
+            }
+            Inner::Postgres(db) => {
+                let hex: String = entries.iter().map(|b| format!("{b:02x}")).collect();
+                let insert = format!(
+                    "INSERT INTO jfs_delslices (chunkid, deleted, slices) VALUES ({id}, {time}, '\\x{hex}')"
+                );
+                postgres().execute(&db.0, &insert).unwrap();
             }
             Inner::Redis(db) => {
                 let field = format!("{id}_{time}");

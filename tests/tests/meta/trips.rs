@@ -58,7 +58,8 @@ async fn table(kind: Kind) {
         let limit = match kind {
             Kind::Memory => redis.max(sqlite),
             Kind::Sqlite => sqlite,
-            Kind::Redis => redis,
+            // An exchange is a round trip, as a pipeline is.
+            Kind::Redis | Kind::Postgres => redis,
         };
         let (most, what) = measure(kind, name).await;
         lines += &format!("| {name} | {most} | {} |\n", what.join(", "));
