@@ -1,12 +1,12 @@
 //! Databases: one of any kind, empty, private to the test.
 
 use crate::proxy::{Proxy, Wire};
-use crate::{Fault, Faulty};
+use crate::{Fault, Faulty, SqlDatabase, SqlServer};
 use jfs_meta::Engine;
 use jfs_meta::memory::MemoryEngine;
 use jfs_meta_redis::RedisEngine;
-use jfs_meta_sql::{FaultPlan, SqliteEngine, open_postgres};
-use jfs_testkit::{PostgresServer, RedisServer, scratch_dir};
+use jfs_meta_sql::{FaultPlan, SqliteEngine};
+use jfs_testkit::{RedisServer, scratch_dir};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 use tempfile::TempDir;
@@ -22,6 +22,8 @@ pub enum Kind {
     Redis,
     /// PostgreSQL: one server for all tests of a binary, a database each.
     Postgres,
+    /// MariaDB, likewise.
+    Mariadb,
 }
 
 impl Kind {
@@ -39,31 +41,7 @@ enum Inner {
     Memory(MemoryEngine),
     Sqlite(TempDir),
     Redis(u32),
-    Postgres(Database),
-}
-
-/// A database of the PostgreSQL server, dropped with this value.
-struct Database(String);
-
-impl Drop for Database {
-    fn drop(&mut self) {
-        // A test that failed may have left connections behind: the server ends with the process anyway.
-        let _ = postgres().drop_database(&self.0);
-    }
-}
-
-/// The PostgreSQL server of this process. It ends with the process.
-fn postgres() -> &'static PostgresServer {
-    static SERVER: OnceLock<PostgresServer> = OnceLock::new();
-    SERVER.get_or_init(|| PostgresServer::start().unwrap())
-}
-
-/// A new database.
-fn postgres_database() -> Database {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let name = format!("test{}", NEXT.fetch_add(1, Ordering::Relaxed));
-    postgres().create_database(&name).unwrap();
-    Database(name)
+    Sql(SqlDatabase),
 }
 
 /// The server of this process. It ends with the process.
@@ -91,7 +69,8 @@ impl Db {
             Kind::Memory => Inner::Memory(MemoryEngine::new()),
             Kind::Sqlite => Inner::Sqlite(scratch_dir().unwrap()),
             Kind::Redis => Inner::Redis(redis_database()),
-            Kind::Postgres => Inner::Postgres(postgres_database()),
+            Kind::Postgres => Inner::Sql(SqlDatabase::new(SqlServer::Postgres)),
+            Kind::Mariadb => Inner::Sql(SqlDatabase::new(SqlServer::Mariadb)),
         };
         Db { kind, inner }
     }
@@ -107,7 +86,7 @@ impl Db {
             Inner::Memory(_) => "memory://".to_string(),
             Inner::Sqlite(dir) => format!("sqlite3://{}", dir.path().join("meta.db").display()),
             Inner::Redis(db) => redis().url(*db),
-            Inner::Postgres(db) => postgres().url(&db.0),
+            Inner::Sql(db) => db.url(),
         }
     }
 
@@ -120,12 +99,12 @@ impl Db {
                 Arc::new(SqliteEngine::open(&format!("{}?_sync=NORMAL", self.url())).unwrap())
             }
             Inner::Redis(_) => Arc::new(RedisEngine::open(&self.url()).await.unwrap()),
-            Inner::Postgres(_) => open_postgres(&self.url()).await.unwrap(),
+            Inner::Sql(_) => jfs::connect(&self.url()).await.unwrap(),
         }
     }
 
     /// An engine, and how to make its commits fail: by the engine's own hooks on SQLite, by really
-    /// cutting the connection on Redis.
+    /// cutting the connection on servers.
     pub async fn connect_with_faults(&self) -> (Arc<dyn Engine>, Hooks) {
         match &self.inner {
             Inner::Memory(_) => {
@@ -145,10 +124,10 @@ impl Db {
                     Hooks::Relay(proxy),
                 )
             }
-            Inner::Postgres(db) => {
-                let proxy = Proxy::start(postgres().port(), Wire::Postgres).await;
-                let url = postgres().url_at(proxy.port(), &db.0);
-                (open_postgres(&url).await.unwrap(), Hooks::Relay(proxy))
+            Inner::Sql(db) => {
+                let proxy = Proxy::start(db.server().port(), db.server().wire()).await;
+                let engine = jfs::connect(&db.url_at(proxy.port())).await.unwrap();
+                (engine, Hooks::Relay(proxy))
             }
         }
     }
@@ -160,6 +139,14 @@ impl Db {
         };
         let reply = redis().command(*db, arguments).unwrap();
         String::from_utf8_lossy(&reply).into_owned()
+    }
+
+    /// The SQL database of the server.
+    pub fn sql(&self) -> &SqlDatabase {
+        let Inner::Sql(db) = &self.inner else {
+            panic!("{:?} is no server of SQL", self.kind)
+        };
+        db
     }
 
     /// Keys of the Redis database that match a pattern.
@@ -179,19 +166,18 @@ impl Db {
                     "INSERT INTO jfs_delslices (chunkid, deleted, slices) VALUES (?1, ?2, ?3)";
                 db.execute(insert, (id as i64, time, entries)).unwrap();
             }
-            Inner::Postgres(db) => {
-                let hex: String = entries.iter().map(|b| format!("{b:02x}")).collect();
-                let insert = format!(
-                    "INSERT INTO jfs_delslices (chunkid, deleted, slices) VALUES ({id}, {time}, '\\x{hex}')"
-                );
-                postgres().execute(&db.0, &insert).unwrap();
-            }
             Inner::Redis(db) => {
                 let field = format!("{id}_{time}");
                 let reply = redis()
                     .command(*db, &[b"HSET", b"delSlices", field.as_bytes(), entries])
                     .unwrap();
                 assert_eq!(reply, b":1\r\n");
+            }
+            Inner::Sql(db) => {
+                let entries = db.bytes(entries);
+                db.execute(&format!(
+                    "INSERT INTO jfs_delslices (chunkid, deleted, slices) VALUES ({id}, {time}, {entries})"
+                ));
             }
         }
     }
