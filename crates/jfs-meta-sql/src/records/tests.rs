@@ -367,7 +367,6 @@ fn changes_that_met_nothing_are_conflicts() {
     settled(1, 0, vec![]).unwrap();
     settled(1, 1, vec![vec![Value::Int(1)]]).unwrap();
     settled(1, 1, vec![vec![Value::Int(0)]]).unwrap();
-    settled(1, 1, vec![vec![Value::Int(-1)]]).unwrap();
     assert_eq!(receipt.unused_slices, [(3, 4096)]);
 }
 
