@@ -1,9 +1,11 @@
 //! ACL rules: found by comparing all of them, as the reference client does; there are few.
 
+use crate::change_log;
 use crate::connections::{Connections, Sent};
 use crate::keys;
 use crate::read::{bytes, list, number};
 use jfs_meta::EngineError;
+use jfs_meta::engine::LogLine;
 use jfs_meta::wire::{decode_acl, encode_acl};
 use jfs_types::AclRule;
 use redis::{Pipeline, Value};
@@ -13,9 +15,13 @@ use std::sync::Arc;
 const TRIES_MAX: usize = 20;
 
 /// The number of a rule, stored when there is no equal one.
-pub(crate) async fn id(pool: &Arc<Connections>, rule: &AclRule) -> Result<u32, EngineError> {
+pub(crate) async fn id(
+    pool: &Arc<Connections>,
+    rule: &AclRule,
+    log: &[LogLine],
+) -> Result<u32, EngineError> {
     for _ in 0..TRIES_MAX {
-        if let Some(id) = find_or_add(pool, rule).await? {
+        if let Some(id) = find_or_add(pool, rule, log).await? {
             return Ok(id);
         }
     }
@@ -23,7 +29,11 @@ pub(crate) async fn id(pool: &Arc<Connections>, rule: &AclRule) -> Result<u32, E
 }
 
 /// `None`: another client was faster.
-async fn find_or_add(pool: &Arc<Connections>, rule: &AclRule) -> Result<Option<u32>, EngineError> {
+async fn find_or_add(
+    pool: &Arc<Connections>,
+    rule: &AclRule,
+    log: &[LogLine],
+) -> Result<Option<u32>, EngineError> {
     // An attempt may wait for this, with a connection of its own.
     let mut loan = pool.take_beside().await?;
     if let Some(fence) = pool.fence.get() {
@@ -59,6 +69,7 @@ async fn find_or_add(pool: &Arc<Connections>, rule: &AclRule) -> Result<Option<u
     p.cmd("MULTI");
     p.cmd("SET").arg(keys::ACL_MAX_ID).arg(id);
     p.cmd("HSET").arg(keys::ACL).arg(id).arg(encode_acl(rule));
+    change_log::add_all(&mut p, log, 0);
     p.cmd("EXEC");
     match loan.send(&p).await {
         Sent::Answers(values) => {

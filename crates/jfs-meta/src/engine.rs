@@ -11,6 +11,8 @@ mod error;
 mod fence;
 mod key;
 mod listing;
+mod log_line;
+mod quota_owner;
 mod write;
 
 pub use error::EngineError;
@@ -20,8 +22,11 @@ pub use listing::{
     Delayed, Deleted, DirCursor, DirEntry, DirPage, DirQuota, DirStat, IdKind, JobSlot,
     SessionRecord,
 };
+pub use log_line::{LogHead, LogLine, LogPart};
+pub use quota_owner::QuotaOwner;
 pub use write::{EXISTING_MAX, Receipt, Write};
 
+pub use crate::owner_quotas::OwnerUsage;
 use crate::trips::TripLog;
 use async_trait::async_trait;
 use jfs_types::{AclRule, Attr, Entry, Ino, Name, Time};
@@ -35,6 +40,8 @@ pub struct Capabilities {
     /// Whether [`Write::AddUsage`] is applied inside the transaction. Where false, the caller adds up
     /// deltas and flushes them with [`Engine::add_usage`], as the reference client does on SQL.
     pub usage_in_transaction: bool,
+    /// Whether the volume has a counter for the numbers of ACL rules, which the change log follows.
+    pub counts_acl_ids: bool,
     /// Whether [`EngineError::MaybeCommitted`] comes only after the engine has tried to find out what
     /// became of the commit, by better means than the records that others change too. Where true, such an
     /// operation ends with EIO; where false, its proof decides.
@@ -121,8 +128,13 @@ pub trait Engine: Send + Sync {
     /// may have been added.
     async fn add_dir_stats(&self, deltas: &[(Ino, DirStat)]) -> Result<Vec<Ino>, EngineError>;
 
-    /// Stores the statistics of one directory as they are.
-    async fn put_dir_stat(&self, dir: Ino, stat: DirStat) -> Result<(), EngineError>;
+    /// Stores the statistics of one directory as they are, and `log` with them.
+    async fn put_dir_stat(
+        &self,
+        dir: Ino,
+        stat: DirStat,
+        log: &[LogLine],
+    ) -> Result<(), EngineError>;
 
     // ---- quotas and ACL rules
 
@@ -132,18 +144,37 @@ pub trait Engine: Send + Sync {
     /// Adds (bytes, inodes) to what quotas say is used. A directory without one is left out.
     async fn add_quota_usage(&self, deltas: &[(Ino, i64, i64)]) -> Result<(), EngineError>;
 
+    /// All quotas of users and groups, with the usage of those that have no limits. One round trip.
+    async fn list_owner_quotas(&self) -> Result<Vec<(QuotaOwner, DirQuota)>, EngineError>;
+
+    /// Adds to what users and groups use. A user or group without a record gets one, with the limits -1.
+    async fn add_owner_usage(&self, deltas: &[OwnerUsage]) -> Result<(), EngineError>;
+
+    /// Stores limits and usage of users and groups as they are, and `log` with them.
+    async fn put_owner_quotas(
+        &self,
+        quotas: &[(QuotaOwner, DirQuota)],
+        log: &[LogLine],
+    ) -> Result<(), EngineError>;
+
     /// Stores the quota of a directory as it is.
     async fn put_quota(&self, dir: Ino, quota: DirQuota) -> Result<(), EngineError>;
 
     /// The number of an ACL rule; stored when there is no equal one yet. Rules are never removed, so
-    /// this is done outside of attempts, and one that is not used after all does no harm.
-    async fn acl_id(&self, rule: &AclRule) -> Result<u32, EngineError>;
+    /// this is done outside of attempts, and one that is not used after all does no harm. `log` is stored with
+    /// a new rule.
+    async fn acl_id(&self, rule: &AclRule, log: &[LogLine]) -> Result<u32, EngineError>;
 
     // ---- counters
 
     /// Reserves `n` ids and returns them. Hides that Redis stores the last used number where the
-    /// others store the next free one.
-    async fn reserve_ids(&self, kind: IdKind, n: u64) -> Result<Range<u64>, EngineError>;
+    /// others store the next free one. `log` is stored with it.
+    async fn reserve_ids(
+        &self,
+        kind: IdKind,
+        n: u64,
+        log: &[LogLine],
+    ) -> Result<Range<u64>, EngineError>;
 
     /// Adds to a counter and returns its new value (0 + n when it was absent).
     async fn add_counter(&self, counter: Counter, n: i64) -> Result<i64, EngineError>;
@@ -162,8 +193,13 @@ pub trait Engine: Send + Sync {
 
     // ---- sessions
 
-    /// Takes the next session id and stores its record. `expire` in Unix seconds.
-    async fn new_session(&self, expire: i64, info_json: &str) -> Result<u64, EngineError>;
+    /// Takes the next session id and stores its record, and `log` with it. `expire` in Unix seconds.
+    async fn new_session(
+        &self,
+        expire: i64,
+        info_json: &str,
+        log: &[LogLine],
+    ) -> Result<u64, EngineError>;
 
     /// Moves a session's expiry; puts the record back when it is gone.
     async fn refresh_session(
@@ -209,6 +245,14 @@ pub trait Engine: Send + Sync {
 
     /// Slices without users whose objects are still to be deleted: (id, size), at most `limit`.
     async fn list_unused_slices(&self, limit: usize) -> Result<Vec<(u64, u32)>, EngineError>;
+
+    // ---- the change log
+
+    /// The oldest entries of the change log, at most `limit`, and the number of all entries.
+    async fn log_head(&self, limit: usize) -> Result<LogHead, EngineError>;
+
+    /// Removes the entries of the change log up to the version `last`. Two round trips on Redis.
+    async fn trim_log(&self, last: u64) -> Result<(), EngineError>;
 
     /// Flushes and closes connections. The engine is not used afterwards.
     async fn shutdown(&self) -> Result<(), EngineError>;

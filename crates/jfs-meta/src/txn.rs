@@ -1,8 +1,11 @@
 //! One attempt of an operation: its reads and its intended writes.
 
+use crate::change_log::{ChangeLog, Event};
 use crate::engine::{Answer, Attempt, DirStat, EngineError, Key, Read, Strength, Write};
+use crate::owner_quotas::OwnerUsage;
 use bytes::Bytes;
 use jfs_types::{Attr, Entry, Errno, Ino, Name, Time};
+use std::sync::Arc;
 
 /// The reason why an attempt ends without a commit.
 #[derive(Debug)]
@@ -39,13 +42,22 @@ pub(crate) struct Txn {
     /// Deltas applied after the commit.
     pub(crate) usage: (i64, i64),
     pub(crate) dir_stats: Vec<(Ino, DirStat)>,
+    /// Deltas of users and groups.
+    pub(crate) owner_usage: Vec<OwnerUsage>,
     trees: Vec<(Ino, i64, i64)>,
+    /// The change log, when the setting that this attempt requires has it on.
+    log: Option<Arc<ChangeLog>>,
     /// The time of this attempt.
     pub(crate) now: Time,
 }
 
 impl Txn {
-    pub(crate) fn new(attempt: Box<dyn Attempt>, ahead: Vec<Read>, now: Time) -> Txn {
+    pub(crate) fn new(
+        attempt: Box<dyn Attempt>,
+        ahead: Vec<Read>,
+        log: Option<Arc<ChangeLog>>,
+        now: Time,
+    ) -> Txn {
         Txn {
             attempt,
             seen: Vec::with_capacity(4),
@@ -54,7 +66,9 @@ impl Txn {
             writes: Vec::with_capacity(8),
             usage: (0, 0),
             dir_stats: Vec::new(),
+            owner_usage: Vec::new(),
             trees: Vec::new(),
+            log,
             now,
         }
     }
@@ -161,10 +175,12 @@ impl Txn {
         Ok(())
     }
 
-    /// Counts bytes and inodes to the volume's usage.
-    pub(crate) fn add_usage(&mut self, space: i64, inodes: i64) {
-        self.usage.0 += space;
-        self.usage.1 += inodes;
+    /// Adds an entry to the change log of the volume, if it has one. Call it next to the writes that the
+    /// entry describes: an entry alone is a change too.
+    pub(crate) fn log(&mut self, event: &Event<'_>) {
+        if let Some(log) = &self.log {
+            self.writes.push(Write::Log(log.line(self.now, event)));
+        }
     }
 
     /// Counts a change to the statistics of a directory.
@@ -186,6 +202,7 @@ impl Txn {
             writes: self.writes,
             usage: self.usage,
             dir_stats: self.dir_stats,
+            owner_usage: self.owner_usage,
             trees: self.trees,
             now: self.now,
         }
@@ -200,6 +217,7 @@ pub(crate) struct Parts {
     pub(crate) writes: Vec<Write>,
     pub(crate) usage: (i64, i64),
     pub(crate) dir_stats: Vec<(Ino, DirStat)>,
+    pub(crate) owner_usage: Vec<OwnerUsage>,
     pub(crate) trees: Vec<(Ino, i64, i64)>,
     pub(crate) now: Time,
 }

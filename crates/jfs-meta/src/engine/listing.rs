@@ -80,6 +80,16 @@ pub enum IdKind {
     Slice,
 }
 
+impl IdKind {
+    /// The stored name of the counter behind the ids. Redis stores it in lower case.
+    pub fn counter_name(self) -> &'static str {
+        match self {
+            IdKind::Inode => "nextInode",
+            IdKind::Slice => "nextChunk",
+        }
+    }
+}
+
 /// Cluster-wide jobs that one client at a time runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JobSlot {
@@ -138,15 +148,26 @@ pub struct Delayed {
     pub entries: Bytes,
 }
 
-/// A directory's quota: limits of everything below it, and what is used. Limits of 0 and less are none.
+/// The quota of a directory (of everything below it), a user or a group: limits, and what is used. Limits of 0
+/// and less are none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DirQuota {
     /// Bytes.
     pub max_space: i64,
     /// Inodes.
     pub max_inodes: i64,
-    /// Bytes in use below the directory, itself not counted.
+    /// Bytes in use; the directory itself is not counted.
     pub used_space: i64,
-    /// Inodes in use below it.
+    /// Inodes in use; the directory itself is not counted.
     pub used_inodes: i64,
+}
+
+impl DirQuota {
+    /// The record of a user or group that was not seen before.
+    pub const NO_LIMITS: DirQuota = DirQuota {
+        max_space: -1,
+        max_inodes: -1,
+        used_space: 0,
+        used_inodes: 0,
+    };
 }

@@ -153,6 +153,7 @@ impl State {
                 self.quotas.remove(dir);
             }
             Write::AddUsage { space, inodes } => self.add_usage(*space, *inodes),
+            Write::Log(line) => self.log(std::slice::from_ref(line), 0),
         }
     }
 }

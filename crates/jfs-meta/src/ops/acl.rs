@@ -1,6 +1,7 @@
 //! POSIX ACLs: setting, reading, inheriting, and asking them for permission.
 
 use crate::EngineError;
+use crate::change_log::Event;
 use crate::engine::{Answer, Key};
 use crate::meta::Meta;
 use crate::perm;
@@ -90,7 +91,12 @@ impl Meta {
         if let Some(id) = self.acls.id(rule) {
             return Ok(id);
         }
-        let id = patiently(|| self.engine().acl_id(rule)).await?;
+        let name = "aclMaxId";
+        let log = match self.engine().capabilities().counts_acl_ids {
+            true => self.change_log().lines(&Event::AddCounter { name, n: 1 }),
+            false => Vec::new(),
+        };
+        let id = patiently(|| self.engine().acl_id(rule, &log)).await?;
         self.acls.learn(id, rule.clone());
         Ok(id)
     }
@@ -165,6 +171,11 @@ impl Operation for SetAcl<'_> {
         if after != before {
             after.ctime = tx.now;
             tx.put_attr(self.ino, &after)?;
+            tx.log(&Event::SetAcl {
+                ino: self.ino,
+                kind: self.kind,
+                rule: self.rule,
+            });
         }
         Ok((before, after))
     }

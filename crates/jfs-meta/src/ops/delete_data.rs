@@ -1,6 +1,7 @@
 //! Deletion of data: chunks of removed files, delayed slices, bookkeeping of deleted slices.
 
 use crate::EngineError;
+use crate::change_log::Event;
 use crate::engine::{Delayed, Deleted, Key, Write, own};
 use crate::meta::Meta;
 use crate::proof::Proof;
@@ -99,10 +100,9 @@ impl Operation for DeleteChunk {
         let records = decode_records(&bytes).map_err(|e| {
             EngineError::corrupt(format!("chunk {} of {:?}", self.index, self.ino), e.0)
         })?;
-        tx.write(Write::DelChunk {
-            ino: self.ino,
-            index: self.index,
-        })?;
+        let (ino, index) = (self.ino, self.index);
+        tx.write(Write::DelChunk { ino, index })?;
+        tx.log(&Event::DeleteChunk { ino, index });
         for r in records.iter().filter(|r| r.id != SliceId::ZERO) {
             tx.write(Write::AddSliceUsers {
                 id: r.id.0,
@@ -165,10 +165,9 @@ impl Operation for ReleaseDelayed {
         let corrupt =
             |e: WireError| EngineError::corrupt(format!("delayed slices {}", self.id), e.0);
         let slices = decode_delayed(&bytes).map_err(corrupt)?;
-        tx.write(Write::DelDelayed {
-            id: self.id,
-            time: self.time,
-        })?;
+        let (id, time) = (self.id, self.time);
+        tx.write(Write::DelDelayed { id, time })?;
+        tx.log(&Event::ReleaseDelayed { id, time });
         for (id, size) in slices.into_iter().filter(|(id, _)| *id > 0) {
             tx.write(Write::AddSliceUsers {
                 id,
@@ -198,10 +197,9 @@ impl Operation for ForgetSlice {
     }
 
     async fn attempt(&self, _: &Meta, tx: &mut Txn) -> Result<(), Stop> {
-        tx.write(Write::ForgetSlice {
-            id: self.id,
-            size: self.size,
-        })
+        let (id, size) = (self.id, self.size);
+        tx.log(&Event::DeleteSlice { id, size });
+        tx.write(Write::ForgetSlice { id, size })
     }
 
     fn proof(&self, _: &()) -> Proof {

@@ -1,6 +1,7 @@
 //! Chunks: reading the view of one, appending a slice to one.
 
 use super::truncate::count_growth;
+use crate::change_log::Event;
 use crate::engine::{Key, Write};
 use crate::meta::Meta;
 use crate::open_files::ChunkView;
@@ -293,6 +294,12 @@ impl Operation for AppendSlices<'_> {
                 record: s.record,
             })?;
             let (id, size) = (s.record.id.0, s.record.size);
+            tx.log(&Event::Write {
+                ino: self.ino,
+                index: s.index,
+                record: s.record,
+                mtime: s.mtime,
+            });
             // A slice comes with one user; its second part is another one.
             tx.write(match s.record.off {
                 0 => Write::NewSlice { id, size },
