@@ -1,6 +1,7 @@
 //! Every statement on the records of a volume, by name (the tables themselves: `schema`).
 
-use crate::dialect::{Dialect, Lock, Text, Upsert};
+use crate::dialect::{Dialect, Form, Lock, Text, Upsert};
+use crate::records::existing;
 
 /// Columns of `node n` in the order that `records::node` reads and writes them.
 pub(crate) const NODE_COLUMNS: [&str; 18] = [
@@ -82,6 +83,8 @@ statements! {
     Setting, SettingInsert, SettingUpdate,
     /// Fails on servers unless the setting is `$1`.
     SettingIs,
+    /// Tables, indexes and columns that exist.
+    Existing,
 }
 
 impl Statement {
@@ -263,8 +266,8 @@ impl Statement {
             S::SessionDelete => "DELETE FROM {session2} WHERE sid = $1".into(),
             S::FlocksDropSession => "DELETE FROM {flock} WHERE sid = $1".into(),
             S::PlocksDropSession => "DELETE FROM {plock} WHERE sid = $1".into(),
-            S::FlocksOfSession => "SELECT DISTINCT inode FROM {flock} WHERE sid = $1".into(),
-            S::PlocksOfSession => "SELECT DISTINCT inode FROM {plock} WHERE sid = $1".into(),
+            S::FlocksOfSession => "SELECT sid, owner, ltype, inode FROM {flock} WHERE sid = $1".into(),
+            S::PlocksOfSession => "SELECT sid, owner, records, inode FROM {plock} WHERE sid = $1".into(),
             S::SustainedList => "SELECT inode FROM {sustained} WHERE sid = $1".into(),
             S::SustainedInsert => d.insert_or_ignore("sustained", &["sid", "inode"]).into(),
             S::SustainedDelete => "DELETE FROM {sustained} WHERE sid = $1 AND inode = $2".into(),
@@ -281,6 +284,7 @@ impl Statement {
                 let same = "EXISTS (SELECT 1 FROM {setting} WHERE name = 'format' AND value = $1)";
                 format!("SELECT {}", d.checked("1", same)).into()
             }
+            S::Existing => existing::text(d).into(),
         }
     }
 
@@ -289,8 +293,19 @@ impl Statement {
         use Statement as S;
         matches!(
             self,
-            S::Node | S::Edge | S::Symlink | S::Xattr | S::Chunk | S::Refs | S::Delayed | S::Deleted | S::Stats
-                | S::Counter | S::Flocks | S::Plocks | S::Setting
+            S::Node
+                | S::Edge
+                | S::Symlink
+                | S::Xattr
+                | S::Chunk
+                | S::Refs
+                | S::Delayed
+                | S::Deleted
+                | S::Stats
+                | S::Counter
+                | S::Flocks
+                | S::Plocks
+                | S::Setting
         )
     }
 }
@@ -342,7 +357,7 @@ pub(crate) struct Prepared {
 pub(crate) struct Catalog {
     dialect: Dialect,
     prefix: String,
-    all: Vec<[Prepared; 3]>,
+    all: Vec<[Prepared; 4]>,
 }
 
 impl Catalog {
@@ -361,9 +376,21 @@ impl Catalog {
                 read_back: text.read_back.map(|sql| dialect.render(&sql, prefix)),
             }
         };
+        let count = |statement: Statement| {
+            let run = dialect.render(&dialect.counted(&statement.text(dialect).run), prefix);
+            Prepared {
+                brief: brief(&run, prefix),
+                run,
+                read_back: None,
+            }
+        };
         let all = Statement::ALL
             .iter()
-            .map(|statement| [Lock::None, Lock::Share, Lock::Update].map(|lock| one(*statement, lock)))
+            .map(|statement| {
+                let [plain, share, update] =
+                    [Lock::None, Lock::Share, Lock::Update].map(|lock| one(*statement, lock));
+                [plain, share, update, count(*statement)]
+            })
             .collect();
         Catalog {
             dialect,
@@ -391,17 +418,29 @@ impl Catalog {
     pub(crate) fn locking(&self, statement: Statement, lock: Lock) -> &Prepared {
         &self.all[statement as usize][lock as usize]
     }
+
+    /// A statement in the form in which it is to run.
+    pub(crate) fn form(&self, statement: Statement, form: Form) -> &Prepared {
+        let at = match form {
+            Form::Plain(lock) => lock as usize,
+            Form::Count => 3,
+        };
+        &self.all[statement as usize][at]
+    }
 }
 
 /// A statement in a few words, for the round-trip log: what it does and to which tables.
 pub(crate) fn brief(sql: &str, prefix: &str) -> String {
-    let words = || sql.split_ascii_whitespace().map(|word| word.trim_matches(['`', '"', '(', ')']));
+    let words = || {
+        sql.split_ascii_whitespace()
+            .map(|word| word.trim_matches(['`', '"', '(', ')']))
+    };
     let verb = words().find(|word| matches!(*word, "SELECT" | "INSERT" | "UPDATE" | "DELETE"));
     let Some(verb) = verb else {
         return words().take(3).collect::<Vec<_>>().join(" ");
     };
     let mut tables: Vec<&str> = words()
-        .filter(|word| word.starts_with(prefix) && !word.contains('.'))
+        .filter(|word| word.starts_with(prefix) && !word.contains(['.', '"']))
         .collect();
     tables.dedup();
     format!("{verb} {}", tables.join(" "))
@@ -429,7 +468,10 @@ mod tests {
         assert_eq!(brief("BEGIN IMMEDIATE", "jfs_"), "BEGIN IMMEDIATE");
         assert_eq!(brief("ROLLBACK TO one", "jfs_"), "ROLLBACK TO one");
         let postgres = Catalog::new(Dialect::Postgres, "jfs_x_");
-        assert_eq!(postgres.get(Statement::NodeTouch).brief, "UPDATE jfs_x_node");
+        assert_eq!(
+            postgres.get(Statement::NodeTouch).brief,
+            "UPDATE jfs_x_node"
+        );
     }
 
     #[test]
@@ -438,20 +480,41 @@ mod tests {
             assert_eq!(*statement as usize, number);
             for dialect in [Dialect::Sqlite, Dialect::Postgres, Dialect::Mysql] {
                 let text = statement.text(dialect);
-                assert!(text.run.contains('{'), "{statement:?} names no table");
+                let names_tables = text.run.contains('{') || *statement == Statement::Existing;
+                assert!(names_tables, "{statement:?} names no table");
             }
         }
     }
 
     #[test]
     fn reading_for_a_change_locks() {
-        for (dialect, share) in [(Dialect::Postgres, " FOR SHARE"), (Dialect::Mysql, " LOCK IN SHARE MODE")] {
+        for (dialect, share) in [
+            (Dialect::Postgres, " FOR SHARE"),
+            (Dialect::Mysql, " LOCK IN SHARE MODE"),
+        ] {
             let all = Catalog::new(dialect, "jfs_");
-            assert!(all.locking(Statement::Node, Lock::Update).run.ends_with(" FOR UPDATE"));
-            assert!(all.locking(Statement::Node, Lock::Share).run.ends_with(share));
-            assert!(!all.locking(Statement::EdgeParents, Lock::Update).run.contains("FOR UPDATE"));
+            assert!(
+                all.locking(Statement::Node, Lock::Update)
+                    .run
+                    .ends_with(" FOR UPDATE")
+            );
+            assert!(
+                all.locking(Statement::Node, Lock::Share)
+                    .run
+                    .ends_with(share)
+            );
+            assert!(
+                !all.locking(Statement::EdgeParents, Lock::Update)
+                    .run
+                    .contains("FOR UPDATE")
+            );
         }
         let sqlite = Catalog::new(Dialect::Sqlite, "jfs_");
-        assert!(!sqlite.locking(Statement::Node, Lock::Update).run.contains("FOR"));
+        assert!(
+            !sqlite
+                .locking(Statement::Node, Lock::Update)
+                .run
+                .contains("FOR")
+        );
     }
 }

@@ -1,11 +1,11 @@
 //! The engine and the connections behind it.
 
-use crate::commit_group::Committer;
-use crate::db::Db;
-use crate::fence::{self, FileId};
-use crate::lost_answers::FaultPlan;
-use crate::url::{Database, Reader};
-use crate::writer::Writer;
+use super::commit_group::Committer;
+use super::db::Db;
+use super::fence::{self, FileId};
+use super::lost_answers::FaultPlan;
+use super::url::{Database, Reader};
+use super::writer::Writer;
 use jfs_meta::EngineError;
 use jfs_meta::engine::{Capabilities, FenceSlot};
 use jfs_meta::trips::{self, TripLog};
@@ -32,7 +32,7 @@ pub(crate) struct Shared {
     readers: Mutex<Vec<Reader>>,
     writer: OnceLock<Writer>,
     writer_start: Mutex<()>,
-    /// Counted up after each commit, see `group`.
+    /// Counted up after each commit, see `commit_group`.
     pub(crate) epoch: Arc<AtomicU64>,
     pub(crate) trips: Arc<TripLog>,
     pub(crate) faults: Arc<FaultPlan>,
@@ -49,8 +49,8 @@ impl SqliteEngine {
     ///
     /// Options after `?`, joined by `&`: `_timeout=MS`, how long to wait for other processes' locks
     /// (default 5000); `_sync=FULL|NORMAL|EXTRA`, whether a commit waits for the disk (default FULL:
-    /// it does; with NORMAL a power cut can lose the last commits). `cache` and `_journal=WAL` change
-    /// nothing. Errors: `Fatal` with what is wrong in the URL.
+    /// it does; with NORMAL a power cut can lose the last commits); `table_prefix=P`, tables named `jfs_P_...`
+    /// for several volumes in one file (letters, digits, `_`). `cache` and `_journal=WAL` change nothing. Errors: `Fatal` with what is wrong in the URL.
     pub fn open(url: &str) -> Result<SqliteEngine, EngineError> {
         let name = "sqlite3";
         let shared = Shared {
@@ -134,6 +134,7 @@ impl Shared {
         };
         let result = f(Db {
             c: &reader.c,
+            catalog: &self.database.catalog,
             trips: &self.trips,
             op,
         });
@@ -170,6 +171,7 @@ impl Shared {
         }
         let committer = Committer::new(
             connection,
+            self.database.catalog.clone(),
             self.trips.clone(),
             self.faults.clone(),
             self.epoch.clone(),

@@ -1,9 +1,9 @@
 //! One optimistic attempt: reads on a reader connection, commit through the writer.
 
-use crate::commit_group::Commit;
-use crate::open::Shared;
-use crate::read::snapshot;
-use crate::writer::gone;
+use super::commit_group::Commit;
+use super::open::Shared;
+use super::read::snapshot;
+use super::writer::gone;
 use async_trait::async_trait;
 use jfs_meta::engine::{Answer, Fence, Key, Read, Receipt, Strength, Write};
 use jfs_meta::{Attempt, EngineError, trips};
@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 pub(crate) struct SqliteAttempt {
     shared: Arc<Shared>,
     seen: Vec<(Key, Answer)>,
-    /// The epoch before the first read, see `group`.
+    /// The epoch before the first read, see `commit_group`.
     epoch: u64,
     /// The fence when the attempt began.
     fence: Option<Arc<Fence>>,

@@ -1,14 +1,13 @@
 //! The fence on SQLite: each transaction compares the stored setting with what its caller accepted, and
 //! makes sure that the database file is still the one that is open.
 //!
-//! The setting is read again only when another process has committed, see `group`. A file that was
+//! The setting is read again only when another process has committed, see `commit_group`. A file that was
 //! removed or replaced by another one stays open here: what is written to it is lost, and the path leads
 //! to something else. So the path is looked at before each transaction.
 
-use crate::db::{Db, bytes};
-use crate::sql;
+use super::db::Db;
+use crate::records::volume;
 use jfs_meta::EngineError;
-use jfs_meta::engine::Fence;
 use std::path::Path;
 
 /// Device and inode of a file.
@@ -38,17 +37,5 @@ pub(crate) fn check_file(path: &Path, opened: Option<FileId>) -> Result<(), Engi
 
 /// The stored setting, as the transaction that is open sees it.
 pub(crate) fn stored(db: Db<'_>) -> Result<Option<Vec<u8>>, EngineError> {
-    db.one(sql::SETTING, [], |row| bytes(row, 0).map(<[u8]>::to_vec))
-}
-
-/// Fails when the setting is that of another volume than the fence's.
-pub(crate) fn check_volume(fence: &Fence, stored: Option<&[u8]>) -> Result<(), EngineError> {
-    if fence.is_same_volume(stored) {
-        return Ok(());
-    }
-    let why = match stored {
-        None => "the volume's setting is gone",
-        Some(_) => "another volume has taken the place of this one",
-    };
-    Err(EngineError::Replaced(why.into()))
+    db.read(&volume::setting(), volume::setting_row)
 }

@@ -1,12 +1,13 @@
 //! The engine interface: which thread does what, and nothing else.
 
-use crate::attempt::SqliteAttempt;
-use crate::db::Db;
-use crate::open::SqliteEngine;
-use crate::read::{answers, counter_name};
-use crate::volume::NewVolume;
-use crate::writer::transact;
-use crate::{acl, cleanup, counters, listing, locks, sessions, volume};
+use super::attempt::SqliteAttempt;
+use super::calls;
+use super::db::Db;
+use super::open::SqliteEngine;
+use super::read::answers;
+use super::writer::transact;
+use crate::records::{Query, cleanup, counters, listing, sessions, volume};
+use crate::value::Rows;
 use async_trait::async_trait;
 use jfs_meta::engine::*;
 use jfs_meta::trips::{self, TripLog};
@@ -26,15 +27,15 @@ impl Engine for SqliteEngine {
     async fn load_setting(&self) -> Result<Option<Vec<u8>>, EngineError> {
         self.shared.check_file()?;
         match self.shared.database.exists() {
-            true => self.scan(volume::setting).await,
+            true => self.scan(calls::setting).await,
             false => Ok(None),
         }
     }
 
     async fn store_setting(&self, expect: &[u8], json: &[u8]) -> Result<(), EngineError> {
-        let (expect, json) = (text(expect)?, text(json)?);
-        self.transaction(move |db| volume::replace_setting(db, &expect, &json))
-            .await
+        let (expect, json) = (volume::document(expect)?, volume::document(json)?);
+        let change = volume::replace_setting(expect, json);
+        self.transaction(move |db| calls::change(db, &change)).await
     }
 
     async fn create_volume(
@@ -44,24 +45,20 @@ impl Engine for SqliteEngine {
         trash: Option<&Attr>,
         overwrite: bool,
     ) -> Result<(), EngineError> {
-        let new = NewVolume {
-            json: text(json)?,
-            root: root.clone(),
-            trash: trash.cloned(),
-            overwrite,
-        };
+        let (json, root, trash) = (json.to_vec(), root.clone(), trash.cloned());
         let (shared, op) = (self.shared.clone(), trips::current());
         // The file may not be there yet, so this is not work for the writer thread.
         let run = move || {
             let c = shared.database.writer(true)?;
-            transact(
-                Db {
-                    c: &c,
-                    trips: &shared.trips,
-                    op,
-                },
-                |db| volume::create(db, &new),
-            )
+            let db = Db {
+                c: &c,
+                catalog: &shared.database.catalog,
+                trips: &shared.trips,
+                op,
+            };
+            transact(db, |db| {
+                calls::create_volume(db, &json, &root, trash.as_ref(), overwrite)
+            })
         };
         match tokio::task::spawn_blocking(run).await {
             Ok(result) => result,
@@ -72,10 +69,10 @@ impl Engine for SqliteEngine {
     }
 
     async fn prepare_writes(&self) -> Result<(), EngineError> {
-        if self.scan(volume::is_complete).await? {
+        if self.scan(calls::is_complete).await? {
             return Ok(());
         }
-        self.transaction(volume::complete_schema).await
+        self.transaction(calls::complete_schema).await
     }
 
     fn set_fence(&self, fence: Fence) {
@@ -96,8 +93,10 @@ impl Engine for SqliteEngine {
         dir: Ino,
         name: &Name,
     ) -> Result<Option<(Entry, Option<Attr>)>, EngineError> {
-        self.shared
-            .with_reader(trips::current(), |db| listing::lookup(db, dir, name))
+        let query = listing::lookup(dir, name);
+        self.shared.with_reader(trips::current(), |db| {
+            db.read(&query, |rows| listing::looked_up(dir, name, rows))
+        })
     }
 
     async fn list_dir(
@@ -106,54 +105,53 @@ impl Engine for SqliteEngine {
         cursor: &DirCursor,
         with_attrs: bool,
     ) -> Result<DirPage, EngineError> {
-        let cursor = cursor.clone();
-        self.scan(move |db| listing::page(db, dir, &cursor, with_attrs))
+        let query = listing::page(dir, cursor, with_attrs)?;
+        self.scan(move |db| db.read(&query, |rows| listing::page_rows(dir, rows)))
             .await
     }
 
     async fn add_dir_stats(&self, deltas: &[(Ino, DirStat)]) -> Result<Vec<Ino>, EngineError> {
         let deltas = deltas.to_vec();
-        self.transaction(move |db| counters::add_stats(db, &deltas))
+        self.transaction(move |db| calls::add_stats(db, &deltas))
             .await
     }
 
     async fn put_dir_stat(&self, dir: Ino, stat: DirStat) -> Result<(), EngineError> {
-        self.transaction(move |db| counters::put_stat(db, dir, stat))
-            .await
+        self.run_all([counters::put_stat(dir, &stat)]).await
     }
 
     async fn list_quotas(&self) -> Result<Vec<(Ino, DirQuota)>, EngineError> {
-        self.scan(counters::quotas).await
+        self.read(counters::quotas(), counters::quota_rows).await
     }
 
     async fn add_quota_usage(&self, deltas: &[(Ino, i64, i64)]) -> Result<(), EngineError> {
-        let deltas = deltas.to_vec();
-        self.transaction(move |db| counters::add_quotas(db, &deltas))
+        let add =
+            |(dir, space, inodes): &(Ino, i64, i64)| counters::add_quota(*dir, *space, *inodes);
+        self.run_all(deltas.iter().map(add).collect::<Vec<_>>())
             .await
     }
 
     async fn put_quota(&self, dir: Ino, quota: DirQuota) -> Result<(), EngineError> {
-        self.transaction(move |db| counters::put_quota(db, dir, quota))
-            .await
+        self.run_all([counters::put_quota(dir, &quota)]).await
     }
 
     async fn acl_id(&self, rule: &AclRule) -> Result<u32, EngineError> {
         let rule = rule.clone();
-        self.transaction(move |db| acl::id(db, &rule)).await
+        self.transaction(move |db| calls::acl_id(db, &rule)).await
     }
 
     async fn reserve_ids(&self, kind: IdKind, n: u64) -> Result<Range<u64>, EngineError> {
-        self.transaction(move |db| counters::reserve(db, kind, n))
+        self.transaction(move |db| calls::reserve(db, kind, n))
             .await
     }
 
     async fn add_counter(&self, counter: Counter, n: i64) -> Result<i64, EngineError> {
-        self.transaction(move |db| counters::add(db, counter_name(counter), n))
+        self.transaction(move |db| calls::add(db, counters::name(counter), n))
             .await
     }
 
     async fn add_usage(&self, space: i64, inodes: i64) -> Result<(), EngineError> {
-        self.transaction(move |db| counters::add_usage(db, space, inodes))
+        self.transaction(move |db| calls::add_usage(db, space, inodes))
             .await
     }
 
@@ -163,13 +161,13 @@ impl Engine for SqliteEngine {
         now_sec: i64,
         interval_sec: i64,
     ) -> Result<bool, EngineError> {
-        self.transaction(move |db| counters::claim(db, job, now_sec, interval_sec))
+        self.transaction(move |db| calls::claim(db, job, now_sec, interval_sec))
             .await
     }
 
     async fn new_session(&self, expire: i64, info_json: &str) -> Result<u64, EngineError> {
         let info = info_json.as_bytes().to_vec();
-        self.transaction(move |db| sessions::create(db, expire, &info))
+        self.transaction(move |db| calls::new_session(db, expire, &info))
             .await
     }
 
@@ -179,25 +177,25 @@ impl Engine for SqliteEngine {
         expire: i64,
         info_json: &str,
     ) -> Result<(), EngineError> {
-        let info = info_json.as_bytes().to_vec();
-        self.transaction(move |db| sessions::refresh(db, sid, expire, &info))
+        self.run_all([sessions::refresh(sid, expire, info_json.as_bytes())])
             .await
     }
 
     async fn drop_session(&self, sid: u64) -> Result<(), EngineError> {
-        self.transaction(move |db| sessions::remove(db, sid)).await
+        self.run_all(sessions::remove(sid)).await
     }
 
     async fn list_sessions(&self) -> Result<Vec<SessionRecord>, EngineError> {
-        self.scan(sessions::list).await
+        self.read(sessions::list(), sessions::rows).await
     }
 
     async fn list_sustained(&self, sid: u64) -> Result<Vec<Ino>, EngineError> {
-        self.scan(move |db| sessions::sustained(db, sid)).await
+        self.read(sessions::sustained(sid), sessions::sustained_rows)
+            .await
     }
 
     async fn list_locks(&self, sid: u64) -> Result<Vec<(Ino, LockKind, LockRow)>, EngineError> {
-        self.scan(move |db| locks::of_session(db, sid)).await
+        self.scan(move |db| calls::locks_of_session(db, sid)).await
     }
 
     async fn list_deleted(
@@ -205,12 +203,12 @@ impl Engine for SqliteEngine {
         before_sec: i64,
         limit: usize,
     ) -> Result<Vec<Deleted>, EngineError> {
-        self.scan(move |db| cleanup::deleted(db, before_sec, limit))
+        self.read(cleanup::deleted(before_sec, limit), cleanup::deleted_rows)
             .await
     }
 
     async fn list_chunks(&self, ino: Ino, _length: u64) -> Result<Vec<u32>, EngineError> {
-        self.scan(move |db| cleanup::chunks(db, ino)).await
+        self.read(cleanup::chunks(ino), cleanup::chunk_rows).await
     }
 
     async fn list_delayed(
@@ -218,12 +216,13 @@ impl Engine for SqliteEngine {
         before_sec: i64,
         limit: usize,
     ) -> Result<Vec<Delayed>, EngineError> {
-        self.scan(move |db| cleanup::delayed(db, before_sec, limit))
+        self.read(cleanup::delayed(before_sec, limit), cleanup::delayed_rows)
             .await
     }
 
     async fn list_unused_slices(&self, limit: usize) -> Result<Vec<(u64, u32)>, EngineError> {
-        self.scan(move |db| cleanup::unused_slices(db, limit)).await
+        self.read(cleanup::unused_slices(limit), cleanup::unused_slice_rows)
+            .await
     }
 
     async fn shutdown(&self) -> Result<(), EngineError> {
@@ -231,8 +230,22 @@ impl Engine for SqliteEngine {
     }
 }
 
-/// The setting is stored as text.
-fn text(json: &[u8]) -> Result<String, EngineError> {
-    String::from_utf8(json.to_vec())
-        .map_err(|_| EngineError::Fatal("the volume's setting is not UTF-8".into()))
+impl SqliteEngine {
+    /// Runs statements in a transaction of their own.
+    async fn run_all(
+        &self,
+        queries: impl IntoIterator<Item = Query> + Send + 'static,
+    ) -> Result<(), EngineError> {
+        self.transaction(move |db| calls::run_all(db, queries))
+            .await
+    }
+
+    /// Reads rows on the blocking pool.
+    async fn read<T: Send + 'static>(
+        &self,
+        query: Query,
+        rows: fn(&mut dyn Rows) -> Result<T, EngineError>,
+    ) -> Result<T, EngineError> {
+        self.scan(move |db| db.read(&query, rows)).await
+    }
 }

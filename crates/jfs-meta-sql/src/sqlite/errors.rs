@@ -6,15 +6,6 @@ use std::path::Path;
 
 /// Classifies an error of anything but `COMMIT`. Nothing was changed when it is `Transient`.
 pub(crate) fn classify(e: Error) -> EngineError {
-    match &e {
-        Error::InvalidColumnType(_, column, _) => {
-            return EngineError::corrupt(format!("column {column}"), e.to_string());
-        }
-        Error::FromSqlConversionFailure(..) | Error::IntegralValueOutOfRange(..) => {
-            return EngineError::corrupt("a row", e.to_string());
-        }
-        _ => {}
-    }
     match e.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::SchemaChanged) => {
             EngineError::Transient(format!("the database is busy: {e}"))
@@ -76,34 +67,12 @@ pub(crate) fn name_file(path: &Path, e: EngineError) -> EngineError {
     }
 }
 
-/// A copy of `e`, for another caller that waits for the same result.
-pub(crate) fn again(e: &EngineError) -> EngineError {
-    match e {
-        EngineError::Conflict => EngineError::Conflict,
-        EngineError::Transient(text) => EngineError::Transient(text.clone()),
-        EngineError::MaybeCommitted(text) => EngineError::MaybeCommitted(text.clone()),
-        EngineError::Corrupt { record, reason } => EngineError::corrupt(record, reason),
-        EngineError::Fatal(text) => EngineError::Fatal(text.clone()),
-        EngineError::SettingChanged => EngineError::SettingChanged,
-        EngineError::Replaced(text) => EngineError::Replaced(text.clone()),
-    }
-}
-
-/// Names the record in an error about a corrupt one.
-pub(crate) fn name_record(e: EngineError, record: impl FnOnce() -> String) -> EngineError {
-    match e {
-        EngineError::Corrupt { reason, .. } => EngineError::Corrupt {
-            record: record(),
-            reason,
-        },
-        e => e,
-    }
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+    use crate::records::answer;
+    use jfs_meta::engine::Key;
     use rusqlite::ffi;
 
     fn failure(code: i32) -> Error {
@@ -167,10 +136,9 @@ mod tests {
     #[test]
     fn values_of_a_wrong_type_are_corrupt_records() {
         let c = rusqlite::Connection::open_in_memory().unwrap();
-        let e = c
-            .query_row("SELECT 'x' AS refs", [], |r| r.get::<_, i64>(0))
-            .unwrap_err();
-        let e = name_record(classify(e), || "chunk_ref 7".into());
+        let mut statement = c.prepare("SELECT 'x' AS refs").unwrap();
+        let key = Key::SliceUsers(7, 0);
+        let e = answer(&key, &mut statement.query([]).unwrap()).unwrap_err();
         assert!(
             matches!(&e, EngineError::Corrupt { record, .. } if record == "chunk_ref 7"),
             "{e}"

@@ -1,9 +1,8 @@
 //! The writer thread: takes what waits, lets commits share a transaction, answers each.
 
-use crate::commit_group::{Commit, Committer};
-use crate::db::Db;
-use crate::errors::{classify, classify_commit};
-use crate::sql;
+use super::commit_group::{Commit, Committer};
+use super::db::{Db, step};
+use super::errors::{classify, classify_commit};
 use jfs_meta::{EngineError, trips};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use tokio::sync::oneshot;
@@ -121,13 +120,13 @@ pub(crate) fn transact<T>(
     db: Db<'_>,
     f: impl FnOnce(Db<'_>) -> Result<T, EngineError>,
 ) -> Result<T, EngineError> {
-    db.step(sql::BEGIN_WRITE).map_err(classify)?;
+    db.step(step::BEGIN_WRITE).map_err(classify)?;
     let result = f(db).and_then(|out| {
-        db.step(sql::COMMIT).map_err(classify_commit)?;
+        db.step(step::COMMIT).map_err(classify_commit)?;
         Ok(out)
     });
     if !db.c.is_autocommit() {
-        let _ = db.step(sql::ROLLBACK); // the error that led here is what is reported
+        let _ = db.step(step::ROLLBACK); // the error that led here is what is reported
     }
     result
 }

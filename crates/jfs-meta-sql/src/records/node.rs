@@ -1,21 +1,17 @@
 //! Rows of `node` as attributes and back.
 
-use crate::db::get;
-use crate::errors::name_record;
+use super::name_record;
+use crate::value::{Params, Row, Value};
 use jfs_meta::EngineError;
 use jfs_types::{Attr, FileType, Ino, Time};
-use rusqlite::Row;
-
-/// Number of columns that `sql::NODE` selects.
-const COLUMNS: usize = 18;
 
 /// The attribute in columns `at..` of a row. NULLs, which old clients left, are zeros.
-pub(crate) fn from_row(row: &Row<'_>, at: usize, ino: Ino) -> Result<Attr, EngineError> {
+pub(crate) fn attr(row: &dyn Row, at: usize, ino: Ino) -> Result<Attr, EngineError> {
     read(row, at).map_err(|e| name_record(e, || format!("node {ino}")))
 }
 
-fn read(row: &Row<'_>, at: usize) -> Result<Attr, EngineError> {
-    let int = |i: usize| get::<Option<i64>>(row, at + i).map(|v| v.unwrap_or(0));
+fn read(row: &dyn Row, at: usize) -> Result<Attr, EngineError> {
+    let int = |i: usize| row.number(at + i).map(|v| v.unwrap_or(0));
     let mut a = Attr::new(file_type(int(0)?)?);
     a.flags = narrow(int(1)?, "flags")?;
     a.mode = (int(2)? & 0o7777) as u16;
@@ -61,37 +57,37 @@ fn split(t: Time) -> (i64, i64) {
     (us, i64::from(t.nsec % 1000))
 }
 
-/// The values of an attribute in the order of its columns, and the inode, which comes last in
-/// `sql::NODE_INSERT` and `sql::NODE_UPDATE`.
-pub(crate) fn values(a: &Attr, ino: Ino) -> [i64; COLUMNS + 1] {
+/// The values of an attribute in the order of its columns
+/// ([`NODE_COLUMNS`](crate::statement::NODE_COLUMNS)), and the inode, which comes last.
+pub(crate) fn values(a: &Attr, ino: Ino) -> Params {
     let ((at, an), (mt, mn), (ct, cn)) = (split(a.atime), split(a.mtime), split(a.ctime));
-    [
-        a.kind as i64,
-        i64::from(a.flags),
-        i64::from(a.mode),
-        i64::from(a.uid),
-        i64::from(a.gid),
-        at,
-        mt,
-        ct,
-        an,
-        mn,
-        cn,
-        i64::from(a.nlink),
-        a.length as i64,
-        i64::from(a.rdev),
-        a.parent.0 as i64,
-        i64::from(a.access_acl),
-        i64::from(a.default_acl),
-        i64::from(a.tier),
-        ino.0 as i64,
+    vec![
+        Value::Int(a.kind as i64),
+        u32::from(a.flags).into(),
+        a.mode.into(),
+        a.uid.into(),
+        a.gid.into(),
+        at.into(),
+        mt.into(),
+        ct.into(),
+        an.into(),
+        mn.into(),
+        cn.into(),
+        a.nlink.into(),
+        a.length.into(),
+        a.rdev.into(),
+        a.parent.into(),
+        a.access_acl.into(),
+        a.default_acl.into(),
+        u32::from(a.tier).into(),
+        ino.into(),
     ]
 }
 
-/// The values of mtime and ctime, as `sql::NODE_TOUCH` takes them.
-pub(crate) fn touch_values(a: &Attr) -> [i64; 4] {
+/// mtime and ctime, each as its column of microseconds and its column of nanoseconds.
+pub(crate) fn touch_values(a: &Attr) -> [Value; 4] {
     let ((mt, mn), (ct, cn)) = (split(a.mtime), split(a.ctime));
-    [mt, mn, ct, cn]
+    [mt, mn, ct, cn].map(Value::Int)
 }
 
 #[cfg(test)]

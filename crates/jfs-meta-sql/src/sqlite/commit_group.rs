@@ -6,13 +6,13 @@
 //! (SQLite's data version). An attempt notes the epoch before it reads, so an equal epoch means that
 //! its reads came after the last commit here.
 
-use crate::db::{Db, get};
-use crate::errors::{again, classify, classify_commit};
-use crate::fence::{self, FileId};
-use crate::lost_answers::{Fault, FaultPlan};
-use crate::read::answers;
-use crate::sql;
-use crate::write::Target;
+use super::db::{Db, step};
+use super::errors::{classify, classify_commit};
+use super::fence::{self, FileId};
+use super::lost_answers::{Fault, FaultPlan};
+use super::read::answers;
+use crate::records::{again, changes, volume};
+use crate::statement::Catalog;
 use jfs_meta::EngineError;
 use jfs_meta::engine::{Answer, Fence, FenceSlot, Key, Receipt, Write};
 use jfs_meta::trips::TripLog;
@@ -42,6 +42,7 @@ type Outcome = Result<Receipt, EngineError>;
 /// The writing connection and what it needs to commit.
 pub(crate) struct Committer {
     pub(crate) c: Connection,
+    catalog: Arc<Catalog>,
     pub(crate) trips: Arc<TripLog>,
     pub(crate) faults: Arc<FaultPlan>,
     /// See the module's text. Only the writer counts it up.
@@ -59,12 +60,14 @@ pub(crate) struct Committer {
 impl Committer {
     pub(crate) fn new(
         c: Connection,
+        catalog: Arc<Catalog>,
         trips: Arc<TripLog>,
         faults: Arc<FaultPlan>,
         epoch: Arc<AtomicU64>,
     ) -> Committer {
         Committer {
             c,
+            catalog,
             trips,
             faults,
             epoch,
@@ -94,12 +97,13 @@ impl Committer {
             return Ok(());
         };
         fence::check_file(&self.path, self.file)?;
-        fence::check_volume(&fence, fence::stored(self.db(op))?.as_deref())
+        volume::check_volume(&fence, fence::stored(self.db(op))?.as_deref())
     }
 
     pub(crate) fn db(&self, op: &'static str) -> Db<'_> {
         Db {
             c: &self.c,
+            catalog: &self.catalog,
             trips: &self.trips,
             op,
         }
@@ -131,7 +135,7 @@ impl Committer {
         {
             return group.iter().map(|_| Err(again(&e))).collect();
         }
-        if let Err(e) = self.db(op).step(sql::BEGIN_WRITE).map_err(classify) {
+        if let Err(e) = self.db(op).step(step::BEGIN_WRITE).map_err(classify) {
             return group.iter().map(|_| Err(again(&e))).collect();
         }
         let undisturbed = self.undisturbed(op);
@@ -158,11 +162,11 @@ impl Committer {
             outcomes.push((outcome, fault == Some(Fault::Lost)));
         }
         let end = match applied {
-            true => db.step(sql::COMMIT).map_err(classify_commit),
-            false => db.step(sql::ROLLBACK).map_err(classify),
+            true => db.step(step::COMMIT).map_err(classify_commit),
+            false => db.step(step::ROLLBACK).map_err(classify),
         };
         if !self.c.is_autocommit() {
-            let _ = db.step(sql::ROLLBACK); // the COMMIT has failed, which is what is reported
+            let _ = db.step(step::ROLLBACK); // the COMMIT has failed, which is what is reported
         }
         let finish = |(outcome, lost): (Outcome, bool)| match (outcome, &end) {
             _ if lost => Err(EngineError::MaybeCommitted("lost on demand".into())),
@@ -174,11 +178,7 @@ impl Committer {
 
     /// Whether no other process has committed since the last group.
     fn undisturbed(&mut self, op: &'static str) -> bool {
-        let now = self
-            .db(op)
-            .one(sql::DATA_VERSION, [], |row| get(row, 0))
-            .ok()
-            .flatten();
+        let now = self.db(op).data_version();
         now.is_some() && std::mem::replace(&mut self.version, now) == now
     }
 
@@ -194,13 +194,13 @@ impl Committer {
 
     fn attempt_in_savepoint(&self, commit: &Commit, valid: bool) -> Outcome {
         let db = self.db(commit.op);
-        db.step(sql::SAVEPOINT).map_err(classify)?;
+        db.step(step::SAVEPOINT).map_err(classify)?;
         let outcome = self.attempt(commit, valid);
         if outcome.is_err() && !self.c.is_autocommit() {
-            db.step(sql::ROLLBACK_TO).map_err(classify)?;
+            db.step(step::ROLLBACK_TO).map_err(classify)?;
         }
         if !self.c.is_autocommit() {
-            db.step(sql::RELEASE).map_err(classify)?;
+            db.step(step::RELEASE).map_err(classify)?;
         }
         outcome
     }
@@ -220,9 +220,10 @@ impl Committer {
                 return Err(EngineError::Conflict);
             }
         }
-        let target = Target { db, at: commit.at };
         let mut receipt = Receipt::default();
-        target.apply_all(&commit.writes, &mut receipt)?;
+        for change in changes(&commit.writes, commit.at) {
+            db.change(&change, &mut receipt)?;
+        }
         Ok(receipt)
     }
 }
@@ -246,16 +247,19 @@ fn give_up(n: usize, at: usize, outcome: Outcome) -> Vec<Outcome> {
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+    use crate::dialect::Dialect;
+    use crate::records::schema::Schema;
     use jfs_types::Ino;
 
     fn committer(dir: &tempfile::TempDir, pragma: &str) -> Committer {
         let c = Connection::open(dir.path().join("a.db")).unwrap();
         c.execute_batch("PRAGMA journal_mode = WAL").unwrap();
-        for (_, sql) in crate::schema::statements() {
-            c.execute_batch(&sql).unwrap();
+        let catalog = Arc::new(Catalog::new(Dialect::Sqlite, "jfs_"));
+        for object in Schema::new(Dialect::Sqlite, "jfs_").objects() {
+            c.execute_batch(&object.sql).unwrap();
         }
         c.execute_batch(pragma).unwrap();
-        Committer::new(c, Arc::default(), Arc::default(), Arc::default())
+        Committer::new(c, catalog, Arc::default(), Arc::default(), Arc::default())
     }
 
     fn symlink(ino: u64, length: usize) -> Write {
@@ -289,11 +293,10 @@ mod tests {
     }
 
     fn stored(committer: &Committer) -> Vec<i64> {
-        let db = committer.db("test");
-        db.all("SELECT inode FROM jfs_symlink ORDER BY inode", [], |row| {
-            get(row, 0)
-        })
-        .unwrap()
+        let sql = "SELECT inode FROM jfs_symlink ORDER BY inode";
+        let mut statement = committer.c.prepare(sql).unwrap();
+        let inodes = statement.query_map([], |row| row.get(0)).unwrap();
+        inodes.map(Result::unwrap).collect()
     }
 
     /// A full disk fails the commit that it meets and leaves the others of its group whole, or fails

@@ -1,7 +1,10 @@
 //! `sqlite3://PATH?options`: what the URL says, and connections set up accordingly.
 
-use crate::errors::{cannot_open, classify, name_file};
-use crate::older_volumes;
+use super::errors::{cannot_open, classify, name_file};
+use super::older_volumes;
+use crate::dialect::Dialect;
+use crate::prefix::table_prefix;
+use crate::statement::Catalog;
 use jfs_meta::EngineError;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
@@ -11,6 +14,7 @@ use std::io::ErrorKind;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Permissions of a database file that is made.
@@ -74,6 +78,8 @@ pub(crate) struct Reader {
 #[derive(Clone, Debug)]
 pub(crate) struct Database {
     pub(crate) path: PathBuf,
+    /// The statements, on tables with the prefix of the URL.
+    pub(crate) catalog: Arc<Catalog>,
     busy: Duration,
     synchronous: &'static str,
 }
@@ -104,13 +110,20 @@ impl Database {
                 "sqlite3:// with a database in memory: use memkv:// for that".to_string(),
             );
         }
+        let options = || {
+            let options = options.split('&').filter(|o| !o.is_empty());
+            options.map(|option| option.split_once('=').unwrap_or((option, "")))
+        };
+        // Of several prefixes the first one counts, as with the reference client.
+        let prefix = options().find(|(key, _)| *key == "table_prefix");
+        let prefix = table_prefix(prefix.map_or("", |(_, value)| value))?;
         let mut database = Database {
             path,
+            catalog: Arc::new(Catalog::new(Dialect::Sqlite, &prefix)),
             busy,
             synchronous: "FULL",
         };
-        for option in options.split('&').filter(|o| !o.is_empty()) {
-            let (key, value) = option.split_once('=').unwrap_or((option, ""));
+        for (key, value) in options() {
             database.set(key, value)?;
         }
         Ok(database)
@@ -145,12 +158,9 @@ impl Database {
                     "{key} in the SQLite URL has no effect: connections are few and fixed"
                 );
             }
-            "table_prefix" => {
-                let text = "table_prefix in the SQLite URL is not supported yet";
-                return Err(EngineError::Fatal(text.into()));
-            }
+            "table_prefix" => {} // see `parse`
             _ => {
-                let known = "_timeout, _sync, _journal and cache are known";
+                let known = "_timeout, _sync, _journal, cache and table_prefix are known";
                 let text = format!("unknown option {key} in the SQLite URL: {known}");
                 return Err(EngineError::Fatal(text));
             }
@@ -187,7 +197,7 @@ impl Database {
     pub(crate) fn reader(&self) -> Result<Reader, EngineError> {
         // Opened for writing all the same, because a log may have to be recovered.
         let c = self.connect(OpenFlags::SQLITE_OPEN_READ_WRITE, READER_CACHE_KIB)?;
-        let once = older_volumes::stand_in(&c)?;
+        let once = older_volumes::stand_in(&c, &self.catalog)?;
         c.pragma_update(None, "query_only", true)
             .map_err(classify)?;
         Ok(Reader { c, once })
@@ -250,6 +260,16 @@ mod tests {
         );
         assert_eq!(d.busy, Duration::from_millis(100));
         assert!(Database::parse("sqlite3://a?max_open_conns=3").is_ok());
+        for (url, prefix) in [
+            ("sqlite3://a", "jfs_"),
+            ("sqlite3://a?table_prefix=", "jfs_"),
+            (
+                "sqlite3://a?_sync=FULL&table_prefix=P_1&table_prefix=Q",
+                "jfs_P_1_",
+            ),
+        ] {
+            assert_eq!(Database::parse(url).unwrap().catalog.prefix(), prefix);
+        }
         for (url, path) in [
             ("sqlite3://file:a.db", "a.db"),
             ("sqlite3://file:/x/a%20b%3f.db?cache=shared", "/x/a b?.db"),
@@ -268,25 +288,27 @@ mod tests {
     /// Planning costs more than running: 20 us and more.
     #[test]
     fn statements_are_planned_once() {
-        use crate::sql::*;
+        use crate::records::schema::Schema;
+        use crate::statement::Statement as S;
         use rusqlite::StatementStatus::RePrepare;
         let dir = tempfile::tempdir().unwrap();
         let d =
             Database::parse(&format!("sqlite3://{}", dir.path().join("a.db").display())).unwrap();
         let c = d.writer(true).unwrap();
-        for (_, sql) in crate::schema::statements() {
-            c.execute_batch(&sql).unwrap();
+        for object in Schema::new(Dialect::Sqlite, "jfs_").objects() {
+            c.execute_batch(&object.sql).unwrap();
         }
-        for sql in [
-            NODE,
-            EDGE,
-            EDGE_NODE,
-            NODE_AND_EDGE,
-            EDGE_LIST_NODES,
-            EDGE_PARENTS,
-            NODE_UPDATE,
-            CHUNK_APPEND,
+        for statement in [
+            S::Node,
+            S::Edge,
+            S::EdgeNode,
+            S::NodeAndEdge,
+            S::EdgeListNodes,
+            S::EdgeParents,
+            S::NodeUpdate,
+            S::ChunkAppend,
         ] {
+            let sql = &d.catalog.get(statement).run;
             for value in 0..4 {
                 let mut s = c.prepare_cached(sql).unwrap();
                 for i in 1..=s.parameter_count() {
@@ -315,7 +337,7 @@ mod tests {
             ("sqlite3://a?what=1", "what"),
             ("sqlite3://a?_sync=OFF", "FULL"),
             ("sqlite3://a?_journal=DELETE", "WAL"),
-            ("sqlite3://a?table_prefix=p", "table_prefix"),
+            ("sqlite3://a?table_prefix=p-q", "table_prefix"),
         ] {
             let text = Database::parse(url).unwrap_err().to_string();
             assert!(

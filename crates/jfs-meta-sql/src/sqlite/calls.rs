@@ -1,0 +1,146 @@
+//! Calls outside of attempts that take several statements, inside a transaction that is open where they
+//! change something.
+
+use super::db::Db;
+use crate::records::{Change, Query};
+use crate::records::{acl, counters, locks, sessions, volume};
+use jfs_meta::EngineError;
+use jfs_meta::engine::{DirStat, IdKind, JobSlot, LockKind, LockRow, Receipt};
+use jfs_types::{AclRule, Attr, Ino};
+use std::ops::Range;
+
+/// The setting document, `None` without a volume.
+pub(crate) fn setting(db: Db<'_>) -> Result<Option<Vec<u8>>, EngineError> {
+    let (schema, existing) = (db.schema(), db.existing()?);
+    if !existing.has(&schema.table(volume::SETTING_TABLE)) {
+        return Ok(None);
+    }
+    let found = db.read(&volume::setting(), volume::setting_row)?;
+    if found.is_some() {
+        volume::check_tables(&schema, &existing)?;
+    }
+    Ok(found)
+}
+
+/// Makes the change.
+pub(crate) fn change(db: Db<'_>, change: &Change) -> Result<(), EngineError> {
+    db.change(change, &mut Receipt::default())
+}
+
+/// Runs the statements one after the other.
+pub(crate) fn run_all(
+    db: Db<'_>,
+    queries: impl IntoIterator<Item = Query>,
+) -> Result<(), EngineError> {
+    queries
+        .into_iter()
+        .try_for_each(|query| db.run(&query).map(|_| ()))
+}
+
+/// Makes the tables and the first rows.
+pub(crate) fn create_volume(
+    db: Db<'_>,
+    json: &[u8],
+    root: &Attr,
+    trash: Option<&Attr>,
+    overwrite: bool,
+) -> Result<(), EngineError> {
+    let json = volume::document(json)?;
+    complete_schema(db)?;
+    let known = db.read(&volume::setting(), volume::setting_row)?;
+    if known.is_some() && !overwrite {
+        return Err(EngineError::Conflict);
+    }
+    for sql in db.schema().emptied(&db.existing()?) {
+        db.once(&sql)?;
+    }
+    run_all(db, volume::first_rows(json, root, trash))
+}
+
+/// Whether tables, indexes or columns are missing, as on volumes of older clients.
+pub(crate) fn is_complete(db: Db<'_>) -> Result<bool, EngineError> {
+    Ok(db.schema().missing(&db.existing()?).is_empty())
+}
+
+/// Adds what is missing.
+pub(crate) fn complete_schema(db: Db<'_>) -> Result<(), EngineError> {
+    let missing = db.schema().missing(&db.existing()?);
+    missing.iter().try_for_each(|sql| db.once(sql))
+}
+
+/// The number of a rule, stored when there is no equal one.
+pub(crate) fn acl_id(db: Db<'_>, rule: &AclRule) -> Result<u32, EngineError> {
+    let known = db.read(&acl::candidates(rule), |rows| acl::equal(rule, rows))?;
+    match known {
+        Some(id) => Ok(id),
+        None => db.read(&acl::insert(rule), acl::number),
+    }
+}
+
+/// Adds to a counter, whose row is made when it is missing, and returns its value.
+pub(crate) fn add(db: Db<'_>, name: &str, n: i64) -> Result<i64, EngineError> {
+    db.read(&counters::add(name, n), |rows| counters::added(name, rows))
+}
+
+/// Reserves `n` ids.
+pub(crate) fn reserve(db: Db<'_>, kind: IdKind, n: u64) -> Result<Range<u64>, EngineError> {
+    let end = add(db, counters::name_of_ids(kind), n as i64)?;
+    counters::reserved(kind, n, end)
+}
+
+/// Adds to the usage counters.
+pub(crate) fn add_usage(db: Db<'_>, space: i64, inodes: i64) -> Result<(), EngineError> {
+    counters::add_usage(space, inodes)
+        .try_for_each(|query| db.read(&query, |rows| rows.any()).map(|_| ()))
+}
+
+/// Sets the slot's time to `now` unless it is later than `now - interval` already.
+pub(crate) fn claim(
+    db: Db<'_>,
+    job: JobSlot,
+    now: i64,
+    interval: i64,
+) -> Result<bool, EngineError> {
+    let name = job.counter_name();
+    let last = db.read(&counters::query(name), counters::value)?;
+    let due = counters::is_due(last, now, interval);
+    if due {
+        db.run(&counters::put(name, now))?;
+    }
+    Ok(due)
+}
+
+/// Adds deltas and returns the directories without a record.
+pub(crate) fn add_stats(db: Db<'_>, deltas: &[(Ino, DirStat)]) -> Result<Vec<Ino>, EngineError> {
+    let mut missing = Vec::new();
+    for (dir, delta) in deltas {
+        if db.run(&counters::add_stat(*dir, delta))? == 0 {
+            missing.push(*dir);
+        }
+    }
+    Ok(missing)
+}
+
+/// Takes the next session id; one that is taken already is skipped.
+pub(crate) fn new_session(db: Db<'_>, expire: i64, info: &[u8]) -> Result<u64, EngineError> {
+    for _ in 0..sessions::TRIES_MAX {
+        let sid = add(db, sessions::COUNTER, 1)? as u64;
+        if db.run(&sessions::insert(sid, expire, info))? == 1 {
+            return Ok(sid);
+        }
+    }
+    Err(sessions::none_free())
+}
+
+/// All locks of a session.
+pub(crate) fn locks_of_session(
+    db: Db<'_>,
+    sid: u64,
+) -> Result<Vec<(Ino, LockKind, LockRow)>, EngineError> {
+    let mut found = Vec::new();
+    for kind in [LockKind::Flock, LockKind::Posix] {
+        let query = locks::of_session(sid, kind);
+        found.extend(db.read(&query, |rows| locks::rows_of_session(kind, rows))?);
+    }
+    Ok(found)
+}
