@@ -22,6 +22,7 @@ mod lua;
 mod marks;
 mod quota;
 mod read;
+mod scan;
 mod sessions;
 mod url;
 mod volume;

@@ -26,7 +26,7 @@ pub(crate) async fn all(pool: &Connections) -> Result<Vec<(Ino, DirQuota)>, Engi
     let mut fields = list(hashes.next().unwrap_or(Value::Nil))?.into_iter();
     while let (Some(dir), Some(limits)) = (fields.next(), fields.next()) {
         let (dir, limits) = (Ino(number(dir)? as u64), bytes(limits)?.unwrap_or_default());
-        let Ok(limits) = <[u8; 16]>::try_from(limits.as_ref()) else {
+        let Some(quota) = self::limits(&limits) else {
             // The others are kept all the same.
             let key = keys::DIR_QUOTA;
             tracing::warn!(
@@ -34,12 +34,6 @@ pub(crate) async fn all(pool: &Connections) -> Result<Vec<(Ino, DirQuota)>, Engi
                 limits.len()
             );
             continue;
-        };
-        let both = u128::from_be_bytes(limits);
-        let quota = DirQuota {
-            max_space: (both >> 64) as i64,
-            max_inodes: both as i64,
-            ..DirQuota::default()
         };
         quotas.push((dir, quota));
     }
@@ -56,6 +50,16 @@ pub(crate) async fn all(pool: &Connections) -> Result<Vec<(Ino, DirQuota)>, Engi
     }
     quotas.sort_by_key(|(dir, _)| *dir);
     Ok(quotas)
+}
+
+/// The limits of a stored quota; `None` when these are not 16 bytes.
+pub(crate) fn limits(stored: &[u8]) -> Option<DirQuota> {
+    let both = u128::from_be_bytes(stored.try_into().ok()?);
+    Some(DirQuota {
+        max_space: (both >> 64) as i64,
+        max_inodes: both as i64,
+        ..DirQuota::default()
+    })
 }
 
 /// Adds to the usage of directories that have a quota.

@@ -27,21 +27,26 @@ pub(crate) fn from_row(row: &Row<'_>) -> Result<AclRule, EngineError> {
     })
 }
 
-/// The number of a rule, stored when there is no equal one.
-pub(crate) fn id(db: Db<'_>, rule: &AclRule) -> Result<u32, EngineError> {
+/// Rules with the numbers of `rule`.
+pub(crate) fn find(db: Db<'_>, rule: &AclRule) -> Result<Vec<(u32, AclRule)>, EngineError> {
     let numbers = [rule.owner, rule.group, rule.mask, rule.other];
-    let candidates = db.all(sql::ACL_CANDIDATES, numbers, |row| {
-        Ok((from_row(row), get::<u32>(row, 6)?))
+    let rows = db.all(sql::ACL_CANDIDATES, numbers, |row| {
+        Ok((get::<u32>(row, 6)?, from_row(row)))
     })?;
-    let wanted = rule.sorted();
-    for (known, id) in candidates {
-        match known {
-            Ok(known) if known.sorted() == wanted => return Ok(id),
-            Ok(_) => {}
+    let mut rules = Vec::with_capacity(rows.len());
+    for (id, rule) in rows {
+        match rule {
+            Ok(rule) => rules.push((id, rule)),
             // The damaged rule stays as it is. Files that use it get the error.
             Err(e) => tracing::warn!("ACL rule {id} cannot be read: {e}"),
         }
     }
+    Ok(rules)
+}
+
+/// Stores a rule and returns its number.
+pub(crate) fn add(db: Db<'_>, rule: &AclRule) -> Result<u32, EngineError> {
+    let numbers = [rule.owner, rule.group, rule.mask, rule.other];
     let [owner, group, mask, other] = numbers;
     let (users, groups) = (
         encode_acl_entries(&rule.named_users),

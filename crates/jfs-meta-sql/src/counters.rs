@@ -4,7 +4,7 @@ use crate::db::{Db, get, get_u64};
 use crate::read::int;
 use crate::sql;
 use jfs_meta::EngineError;
-use jfs_meta::engine::{DirQuota, DirStat, IdKind, JobSlot};
+use jfs_meta::engine::{DirQuota, DirStat, IdKind};
 use jfs_types::Ino;
 use rusqlite::params;
 use std::ops::Range;
@@ -17,10 +17,7 @@ pub(crate) fn add(db: Db<'_>, name: &str, n: i64) -> Result<i64, EngineError> {
 
 /// Reserves `n` ids. The stored number is the next free one.
 pub(crate) fn reserve(db: Db<'_>, kind: IdKind, n: u64) -> Result<Range<u64>, EngineError> {
-    let name = match kind {
-        IdKind::Inode => "nextInode",
-        IdKind::Slice => "nextChunk",
-    };
+    let name = kind.counter_name();
     let end = add(db, name, n as i64)? as u64;
     match end.checked_sub(n) {
         Some(start) => Ok(start..end),
@@ -38,22 +35,6 @@ pub(crate) fn add_usage(db: Db<'_>, space: i64, inodes: i64) -> Result<(), Engin
         }
     }
     Ok(())
-}
-
-/// Sets the slot's time to `now` unless it is later than `now - interval` already.
-pub(crate) fn claim(
-    db: Db<'_>,
-    job: JobSlot,
-    now: i64,
-    interval: i64,
-) -> Result<bool, EngineError> {
-    let name = job.counter_name();
-    let last: Option<i64> = db.one(sql::COUNTER, [name], |row| get(row, 0))?;
-    if last.is_some_and(|last| last > now - interval) {
-        return Ok(false);
-    }
-    db.run(sql::COUNTER_PUT, params![name, now])?;
-    Ok(true)
 }
 
 /// Adds deltas and returns the directories without a record.

@@ -3,7 +3,7 @@
 use crate::attempt::SqliteAttempt;
 use crate::db::Db;
 use crate::open::SqliteEngine;
-use crate::read::{answers, counter_name};
+use crate::read::answers;
 use crate::volume::NewVolume;
 use crate::writer::transact;
 use crate::{acl, cleanup, counters, listing, locks, sessions, volume};
@@ -26,7 +26,7 @@ impl Engine for SqliteEngine {
     async fn load_setting(&self) -> Result<Option<Vec<u8>>, EngineError> {
         self.shared.check_file()?;
         match self.shared.database.exists() {
-            true => self.scan(volume::setting).await,
+            true => self.look(volume::setting).await,
             false => Ok(None),
         }
     }
@@ -72,7 +72,7 @@ impl Engine for SqliteEngine {
     }
 
     async fn prepare_writes(&self) -> Result<(), EngineError> {
-        if self.scan(volume::is_complete).await? {
+        if self.look(volume::is_complete).await? {
             return Ok(());
         }
         self.transaction(volume::complete_schema).await
@@ -107,7 +107,7 @@ impl Engine for SqliteEngine {
         with_attrs: bool,
     ) -> Result<DirPage, EngineError> {
         let cursor = cursor.clone();
-        self.scan(move |db| listing::page(db, dir, &cursor, with_attrs))
+        self.look(move |db| listing::page(db, dir, &cursor, with_attrs))
             .await
     }
 
@@ -123,7 +123,7 @@ impl Engine for SqliteEngine {
     }
 
     async fn list_quotas(&self) -> Result<Vec<(Ino, DirQuota)>, EngineError> {
-        self.scan(counters::quotas).await
+        self.look(counters::quotas).await
     }
 
     async fn add_quota_usage(&self, deltas: &[(Ino, i64, i64)]) -> Result<(), EngineError> {
@@ -137,9 +137,14 @@ impl Engine for SqliteEngine {
             .await
     }
 
-    async fn acl_id(&self, rule: &AclRule) -> Result<u32, EngineError> {
+    async fn find_acls(&self, rule: &AclRule) -> Result<Vec<(u32, AclRule)>, EngineError> {
         let rule = rule.clone();
-        self.transaction(move |db| acl::id(db, &rule)).await
+        self.look(move |db| acl::find(db, &rule)).await
+    }
+
+    async fn add_acl(&self, rule: &AclRule) -> Result<u32, EngineError> {
+        let rule = rule.clone();
+        self.transaction(move |db| acl::add(db, &rule)).await
     }
 
     async fn reserve_ids(&self, kind: IdKind, n: u64) -> Result<Range<u64>, EngineError> {
@@ -148,22 +153,12 @@ impl Engine for SqliteEngine {
     }
 
     async fn add_counter(&self, counter: Counter, n: i64) -> Result<i64, EngineError> {
-        self.transaction(move |db| counters::add(db, counter_name(counter), n))
+        self.transaction(move |db| counters::add(db, counter.name(), n))
             .await
     }
 
     async fn add_usage(&self, space: i64, inodes: i64) -> Result<(), EngineError> {
         self.transaction(move |db| counters::add_usage(db, space, inodes))
-            .await
-    }
-
-    async fn claim_job(
-        &self,
-        job: JobSlot,
-        now_sec: i64,
-        interval_sec: i64,
-    ) -> Result<bool, EngineError> {
-        self.transaction(move |db| counters::claim(db, job, now_sec, interval_sec))
             .await
     }
 
@@ -184,20 +179,16 @@ impl Engine for SqliteEngine {
             .await
     }
 
-    async fn drop_session(&self, sid: u64) -> Result<(), EngineError> {
-        self.transaction(move |db| sessions::remove(db, sid)).await
-    }
-
     async fn list_sessions(&self) -> Result<Vec<SessionRecord>, EngineError> {
-        self.scan(sessions::list).await
+        self.look(sessions::list).await
     }
 
     async fn list_sustained(&self, sid: u64) -> Result<Vec<Ino>, EngineError> {
-        self.scan(move |db| sessions::sustained(db, sid)).await
+        self.look(move |db| sessions::sustained(db, sid)).await
     }
 
     async fn list_locks(&self, sid: u64) -> Result<Vec<(Ino, LockKind, LockRow)>, EngineError> {
-        self.scan(move |db| locks::of_session(db, sid)).await
+        self.look(move |db| locks::of_session(db, sid)).await
     }
 
     async fn list_deleted(
@@ -205,12 +196,12 @@ impl Engine for SqliteEngine {
         before_sec: i64,
         limit: usize,
     ) -> Result<Vec<Deleted>, EngineError> {
-        self.scan(move |db| cleanup::deleted(db, before_sec, limit))
+        self.look(move |db| cleanup::deleted(db, before_sec, limit))
             .await
     }
 
     async fn list_chunks(&self, ino: Ino, _length: u64) -> Result<Vec<u32>, EngineError> {
-        self.scan(move |db| cleanup::chunks(db, ino)).await
+        self.look(move |db| cleanup::chunks(db, ino)).await
     }
 
     async fn list_delayed(
@@ -218,12 +209,19 @@ impl Engine for SqliteEngine {
         before_sec: i64,
         limit: usize,
     ) -> Result<Vec<Delayed>, EngineError> {
-        self.scan(move |db| cleanup::delayed(db, before_sec, limit))
+        self.look(move |db| cleanup::delayed(db, before_sec, limit))
             .await
     }
 
     async fn list_unused_slices(&self, limit: usize) -> Result<Vec<(u64, u32)>, EngineError> {
-        self.scan(move |db| cleanup::unused_slices(db, limit)).await
+        self.look(move |db| cleanup::unused_slices(db, limit)).await
+    }
+
+    async fn scan(&self, from: &ScanCursor) -> Result<ScanPage, EngineError> {
+        let kind = from.kind();
+        Err(EngineError::Fatal(format!(
+            "{kind:?} of SQLite cannot be scanned yet"
+        )))
     }
 
     async fn shutdown(&self) -> Result<(), EngineError> {

@@ -5,19 +5,9 @@ use crate::errors::{classify, name_record};
 use crate::{acl, locks, node, sql};
 use bytes::Bytes;
 use jfs_meta::EngineError;
-use jfs_meta::engine::{Answer, Counter, DirStat, Key};
+use jfs_meta::engine::{Answer, DirStat, Key};
 use jfs_types::{Attr, Entry, Ino, Name};
 use rusqlite::{Row, params};
-
-/// Name of a counter's row.
-pub(crate) fn counter_name(counter: Counter) -> &'static str {
-    match counter {
-        Counter::UsedSpace => "usedSpace",
-        Counter::TotalInodes => "totalInodes",
-        Counter::NextTrash => "nextTrash",
-        Counter::NextSession => "nextSession",
-    }
-}
 
 /// Answers `keys` in their order, a statement each; a directory and one of its names, in this order,
 /// are one statement.
@@ -110,7 +100,7 @@ fn answer(db: Db<'_>, key: &Key) -> Result<Answer, EngineError> {
             Answer::Stat(db.one(sql::STATS, [int(*dir)], stat)?)
         }
         Key::Counter(counter) => {
-            let name = counter_name(*counter);
+            let name = counter.name();
             Answer::Number(
                 db.one(sql::COUNTER, [name], |row| get(row, 0))?
                     .unwrap_or(0),
@@ -173,6 +163,6 @@ fn record(key: &Key) -> String {
         Key::SliceUsers(id, _) => format!("chunk_ref {id}"),
         Key::Delayed(id, _) => format!("delslices {id}"),
         Key::DirStat(dir) => format!("dir_stats {dir}"),
-        Key::Counter(counter) => format!("counter {}", counter_name(*counter)),
+        Key::Counter(counter) => format!("counter {}", counter.name()),
     }
 }

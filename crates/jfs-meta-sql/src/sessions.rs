@@ -29,13 +29,6 @@ pub(crate) fn refresh(db: Db<'_>, sid: u64, expire: i64, info: &[u8]) -> Result<
         .map(|_| ())
 }
 
-pub(crate) fn remove(db: Db<'_>, sid: u64) -> Result<(), EngineError> {
-    for sql in sql::SESSION_DELETE {
-        db.run(sql, [sid as i64])?;
-    }
-    Ok(())
-}
-
 pub(crate) fn list(db: Db<'_>) -> Result<Vec<SessionRecord>, EngineError> {
     db.all(sql::SESSION_LIST, [], |row| {
         Ok(SessionRecord {

@@ -174,11 +174,7 @@ pub(crate) const SESSION_PUT: &str = "INSERT INTO jfs_session2 (sid, expire, inf
     ON CONFLICT (sid) DO UPDATE SET expire = ?2";
 pub(crate) const SESSION_LIST: &str = "SELECT sid, expire, info FROM jfs_session2";
 /// The locks of a session, then itself.
-pub(crate) const SESSION_DELETE: [&str; 3] = [
-    "DELETE FROM jfs_flock WHERE sid = ?",
-    "DELETE FROM jfs_plock WHERE sid = ?",
-    "DELETE FROM jfs_session2 WHERE sid = ?",
-];
+pub(crate) const SESSION_DELETE: &str = "DELETE FROM jfs_session2 WHERE sid = ?";
 pub(crate) const FLOCKS_OF_SESSION: &str = "SELECT DISTINCT inode FROM jfs_flock WHERE sid = ?";
 pub(crate) const PLOCKS_OF_SESSION: &str = "SELECT DISTINCT inode FROM jfs_plock WHERE sid = ?";
 pub(crate) const SUSTAINED_LIST: &str = "SELECT inode FROM jfs_sustained WHERE sid = ?";

@@ -5,19 +5,10 @@ use crate::errors::classify;
 use crate::write::Target;
 use crate::{schema, sql};
 use jfs_meta::EngineError;
+use jfs_meta::engine::FIRST_COUNTERS;
 use jfs_types::{Attr, Ino, Time};
 use rusqlite::params;
 use std::collections::HashSet;
-
-/// Counters of a new volume.
-const FIRST_COUNTERS: [(&str, i64); 6] = [
-    ("nextInode", 2),
-    ("nextChunk", 1),
-    ("nextSession", 0),
-    ("usedSpace", 0),
-    ("totalInodes", 0),
-    ("nextCleanupSlices", 0),
-];
 
 /// The first records of a new volume.
 pub(crate) struct NewVolume {

@@ -156,16 +156,16 @@ impl Target<'_> {
                 let kept = kept.len() * RECORD_BYTES;
                 // Positions of substr count from 1.
                 let rest = kept + merged * RECORD_BYTES + 1;
-                let record = &encode_record(record)[..];
+                let record: Vec<u8> = record.iter().flat_map(encode_record).collect();
                 db.run_some(
                     sql::CHUNK_MERGE,
                     params![int(*ino), index, kept as i64, record, rest as i64],
                 )?;
             }
-            Write::Delay { id, entries } => {
+            Write::Delay { id, time, entries } => {
                 db.run(
                     sql::DELAYED_INSERT,
-                    params![*id as i64, self.at.sec, entries.as_ref()],
+                    params![*id as i64, time, entries.as_ref()],
                 )?;
             }
             Write::DelDelayed { id, time } => {
@@ -202,6 +202,12 @@ impl Target<'_> {
             } => locks::put(db, *ino, *kind, (*sid, *owner), None)?,
             Write::NewDirStat { dir } => {
                 db.run(sql::STATS_PUT, [int(*dir), 0, 0, 0])?;
+            }
+            Write::DelSession { sid } => {
+                db.run(sql::SESSION_DELETE, [*sid as i64])?;
+            }
+            Write::PutCounter { counter, value } => {
+                db.run(sql::COUNTER_PUT, params![counter.name(), value])?;
             }
             Write::DelDirStat { dir } => {
                 self.delete(sql::STATS_DELETE, *dir)?;

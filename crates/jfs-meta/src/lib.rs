@@ -16,6 +16,7 @@ pub mod trips;
 pub mod wire;
 
 mod acls;
+mod commit_size;
 mod dir_stats;
 mod ids;
 mod locks;

@@ -1,6 +1,7 @@
 //! Running operations: local locks, attempts, conflicts, lost answers.
 
 use crate::EngineError;
+use crate::commit_size::CommitSize;
 use crate::engine::{Answer, Key, Read, Receipt, Write};
 use crate::meta::Meta;
 use crate::outage_wait::OutageWait;
@@ -98,8 +99,12 @@ impl Meta {
             let since = Instant::now();
             let attempt = patiently(|| self.engine().begin()).await?;
             // After the attempt has its fence: see `Meta::accept`.
-            self.check_writable()?;
-            let mut tx = Txn::new(attempt, std::mem::take(&mut ahead), self.now());
+            if let Err(errno) = self.check_writable() {
+                attempt.end().await;
+                return Err(errno.into());
+            }
+            let size = CommitSize::new(self.engine().capabilities());
+            let mut tx = Txn::new(attempt, size, std::mem::take(&mut ahead), self.now());
             let result = op.attempt(self, &mut tx).await;
             let parts = tx.into_parts();
             let error = match result {
@@ -131,6 +136,7 @@ impl Meta {
                     }
                 },
                 Err(Stop::Engine(e)) => {
+                    parts.attempt.end().await;
                     ahead = parts.seen.into_iter().map(|(r, _)| r).collect();
                     e
                 }
@@ -146,7 +152,10 @@ impl Meta {
                         }
                     }
                 }
-                Err(stop) => return Err(stop),
+                Err(stop) => {
+                    parts.attempt.end().await;
+                    return Err(stop);
+                }
             };
             match error {
                 EngineError::Conflict if conflicts + 1 < ATTEMPTS_MAX => {
@@ -179,7 +188,12 @@ impl Meta {
         local.now = parts.now;
         local.trees = parts.trees;
         if writes.is_empty() && parts.rounds <= 1 {
+            parts.attempt.end().await;
             return Ok(Receipt::default());
+        }
+        if let Err(e) = parts.size.check() {
+            parts.attempt.end().await;
+            return Err((e, local));
         }
         match parts.attempt.commit(&writes, parts.now).await {
             Ok(receipt) => {

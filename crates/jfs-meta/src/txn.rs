@@ -1,5 +1,6 @@
 //! One attempt of an operation: its reads and its intended writes.
 
+use crate::commit_size::CommitSize;
 use crate::engine::{Answer, Attempt, DirStat, EngineError, Key, Read, Strength, Write};
 use bytes::Bytes;
 use jfs_types::{Attr, Entry, Errno, Ino, Name, Time};
@@ -36,6 +37,7 @@ pub(crate) struct Txn {
     /// Batches read so far: answers of one batch belong together, those of several need a check.
     rounds: u32,
     writes: Vec<Write>,
+    size: CommitSize,
     /// Deltas applied after the commit.
     pub(crate) usage: (i64, i64),
     pub(crate) dir_stats: Vec<(Ino, DirStat)>,
@@ -45,13 +47,19 @@ pub(crate) struct Txn {
 }
 
 impl Txn {
-    pub(crate) fn new(attempt: Box<dyn Attempt>, ahead: Vec<Read>, now: Time) -> Txn {
+    pub(crate) fn new(
+        attempt: Box<dyn Attempt>,
+        size: CommitSize,
+        ahead: Vec<Read>,
+        now: Time,
+    ) -> Txn {
         Txn {
             attempt,
             seen: Vec::with_capacity(4),
             ahead,
             rounds: 0,
             writes: Vec::with_capacity(8),
+            size,
             usage: (0, 0),
             dir_stats: Vec::new(),
             trees: Vec::new(),
@@ -84,6 +92,7 @@ impl Txn {
                 EngineError::Fatal("engine answered a different number of records".into()).into(),
             );
         }
+        ask.iter().for_each(|read| self.size.read(read));
         self.seen.extend(ask.into_iter().zip(answers));
         Ok(())
     }
@@ -123,6 +132,10 @@ impl Txn {
         Ok(self.answer(key)?.clone().into_flag()?)
     }
 
+    pub(crate) fn number(&self, key: &Key) -> Result<i64, Stop> {
+        Ok(self.answer(key)?.clone().into_number()?)
+    }
+
     pub(crate) fn bytes(&self, key: &Key) -> Result<Option<Bytes>, Stop> {
         Ok(self.answer(key)?.clone().into_bytes()?)
     }
@@ -157,8 +170,15 @@ impl Txn {
                 .into());
             }
         }
+        self.size.write(&write);
         self.writes.push(write);
         Ok(())
+    }
+
+    /// Records that this commit may still hold or write; `usize::MAX` without a limit. See
+    /// [`crate::commit_size`].
+    pub(crate) fn room(&self) -> usize {
+        self.size.room()
     }
 
     /// Counts bytes and inodes to the volume's usage.
@@ -184,6 +204,7 @@ impl Txn {
             rounds: self.rounds,
             seen: self.seen,
             writes: self.writes,
+            size: self.size,
             usage: self.usage,
             dir_stats: self.dir_stats,
             trees: self.trees,
@@ -198,6 +219,7 @@ pub(crate) struct Parts {
     pub(crate) rounds: u32,
     pub(crate) seen: Vec<(Read, Answer)>,
     pub(crate) writes: Vec<Write>,
+    pub(crate) size: CommitSize,
     pub(crate) usage: (i64, i64),
     pub(crate) dir_stats: Vec<(Ino, DirStat)>,
     pub(crate) trees: Vec<(Ino, i64, i64)>,
