@@ -1,11 +1,13 @@
 //! The engine interface over Redis.
 
 use crate::attempt::{RedisAttempt, names};
-use crate::connections::{Committed, Connections, Sent};
+use crate::connections::Connections;
 use crate::errors::is_demoted;
 use crate::read::{ask, bytes, list, number, understand, unexpected};
 use crate::sessions::run;
-use crate::{acl, change_log, keys, listing, lua, owner_quota, quota, sessions, url, volume};
+use crate::{
+    acl, change_log, keys, listing, lua, owner_quota, quota, scan, sessions, url, volume,
+};
 use async_trait::async_trait;
 use jfs_meta::engine::*;
 use jfs_meta::trips::TripLog;
@@ -41,6 +43,7 @@ impl RedisEngine {
                 usage_in_transaction: true,
                 counts_acl_ids: true,
                 settles_lost_answers: true,
+                records_max: None,
             },
             script: Script::new(lua::LOOKUP),
             script_ready: AtomicBool::new(false),
@@ -314,9 +317,16 @@ impl Engine for RedisEngine {
         quota::put(&self.pool, dir, quota).await
     }
 
-    async fn acl_id(&self, rule: &AclRule, log: &[LogLine]) -> Result<u32, EngineError> {
-        self.trips.record(|| "WATCH HGETALL GET".to_string());
-        acl::id(&self.pool, rule, log).await
+    async fn find_acls(&self, _: &AclRule) -> Result<Vec<(u32, AclRule)>, EngineError> {
+        let mut p = Pipeline::new();
+        p.cmd("HGETALL").arg(keys::ACL);
+        acl::rules(self.trip(&p).await?)
+    }
+
+    async fn add_acl(&self, rule: &AclRule, log: &[LogLine]) -> Result<u32, EngineError> {
+        self.trips
+            .record(|| "WATCH GET GET HKEYS, MULTI SET HSET EXEC".to_string());
+        acl::add(&self.pool, rule, log).await
     }
 
     async fn reserve_ids(
@@ -346,39 +356,6 @@ impl Engine for RedisEngine {
         self.change(&p).await.map(|_| ())
     }
 
-    async fn claim_job(
-        &self,
-        job: JobSlot,
-        now_sec: i64,
-        interval_sec: i64,
-    ) -> Result<bool, EngineError> {
-        let mut loan = self.pool.take().await?;
-        if let Some(fence) = self.pool.fence.get() {
-            loan.watch_volume(&fence).await?;
-        }
-        let (mut p, _) = loan.start();
-        p.cmd("WATCH").arg(job.counter_name()).arg(loan.guard());
-        p.cmd("GET").arg(job.counter_name());
-        let last = match loan.send(&p).await {
-            Sent::Answers(mut values) => number(values.pop().unwrap_or(Value::Nil))?,
-            Sent::Broken(e, _) => return Err(crate::errors::classify(&e)),
-        };
-        if last > now_sec - interval_sec {
-            if let Some(c) = loan.inner.as_mut() {
-                c.watching = true;
-            }
-            return Ok(false);
-        }
-        let mut p = Pipeline::new();
-        p.cmd("MULTI");
-        p.cmd("SET").arg(job.counter_name()).arg(now_sec);
-        loan.end_marked(&mut p);
-        Ok(!matches!(
-            loan.commit(&mut p, None).await?,
-            Committed::Conflict
-        ))
-    }
-
     async fn new_session(
         &self,
         expire: i64,
@@ -395,10 +372,6 @@ impl Engine for RedisEngine {
         info_json: &str,
     ) -> Result<(), EngineError> {
         sessions::refresh(&self.pool, sid, expire, info_json).await
-    }
-
-    async fn drop_session(&self, sid: u64) -> Result<(), EngineError> {
-        sessions::remove(&self.pool, sid).await
     }
 
     async fn list_sessions(&self) -> Result<Vec<SessionRecord>, EngineError> {
@@ -445,6 +418,10 @@ impl Engine for RedisEngine {
     async fn trim_log(&self, last: u64) -> Result<(), EngineError> {
         self.trips.record(|| "LTRIM".to_string());
         change_log::trim(&self.pool, last).await
+    }
+
+    async fn scan(&self, from: &ScanCursor) -> Result<ScanPage, EngineError> {
+        scan::Scan::new(&self.pool, &self.trips, from).page().await
     }
 
     async fn shutdown(&self) -> Result<(), EngineError> {

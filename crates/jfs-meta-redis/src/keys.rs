@@ -125,10 +125,8 @@ pub(crate) fn commit_mark(instance: &Uuid, slot: u64) -> String {
 /// Key of a counter. Id counters are lower case on Redis.
 pub(crate) fn counter(counter: Counter) -> &'static str {
     match counter {
-        Counter::UsedSpace => "usedSpace",
-        Counter::TotalInodes => "totalInodes",
-        Counter::NextTrash => "nextTrash",
         Counter::NextSession => "nextsession",
+        other => other.name(),
     }
 }
 

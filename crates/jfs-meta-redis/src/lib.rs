@@ -24,6 +24,7 @@ mod marks;
 mod owner_quota;
 mod quota;
 mod read;
+mod scan;
 mod sessions;
 mod url;
 mod volume;

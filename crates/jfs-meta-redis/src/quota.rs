@@ -42,22 +42,16 @@ pub(crate) async fn of_hashes<const N: usize>(
 /// The quotas in the three hashes of a kind; `name` is the hash of limits.
 fn quotas(
     name: &str,
-    [limits, spaces, inodes]: [Value; 3],
+    [stored, spaces, inodes]: [Value; 3],
 ) -> Result<Vec<(u64, DirQuota)>, EngineError> {
     let mut quotas: Vec<(u64, DirQuota)> = Vec::new();
-    let mut fields = list(limits)?.into_iter();
-    while let (Some(id), Some(limits)) = (fields.next(), fields.next()) {
-        let (id, limits) = (number(id)? as u64, bytes(limits)?.unwrap_or_default());
-        let Ok(limits) = <[u8; 16]>::try_from(limits.as_ref()) else {
+    let mut fields = list(stored)?.into_iter();
+    while let (Some(id), Some(stored)) = (fields.next(), fields.next()) {
+        let (id, stored) = (number(id)? as u64, bytes(stored)?.unwrap_or_default());
+        let Some(quota) = limits(&stored) else {
             // The others are kept all the same.
-            tracing::warn!("{name}: {id} has {} bytes of limits", limits.len());
+            tracing::warn!("{name}: {id} has {} bytes of limits", stored.len());
             continue;
-        };
-        let both = u128::from_be_bytes(limits);
-        let quota = DirQuota {
-            max_space: (both >> 64) as i64,
-            max_inodes: both as i64,
-            ..DirQuota::default()
         };
         quotas.push((id, quota));
     }
@@ -86,6 +80,16 @@ pub(crate) fn limits_of(quota: DirQuota) -> Vec<u8> {
         quota.max_inodes.to_be_bytes(),
     ]
     .concat()
+}
+
+/// The limits of a stored quota; `None` when these are not 16 bytes.
+pub(crate) fn limits(stored: &[u8]) -> Option<DirQuota> {
+    let both = u128::from_be_bytes(stored.try_into().ok()?);
+    Some(DirQuota {
+        max_space: (both >> 64) as i64,
+        max_inodes: both as i64,
+        ..DirQuota::default()
+    })
 }
 
 /// Adds to the usage of directories that have a quota.

@@ -120,8 +120,10 @@ impl Commit {
             } => {
                 let key = keys::chunk(*ino, *index);
                 p.cmd("LTRIM").arg(&key).arg(kept.len() + merged).arg(-1);
-                p.cmd("LPUSH").arg(&key).arg(&encode_record(record)[..]);
-                self.add(Wanted::Nothing);
+                if let Some(record) = record {
+                    p.cmd("LPUSH").arg(&key).arg(&encode_record(record)[..]);
+                    self.add(Wanted::Nothing);
+                }
                 if kept.is_empty() {
                     return self.add(Wanted::Nothing);
                 }
@@ -132,10 +134,10 @@ impl Commit {
                 }
                 self.add(Wanted::Nothing);
             }
-            Write::Delay { id, entries } => {
+            Write::Delay { id, time, entries } => {
                 p.cmd("HSET")
                     .arg(keys::DELAYED)
-                    .arg(keys::delayed(*id, at.sec))
+                    .arg(keys::delayed(*id, *time))
                     .arg(&entries[..]);
             }
             Write::DelDelayed { id, time } => {
@@ -202,6 +204,16 @@ impl Commit {
                     self.add(Wanted::Nothing);
                 }
                 return;
+            }
+            Write::DelSession { sid } => {
+                p.cmd("DEL").arg(keys::locked(*sid));
+                p.cmd("ZREM").arg(keys::ALL_SESSIONS).arg(*sid);
+                p.cmd("HDEL").arg(keys::SESSION_INFOS).arg(*sid);
+                self.add(Wanted::Nothing);
+                self.add(Wanted::Nothing);
+            }
+            Write::PutCounter { counter, value } => {
+                p.cmd("SET").arg(keys::counter(*counter)).arg(*value);
             }
             Write::AddUsage { space, inodes } => {
                 p.cmd("INCRBY").arg("usedSpace").arg(*space);

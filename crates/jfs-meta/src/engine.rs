@@ -7,20 +7,26 @@
 //! One *attempt* is one optimistic transaction: batched reads, then one commit that succeeds only if
 //! nothing that was read with [`Strength::Hold`] or [`Strength::Own`] has changed since.
 
+mod counters;
 mod error;
 mod fence;
 mod key;
 mod listing;
 mod log_line;
 mod quota_owner;
+mod scan;
 mod write;
 
+pub use counters::{Counter, FIRST_COUNTERS, IdKind, JobSlot};
 pub use error::EngineError;
 pub use fence::{Fence, FenceSlot};
-pub use key::{Answer, Counter, Key, LockKind, LockRow, Read, Strength, hold, own, peek};
+pub use key::{Answer, Key, LockKind, LockRow, Read, Strength, hold, own, peek};
 pub use listing::{
-    Delayed, Deleted, DirCursor, DirEntry, DirPage, DirQuota, DirStat, IdKind, JobSlot,
-    SessionRecord,
+    Delayed, Deleted, DirCursor, DirEntry, DirPage, DirQuota, DirStat, SessionRecord,
+};
+pub use scan::{
+    BadCursor, CursorPart, Record, SCAN_PAGE, SCAN_PAGE_BYTES, ScanCursor, ScanKind, ScanPage,
+    Unreadable,
 };
 pub use log_line::{LogHead, LogLine, LogPart};
 pub use quota_owner::QuotaOwner;
@@ -46,7 +52,16 @@ pub struct Capabilities {
     /// became of the commit, by better means than the records that others change too. Where true, such an
     /// operation ends with EIO; where false, its proof decides.
     pub settles_lost_answers: bool,
+    /// Most records that one commit may hold and write together, each counted once: what was read with
+    /// `Hold` or `Own`, and what [`Write`]s change. An engine that adds records of its own (fences, marks)
+    /// names a smaller number than its server. Where there is a limit, it is at least
+    /// [`RECORDS_LEAST`], and operations that can do so take several commits. `None`: no limit.
+    pub records_max: Option<usize>,
 }
+
+/// The smallest limit that an engine may set on the records of a commit. No operation on a single
+/// inode needs more.
+pub const RECORDS_LEAST: usize = 64;
 
 /// Chunks that [`Engine::list_chunks`] may name without looking whether they have lists.
 pub const NAMED_MAX: u64 = 16;
@@ -160,10 +175,14 @@ pub trait Engine: Send + Sync {
     /// Stores the quota of a directory as it is.
     async fn put_quota(&self, dir: Ino, quota: DirQuota) -> Result<(), EngineError>;
 
-    /// The number of an ACL rule; stored when there is no equal one yet. Rules are never removed, so
-    /// this is done outside of attempts, and one that is not used after all does no harm. `log` is stored with
-    /// a new rule.
-    async fn acl_id(&self, rule: &AclRule, log: &[LogLine]) -> Result<u32, EngineError>;
+    /// Rules that may equal `rule`, with their numbers: all that have its four permission numbers, and
+    /// perhaps others. Rules that do not decode are left out. Called while an attempt is under way.
+    async fn find_acls(&self, rule: &AclRule) -> Result<Vec<(u32, AclRule)>, EngineError>;
+
+    /// Stores a rule under a number that no rule has had, and `log` with it; returns the number. Rules are
+    /// never removed, so this is done outside of attempts, and a rule that is not used after all does no harm.
+    /// Called while an attempt is under way. `Transient` also when the answer was lost.
+    async fn add_acl(&self, rule: &AclRule, log: &[LogLine]) -> Result<u32, EngineError>;
 
     // ---- counters
 
@@ -182,15 +201,6 @@ pub trait Engine: Send + Sync {
     /// Adds to both usage counters at once.
     async fn add_usage(&self, space: i64, inodes: i64) -> Result<(), EngineError>;
 
-    /// Wins a cluster-wide job slot: true, and the stored time becomes `now_sec`, when the stored time is
-    /// not later than `now_sec - interval_sec`.
-    async fn claim_job(
-        &self,
-        job: JobSlot,
-        now_sec: i64,
-        interval_sec: i64,
-    ) -> Result<bool, EngineError>;
-
     // ---- sessions
 
     /// Takes the next session id and stores its record, and `log` with it. `expire` in Unix seconds.
@@ -208,10 +218,6 @@ pub trait Engine: Send + Sync {
         expire: i64,
         info_json: &str,
     ) -> Result<(), EngineError>;
-
-    /// Drops a session's record and its lock bookkeeping. What it sustains is for the caller to remove, one
-    /// by one and before; what has come since stays.
-    async fn drop_session(&self, sid: u64) -> Result<(), EngineError>;
 
     /// All sessions, unordered.
     async fn list_sessions(&self) -> Result<Vec<SessionRecord>, EngineError>;
@@ -254,11 +260,24 @@ pub trait Engine: Send + Sync {
     /// Removes the entries of the change log up to the version `last`. Two round trips on Redis.
     async fn trim_log(&self, last: u64) -> Result<(), EngineError>;
 
+    // ---- everything
+
+    /// One page of all records of a kind, from `from` on, in one or a few round trips.
+    ///
+    /// A record that exists during the whole scan is in one of its pages, perhaps in several. A record that
+    /// comes, changes or goes meanwhile may be found or not, as it was at any time in between. The
+    /// order is the engine's. Memory is bounded by [`SCAN_PAGE`] and [`SCAN_PAGE_BYTES`], however large
+    /// the volume is. A page may be empty and not the last one. `Fatal` for a position that another engine
+    /// made.
+    async fn scan(&self, from: &ScanCursor) -> Result<ScanPage, EngineError>;
+
     /// Flushes and closes connections. The engine is not used afterwards.
     async fn shutdown(&self) -> Result<(), EngineError>;
 }
 
-/// One optimistic transaction in progress. Dropping it gives it up; nothing is written.
+/// One optimistic transaction in progress. Dropping it gives it up; nothing is written. An attempt that is
+/// dropped without [`Attempt::end`] (its future was cancelled) may keep its connection or its locks for as long
+/// as the engine needs to notice.
 #[async_trait]
 pub trait Attempt: Send {
     /// Reads a batch of independent records: one round trip. Answers are in the order of `reads`.
@@ -269,4 +288,9 @@ pub trait Attempt: Send {
     ///
     /// `at` is the time of the attempt, for engines that store it with a record.
     async fn commit(self: Box<Self>, writes: &[Write], at: Time) -> Result<Receipt, EngineError>;
+
+    /// Ends an attempt that has only read and needs no check of what it read: its connection and its locks
+    /// are free at once. The caller waits for no round trip where the engine can avoid it. Nothing is written,
+    /// and nothing can fail that would concern the caller.
+    async fn end(self: Box<Self>);
 }

@@ -18,8 +18,8 @@ pub enum Call {
     Lookup,
     /// [`Engine::list_dir`].
     ListDir,
-    /// [`Engine::drop_session`].
-    DropSession,
+    /// [`Engine::list_locks`].
+    ListLocks,
     /// Any other call to the database.
     Other,
 }
@@ -124,11 +124,6 @@ impl<H: EngineHooks> Engine for H {
         self.answer_add_dir_stats(deltas).await
     }
 
-    async fn drop_session(&self, sid: u64) -> Result<(), EngineError> {
-        self.before(Call::DropSession).await?;
-        self.inner().drop_session(sid).await
-    }
-
     async fn load_setting(&self) -> Result<Option<Vec<u8>>, EngineError> {
         self.before(Call::Other).await?;
         self.inner().load_setting().await
@@ -211,9 +206,14 @@ impl<H: EngineHooks> Engine for H {
         self.inner().put_quota(dir, quota).await
     }
 
-    async fn acl_id(&self, rule: &AclRule, log: &[LogLine]) -> Result<u32, EngineError> {
+    async fn find_acls(&self, rule: &AclRule) -> Result<Vec<(u32, AclRule)>, EngineError> {
         self.before(Call::Other).await?;
-        self.inner().acl_id(rule, log).await
+        self.inner().find_acls(rule).await
+    }
+
+    async fn add_acl(&self, rule: &AclRule, log: &[LogLine]) -> Result<u32, EngineError> {
+        self.before(Call::Other).await?;
+        self.inner().add_acl(rule, log).await
     }
 
     async fn reserve_ids(
@@ -234,16 +234,6 @@ impl<H: EngineHooks> Engine for H {
     async fn add_usage(&self, space: i64, inodes: i64) -> Result<(), EngineError> {
         self.before(Call::Other).await?;
         self.inner().add_usage(space, inodes).await
-    }
-
-    async fn claim_job(
-        &self,
-        job: JobSlot,
-        now_sec: i64,
-        interval_sec: i64,
-    ) -> Result<bool, EngineError> {
-        self.before(Call::Other).await?;
-        self.inner().claim_job(job, now_sec, interval_sec).await
     }
 
     async fn new_session(
@@ -277,7 +267,7 @@ impl<H: EngineHooks> Engine for H {
     }
 
     async fn list_locks(&self, sid: u64) -> Result<Vec<(Ino, LockKind, LockRow)>, EngineError> {
-        self.before(Call::Other).await?;
+        self.before(Call::ListLocks).await?;
         self.inner().list_locks(sid).await
     }
 
@@ -307,6 +297,11 @@ impl<H: EngineHooks> Engine for H {
     async fn list_unused_slices(&self, limit: usize) -> Result<Vec<(u64, u32)>, EngineError> {
         self.before(Call::Other).await?;
         self.inner().list_unused_slices(limit).await
+    }
+
+    async fn scan(&self, from: &ScanCursor) -> Result<ScanPage, EngineError> {
+        self.before(Call::Other).await?;
+        self.inner().scan(from).await
     }
 
     async fn shutdown(&self) -> Result<(), EngineError> {

@@ -17,6 +17,7 @@ pub mod wire;
 
 mod acls;
 mod change_log;
+mod commit_size;
 mod dir_stats;
 mod ids;
 mod locks;

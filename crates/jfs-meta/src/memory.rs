@@ -4,6 +4,7 @@
 
 mod apply;
 mod records;
+mod scan;
 
 use crate::engine::*;
 use crate::trips::TripLog;
@@ -44,8 +45,17 @@ impl MemoryEngine {
                 usage_in_transaction: true,
                 counts_acl_ids: true,
                 settles_lost_answers: false,
+                records_max: None,
             },
         }
+    }
+
+    /// The same database, as an engine whose commits hold and write `records_max` records at most. Commits that
+    /// have more fail.
+    pub fn with_records_max(&self, records_max: usize) -> MemoryEngine {
+        let mut engine = self.clone();
+        engine.capabilities.records_max = Some(records_max);
+        engine
     }
 
     /// Stores a record of delayed slices as another client's compaction leaves it; nothing here
@@ -97,6 +107,14 @@ impl Attempt for MemoryAttempt {
         self.engine
             .trips
             .record(|| format!("commit {}", writes.len()));
+        let most = self.engine.capabilities.records_max.unwrap_or(usize::MAX);
+        if self.seen.len() > most || writes.len() > most {
+            return Err(EngineError::Fatal(format!(
+                "a commit holds {} records and has {} writes, and {most} are taken",
+                self.seen.len(),
+                writes.len()
+            )));
+        }
         let mut state = self.engine.state.lock();
         if let Some(fence) = &self.fence
             && state.setting.as_deref() != Some(fence.document())
@@ -112,6 +130,8 @@ impl Attempt for MemoryAttempt {
         }
         state.apply_all(writes, at)
     }
+
+    async fn end(self: Box<Self>) {}
 }
 
 #[async_trait]
@@ -299,17 +319,18 @@ impl Engine for MemoryEngine {
         Ok(())
     }
 
-    async fn acl_id(&self, rule: &AclRule, log: &[LogLine]) -> Result<u32, EngineError> {
-        self.trips.record(|| "acl".to_string());
+    async fn find_acls(&self, _: &AclRule) -> Result<Vec<(u32, AclRule)>, EngineError> {
+        self.trips.record(|| "find acl".to_string());
+        let state = self.state.lock();
+        Ok((1..).zip(state.acls.iter().cloned()).collect())
+    }
+
+    async fn add_acl(&self, rule: &AclRule, log: &[LogLine]) -> Result<u32, EngineError> {
+        self.trips.record(|| "add acl".to_string());
         let mut state = self.changing()?;
-        let wanted = rule.sorted();
-        let known = state.acls.iter().position(|r| r.sorted() == wanted);
-        let at = known.unwrap_or_else(|| {
-            state.log(log, 0);
-            state.acls.push(rule.clone());
-            state.acls.len() - 1
-        });
-        Ok(at as u32 + 1)
+        state.log(log, 0);
+        state.acls.push(rule.clone());
+        Ok(state.acls.len() as u32)
     }
 
     async fn reserve_ids(
@@ -343,21 +364,6 @@ impl Engine for MemoryEngine {
         Ok(())
     }
 
-    async fn claim_job(
-        &self,
-        job: JobSlot,
-        now_sec: i64,
-        interval_sec: i64,
-    ) -> Result<bool, EngineError> {
-        let mut state = self.changing()?;
-        let last = state.jobs.entry(job.counter_name()).or_insert(0);
-        if *last > now_sec - interval_sec {
-            return Ok(false);
-        }
-        *last = now_sec;
-        Ok(true)
-    }
-
     async fn new_session(
         &self,
         expire: i64,
@@ -379,15 +385,6 @@ impl Engine for MemoryEngine {
         self.changing()?
             .sessions
             .insert(sid, (expire, info_json.as_bytes().to_vec()));
-        Ok(())
-    }
-
-    async fn drop_session(&self, sid: u64) -> Result<(), EngineError> {
-        let mut state = self.changing()?;
-        for locks in state.locks.values_mut() {
-            locks.retain(|(s, _), _| *s != sid);
-        }
-        state.sessions.remove(&sid);
         Ok(())
     }
 
@@ -504,6 +501,11 @@ impl Engine for MemoryEngine {
             state.log_trimmed += 1;
         }
         Ok(())
+    }
+
+    async fn scan(&self, from: &ScanCursor) -> Result<ScanPage, EngineError> {
+        self.trips.record(|| "scan".to_string());
+        self.state.lock().scan(from)
     }
 
     async fn shutdown(&self) -> Result<(), EngineError> {

@@ -8,6 +8,7 @@ mod delete_data;
 mod exchange;
 pub mod fallocate;
 mod inspect;
+mod job;
 mod link;
 mod lock;
 mod lookup;

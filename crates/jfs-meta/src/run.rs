@@ -1,6 +1,7 @@
 //! Running operations: local locks, attempts, conflicts, lost answers.
 
 use crate::EngineError;
+use crate::commit_size::CommitSize;
 use crate::engine::{Answer, Key, Read, Receipt, Write};
 use crate::meta::Meta;
 use crate::outage_wait::OutageWait;
@@ -99,9 +100,13 @@ impl Meta {
             let since = Instant::now();
             let attempt = patiently(|| self.engine().begin()).await?;
             // After the attempt has its fence: see `Meta::accept`.
-            self.check_writable()?;
+            if let Err(errno) = self.check_writable() {
+                attempt.end().await;
+                return Err(errno.into());
+            }
             let mut tx = Txn::new(
                 attempt,
+                CommitSize::new(self.engine().capabilities()),
                 std::mem::take(&mut ahead),
                 self.change_log_if_on(),
                 self.now(),
@@ -137,6 +142,7 @@ impl Meta {
                     }
                 },
                 Err(Stop::Engine(e)) => {
+                    parts.attempt.end().await;
                     ahead = parts.seen.into_iter().map(|(r, _)| r).collect();
                     e
                 }
@@ -152,7 +158,10 @@ impl Meta {
                         }
                     }
                 }
-                Err(stop) => return Err(stop),
+                Err(stop) => {
+                    parts.attempt.end().await;
+                    return Err(stop);
+                }
             };
             match error {
                 EngineError::Conflict if conflicts + 1 < ATTEMPTS_MAX => {
@@ -186,7 +195,12 @@ impl Meta {
         local.trees = parts.trees;
         local.owner_usage = parts.owner_usage;
         if writes.is_empty() && parts.rounds <= 1 {
+            parts.attempt.end().await;
             return Ok(Receipt::default());
+        }
+        if let Err(e) = parts.size.check() {
+            parts.attempt.end().await;
+            return Err((e, local));
         }
         match parts.attempt.commit(&writes, parts.now).await {
             Ok(receipt) => {

@@ -1,6 +1,7 @@
 //! One attempt of an operation: its reads and its intended writes.
 
 use crate::change_log::{ChangeLog, Event};
+use crate::commit_size::CommitSize;
 use crate::engine::{Answer, Attempt, DirStat, EngineError, Key, Read, Strength, Write};
 use crate::owner_quotas::OwnerUsage;
 use bytes::Bytes;
@@ -39,6 +40,7 @@ pub(crate) struct Txn {
     /// Batches read so far: answers of one batch belong together, those of several need a check.
     rounds: u32,
     writes: Vec<Write>,
+    size: CommitSize,
     /// Deltas applied after the commit.
     pub(crate) usage: (i64, i64),
     pub(crate) dir_stats: Vec<(Ino, DirStat)>,
@@ -54,6 +56,7 @@ pub(crate) struct Txn {
 impl Txn {
     pub(crate) fn new(
         attempt: Box<dyn Attempt>,
+        size: CommitSize,
         ahead: Vec<Read>,
         log: Option<Arc<ChangeLog>>,
         now: Time,
@@ -64,6 +67,7 @@ impl Txn {
             ahead,
             rounds: 0,
             writes: Vec::with_capacity(8),
+            size,
             usage: (0, 0),
             dir_stats: Vec::new(),
             owner_usage: Vec::new(),
@@ -98,6 +102,7 @@ impl Txn {
                 EngineError::Fatal("engine answered a different number of records".into()).into(),
             );
         }
+        ask.iter().for_each(|read| self.size.read(read));
         self.seen.extend(ask.into_iter().zip(answers));
         Ok(())
     }
@@ -137,6 +142,10 @@ impl Txn {
         Ok(self.answer(key)?.clone().into_flag()?)
     }
 
+    pub(crate) fn number(&self, key: &Key) -> Result<i64, Stop> {
+        Ok(self.answer(key)?.clone().into_number()?)
+    }
+
     pub(crate) fn bytes(&self, key: &Key) -> Result<Option<Bytes>, Stop> {
         Ok(self.answer(key)?.clone().into_bytes()?)
     }
@@ -171,6 +180,7 @@ impl Txn {
                 .into());
             }
         }
+        self.size.write(&write);
         self.writes.push(write);
         Ok(())
     }
@@ -179,8 +189,16 @@ impl Txn {
     /// entry describes: an entry alone is a change too.
     pub(crate) fn log(&mut self, event: &Event<'_>) {
         if let Some(log) = &self.log {
-            self.writes.push(Write::Log(log.line(self.now, event)));
+            let write = Write::Log(log.line(self.now, event));
+            self.size.write(&write);
+            self.writes.push(write);
         }
+    }
+
+    /// Records that this commit may still hold or write; `usize::MAX` without a limit. See
+    /// [`crate::commit_size`].
+    pub(crate) fn room(&self) -> usize {
+        self.size.room()
     }
 
     /// Counts a change to the statistics of a directory.
@@ -200,6 +218,7 @@ impl Txn {
             rounds: self.rounds,
             seen: self.seen,
             writes: self.writes,
+            size: self.size,
             usage: self.usage,
             dir_stats: self.dir_stats,
             owner_usage: self.owner_usage,
@@ -215,6 +234,7 @@ pub(crate) struct Parts {
     pub(crate) rounds: u32,
     pub(crate) seen: Vec<(Read, Answer)>,
     pub(crate) writes: Vec<Write>,
+    pub(crate) size: CommitSize,
     pub(crate) usage: (i64, i64),
     pub(crate) dir_stats: Vec<(Ino, DirStat)>,
     pub(crate) owner_usage: Vec<OwnerUsage>,

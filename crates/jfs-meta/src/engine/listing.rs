@@ -71,50 +71,6 @@ impl std::ops::AddAssign for DirStat {
     }
 }
 
-/// Ids that are handed out in batches.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum IdKind {
-    /// Inode numbers. 0 and 1 are never used by the caller, whatever the range holds.
-    Inode,
-    /// Slice ids.
-    Slice,
-}
-
-impl IdKind {
-    /// The stored name of the counter behind the ids. Redis stores it in lower case.
-    pub fn counter_name(self) -> &'static str {
-        match self {
-            IdKind::Inode => "nextInode",
-            IdKind::Slice => "nextChunk",
-        }
-    }
-}
-
-/// Cluster-wide jobs that one client at a time runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum JobSlot {
-    /// `lastCleanupSessions`
-    StaleSessions,
-    /// `lastCleanupFiles`
-    DeletedFiles,
-    /// `nextCleanupSlices` (a past time despite its name)
-    Slices,
-    /// `lastCleanupTrash`
-    Trash,
-}
-
-impl JobSlot {
-    /// Name of the counter that holds the time of the last run.
-    pub fn counter_name(self) -> &'static str {
-        match self {
-            JobSlot::StaleSessions => "lastCleanupSessions",
-            JobSlot::DeletedFiles => "lastCleanupFiles",
-            JobSlot::Slices => "nextCleanupSlices",
-            JobSlot::Trash => "lastCleanupTrash",
-        }
-    }
-}
-
 /// A session as stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionRecord {

@@ -12,11 +12,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 #[derive(Clone, Debug, Default)]
 pub(super) struct State {
     pub(super) setting: Option<Vec<u8>>,
-    pub(super) attrs: HashMap<Ino, Attr>,
+    pub(super) attrs: BTreeMap<Ino, Attr>,
     pub(super) entries: BTreeMap<(Ino, Name), Entry>,
-    pub(super) parents: HashMap<Ino, BTreeMap<Ino, i64>>,
+    pub(super) parents: BTreeMap<Ino, BTreeMap<Ino, i64>>,
     pub(super) chunks: BTreeMap<(Ino, u32), Vec<u8>>,
-    pub(super) symlinks: HashMap<Ino, Vec<u8>>,
+    pub(super) symlinks: BTreeMap<Ino, Vec<u8>>,
     pub(super) xattrs: BTreeMap<(Ino, Bytes), Bytes>,
     /// Rule number n is at n - 1.
     pub(super) acls: Vec<AclRule>,
@@ -25,9 +25,8 @@ pub(super) struct State {
     pub(super) slice_users: BTreeMap<(u64, u32), i64>,
     pub(super) delayed: BTreeMap<(u64, i64), Vec<u8>>,
     pub(super) deleted: BTreeMap<(Ino, u64), i64>,
-    pub(super) dir_stats: HashMap<Ino, DirStat>,
+    pub(super) dir_stats: BTreeMap<Ino, DirStat>,
     pub(super) counters: HashMap<Counter, i64>,
-    pub(super) jobs: HashMap<&'static str, i64>,
     pub(super) next_inode: u64,
     pub(super) next_slice: u64,
     pub(super) sessions: BTreeMap<u64, (i64, Vec<u8>)>,
