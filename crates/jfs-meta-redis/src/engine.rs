@@ -5,9 +5,7 @@ use crate::connections::Connections;
 use crate::errors::is_demoted;
 use crate::read::{ask, bytes, list, number, understand, unexpected};
 use crate::sessions::run;
-use crate::{
-    acl, change_log, keys, listing, lua, owner_quota, quota, scan, sessions, url, volume,
-};
+use crate::{acl, change_log, keys, listing, lua, owner_quota, quota, scan, sessions, url, volume};
 use async_trait::async_trait;
 use jfs_meta::engine::*;
 use jfs_meta::trips::TripLog;

@@ -80,11 +80,15 @@ fn compose(at: Time, event: &Event<'_>, sid: u64, n: u64) -> LogLine {
         return line;
     }
     line.push_text(&event.to_string());
-    if let Event::Write { ino, index, .. } = event {
+    if let Event::Write {
+        ino, index, later, ..
+    } = event
+    {
         line.push_text(":");
         line.push_number(LogPart::Records {
             ino: *ino,
             index: *index,
+            later: *later,
         });
     }
     line.push_text(&format!("|({sid},{n})"));
@@ -162,6 +166,7 @@ mod tests {
             index: 0,
             record,
             mtime,
+            later: 0,
         };
         let wanted = "WRITE(4,0,67108862,3,2,1796048772,668244578):99";
         assert_eq!(text(&write), wanted);

@@ -24,12 +24,12 @@ pub use key::{Answer, Key, LockKind, LockRow, Read, Strength, hold, own, peek};
 pub use listing::{
     Delayed, Deleted, DirCursor, DirEntry, DirPage, DirQuota, DirStat, SessionRecord,
 };
+pub use log_line::{LogHead, LogLine, LogPart};
+pub use quota_owner::QuotaOwner;
 pub use scan::{
     BadCursor, CursorPart, Record, SCAN_PAGE, SCAN_PAGE_BYTES, ScanCursor, ScanKind, ScanPage,
     Unreadable,
 };
-pub use log_line::{LogHead, LogLine, LogPart};
-pub use quota_owner::QuotaOwner;
 pub use write::{EXISTING_MAX, Receipt, Write};
 
 pub use crate::owner_quotas::OwnerUsage;

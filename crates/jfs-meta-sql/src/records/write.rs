@@ -1,6 +1,6 @@
 //! Writing records: intentions as statements, one each, relative where the record allows it.
 
-use super::{Query, locks, node};
+use super::{Query, change_log, locks, node};
 use crate::statement::Statement as S;
 use crate::value::{Params, Rows, Value};
 use jfs_meta::EngineError;
@@ -338,6 +338,7 @@ fn push(out: &mut Vec<Change>, write: &Write, at: Time) {
             owner,
             ..
         } => out.push(locks::put(*ino, *kind, (*sid, *owner), None).into()),
+        Write::Log(line) => out.push(change_log::add(line, 0).into()),
         Write::NewDirStat { dir } => add(
             S::StatsPut,
             Nothing,

@@ -3,9 +3,9 @@
 
 use super::db::Db;
 use crate::records::{Change, Query};
-use crate::records::{acl, counters, locks, sessions, volume};
+use crate::records::{acl, change_log, counters, locks, sessions, volume};
 use jfs_meta::EngineError;
-use jfs_meta::engine::{DirStat, IdKind, JobSlot, LockKind, LockRow, Receipt};
+use jfs_meta::engine::{DirStat, IdKind, JobSlot, LockKind, LockRow, LogHead, LogLine, Receipt};
 use jfs_types::{AclRule, Attr, Ino};
 use std::ops::Range;
 
@@ -83,7 +83,13 @@ pub(crate) fn add(db: Db<'_>, name: &str, n: i64) -> Result<i64, EngineError> {
 }
 
 /// Reserves `n` ids.
-pub(crate) fn reserve(db: Db<'_>, kind: IdKind, n: u64) -> Result<Range<u64>, EngineError> {
+pub(crate) fn reserve(
+    db: Db<'_>,
+    kind: IdKind,
+    n: u64,
+    log: Vec<Query>,
+) -> Result<Range<u64>, EngineError> {
+    run_all(db, log)?;
     let end = add(db, counters::name_of_ids(kind), n as i64)?;
     counters::reserved(kind, n, end)
 }
@@ -122,14 +128,27 @@ pub(crate) fn add_stats(db: Db<'_>, deltas: &[(Ino, DirStat)]) -> Result<Vec<Ino
 }
 
 /// Takes the next session id; one that is taken already is skipped.
-pub(crate) fn new_session(db: Db<'_>, expire: i64, info: &[u8]) -> Result<u64, EngineError> {
+pub(crate) fn new_session(
+    db: Db<'_>,
+    expire: i64,
+    info: &[u8],
+    log: &[LogLine],
+) -> Result<u64, EngineError> {
     for _ in 0..sessions::TRIES_MAX {
         let sid = add(db, sessions::COUNTER, 1)? as u64;
         if db.run(&sessions::insert(sid, expire, info))? == 1 {
+            run_all(db, change_log::add_all(log, sid))?;
             return Ok(sid);
         }
     }
     Err(sessions::none_free())
+}
+
+/// The oldest entries of the change log.
+pub(crate) fn log_head(db: Db<'_>, limit: usize) -> Result<LogHead, EngineError> {
+    let total = db.read(&change_log::count(), change_log::counted)?;
+    let entries = db.read(&change_log::head(limit), change_log::entries)?;
+    Ok(LogHead { total, entries })
 }
 
 /// All locks of a session.

@@ -6,7 +6,7 @@ use super::db::Db;
 use super::open::SqliteEngine;
 use super::read::answers;
 use super::writer::transact;
-use crate::records::{Query, cleanup, counters, listing, sessions, volume};
+use crate::records::{Query, change_log, cleanup, counters, listing, owners, sessions, volume};
 use crate::value::Rows;
 use async_trait::async_trait;
 use jfs_meta::engine::*;
@@ -116,8 +116,35 @@ impl Engine for SqliteEngine {
             .await
     }
 
-    async fn put_dir_stat(&self, dir: Ino, stat: DirStat) -> Result<(), EngineError> {
-        self.run_all([counters::put_stat(dir, &stat)]).await
+    async fn put_dir_stat(
+        &self,
+        dir: Ino,
+        stat: DirStat,
+        log: &[LogLine],
+    ) -> Result<(), EngineError> {
+        let mut queries = vec![counters::put_stat(dir, &stat)];
+        queries.extend(change_log::add_all(log, 0));
+        self.run_all(queries).await
+    }
+
+    async fn list_owner_quotas(&self) -> Result<Vec<(QuotaOwner, DirQuota)>, EngineError> {
+        self.read(owners::list(), owners::rows).await
+    }
+
+    async fn add_owner_usage(&self, deltas: &[OwnerUsage]) -> Result<(), EngineError> {
+        self.run_all(deltas.iter().map(owners::add).collect::<Vec<_>>())
+            .await
+    }
+
+    async fn put_owner_quotas(
+        &self,
+        quotas: &[(QuotaOwner, DirQuota)],
+        log: &[LogLine],
+    ) -> Result<(), EngineError> {
+        let put = |(owner, quota): &(QuotaOwner, DirQuota)| owners::put(*owner, quota);
+        let mut queries: Vec<Query> = quotas.iter().map(put).collect();
+        queries.extend(change_log::add_all(log, 0));
+        self.run_all(queries).await
     }
 
     async fn list_quotas(&self) -> Result<Vec<(Ino, DirQuota)>, EngineError> {
@@ -140,8 +167,14 @@ impl Engine for SqliteEngine {
         self.transaction(move |db| calls::acl_id(db, &rule)).await
     }
 
-    async fn reserve_ids(&self, kind: IdKind, n: u64) -> Result<Range<u64>, EngineError> {
-        self.transaction(move |db| calls::reserve(db, kind, n))
+    async fn reserve_ids(
+        &self,
+        kind: IdKind,
+        n: u64,
+        log: &[LogLine],
+    ) -> Result<Range<u64>, EngineError> {
+        let log = change_log::add_all(log, 0);
+        self.transaction(move |db| calls::reserve(db, kind, n, log))
             .await
     }
 
@@ -165,9 +198,14 @@ impl Engine for SqliteEngine {
             .await
     }
 
-    async fn new_session(&self, expire: i64, info_json: &str) -> Result<u64, EngineError> {
-        let info = info_json.as_bytes().to_vec();
-        self.transaction(move |db| calls::new_session(db, expire, &info))
+    async fn new_session(
+        &self,
+        expire: i64,
+        info_json: &str,
+        log: &[LogLine],
+    ) -> Result<u64, EngineError> {
+        let (info, log) = (info_json.as_bytes().to_vec(), log.to_vec());
+        self.transaction(move |db| calls::new_session(db, expire, &info, &log))
             .await
     }
 
@@ -223,6 +261,14 @@ impl Engine for SqliteEngine {
     async fn list_unused_slices(&self, limit: usize) -> Result<Vec<(u64, u32)>, EngineError> {
         self.read(cleanup::unused_slices(limit), cleanup::unused_slice_rows)
             .await
+    }
+
+    async fn log_head(&self, limit: usize) -> Result<LogHead, EngineError> {
+        self.scan(move |db| calls::log_head(db, limit)).await
+    }
+
+    async fn trim_log(&self, last: u64) -> Result<(), EngineError> {
+        self.run_all([change_log::trim(last)]).await
     }
 
     async fn shutdown(&self) -> Result<(), EngineError> {

@@ -66,6 +66,7 @@ impl SqliteEngine {
             capabilities: Capabilities {
                 name,
                 usage_in_transaction: false,
+                counts_acl_ids: false,
                 settles_lost_answers: false,
                 records_max: None,
             },

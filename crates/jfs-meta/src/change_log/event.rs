@@ -79,6 +79,8 @@ pub(crate) enum Event<'a> {
         index: u32,
         record: SliceRecord,
         mtime: Time,
+        /// Appends to the same chunk that come later in the commit.
+        later: u64,
     },
     Truncate {
         ino: Ino,
@@ -282,6 +284,7 @@ impl Display for Event<'_> {
                 index,
                 record: SliceRecord { pos, id, len, .. },
                 mtime: Time { sec, nsec },
+                ..
             } => {
                 let id = id.0;
                 write!(f, "WRITE({ino},{index},{pos},{id},{len},{sec},{nsec})")

@@ -25,13 +25,15 @@ pub struct LogHead {
 pub enum LogPart {
     /// Text, ASCII without line breaks.
     Text(String),
-    /// The number of records in a chunk list, in decimal, after the writes before this one. Redis stores 0,
-    /// as the reference client does there.
+    /// The number of records in a chunk list, in decimal, after one append of the commit. Redis stores 0, as
+    /// the reference client does there.
     Records {
         /// The file.
         ino: Ino,
         /// Chunk index.
         index: u32,
+        /// Appends to the same list that come later in the commit. All of them come before the entry.
+        later: u64,
     },
     /// The id, in decimal, of the session that the same call registers.
     Session,

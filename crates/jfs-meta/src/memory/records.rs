@@ -114,9 +114,10 @@ impl State {
     pub(super) fn log(&mut self, lines: &[LogLine], session: u64) {
         for line in lines {
             let text = line.text(|part| match part {
-                LogPart::Records { ino, index } => {
+                LogPart::Records { ino, index, later } => {
                     let list = self.chunks.get(&(*ino, *index));
-                    list.map_or(0, |list| (list.len() / RECORD_BYTES) as u64)
+                    let records = list.map_or(0, |list| (list.len() / RECORD_BYTES) as u64);
+                    records.saturating_sub(*later)
                 }
                 LogPart::Text(_) | LogPart::Session => session,
             });

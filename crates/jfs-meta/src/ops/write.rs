@@ -276,6 +276,22 @@ impl NewSlice {
     }
 }
 
+impl AppendSlices<'_> {
+    /// Behind all appends, which engines may join.
+    fn log(&self, tx: &mut Txn, placed: &[NewSlice]) {
+        for (n, s) in placed.iter().enumerate() {
+            let later = placed[n + 1..].iter().filter(|l| l.index == s.index);
+            tx.log(&Event::Write {
+                ino: self.ino,
+                index: s.index,
+                record: s.record,
+                mtime: s.mtime,
+                later: later.count() as u64,
+            });
+        }
+    }
+}
+
 impl Operation for AppendSlices<'_> {
     type Out = Written;
     const NAME: &'static str = "write";
@@ -304,18 +320,13 @@ impl Operation for AppendSlices<'_> {
                 record: s.record,
             })?;
             let (id, size) = (s.record.id.0, s.record.size);
-            tx.log(&Event::Write {
-                ino: self.ino,
-                index: s.index,
-                record: s.record,
-                mtime: s.mtime,
-            });
             // A slice comes with one user; its second part is another one.
             tx.write(match s.record.off {
                 0 => Write::NewSlice { id, size },
                 _ => Write::AddSliceUsers { id, size, delta: 1 },
             })?;
         }
+        self.log(tx, &placed);
         meta.check_file_growth(tx, self.ino, &before, &after)
             .await?;
         tx.put_attr(self.ino, &after)?;
