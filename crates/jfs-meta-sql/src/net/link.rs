@@ -1,6 +1,7 @@
 //! A connection to a server, as the engine sees it: many steps, one round trip.
 
 use crate::dialect::Form;
+use crate::net::pool::Use;
 use crate::statement::{Catalog, Statement};
 use crate::value::{Params, Row};
 use async_trait::async_trait;
@@ -117,7 +118,7 @@ pub(crate) trait Driver: Send + Sync + 'static {
     fn names_at_begin(&self) -> bool;
 
     /// A connection from the pool; waits for one as long as the driver's deadline allows.
-    async fn link(&self) -> Result<Self::Link, EngineError>;
+    async fn link(&self, wanted: Use) -> Result<Self::Link, EngineError>;
 
     /// What became of a commit whose answer was lost: whether it was applied, `None` when the server cannot say. "No" is final: the commit
     /// never takes place after this answer. `Transient` while the server does not know yet.
