@@ -301,13 +301,13 @@ impl Engine for RedisEngine {
         owner_quota::add(&self.pool, deltas).await
     }
 
-    async fn put_owner_quotas(
+    async fn replace_owner_quotas(
         &self,
         quotas: &[(QuotaOwner, DirQuota)],
         log: &[LogLine],
     ) -> Result<(), EngineError> {
         self.trips.record(|| "HSET".to_string());
-        owner_quota::put(&self.pool, quotas, log).await
+        owner_quota::replace(&self.pool, quotas, log).await
     }
 
     async fn put_quota(&self, dir: Ino, quota: DirQuota) -> Result<(), EngineError> {

@@ -44,13 +44,17 @@ pub(crate) async fn add(pool: &Arc<Connections>, deltas: &[OwnerUsage]) -> Resul
     pool.change_all(&p).await.map(|_| ())
 }
 
-/// Stores records as they are.
-pub(crate) async fn put(
+/// Replaces all records.
+pub(crate) async fn replace(
     pool: &Arc<Connections>,
     quotas: &[(QuotaOwner, DirQuota)],
     log: &[LogLine],
 ) -> Result<(), EngineError> {
     let mut p = Pipeline::new();
+    p.cmd("DEL");
+    for key in [keys::USER_QUOTA, keys::GROUP_QUOTA].iter().flatten() {
+        p.arg(*key);
+    }
     for (owner, quota) in quotas {
         let [limits, used_space, used_inodes] = hashes(*owner);
         let id = owner.id();
@@ -62,8 +66,5 @@ pub(crate) async fn put(
             .arg(quota.used_inodes);
     }
     change_log::add_all(&mut p, log, 0);
-    if p.is_empty() {
-        return Ok(());
-    }
     pool.change_all(&p).await.map(|_| ())
 }

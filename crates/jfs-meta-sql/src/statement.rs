@@ -69,7 +69,7 @@ statements! {
     // ---- statistics and counters
     Stats, StatsPut, StatsAdd, StatsDelete,
     QuotaList, QuotaPut, QuotaAdd, QuotaDelete,
-    OwnerList, OwnerPut,
+    OwnerList, OwnerPut, OwnerClear,
     /// Makes the row, without limits, when it is missing.
     OwnerAdd,
     Counter,
@@ -86,7 +86,7 @@ statements! {
     Flocks, FlockPut, FlockDelete, Plocks, PlockPut, PlockDelete,
     // ---- sessions
     SessionInsert, SessionPut, SessionList, SessionDelete,
-    FlocksDropSession, PlocksDropSession, FlocksOfSession, PlocksOfSession,
+    FlocksOfSession, PlocksOfSession,
     SustainedList, SustainedInsert, SustainedDelete,
     // ---- the change log
     LogInsert,
@@ -242,6 +242,7 @@ impl Statement {
                 &["qtype", "qkey"],
                 &["max_space", "max_inodes", "used_space", "used_inodes"],
             ),
+            S::OwnerClear => "DELETE FROM {user_group_quota}".into(),
             S::OwnerAdd => d
                 .upsert(&Upsert {
                     table: "user_group_quota",
@@ -299,8 +300,6 @@ impl Statement {
                 .into(),
             S::SessionList => "SELECT sid, expire, info FROM {session2}".into(),
             S::SessionDelete => "DELETE FROM {session2} WHERE sid = $1".into(),
-            S::FlocksDropSession => "DELETE FROM {flock} WHERE sid = $1".into(),
-            S::PlocksDropSession => "DELETE FROM {plock} WHERE sid = $1".into(),
             S::FlocksOfSession => "SELECT sid, owner, ltype, inode FROM {flock} WHERE sid = $1".into(),
             S::PlocksOfSession => "SELECT sid, owner, records, inode FROM {plock} WHERE sid = $1".into(),
             S::SustainedList => "SELECT inode FROM {sustained} WHERE sid = $1".into(),

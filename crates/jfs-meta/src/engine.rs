@@ -165,8 +165,8 @@ pub trait Engine: Send + Sync {
     /// Adds to what users and groups use. A user or group without a record gets one, with the limits -1.
     async fn add_owner_usage(&self, deltas: &[OwnerUsage]) -> Result<(), EngineError>;
 
-    /// Stores limits and usage of users and groups as they are, and `log` with them.
-    async fn put_owner_quotas(
+    /// Replaces all limits and usage of users and groups, and stores `log` with them.
+    async fn replace_owner_quotas(
         &self,
         quotas: &[(QuotaOwner, DirQuota)],
         log: &[LogLine],

@@ -172,13 +172,13 @@ impl<H: EngineHooks> Engine for H {
         self.inner().add_owner_usage(deltas).await
     }
 
-    async fn put_owner_quotas(
+    async fn replace_owner_quotas(
         &self,
         quotas: &[(QuotaOwner, DirQuota)],
         log: &[LogLine],
     ) -> Result<(), EngineError> {
         self.before(Call::Other).await?;
-        self.inner().put_owner_quotas(quotas, log).await
+        self.inner().replace_owner_quotas(quotas, log).await
     }
 
     async fn log_head(&self, limit: usize) -> Result<LogHead, EngineError> {

@@ -287,13 +287,13 @@ impl Engine for MemoryEngine {
         Ok(())
     }
 
-    async fn put_owner_quotas(
+    async fn replace_owner_quotas(
         &self,
         quotas: &[(QuotaOwner, DirQuota)],
         log: &[LogLine],
     ) -> Result<(), EngineError> {
         let mut state = self.changing()?;
-        state.owner_quotas.extend(quotas.iter().copied());
+        state.owner_quotas = quotas.iter().copied().collect();
         state.log(log, 0);
         Ok(())
     }

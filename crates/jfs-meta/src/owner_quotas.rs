@@ -171,7 +171,8 @@ impl Meta {
     /// Writes what was counted for owners. What fails stays for the next call.
     pub(crate) async fn flush_owner_quotas(&self) {
         let deltas = self.owner_quotas.take();
-        if deltas.is_empty() {
+        // What waited when the volume stopped to count is dropped.
+        if deltas.is_empty() || !self.format().user_group_quota {
             return;
         }
         if let Err(e) = self.engine().add_owner_usage(&deltas).await {

@@ -62,6 +62,11 @@ pub(crate) fn add(delta: &OwnerUsage) -> Query {
     )
 }
 
+/// Removes all records.
+pub(crate) fn clear() -> Query {
+    Query::new(S::OwnerClear, [])
+}
+
 /// Stores a record as it is.
 pub(crate) fn put(owner: QuotaOwner, q: &DirQuota) -> Query {
     let [kind, id] = key(owner);
