@@ -1,6 +1,6 @@
 //! The fence: a client whose volume was replaced, or got what it cannot maintain, changes nothing more.
 
-use jfs_meta::engine::{Counter, DirQuota, DirStat, Fence, IdKind, JobSlot, Key, Write, hold};
+use jfs_meta::engine::{Counter, DirQuota, DirStat, Fence, IdKind, Key, Write, hold};
 use jfs_meta::{EngineError, MetaConfig};
 use jfs_tests::volume::{root, session_info};
 use jfs_tests::{Census, Client, Faulty, Kind, Point, Volume, on_every_engine};
@@ -49,7 +49,7 @@ async fn nothing_reaches_another_volume(kind: Kind) {
     }
     let engine = v.db.connect().await;
     engine.set_fence(Fence::new(v.format.to_json().as_bytes(), &v.format.uuid));
-    assert!(engine.reserve_ids(IdKind::Slice, 10).await.is_ok());
+    assert!(engine.reserve_ids(IdKind::Slice, 10, &[]).await.is_ok());
     let stored = replace(&v).await;
 
     let [a, b, c, d, e, f] = &clients[..] else {
@@ -78,16 +78,14 @@ async fn nothing_reaches_another_volume(kind: Kind) {
     };
     let rule = AclRule::default();
     let refused = [
-        engine.reserve_ids(IdKind::Inode, 9).await.err(),
+        engine.reserve_ids(IdKind::Inode, 9, &[]).await.err(),
         engine.add_counter(Counter::NextTrash, 1).await.err(),
         engine.add_usage(1, 1).await.err(),
-        engine.put_dir_stat(Ino::ROOT, stat).await.err(),
+        engine.put_dir_stat(Ino::ROOT, stat, &[]).await.err(),
         engine.put_quota(Ino::ROOT, DirQuota::default()).await.err(),
-        engine.acl_id(&rule).await.err(),
-        engine.claim_job(JobSlot::Trash, 1 << 40, 1).await.err(),
-        engine.new_session(1, "{}").await.err(),
+        engine.add_acl(&rule, &[]).await.err(),
+        engine.new_session(1, "{}", &[]).await.err(),
         engine.refresh_session(1, 1, "{}").await.err(),
-        engine.drop_session(1).await.err(),
     ];
     for (n, error) in refused.iter().enumerate() {
         assert!(

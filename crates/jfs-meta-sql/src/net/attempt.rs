@@ -87,4 +87,8 @@ impl<D: Driver> Attempt for NetAttempt<D> {
             false => self.apply(writes, at).await,
         }
     }
+
+    async fn end(self: Box<Self>) {
+        // The loan of the connection ends the transaction.
+    }
 }

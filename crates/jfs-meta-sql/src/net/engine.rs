@@ -4,7 +4,9 @@ use crate::net::attempt::NetAttempt;
 use crate::net::link::Driver;
 use crate::net::server::{Server, plain, rows};
 use crate::net::volume::NewVolume;
-use crate::records::{self, acl, cleanup, counters, listing, locks, sessions, volume};
+use crate::records::{
+    self, acl, change_log, cleanup, counters, listing, locks, owners, sessions, volume,
+};
 use async_trait::async_trait;
 use jfs_meta::engine::*;
 use jfs_meta::trips::TripLog;
@@ -111,12 +113,36 @@ impl<D: Driver> Engine for NetEngine<D> {
         Ok(missing.map(|((dir, _), _)| *dir).collect())
     }
 
-    async fn put_dir_stat(&self, dir: Ino, stat: DirStat) -> Result<(), EngineError> {
-        let changed = self
-            .0
-            .repeatable(vec![counters::put_stat(dir, &stat)])
-            .await;
-        changed.map(|_| ())
+    async fn put_dir_stat(
+        &self,
+        dir: Ino,
+        stat: DirStat,
+        log: &[LogLine],
+    ) -> Result<(), EngineError> {
+        let mut queries = vec![counters::put_stat(dir, &stat)];
+        queries.extend(change_log::add_all(log, 0));
+        self.0.repeatable(queries).await.map(|_| ())
+    }
+
+    async fn list_owner_quotas(&self) -> Result<Vec<(QuotaOwner, DirQuota)>, EngineError> {
+        self.0.read_one(owners::list(), owners::rows).await
+    }
+
+    async fn add_owner_usage(&self, deltas: &[OwnerUsage]) -> Result<(), EngineError> {
+        let queries = deltas.iter().map(owners::add).collect();
+        self.0.once(queries).await.map(|_| ())
+    }
+
+    async fn replace_owner_quotas(
+        &self,
+        quotas: &[(QuotaOwner, DirQuota)],
+        log: &[LogLine],
+    ) -> Result<(), EngineError> {
+        let put = |(owner, quota): &(QuotaOwner, DirQuota)| owners::put(*owner, quota);
+        let mut queries = vec![owners::clear()];
+        queries.extend(quotas.iter().map(put));
+        queries.extend(change_log::add_all(log, 0));
+        self.0.repeatable(queries).await.map(|_| ())
     }
 
     async fn list_quotas(&self) -> Result<Vec<(Ino, DirQuota)>, EngineError> {
@@ -138,25 +164,28 @@ impl<D: Driver> Engine for NetEngine<D> {
         changed.map(|_| ())
     }
 
-    async fn acl_id(&self, rule: &AclRule) -> Result<u32, EngineError> {
-        let known = self
-            .0
-            .read_one(acl::candidates(rule), |rows| acl::equal(rule, rows))
-            .await?;
-        if let Some(id) = known {
-            return Ok(id);
-        }
-        let replies = self.0.repeatable(vec![acl::insert(rule)]).await?;
+    async fn find_acls(&self, rule: &AclRule) -> Result<Vec<(u32, AclRule)>, EngineError> {
+        self.0.read_one(acl::candidates(rule), acl::rules).await
+    }
+
+    async fn add_acl(&self, rule: &AclRule, log: &[LogLine]) -> Result<u32, EngineError> {
+        let mut queries = vec![acl::insert(rule)];
+        queries.extend(change_log::add_all(log, 0));
+        let replies = self.0.repeatable(queries).await?;
         acl::number(&mut rows(replies.first()))
     }
 
-    async fn reserve_ids(&self, kind: IdKind, n: u64) -> Result<Range<u64>, EngineError> {
+    async fn reserve_ids(
+        &self,
+        kind: IdKind,
+        n: u64,
+        log: &[LogLine],
+    ) -> Result<Range<u64>, EngineError> {
         let name = counters::name_of_ids(kind);
+        let mut queries = vec![counters::add(name, n as i64)];
+        queries.extend(change_log::add_all(log, 0));
         // Ids that were reserved twice are never used.
-        let replies = self
-            .0
-            .repeatable(vec![counters::add(name, n as i64)])
-            .await?;
+        let replies = self.0.repeatable(queries).await?;
         counters::reserved(kind, n, counters::added(name, &mut rows(replies.first()))?)
     }
 
@@ -174,27 +203,12 @@ impl<D: Driver> Engine for NetEngine<D> {
         }
     }
 
-    async fn claim_job(
+    async fn new_session(
         &self,
-        job: JobSlot,
-        now_sec: i64,
-        interval_sec: i64,
-    ) -> Result<bool, EngineError> {
-        let name = job.counter_name();
-        let last = self
-            .0
-            .read_one(counters::query(name), counters::value)
-            .await?;
-        if !counters::is_due(last, now_sec, interval_sec) {
-            return Ok(false);
-        }
-        self.0
-            .repeatable(vec![counters::put(name, now_sec)])
-            .await?;
-        Ok(true)
-    }
-
-    async fn new_session(&self, expire: i64, info_json: &str) -> Result<u64, EngineError> {
+        expire: i64,
+        info_json: &str,
+        log: &[LogLine],
+    ) -> Result<u64, EngineError> {
         let name = counters::name(Counter::NextSession);
         for _ in 0..sessions::TRIES_MAX {
             let replies = self.0.repeatable(vec![counters::add(name, 1)]).await?;
@@ -202,6 +216,10 @@ impl<D: Driver> Engine for NetEngine<D> {
             let insert = sessions::insert(sid, expire, info_json.as_bytes());
             let replies = self.0.repeatable(vec![insert]).await?;
             if replies.first().is_some_and(|reply| reply.affected == 1) {
+                let log = change_log::add_all(log, sid);
+                if !log.is_empty() {
+                    self.0.repeatable(log).await?;
+                }
                 return Ok(sid);
             }
         }
@@ -216,11 +234,6 @@ impl<D: Driver> Engine for NetEngine<D> {
     ) -> Result<(), EngineError> {
         let refresh = sessions::refresh(sid, expire, info_json.as_bytes());
         self.0.repeatable(vec![refresh]).await.map(|_| ())
-    }
-
-    async fn drop_session(&self, sid: u64) -> Result<(), EngineError> {
-        let dropped = self.0.repeatable(sessions::remove(sid).into()).await;
-        dropped.map(|_| ())
     }
 
     async fn list_sessions(&self) -> Result<Vec<SessionRecord>, EngineError> {
@@ -272,6 +285,24 @@ impl<D: Driver> Engine for NetEngine<D> {
     async fn list_unused_slices(&self, limit: usize) -> Result<Vec<(u64, u32)>, EngineError> {
         let query = cleanup::unused_slices(limit);
         self.0.read_one(query, cleanup::unused_slice_rows).await
+    }
+
+    async fn log_head(&self, limit: usize) -> Result<LogHead, EngineError> {
+        let queries = [change_log::count(), change_log::head(limit)];
+        let replies = self.0.read(queries).await?;
+        Ok(LogHead {
+            total: change_log::counted(&mut rows(replies.first()))?,
+            entries: change_log::entries(&mut rows(replies.get(1)))?,
+        })
+    }
+
+    async fn trim_log(&self, last: u64) -> Result<(), EngineError> {
+        let trimmed = self.0.repeatable(vec![change_log::trim(last)]).await;
+        trimmed.map(|_| ())
+    }
+
+    async fn scan(&self, _: &ScanCursor) -> Result<ScanPage, EngineError> {
+        Err(EngineError::Fatal("scans follow".into()))
     }
 
     async fn shutdown(&self) -> Result<(), EngineError> {

@@ -63,6 +63,8 @@ impl<D: Driver> Server<D> {
         let catalog = driver.catalog();
         Server {
             capabilities: Capabilities {
+                counts_acl_ids: false,
+                records_max: None,
                 name: driver.names().0,
                 usage_in_transaction: false,
                 settles_lost_answers: true,
