@@ -24,7 +24,9 @@ impl<D: Driver> Server<D> {
                 step: Some(1),
                 ..
             }) => {
-                let replies = self.begin_checked(&mut link, Some(&fence), &queries).await?;
+                let replies = self
+                    .begin_checked(&mut link, Some(&fence), &queries)
+                    .await?;
                 let ended = self.exchange(&mut link, &[Step::Commit]).await;
                 ended.map_err(|failure| self.again(failure))?;
                 Ok(replies)
@@ -38,7 +40,9 @@ impl<D: Driver> Server<D> {
     pub(crate) async fn once(&self, queries: Vec<Query>) -> Result<Vec<Reply>, EngineError> {
         let mut link = self.link(Use::Call).await?;
         let fence = self.fence.get();
-        let replies = self.begin_checked(&mut link, fence.as_deref(), &queries).await?;
+        let replies = self
+            .begin_checked(&mut link, fence.as_deref(), &queries)
+            .await?;
         match self.exchange(&mut link, &[Step::Commit]).await {
             Ok(_) => Ok(replies),
             Err(Failure {

@@ -42,7 +42,7 @@ async fn connections_are_bounded() {
         attempt.read(&[own(Key::Attr(Ino(ino)))]).await.unwrap();
         held.push(attempt);
     }
-    assert!(engine.reserve_ids(IdKind::Inode, 1).await.is_ok());
+    assert!(engine.reserve_ids(IdKind::Inode, 1, &[]).await.is_ok());
     let mut late = engine.begin().await.unwrap();
     let reads = [own(Key::Attr(Ino(13)))];
     let waiting = tokio::time::timeout(Duration::from_millis(200), late.read(&reads));
