@@ -2,7 +2,7 @@
 
 use crate::net::attempt::NetAttempt;
 use crate::net::link::Driver;
-use crate::net::server::{Server, plain, rows};
+use crate::net::server::{Server, rows};
 use crate::net::volume::NewVolume;
 use crate::records::{
     self, acl, change_log, cleanup, counters, listing, locks, owners, sessions, volume,
@@ -106,10 +106,6 @@ impl<D: Driver> Engine for NetEngine<D> {
     async fn add_dir_stats(&self, deltas: &[(Ino, DirStat)]) -> Result<Vec<Ino>, EngineError> {
         let queries = deltas.iter().map(|(dir, d)| counters::add_stat(*dir, d));
         let replies = self.0.once(queries.collect()).await?;
-        let Some(replies) = replies else {
-            // Which directories have no record is not known; the next deltas of each tell.
-            return Ok(Vec::new());
-        };
         let missing = deltas
             .iter()
             .zip(&replies)
@@ -129,7 +125,7 @@ impl<D: Driver> Engine for NetEngine<D> {
     }
 
     async fn list_owner_quotas(&self) -> Result<Vec<(QuotaOwner, DirQuota)>, EngineError> {
-        self.0.read_one(owners::list(), owners::rows).await
+        self.0.read_of_table(owners::list(), owners::rows).await
     }
 
     async fn add_owner_usage(&self, deltas: &[OwnerUsage]) -> Result<(), EngineError> {
@@ -150,7 +146,9 @@ impl<D: Driver> Engine for NetEngine<D> {
     }
 
     async fn list_quotas(&self) -> Result<Vec<(Ino, DirQuota)>, EngineError> {
-        self.0.quotas().await
+        self.0
+            .read_of_table(counters::quotas(), counters::quota_rows)
+            .await
     }
 
     async fn add_quota_usage(&self, deltas: &[(Ino, i64, i64)]) -> Result<(), EngineError> {
@@ -195,12 +193,8 @@ impl<D: Driver> Engine for NetEngine<D> {
 
     async fn add_counter(&self, counter: Counter, n: i64) -> Result<i64, EngineError> {
         let name = counters::name(counter);
-        match self.0.once(vec![counters::add(name, n)]).await? {
-            Some(replies) => counters::added(name, &mut rows(replies.first())),
-            None => Err(EngineError::MaybeCommitted(format!(
-                "counter {name} was changed, and its value did not arrive"
-            ))),
-        }
+        let replies = self.0.once(vec![counters::add(name, n)]).await?;
+        counters::added(name, &mut rows(replies.first()))
     }
 
     async fn add_usage(&self, space: i64, inodes: i64) -> Result<(), EngineError> {
@@ -316,19 +310,5 @@ impl<D: Driver> Engine for NetEngine<D> {
     async fn shutdown(&self) -> Result<(), EngineError> {
         self.0.driver.close().await;
         Ok(())
-    }
-}
-
-impl<D: Driver> Server<D> {
-    /// All quotas; none on a volume that is older than their table.
-    async fn quotas(&self) -> Result<Vec<(Ino, DirQuota)>, EngineError> {
-        use crate::net::link::FailureKind;
-        use crate::net::pool::Use;
-        let mut link = self.link(Use::Call).await?;
-        match self.exchange(&mut link, &[plain(counters::quotas())]).await {
-            Ok(replies) => counters::quota_rows(&mut rows(replies.first())),
-            Err(failure) if failure.kind == FailureKind::Missing => Ok(Vec::new()),
-            Err(failure) => Err(self.error(failure)),
-        }
     }
 }
