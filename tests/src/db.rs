@@ -28,7 +28,7 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Kind; 3] = [Kind::Memory, Kind::Sqlite, Kind::Redis];
+    pub const ALL: [Kind; 4] = [Kind::Memory, Kind::Sqlite, Kind::Redis, Kind::Postgres];
 }
 
 /// An empty database that goes away with this value.

@@ -22,6 +22,7 @@ macro_rules! on_every_engine {
     ($($name:ident),* $(,)?) => {
         mod memory { $( #[test] fn $name() { $crate::run($crate::Kind::Memory, super::$name) } )* }
         mod sqlite { $( #[test] fn $name() { $crate::run($crate::Kind::Sqlite, super::$name) } )* }
+        mod postgres { $( #[test] fn $name() { $crate::run($crate::Kind::Postgres, super::$name) } )* }
         mod redis { $( #[test] fn $name() { $crate::run($crate::Kind::Redis, super::$name) } )* }
     };
 }

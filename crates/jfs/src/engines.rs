@@ -14,11 +14,12 @@ pub async fn connect(url: &str) -> Result<Arc<dyn Engine>, Error> {
         "sqlite3" => sqlite(url),
         "redis" | "rediss" | "unix" => redis(url).await,
         "memkv" | "memory" => Ok(Arc::new(MemoryEngine::new())),
-        "postgres" | "mysql" | "tikv" | "etcd" | "badger" | "fdb" => Err(Error::url(format!(
+        "postgres" => postgres(url).await,
+        "mysql" | "tikv" | "etcd" | "badger" | "fdb" => Err(Error::url(format!(
             "metadata engine {scheme} is not supported yet"
         ))),
         _ => Err(Error::url(format!(
-            "{}:// is no metadata engine: use sqlite3:// or redis://",
+            "{}:// is no metadata engine: use sqlite3://, redis:// or postgres://",
             mask_url(scheme)
         ))),
     }
@@ -44,22 +45,33 @@ async fn redis(_: &str) -> Result<Arc<dyn Engine>, Error> {
     Err(left_out("Redis", "redis"))
 }
 
-#[cfg(not(all(feature = "sqlite", feature = "redis")))]
+#[cfg(feature = "postgres")]
+async fn postgres(url: &str) -> Result<Arc<dyn Engine>, Error> {
+    Ok(jfs_meta_sql::open_postgres(url).await?)
+}
+
+#[cfg(not(feature = "postgres"))]
+async fn postgres(_: &str) -> Result<Arc<dyn Engine>, Error> {
+    Err(left_out("PostgreSQL", "postgres"))
+}
+
+#[cfg(not(all(feature = "sqlite", feature = "redis", feature = "postgres")))]
 fn left_out(engine: &str, feature: &str) -> Error {
     Error::url(format!(
         "this program was built without the metadata engine {engine}: the feature `{feature}` of the crate `jfs` is off"
     ))
 }
 
-#[cfg(all(test, not(all(feature = "sqlite", feature = "redis"))))]
+#[cfg(all(test, not(all(feature = "sqlite", feature = "redis", feature = "postgres"))))]
 mod tests {
     use super::*;
 
     #[tokio::test]
     async fn an_engine_that_was_left_out_is_refused_by_its_feature() {
-        let missing = match cfg!(feature = "sqlite") {
-            true => ("redis://h/1", "redis"),
-            false => ("sqlite3:///x.db", "sqlite"),
+        let missing = match (cfg!(feature = "sqlite"), cfg!(feature = "redis")) {
+            (false, _) => ("sqlite3:///x.db", "sqlite"),
+            (_, false) => ("redis://h/1", "redis"),
+            _ => ("postgres://u@h/x", "postgres"),
         };
         let refused = connect(missing.0).await.err().map(|e| e.to_string());
         let said = refused.unwrap_or_default();
