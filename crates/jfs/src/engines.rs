@@ -62,7 +62,10 @@ fn left_out(engine: &str, feature: &str) -> Error {
     ))
 }
 
-#[cfg(all(test, not(all(feature = "sqlite", feature = "redis", feature = "postgres"))))]
+#[cfg(all(
+    test,
+    not(all(feature = "sqlite", feature = "redis", feature = "postgres"))
+))]
 mod tests {
     use super::*;
 
