@@ -13,6 +13,9 @@
 
 #[allow(dead_code, reason = "arms for servers, whose engines follow")]
 mod dialect;
+#[cfg(feature = "mysql")]
+#[allow(dead_code, reason = "the engine for servers follows")]
+mod mysql;
 #[allow(dead_code, reason = "the engines for servers follow")]
 mod net;
 mod prefix;
