@@ -4,7 +4,8 @@
 //! - `statement`, `dialect`, `value`: the statements by name, their text for each database, and what goes in
 //!   and out.
 //! - `sqlite`: the engine for SQLite, the only place that knows its driver.
-//! - `net`: the interface between the engine for servers and their connections.
+//! - `net`: the engine for servers, over exchanges of many statements in one round trip.
+//! - `postgres`: connections to PostgreSQL, the only place that knows its driver.
 //!
 //! The decision and the rejected options: docs/decisions/0011-sql-dialects.md. No rules of the file system
 //! are here.
@@ -18,6 +19,8 @@ mod dialect;
 mod mysql;
 #[allow(dead_code, reason = "the engines for servers follow")]
 mod net;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod prefix;
 #[allow(dead_code, reason = "parts for servers, whose engines follow")]
 mod records;
@@ -27,4 +30,6 @@ mod statement;
 #[allow(dead_code, reason = "parts for servers, whose engines follow")]
 mod value;
 
+#[cfg(feature = "postgres")]
+pub use postgres::open as open_postgres;
 pub use sqlite::{FaultPlan, SqliteEngine};

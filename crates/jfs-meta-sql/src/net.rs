@@ -2,6 +2,12 @@
 //!
 //! A [`link::Driver`] gives connections and knows the dialect of its server. Nothing here names one.
 
-pub(crate) mod link;
+mod attempt;
+mod batch;
+mod changes;
+mod commit;
 pub(crate) mod engine;
+pub(crate) mod link;
 pub(crate) mod pool;
+mod server;
+mod volume;

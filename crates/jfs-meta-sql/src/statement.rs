@@ -69,6 +69,8 @@ statements! {
     /// Returns the new value.
     CounterAdd,
     CounterPut,
+    /// Fails when the counter is there.
+    CounterInsert,
     // ---- ACL rules
     Acl, AclCandidates,
     /// Returns the number of the rule.
@@ -230,6 +232,7 @@ impl Statement {
                 d.returning(&add, "counter", "value", "name = $1")
             }
             S::CounterPut => put(d, "counter", &["name"], &["value"]),
+            S::CounterInsert => insert("counter", &["name", "value"]),
 
             S::Acl => "SELECT owner, [group], mask, other, named_users, named_groups FROM {acl} WHERE id = $1".into(),
             S::AclCandidates => "SELECT owner, [group], mask, other, named_users, named_groups, id FROM {acl} \

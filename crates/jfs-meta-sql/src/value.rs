@@ -5,7 +5,7 @@ use jfs_meta::EngineError;
 use jfs_types::Ino;
 
 /// A parameter of a statement.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Value {
     /// No value.
     Null,

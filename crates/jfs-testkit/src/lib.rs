@@ -9,6 +9,7 @@
 
 mod client;
 mod daemon;
+mod delay_relay;
 mod error;
 mod fixture;
 mod jfsbin;
@@ -29,6 +30,7 @@ mod vendors;
 mod wait;
 
 pub use client::{Client, Output};
+pub use delay_relay::DelayRelay;
 pub use error::{KitError, Result};
 pub use fixture::{Fixture, Manifest, StatFs, fixtures_dir};
 pub use jfsbin::Jfs;

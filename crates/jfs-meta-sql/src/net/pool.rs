@@ -203,7 +203,9 @@ impl<C> Lease<C> {
             return;
         };
         let limits = &self.pool.limits;
-        let old = limits.life_max.is_some_and(|max| self.made.elapsed() >= max);
+        let old = limits
+            .life_max
+            .is_some_and(|max| self.made.elapsed() >= max);
         let mut idle = self.pool.idle.lock();
         if !old && idle.len() < limits.idle_max && !self.pool.calls.is_closed() {
             idle.push(Idle {
@@ -228,8 +230,13 @@ mod tests {
         })
     }
 
-    async fn take(pool: &Arc<Pool<u32>>, wanted: Use, made: u32) -> Result<Lease<u32>, EngineError> {
-        pool.take(wanted, |c| *c != 13, || async move { Ok(made) }).await
+    async fn take(
+        pool: &Arc<Pool<u32>>,
+        wanted: Use,
+        made: u32,
+    ) -> Result<Lease<u32>, EngineError> {
+        pool.take(wanted, |c| *c != 13, || async move { Ok(made) })
+            .await
     }
 
     #[tokio::test]

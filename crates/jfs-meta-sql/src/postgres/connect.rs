@@ -36,7 +36,8 @@ const SETTINGS: [(&str, &str); 10] = [
 ];
 
 /// Sets those of [`SETTINGS`] that the server knows.
-const SET_KNOWN: &str = "SELECT set_config(name, $2, false) FROM pg_catalog.pg_settings WHERE name = $1";
+const SET_KNOWN: &str =
+    "SELECT set_config(name, $2, false) FROM pg_catalog.pg_settings WHERE name = $1";
 /// Sets one that must be known.
 const SET: &str = "SELECT set_config($1, $2, false)";
 
@@ -86,7 +87,10 @@ pub(super) struct Connection {
 
 impl Connection {
     /// Connects and sets the session up: one round trip more than the login takes.
-    pub(super) async fn make(address: &Address, catalog: &Catalog) -> Result<Connection, EngineError> {
+    pub(super) async fn make(
+        address: &Address,
+        catalog: &Catalog,
+    ) -> Result<Connection, EngineError> {
         let making = async {
             let connected = address.config.connect(address.tls.clone()).await;
             let (client, mut wire) =
@@ -111,12 +115,21 @@ impl Connection {
     }
 
     /// A statement that was prepared on this connection.
-    pub(super) fn prepared(&self, statement: Statement, form: Form) -> Option<&tokio_postgres::Statement> {
+    pub(super) fn prepared(
+        &self,
+        statement: Statement,
+        form: Form,
+    ) -> Option<&tokio_postgres::Statement> {
         self.statements.get(place(statement, form))?.as_ref()
     }
 
     /// Keeps a prepared statement.
-    pub(super) fn keep(&mut self, statement: Statement, form: Form, prepared: tokio_postgres::Statement) {
+    pub(super) fn keep(
+        &mut self,
+        statement: Statement,
+        form: Form,
+        prepared: tokio_postgres::Statement,
+    ) {
         if let Some(slot) = self.statements.get_mut(place(statement, form)) {
             *slot = Some(prepared);
         }
@@ -146,13 +159,20 @@ fn place(statement: Statement, form: Form) -> usize {
 
 /// Waits for the answers to requests, which are sent together and answered in their order. After the answer that says that the
 /// connection ended, none follows.
-pub(super) async fn drive<T>(wire: &mut Wire, mut waiting: Vec<Waiting<'_, T>>) -> Vec<Result<T, Error>> {
+pub(super) async fn drive<T>(
+    wire: &mut Wire,
+    mut waiting: Vec<Waiting<'_, T>>,
+) -> Vec<Result<T, Error>> {
     let mut answers: Vec<Option<Result<T, Error>>> = Vec::with_capacity(waiting.len());
     let mut next = 0;
     poll_fn(|cx| {
         if answers.is_empty() {
             // The first poll queues each request, in order; the connection then sends all at once.
-            answers.extend(waiting.iter_mut().map(|request| ready(request.as_mut().poll(cx))));
+            answers.extend(
+                waiting
+                    .iter_mut()
+                    .map(|request| ready(request.as_mut().poll(cx))),
+            );
         }
         loop {
             let ended = match wire.poll_message(cx) {
@@ -162,7 +182,8 @@ pub(super) async fn drive<T>(wire: &mut Wire, mut waiting: Vec<Waiting<'_, T>>) 
                 Poll::Pending => None,
             };
             let before = next;
-            while let (Some(request), Some(answer)) = (waiting.get_mut(next), answers.get_mut(next)) {
+            while let (Some(request), Some(answer)) = (waiting.get_mut(next), answers.get_mut(next))
+            {
                 if answer.is_none() {
                     *answer = ready(request.as_mut().poll(cx));
                 }
@@ -210,11 +231,15 @@ async fn set_up(
     address: &Address,
 ) -> Result<(i32, tokio_postgres::Statement), EngineError> {
     let ours = SETTINGS.map(|(name, value)| (SET_KNOWN, name, value));
-    let theirs = address.settings.iter().map(|(name, value)| (SET, name.as_str(), value.as_str()));
+    let theirs = address
+        .settings
+        .iter()
+        .map(|(name, value)| (SET, name.as_str(), value.as_str()));
     let mut requests: Vec<Waiting<'_, Begun>> = Vec::new();
     for (sql, name, value) in ours.into_iter().chain(theirs) {
         requests.push(Box::pin(async move {
-            let params: [(&(dyn ToSql + Sync), Type); 2] = [(&name, Type::TEXT), (&value, Type::TEXT)];
+            let params: [(&(dyn ToSql + Sync), Type); 2] =
+                [(&name, Type::TEXT), (&value, Type::TEXT)];
             client.query_typed(sql, &params).await?;
             Ok(Begun::Set)
         }));
@@ -224,7 +249,9 @@ async fn set_up(
         let backend = rows.first().map(|row| row.try_get(0)).transpose()?;
         Ok(Begun::Backend(backend.unwrap_or(0)))
     }));
-    requests.push(Box::pin(async move { client.prepare(TRANSACTION).await.map(Begun::Transaction) }));
+    requests.push(Box::pin(async move {
+        client.prepare(TRANSACTION).await.map(Begun::Transaction)
+    }));
     let count = requests.len();
     let answers = drive(wire, requests).await;
     let (mut backend, mut transaction, seen) = (0, None, answers.len());

@@ -155,11 +155,13 @@ fn gone() -> Failure {
 
 /// Waits, but not for ever.
 async fn within<T>(answers: impl Future<Output = T>) -> Result<T, Failure> {
-    tokio::time::timeout(EXCHANGE, answers).await.map_err(|_| Failure {
-        step: None,
-        kind: FailureKind::Transient,
-        text: format!("PostgreSQL gave no answer within {EXCHANGE:?}"),
-    })
+    tokio::time::timeout(EXCHANGE, answers)
+        .await
+        .map_err(|_| Failure {
+            step: None,
+            kind: FailureKind::Transient,
+            text: format!("PostgreSQL gave no answer within {EXCHANGE:?}"),
+        })
 }
 
 /// An answer to one request.
@@ -170,7 +172,11 @@ enum Answer {
 
 async fn ask(client: &Client, statement: &Statement, run: Option<&Run>) -> Result<Reply, Error> {
     let params = run.map_or(&[][..], |run| &run.params);
-    let mut rows = std::pin::pin!(client.query_raw(statement, params.iter().map(Param)).await?);
+    let mut rows = std::pin::pin!(
+        client
+            .query_raw(statement, params.iter().map(Param))
+            .await?
+    );
     let mut reply = Reply::default();
     while let Some(row) = rows.try_next().await? {
         reply.rows.push(Box::new(PgRow(row)));
@@ -257,7 +263,10 @@ impl Link for PgLink {
                 (_, None) => return Err(gone()),
             });
         }
-        let named = begins && !steps.iter().any(|step| matches!(step, Step::Commit | Step::Rollback));
+        let named = begins
+            && !steps
+                .iter()
+                .any(|step| matches!(step, Step::Commit | Step::Rollback));
         if named {
             requests.push(Box::pin(async move {
                 let reply = client.query_one(transaction, &[]).await?;

@@ -103,11 +103,12 @@ pub(super) fn no_connection(e: &Error, shown: &str) -> EngineError {
     if words.contains("does not support TLS") {
         return fatal("its side has no TLS, use sslmode=disable if the network is safe");
     }
-    let cause = std::iter::successors(e.source(), |e| e.source());
-    let of_tls = cause
-        .filter_map(|e| e.downcast_ref::<io::Error>())
-        .filter_map(|e| e.get_ref())
-        .any(|inner| inner.is::<rustls::Error>());
+    let (mut of_tls, mut cause) = (false, e.source());
+    while let Some(e) = cause {
+        let inner = e.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        of_tls |= inner.is_some_and(|inner| inner.is::<rustls::Error>());
+        cause = e.source();
+    }
     if of_tls {
         return fatal("no TLS connection, see sslmode, sslrootcert, sslcert and sslkey in the URL");
     }

@@ -68,9 +68,8 @@ impl Tls {
             None => builder.with_no_client_auth(),
             Some((certificate, key)) => {
                 let chain = certificates("sslcert", certificate)?;
-                let key = PrivateKeyDer::from_pem_file(key).map_err(|e| {
-                    EngineError::Fatal(format!("sslkey {}: {e}", key.display()))
-                })?;
+                let key = PrivateKeyDer::from_pem_file(key)
+                    .map_err(|e| EngineError::Fatal(format!("sslkey {}: {e}", key.display())))?;
                 builder
                     .with_client_auth_cert(chain, key)
                     .map_err(|e| EngineError::Fatal(format!("sslcert and sslkey: {e}")))?
@@ -80,10 +79,7 @@ impl Tls {
     }
 }
 
-fn certificates(
-    option: &str,
-    path: &Path,
-) -> Result<Vec<CertificateDer<'static>>, EngineError> {
+fn certificates(option: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>, EngineError> {
     let shown = path.display();
     let all = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     match all {
@@ -173,7 +169,9 @@ impl ServerCertVerifier for AnyHost {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let checked = self.0.verify_server_cert(certificate, between, host, ocsp, now);
+        let checked = self
+            .0
+            .verify_server_cert(certificate, between, host, ocsp, now);
         match checked {
             // The host is what is looked at last.
             Err(Error::InvalidCertificate(

@@ -5,6 +5,7 @@
 
 use super::tls::{Mode, Tls};
 use crate::net::pool::Limits;
+use crate::prefix::table_prefix;
 use jfs_meta::EngineError;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -21,8 +22,6 @@ const WAIT: Duration = Duration::from_secs(30);
 const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(10));
 /// Longest time that sent data may stay without acknowledgement.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
-/// Most characters of a table prefix: the names of tables and indexes with it must fit into 63 bytes.
-const PREFIX_MAX: usize = 24;
 
 /// The address of a database.
 pub(super) struct Address {
@@ -113,7 +112,11 @@ impl Parts {
             return Err(fatal("the PostgreSQL URL names no user"));
         }
         let database = or_env(self.database, "PGDATABASE");
-        config.dbname(if database.is_empty() { &user } else { &database });
+        config.dbname(if database.is_empty() {
+            &user
+        } else {
+            &database
+        });
         config.user(user);
         let mut password = self.password;
         if password.is_empty() {
@@ -127,7 +130,9 @@ impl Parts {
         for host in hosts.split(',') {
             let (host, own) = place(host)?;
             let port = [own, &port].into_iter().find(|port| !port.is_empty());
-            let port = port.map_or(Ok(PORT), str::parse).map_err(|_| unreadable())?;
+            let port = port
+                .map_or(Ok(PORT), str::parse)
+                .map_err(|_| unreadable())?;
             let host = match host {
                 "" => default_host(),
                 host => host.to_string(),
@@ -158,7 +163,11 @@ impl Parts {
 /// The server on this machine: the directory of its socket where there is one.
 fn default_host() -> String {
     let directories = ["/var/run/postgresql", "/tmp"];
-    let socket = |directory: &&str| Path::new(directory).join(format!(".s.PGSQL.{PORT}")).exists();
+    let socket = |directory: &&str| {
+        Path::new(directory)
+            .join(format!(".s.PGSQL.{PORT}"))
+            .exists()
+    };
     let found = directories.into_iter().find(socket);
     found.unwrap_or("localhost").to_string()
 }
@@ -285,17 +294,29 @@ impl Options {
             }
             "search_path" if value.contains(',') => return Err(wrong("one schema")),
             "search_path" if value.is_empty() => {}
-            "table_prefix" => self.prefix = prefix(&value).ok_or_else(|| wrong(&format!("a name of letters, digits and _, at most {PREFIX_MAX}")))?,
+            "table_prefix" => self.prefix = table_prefix(&value)?,
             "service" | "servicefile" | "passfile" => {
                 return Err(fatal(format!(
                     "{key} in the PostgreSQL URL is not supported: write host, user and database into the URL"
                 )));
             }
             // These tune the reference client's driver.
-            "default_query_exec_mode" | "statement_cache_capacity" | "description_cache_capacity"
-            | "fallback_application_name" | "krbsrvname" | "krbspn" | "sslsni" | "channel_binding"
-            | "min_read_buffer_size" | "gssencmode" | "binary_parameters" => {}
-            "options" => return Err(fatal("options in the PostgreSQL URL is not supported: write each setting as an option of its own")),
+            "default_query_exec_mode"
+            | "statement_cache_capacity"
+            | "description_cache_capacity"
+            | "fallback_application_name"
+            | "krbsrvname"
+            | "krbspn"
+            | "sslsni"
+            | "channel_binding"
+            | "min_read_buffer_size"
+            | "gssencmode"
+            | "binary_parameters" => {}
+            "options" => {
+                return Err(fatal(
+                    "options in the PostgreSQL URL is not supported: write each setting as an option of its own",
+                ));
+            }
             key => match self.limits.set(key, &value) {
                 Some(true) => {}
                 None => return Err(wrong("a number, or a time in seconds")),
@@ -325,17 +346,6 @@ impl Options {
 
 fn path(value: String) -> Option<PathBuf> {
     (!value.is_empty()).then(|| value.into())
-}
-
-/// The beginning of the tables' names with the prefix of an address.
-fn prefix(value: &str) -> Option<String> {
-    let fine = value.len() <= PREFIX_MAX
-        && value.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-    match (fine, value) {
-        (true, "") => Some("jfs_".to_string()),
-        (true, value) => Some(format!("jfs_{value}_")),
-        (false, _) => None,
-    }
 }
 
 /// Hosts, ports and database.
@@ -414,14 +424,22 @@ mod tests {
                 found.map(|(_, value)| value.to_string())
             };
             let a = parse(url, find).unwrap();
-            a.config.get_password().map(|p| String::from_utf8_lossy(p).into_owned())
+            a.config
+                .get_password()
+                .map(|p| String::from_utf8_lossy(p).into_owned())
         };
         let own = "postgres://us:p%40%20s%2Fw%23%3F%25%3Ad@h/db";
         let meta = [("META_PASSWORD", "m"), ("PGPASSWORD", "g")];
         assert_eq!(password(own, &meta).as_deref(), Some("p@ s/w#?%:d"));
-        assert_eq!(password("postgres://us:a@b:c@h/db", &[]).as_deref(), Some("a@b:c"));
+        assert_eq!(
+            password("postgres://us:a@b:c@h/db", &[]).as_deref(),
+            Some("a@b:c")
+        );
         assert_eq!(password("postgres://us@h/db", &meta).as_deref(), Some("m"));
-        assert_eq!(password("postgres://us:@h/db", &meta[1..]).as_deref(), Some("g"));
+        assert_eq!(
+            password("postgres://us:@h/db", &meta[1..]).as_deref(),
+            Some("g")
+        );
         assert_eq!(password("postgres://us@h/db", &[]), None);
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "f\n").unwrap();
@@ -442,7 +460,10 @@ mod tests {
             a.settings,
             settings.map(|(k, v)| (k.to_string(), v.to_string()))
         );
-        assert_eq!(read("postgres://us@h/db?table_prefix=").unwrap().prefix, "jfs_");
+        assert_eq!(
+            read("postgres://us@h/db?table_prefix=").unwrap().prefix,
+            "jfs_"
+        );
     }
 
     #[test]
@@ -460,7 +481,10 @@ mod tests {
             ("postgres://us@h/db?sslmode=secret", "verify-full"),
             ("postgres://us@h/db?connect_timeout=secret", "seconds"),
             ("postgres://us@h/db?max_idle_time=secret", "seconds"),
-            ("postgres://us@h/db?sslpassword=secret", "without a password"),
+            (
+                "postgres://us@h/db?sslpassword=secret",
+                "without a password",
+            ),
             ("postgres://us@h/db?sslcert=/a", "go together"),
             ("postgres://us@h/db?service=secret", "not supported"),
             ("postgres://us@h/db?options=-csecret", "not supported"),

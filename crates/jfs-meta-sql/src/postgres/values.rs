@@ -23,7 +23,10 @@ pub(super) fn misfit(value: &Value, ty: &Type) -> Option<String> {
         (Value::Bytes(_), _) => refused("binary data".into()),
         (Value::Text(data), &Type::TEXT | &Type::VARCHAR) => match std::str::from_utf8(data) {
             Ok(text) if !text.contains('\0') => None,
-            _ => refused(format!("{:?}, which is no UTF-8,", String::from_utf8_lossy(data))),
+            _ => refused(format!(
+                "{:?}, which is no UTF-8,",
+                String::from_utf8_lossy(data)
+            )),
         },
         (Value::Text(_), _) => refused("text".into()),
     }
@@ -71,7 +74,13 @@ impl<'a> FromSql<'a> for Cell<'a> {
     fn accepts(ty: &Type) -> bool {
         matches!(
             *ty,
-            Type::INT8 | Type::INT4 | Type::INT2 | Type::BYTEA | Type::TEXT | Type::VARCHAR | Type::NAME
+            Type::INT8
+                | Type::INT4
+                | Type::INT2
+                | Type::BYTEA
+                | Type::TEXT
+                | Type::VARCHAR
+                | Type::NAME
         )
     }
 }
@@ -82,7 +91,9 @@ pub(super) struct PgRow(pub(super) tokio_postgres::Row);
 impl PgRow {
     fn cell(&self, column: usize) -> Result<Option<Cell<'_>>, EngineError> {
         self.0.try_get(column).map_err(|e| {
-            let reason = e.source().map_or_else(|| e.to_string(), ToString::to_string);
+            let reason = e
+                .source()
+                .map_or_else(|| e.to_string(), ToString::to_string);
             EngineError::corrupt(format!("column {column}"), reason)
         })
     }

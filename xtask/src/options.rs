@@ -3,10 +3,10 @@
 use anyhow::{Context, Result, bail};
 
 /// Pairs that were not asked for yet.
-pub(super) struct Options<'a>(Vec<(&'a str, &'a str)>);
+pub(crate) struct Options<'a>(Vec<(&'a str, &'a str)>);
 
 impl<'a> Options<'a> {
-    pub(super) fn parse(words: &[&'a str]) -> Result<Self> {
+    pub(crate) fn parse(words: &[&'a str]) -> Result<Self> {
         let (pairs, rest) = words.as_chunks::<2>();
         if let [lone] = rest {
             bail!("{lone} needs a value");
@@ -17,7 +17,7 @@ impl<'a> Options<'a> {
     }
 
     /// The values of `name`, each read by `one`; `None` when it was not given.
-    pub(super) fn list<T>(
+    pub(crate) fn list<T>(
         &mut self,
         name: &str,
         one: impl Fn(&str) -> Option<T>,
@@ -31,7 +31,7 @@ impl<'a> Options<'a> {
     }
 
     /// Refuses what is left over.
-    pub(super) fn end(self) -> Result<()> {
+    pub(crate) fn end(self) -> Result<()> {
         match self.0.first() {
             Some((name, _)) => bail!("unknown option {name}, or given twice"),
             None => Ok(()),
