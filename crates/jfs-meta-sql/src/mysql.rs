@@ -13,4 +13,4 @@ mod text;
 mod tls;
 mod url;
 
-
+pub use driver::open;

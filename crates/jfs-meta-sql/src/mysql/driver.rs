@@ -3,17 +3,29 @@
 use super::connect::{Connection, SpareMarks};
 use super::exchange::MyLink;
 use super::marks::Marks;
-use super::url::Address;
+use super::url::{self, Address};
 use crate::dialect::Dialect;
+use crate::net::engine::NetEngine;
 use crate::net::link::{CommitId, Driver, Failure, FailureKind, Link, Reply, Step};
 use crate::net::pool::{Pool, Use};
 use crate::statement::Catalog;
 use async_trait::async_trait;
-use jfs_meta::EngineError;
+use jfs_meta::{Engine, EngineError};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::time::timeout;
 use tracing::{debug, warn};
+
+/// Opens the engine of a `mysql://` address: one connection, to see that the server can be used.
+///
+/// The address has the form `mysql://user:password@(host:port)/database?options`. `Fatal` for an address that cannot be read, and for a
+/// server that refuses user, password or database; `Transient` for one that cannot be reached.
+pub async fn open(url: &str) -> Result<Arc<dyn Engine>, EngineError> {
+    let env = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let driver = MyDriver::new(url::parse(url, env)?);
+    drop(driver.link(Use::Call).await?);
+    Ok(Arc::new(NetEngine::new(driver)))
+}
 
 /// What the connections of a server have in common.
 pub(super) struct Shared {
