@@ -20,6 +20,7 @@ mod interop {
     mod open_without_name;
     mod options;
     mod setgid;
+    mod sql_servers;
     mod statfs;
     mod taking_turns;
     mod times;
