@@ -12,5 +12,8 @@ mod row;
 mod text;
 mod tls;
 mod url;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests;
 
 pub use driver::open;

@@ -6,6 +6,7 @@ use super::driver::Shared;
 use super::text::{self, Packet, Role, Unsendable};
 use crate::net::link::{CommitId, Failure, FailureKind, Link, LinkState, Reply, Step};
 use crate::net::pool::Lease;
+use crate::statement::Statement;
 use async_trait::async_trait;
 use mysql_async::Error;
 use std::sync::Arc;
@@ -157,6 +158,26 @@ fn gone() -> Failure {
     }
 }
 
+/// A list of slices that has no room for one more record has it again when it was compacted, which its length has asked for long ago.
+fn full_list(failure: Failure, steps: &[Step]) -> Failure {
+    let appends = |step: &Step| {
+        matches!(step, Step::Run(run)
+            if matches!(run.statement, Statement::ChunkAppend | Statement::ChunkAppendRange))
+    };
+    let step = failure.step.and_then(|step| steps.get(step));
+    match failure.kind {
+        FailureKind::Value if step.is_some_and(appends) => Failure {
+            kind: FailureKind::Transient,
+            text: format!(
+                "a list of slices is full until it is compacted: {}",
+                failure.text
+            ),
+            ..failure
+        },
+        _ => failure,
+    }
+}
+
 /// The state behind `steps`, all of which have succeeded.
 fn follow(before: LinkState, steps: &[Step]) -> LinkState {
     steps.iter().fold(before, |state, step| match step {
@@ -184,7 +205,8 @@ impl Link for MyLink {
             let found = match self.send(&packet).await {
                 Ok(found) => found,
                 Err(Problem::Failed(at, e)) => {
-                    return Err(self.failed(&packet, open, at, &e).await);
+                    let failure = self.failed(&packet, open, at, &e).await;
+                    return Err(full_list(failure, steps));
                 }
                 Err(Problem::Late(text)) => {
                     let commits = packet.parts.iter().any(|(_, role)| *role == Role::Commit);
