@@ -28,7 +28,19 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Kind; 3] = [Kind::Memory, Kind::Sqlite, Kind::Redis];
+    pub const ALL: [Kind; 5] = [
+        Kind::Memory,
+        Kind::Sqlite,
+        Kind::Redis,
+        Kind::Postgres,
+        Kind::Mariadb,
+    ];
+
+    /// Whether it is a server with SQL. Attempts lock there what they hold, so that others wait. Numbers of owners
+    /// above 2^31 and names of attributes that are no UTF-8 are refused with EIO, as by the reference client.
+    pub fn is_sql_server(self) -> bool {
+        matches!(self, Kind::Postgres | Kind::Mariadb)
+    }
 }
 
 /// An empty database that goes away with this value.

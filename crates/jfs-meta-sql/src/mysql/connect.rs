@@ -1,7 +1,7 @@
 //! A connection: made, set up, and closed without waiting.
 
 use super::codes;
-use super::marks::Mark;
+use super::marks::{Mark, Spare};
 use super::row::TextRow;
 use super::tls::Tls;
 use super::url::{Address, Place};
@@ -10,7 +10,6 @@ use futures_util::FutureExt;
 use jfs_meta::EngineError;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, DriverError, Error, Opts, OptsBuilder};
-use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -20,8 +19,6 @@ const KEEPALIVE: Duration = Duration::from_secs(30);
 const IDLE_MARGIN: Duration = Duration::from_secs(5);
 /// Room in a packet for what the protocol adds, bytes.
 const PACKET_MARGIN: usize = 64;
-/// Marks without a connection that are kept for the next one.
-const SPARE_MAX: usize = 256;
 
 /// Variables that the address may change.
 ///
@@ -34,9 +31,6 @@ const NEEDED: &str = "SET NAMES utf8mb4; SET SESSION autocommit = 1, sql_mode = 
     SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED; \
     SELECT @@max_allowed_packet, @@wait_timeout, CAST(UUID_SHORT() AS SIGNED)";
 
-/// Marks of connections that are closed, in a known state: the next connection goes on with one.
-pub(super) type SpareMarks = Arc<Mutex<Vec<Mark>>>;
-
 /// A connection with its commit mark.
 pub(super) struct Connection {
     /// `None` only while it is dropped.
@@ -47,17 +41,14 @@ pub(super) struct Connection {
     pub(super) packet_max: usize,
     used: Instant,
     idle_max: Duration,
-    spare: SpareMarks,
+    spare: Arc<Spare>,
 }
 
 impl Drop for Connection {
     /// Says goodbye as far as that does not wait. The driver's own way waits for what the server still sends.
     fn drop(&mut self) {
-        if let Some(mark) = self.mark.take().filter(Mark::is_made) {
-            let mut spare = self.spare.lock();
-            if spare.len() < SPARE_MAX {
-                spare.push(mark);
-            }
+        if let Some(mark) = self.mark.take() {
+            self.spare.keep(mark);
         }
         if let Some(conn) = self.conn.take() {
             let _ = conn.disconnect().now_or_never();
@@ -69,7 +60,7 @@ impl Connection {
     /// Connects and sets the session up: one round trip more than the login takes.
     pub(super) async fn make(
         address: &Address,
-        spare: &SpareMarks,
+        spare: &Arc<Spare>,
     ) -> Result<Connection, EngineError> {
         match tokio::time::timeout(address.connect, connect(address, spare)).await {
             Ok(Ok(connection)) => Ok(connection),
@@ -147,7 +138,7 @@ fn tls_or_socket(address: &Address, tls: bool) -> bool {
     tls || matches!(address.place, Place::Unix(_))
 }
 
-async fn connect(address: &Address, spare: &SpareMarks) -> Result<Connection, Error> {
+async fn connect(address: &Address, spare: &Arc<Spare>) -> Result<Connection, Error> {
     let (wanted, needed) = match &address.tls {
         Tls::Off => (false, false),
         Tls::On { needed, .. } => (true, *needed),
@@ -183,7 +174,7 @@ async fn connect(address: &Address, spare: &SpareMarks) -> Result<Connection, Er
     connection.packet_max = packet.saturating_sub(PACKET_MARGIN);
     let idle = Duration::from_secs(idle.unsigned_abs());
     connection.idle_max = idle.saturating_sub(IDLE_MARGIN).max(idle / 2);
-    let spare = spare.lock().pop();
-    connection.mark = Some(spare.unwrap_or_else(|| Mark::new(&address.prefix, id)));
+    let new = || Mark::new(&address.prefix, id);
+    connection.mark = Some(spare.take().unwrap_or_else(new));
     Ok(connection)
 }

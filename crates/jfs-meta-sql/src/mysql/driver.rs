@@ -1,8 +1,9 @@
 //! The pool of connections to one server, and the fate of commits whose answers were lost.
 
-use super::connect::{Connection, SpareMarks};
+use super::codes;
+use super::connect::Connection;
 use super::exchange::MyLink;
-use super::marks::Marks;
+use super::marks::{Marks, Spare};
 use super::url::{self, Address};
 use crate::dialect::Dialect;
 use crate::net::engine::NetEngine;
@@ -12,7 +13,7 @@ use crate::statement::Catalog;
 use async_trait::async_trait;
 use jfs_meta::{Engine, EngineError};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use tokio::time::timeout;
 use tracing::{debug, warn};
 
@@ -32,26 +33,94 @@ pub(super) struct Shared {
     pub(super) address: Address,
     pub(super) catalog: Catalog,
     marks: Marks,
-    /// The table of marks is there, and this client may use it.
-    marks_on: AtomicBool,
-    spare: SpareMarks,
+    /// One of [`NEW`], [`LOOKING`], [`ON`], [`OFF`].
+    marks_state: AtomicU8,
+    pub(super) spare: Arc<Spare>,
 }
+
+/// It is not known whether commits can write marks.
+const NEW: u8 = 0;
+/// A task finds out. Commits go on without marks meanwhile.
+const LOOKING: u8 = 1;
+/// Commits write marks.
+const ON: u8 = 2;
+/// This client may not use the table.
+const OFF: u8 = 3;
 
 impl Shared {
     /// Whether commits write their marks.
     pub(super) fn marks_are_on(&self) -> bool {
-        self.marks_on.load(Ordering::Relaxed)
+        self.marks_state.load(Ordering::Relaxed) == ON
     }
 
-    /// A mark could not be written. Without the table, or the right to use it, commits go on without marks.
-    pub(super) fn mark_failed(&self, kind: FailureKind) {
-        if matches!(kind, FailureKind::Missing | FailureKind::Fatal)
-            && self.marks_on.swap(false, Ordering::Relaxed)
-        {
+    /// A mark could not be written. The next commit makes a table that is gone; without the right to use it, commits go on without marks.
+    pub(super) fn mark_failed(&self, kind: FailureKind, why: &str) {
+        match kind {
+            FailureKind::Missing => {
+                self.spare.table_is_gone();
+                self.marks_state.store(NEW, Ordering::Relaxed);
+            }
+            FailureKind::Fatal => self.marks_off(why),
+            _ => {}
+        }
+    }
+
+    fn marks_off(&self, why: &str) {
+        if self.marks_state.swap(OFF, Ordering::Relaxed) != OFF {
             warn!(
-                "commit marks cannot be written any more: until the next session, the fate of a commit whose answer is lost is unknown"
+                "the fate of a commit whose answer is lost stays unknown: the table of commit marks cannot be used: {why}"
             );
         }
+    }
+
+    /// Finds out whether marks can be written, unless that is known; makes their table. On a connection of its own, because the caller's
+    /// may have a transaction.
+    pub(super) async fn look_for_marks(&self) {
+        let looks = self.marks_state.compare_exchange(NEW, LOOKING, Ordering::Relaxed, Ordering::Relaxed);
+        if looks.is_err() {
+            return;
+        }
+        let found = Looking(&self.marks_state);
+        match timeout(self.address.exchange, self.make_marks()).await {
+            Ok(Ok(())) => self.marks_state.store(ON, Ordering::Relaxed),
+            Ok(Err(Some(why))) => self.marks_off(&why),
+            // The next commit asks again.
+            Ok(Err(None)) | Err(_) => {}
+        }
+        drop(found);
+    }
+
+    /// Fails with the reason for which there will be no marks, or without one when asking again may help.
+    async fn make_marks(&self) -> Result<(), Option<String>> {
+        let connection = Connection::make(&self.address, &Arc::default()).await;
+        let mut connection = connection.map_err(|_| None)?;
+        let tidy = self.marks.tidy();
+        let create = format!("{}; {tidy}", self.marks.create());
+        for text in [&tidy, &create] {
+            match connection.results(text).await {
+                Ok(_) => return Ok(()),
+                Err((_, e)) => {
+                    let meaning = codes::meaning(&e);
+                    match meaning.kind {
+                        FailureKind::Missing => {} // made by the next text
+                        FailureKind::Fatal => return Err(Some(meaning.text)),
+                        _ => return Err(None),
+                    }
+                }
+            }
+        }
+        Err(None)
+    }
+}
+
+/// Goes back from [`LOOKING`] to [`NEW`] when nothing was found out, also when the task is dropped.
+struct Looking<'a>(&'a AtomicU8);
+
+impl Drop for Looking<'_> {
+    fn drop(&mut self) {
+        let _ = self
+            .0
+            .compare_exchange(LOOKING, NEW, Ordering::Relaxed, Ordering::Relaxed);
     }
 }
 
@@ -68,8 +137,8 @@ impl MyDriver {
             shared: Arc::new(Shared {
                 catalog: Catalog::new(Dialect::Mysql, &address.prefix),
                 marks: Marks::new(&address.prefix),
-                marks_on: AtomicBool::new(false),
-                spare: SpareMarks::default(),
+                marks_state: AtomicU8::new(NEW),
+                spare: Arc::default(),
                 address,
             }),
         }
@@ -84,15 +153,15 @@ impl MyDriver {
 
     /// Removes the marks of this client, and the table when it was the last one that had any.
     async fn remove_marks(&self) {
-        let spare = std::mem::take(&mut *self.shared.spare.lock());
+        let spare = self.shared.spare.take_all();
         let ids: Vec<i64> = spare.iter().map(|mark| mark.id).collect();
         if ids.is_empty() {
             return;
         }
         let marks = &self.shared.marks;
         let removed = async {
-            let nobody = SpareMarks::default();
-            let mut connection = Connection::make(&self.shared.address, &nobody).await.ok()?;
+            let made = Connection::make(&self.shared.address, &Arc::default()).await;
+            let mut connection = made.ok()?;
             let text = format!("{}; {}", marks.remove(&ids), marks.any());
             let replies = connection.results(&text).await.ok()?;
             if replies.last().is_some_and(|any| any.rows.is_empty()) {
@@ -161,22 +230,7 @@ impl Driver for MyDriver {
 
     /// Makes the table of marks. Without the right to, commits go on without marks: a warning says so.
     async fn prepare_writes(&self) -> Result<(), EngineError> {
-        let marks = &self.shared.marks;
-        let mut asked = self.ask(&[marks.tidy()]).await;
-        if matches!(&asked, Err(Asked::Statement(failure)) if failure.kind == FailureKind::Missing) {
-            asked = self.ask(&[marks.create(), marks.tidy()]).await;
-        }
-        match asked {
-            Ok(_) => self.shared.marks_on.store(true, Ordering::Relaxed),
-            Err(Asked::Connection(e)) => return Err(e),
-            Err(Asked::Statement(failure)) => match failure.kind {
-                FailureKind::Fatal => warn!(
-                    "the fate of a commit whose answer is lost stays unknown: the table of commit marks cannot be used: {}",
-                    failure.text
-                ),
-                _ => return Err(EngineError::Transient(failure.text)),
-            },
-        }
+        self.shared.look_for_marks().await;
         Ok(())
     }
 

@@ -46,15 +46,23 @@ impl MyLink {
         }
     }
 
-    /// The packets for `steps`, and the name of the commit that is among them.
-    fn prepare(&mut self, steps: &[Step]) -> Result<(Vec<Packet>, Option<CommitId>), Failure> {
+    /// The packets for `steps`, and the name of the commit that is among them. `table`: see [`Spare::table`].
+    ///
+    /// [`Spare::table`]: super::marks::Spare::table
+    fn prepare(
+        &mut self,
+        steps: &[Step],
+        table: u32,
+    ) -> Result<(Vec<Packet>, Option<CommitId>), Failure> {
         let Some(connection) = self.lease.get() else {
             return Err(gone());
         };
         let commits = steps.iter().any(|step| matches!(step, Step::Commit));
         let marked = commits && self.shared.marks_are_on();
         let mark = connection.mark.as_mut().filter(|_| marked);
-        let parts = text::parts(steps, &self.shared.catalog, mark.as_deref());
+        let statements = mark.as_ref().map(|mark| mark.statements(table));
+        let statements = statements.unwrap_or_default();
+        let parts = text::parts(steps, &self.shared.catalog, &statements);
         let packets = parts.and_then(|parts| text::packets(parts, connection.packet_max));
         let packets = packets.map_err(|Unsendable { step, text }| Failure {
             step: Some(step),
@@ -111,7 +119,7 @@ impl MyLink {
             Some(Role::Commit) if kind != FailureKind::Conflict => kind = FailureKind::Lost,
             Some(Role::Mark) => {
                 // The row is not as this connection left it, or the table is gone: the next connection makes its own.
-                self.shared.mark_failed(kind);
+                self.shared.mark_failed(kind, &text);
                 kind = FailureKind::Transient;
                 return Failure { step, kind, text };
             }
@@ -193,8 +201,13 @@ impl Link for MyLink {
         if self.state == LinkState::Broken {
             return Err(gone());
         }
-        let (packets, commit) = self.prepare(steps)?;
-        if steps.iter().any(|step| matches!(step, Step::Begin | Step::Commit)) {
+        let commits = steps.iter().any(|step| matches!(step, Step::Commit));
+        if commits {
+            self.shared.look_for_marks().await;
+        }
+        let table = self.shared.spare.table();
+        let (packets, commit) = self.prepare(steps, table)?;
+        if commits || steps.iter().any(|step| matches!(step, Step::Begin)) {
             self.commit = commit;
         }
         // Until the replies are there, also when this future is dropped.
@@ -235,7 +248,7 @@ impl Link for MyLink {
         if commit.is_some()
             && let Some(mark) = self.lease.get().and_then(|c| c.mark.as_mut())
         {
-            mark.committed();
+            mark.committed(table);
         }
         Ok(replies)
     }

@@ -5,8 +5,15 @@
 //! transaction which holds the row, and whichever comes first decides: a commit that is still on its way finds a number that is too high,
 //! and fails.
 //!
-//! A row that was not written for [`KEPT_SECONDS`] goes when a session begins; those of a client go with its engine.
+//! The table is made when a session begins, or before the first commit of a client without one. A row that was not written for
+//! [`KEPT_SECONDS`] goes when a session begins; those of a client go with its engine.
 
+use crate::dialect::Dialect;
+use parking_lot::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// Marks without a connection that are kept for the next one.
+const SPARE_MAX: usize = 256;
 /// Time for which the mark of a client that died is kept, seconds.
 const KEPT_SECONDS: u32 = 86_400;
 /// Between the numbers of two commits: the number between says that the first one did not take place.
@@ -23,8 +30,8 @@ pub(super) struct Mark {
     pub(super) id: i64,
     /// The number of the next commit.
     pub(super) number: i64,
-    /// The row is there.
-    made: bool,
+    /// The table that has the row, see [`Spare::table`].
+    made: Option<u32>,
 }
 
 impl Mark {
@@ -34,16 +41,16 @@ impl Mark {
             table: format!("{prefix}{TABLE}"),
             id,
             number: STEP,
-            made: false,
+            made: None,
         }
     }
 
-    /// Statements of the next commit. They fail when the row is not as this connection left it.
-    pub(super) fn statements(&self) -> Vec<String> {
+    /// Statements of the next commit. They fail when the row is not as this connection left it in the table `now`.
+    pub(super) fn statements(&self, now: u32) -> Vec<String> {
         let Mark {
             table, id, number, ..
         } = self;
-        match self.made {
+        match self.made == Some(now) {
             false => vec![format!(
                 "INSERT INTO {table} (mark, number, used) VALUES ({id}, {number}, UNIX_TIMESTAMP())"
             )],
@@ -51,27 +58,57 @@ impl Mark {
                 format!(
                     "UPDATE {table} SET number = {number}, used = UNIX_TIMESTAMP() WHERE mark = {id} AND number < {number}"
                 ),
-                format!(
-                    "SELECT {}",
-                    crate::dialect::Dialect::Mysql.checked("1", "ROW_COUNT() > 0")
-                ),
+                format!("SELECT {}", Dialect::Mysql.checked("1", "ROW_COUNT() > 0")),
             ],
         }
     }
 
-    /// Whether a commit has written the row.
-    pub(super) fn is_made(&self) -> bool {
-        self.made
-    }
-
-    /// A commit has written the row.
-    pub(super) fn committed(&mut self) {
-        self.made = true;
+    /// A commit has written the row in the table `now`.
+    pub(super) fn committed(&mut self, now: u32) {
+        self.made = Some(now);
     }
 
     /// The number of the last commit is used up, whatever became of it.
     pub(super) fn next(&mut self) {
         self.number += STEP;
+    }
+}
+
+/// Marks of connections that were closed in a known state: new connections go on with them.
+#[derive(Debug, Default)]
+pub(super) struct Spare {
+    table: AtomicU32,
+    marks: Mutex<Vec<Mark>>,
+}
+
+impl Spare {
+    /// The table as this client knows it: another number after it was made anew, without the rows.
+    pub(super) fn table(&self) -> u32 {
+        self.table.load(Ordering::Relaxed)
+    }
+
+    /// The table is gone.
+    pub(super) fn table_is_gone(&self) {
+        self.table.fetch_add(1, Ordering::Relaxed);
+        self.marks.lock().clear();
+    }
+
+    /// Keeps a mark, if its row is there.
+    pub(super) fn keep(&self, mark: Mark) {
+        let mut marks = self.marks.lock();
+        if mark.made == Some(self.table()) && marks.len() < SPARE_MAX {
+            marks.push(mark);
+        }
+    }
+
+    /// A mark for a new connection.
+    pub(super) fn take(&self) -> Option<Mark> {
+        self.marks.lock().pop()
+    }
+
+    /// All of them.
+    pub(super) fn take_all(&self) -> Vec<Mark> {
+        std::mem::take(&mut *self.marks.lock())
     }
 }
 

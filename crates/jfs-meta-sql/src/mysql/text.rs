@@ -1,6 +1,5 @@
 //! The texts of an exchange: each step as statements, and the way back from the number of a result to its step.
 
-use super::marks::Mark;
 use crate::dialect::with_literals;
 use crate::net::link::{Run, Step};
 use crate::statement::Catalog;
@@ -49,11 +48,11 @@ pub(super) struct Unsendable {
     pub(super) text: String,
 }
 
-/// The statements for `steps`. A commit writes `mark`, when there is one.
+/// The statements for `steps`. A commit writes its mark with the statements `mark`, which may be none.
 pub(super) fn parts(
     steps: &[Step],
     catalog: &Catalog,
-    mark: Option<&Mark>,
+    mark: &[String],
 ) -> Result<Vec<Part>, Unsendable> {
     let mut parts = Vec::with_capacity(steps.len() + 2);
     for (step, what) in steps.iter().enumerate() {
@@ -62,8 +61,8 @@ pub(super) fn parts(
             Step::Begin => add(Role::Begin, "BEGIN".into()),
             Step::Rollback => add(Role::Rollback, "ROLLBACK".into()),
             Step::Commit => {
-                for statement in mark.map(Mark::statements).unwrap_or_default() {
-                    add(Role::Mark, statement);
+                for statement in mark {
+                    add(Role::Mark, statement.clone());
                 }
                 add(Role::Commit, "COMMIT".into());
             }
@@ -120,6 +119,7 @@ pub(super) fn packets(parts: Vec<Part>, max: usize) -> Result<Vec<Packet>, Unsen
 mod tests {
     use super::*;
     use crate::dialect::{Dialect, Form, Lock};
+    use crate::mysql::marks::Mark;
     use crate::statement::Statement;
     use crate::value::Value;
 
@@ -140,7 +140,7 @@ mod tests {
             run(Statement::NodeNlink, Lock::None, vec![1.into(), 2.into()]),
             Step::Commit,
         ];
-        let parts = parts(&steps, &catalog, None).unwrap();
+        let parts = parts(&steps, &catalog, &[]).unwrap();
         let packets = packets(parts, 1 << 20).unwrap();
         assert_eq!(packets.len(), 1);
         assert_eq!(
@@ -163,13 +163,15 @@ mod tests {
     fn a_commit_writes_its_mark_last() {
         let catalog = Catalog::new(Dialect::Mysql, "jfs_p_");
         let mut mark = Mark::new("jfs_p_", 9);
-        let first = parts(&[Step::Commit], &catalog, Some(&mark)).unwrap();
+        let first = parts(&[Step::Commit], &catalog, &mark.statements(7)).unwrap();
         assert_eq!(first.last().unwrap().role, Role::Commit);
         assert!(first[0].text.starts_with("INSERT INTO jfs_p_commit_mark"));
-        mark.committed();
-        let second = parts(&[Step::Commit], &catalog, Some(&mark)).unwrap();
-        let roles: Vec<Role> = second.iter().map(|part| part.role).collect();
-        assert_eq!(roles, [Role::Mark, Role::Mark, Role::Commit]);
+        mark.committed(7);
+        for (table, wanted) in [(7, 2), (8, 1)] {
+            let next = parts(&[Step::Commit], &catalog, &mark.statements(table)).unwrap();
+            let marks = next.iter().filter(|part| part.role == Role::Mark);
+            assert_eq!(marks.count(), wanted, "table {table}");
+        }
     }
 
     #[test]

@@ -108,11 +108,12 @@ impl PgLink {
             kind,
             text,
             ends_connection,
+            is_cut,
         } = sqlstate::meaning(e);
         if ends_connection {
             self.state = LinkState::Broken;
         }
-        let lost = ends_connection && commits && kind == FailureKind::Transient;
+        let lost = is_cut && commits && kind == FailureKind::Transient;
         Failure {
             step,
             kind: if lost { FailureKind::Lost } else { kind },
@@ -295,7 +296,7 @@ impl Link for PgLink {
                     self.commit = Some(CommitId::Transaction { id, backend });
                 }
                 Err(e) => {
-                    whole &= !sqlstate::meaning(&e).ends_connection;
+                    whole &= !sqlstate::meaning(&e).is_cut;
                     // The first failure says why; those behind it follow from it.
                     failure.get_or_insert((number, e));
                 }

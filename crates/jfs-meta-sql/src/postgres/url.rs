@@ -152,6 +152,8 @@ impl Parts {
             .keepalives_interval(KEEPALIVE.1)
             .target_session_attrs(options.target)
             .ssl_mode(match options.mode {
+                // Sockets of this machine have no TLS.
+                _ if options.is_local() => SslMode::Disable,
                 Mode::Off => SslMode::Disable,
                 Mode::Prefer => SslMode::Prefer,
                 Mode::Unverified | Mode::VerifyChain | Mode::VerifyAll => SslMode::Require,
@@ -327,8 +329,13 @@ impl Options {
         Ok(())
     }
 
+    /// Whether all hosts are directories of sockets.
+    fn is_local(&self) -> bool {
+        self.host_names.iter().all(|host| host.starts_with('/'))
+    }
+
     fn tls(&self) -> Result<Tls, EngineError> {
-        if self.host_names.iter().all(|host| host.starts_with('/')) {
+        if self.is_local() {
             return Tls::new(Mode::Off, None, None);
         }
         let identity = match (&self.certificate, &self.key) {

@@ -5,7 +5,10 @@ use super::*;
 use crate::dialect::{Dialect, Lock, with_literals};
 use crate::statement::Catalog;
 use crate::value::{Row, RowList};
-use jfs_meta::engine::{Answer, Counter, Key, LockKind, LockRow, Receipt, Write};
+use jfs_meta::engine::{
+    Answer, Counter, Key, LockKind, LockRow, LogLine, LogPart, OwnerUsage, QuotaOwner, Receipt,
+    Write,
+};
 use jfs_types::{Attr, Entry, FileType, Ino, Name, SliceId, SliceRecord, Time};
 
 const AT: Time = Time { sec: 77, nsec: 0 };
@@ -121,6 +124,54 @@ fn writes_as_statements() {
     );
 }
 
+/// An entry of the change log, with the number of records in a list before its end.
+fn logged(later: Option<u64>) -> LogLine {
+    let mut line = LogLine::default();
+    line.push_text("1.000000001|WRITE(5)");
+    if let Some(later) = later {
+        line.push_text(":");
+        let (ino, index) = (Ino(5), 1);
+        line.push_number(LogPart::Records { ino, index, later });
+    }
+    line.push_text("|(1,2)");
+    line
+}
+
+#[test]
+fn entries_of_the_log_as_statements() {
+    let change = |line: LogLine| {
+        let mut all = changes(&[Write::Log(line)], AT);
+        assert_eq!((all.len(), all[0].expect), (1, Expect::Nothing));
+        let Change {
+            statement, params, ..
+        } = all.remove(0);
+        Query { statement, params }
+    };
+    let hex = |text: &str| -> String { text.bytes().map(|b| format!("{b:02x}")).collect() };
+    let text = hex("1.000000001|WRITE(5)|(1,2)");
+    check(
+        &change(logged(None)),
+        "INSERT INTO jfs_P_change_log (entry) VALUES (?1)",
+        "INSERT INTO \"jfs_P_change_log\" (entry) VALUES ($1)",
+        &format!("INSERT INTO jfs_P_change_log (entry) VALUES (_utf8mb4 x'{text}')"),
+    );
+    let (before, after) = (hex("1.000000001|WRITE(5):"), hex("|(1,2)"));
+    check(
+        &change(logged(Some(2))),
+        "INSERT INTO jfs_P_change_log (entry) VALUES (CAST(?1 AS text) || CAST(COALESCE((SELECT \
+         length(CAST(slices AS BLOB)) / 24 FROM jfs_P_chunk WHERE inode = ?2 AND indx = ?3), 0) - \
+         CAST(?4 AS bigint) AS text) || CAST(?5 AS text))",
+        "INSERT INTO \"jfs_P_change_log\" (entry) VALUES (CAST($1 AS text) || CAST(COALESCE((SELECT \
+         octet_length(slices) / 24 FROM \"jfs_P_chunk\" WHERE inode = $2 AND indx = $3), 0) - \
+         CAST($4 AS bigint) AS text) || CAST($5 AS text))",
+        &format!(
+            "INSERT INTO jfs_P_change_log (entry) VALUES (concat(CAST(_utf8mb4 x'{before}' AS char), \
+             CAST(COALESCE((SELECT octet_length(slices) DIV 24 FROM jfs_P_chunk WHERE inode = 5 AND \
+             indx = 1), 0) - CAST(2 AS signed) AS char), CAST(_utf8mb4 x'{after}' AS char)))"
+        ),
+    );
+}
+
 /// Each statement finds exactly the parameters that it names.
 #[test]
 fn parameters_are_as_many_as_their_places() {
@@ -207,10 +258,18 @@ fn parameters_are_as_many_as_their_places() {
             index: 0,
             kept: vec![record],
             merged: 2,
-            record,
+            record: Some(record),
         },
+        Write::DelSession { sid: 1 },
+        Write::PutCounter {
+            counter: Counter::NextTrash,
+            value: 3,
+        },
+        Write::Log(logged(None)),
+        Write::Log(logged(Some(2))),
         Write::Delay {
             id: 1,
+            time: 2,
             entries: "e".into(),
         },
         Write::DelDelayed { id: 1, time: 2 },
@@ -253,9 +312,20 @@ fn parameters_are_as_many_as_their_places() {
         sessions::insert(1, 2, b"i"),
         sessions::refresh(1, 2, b"i"),
         volume::setting(),
+        owners::list(),
+        owners::clear(),
+        owners::put(QuotaOwner::Group(7), &Default::default()),
+        owners::add(&OwnerUsage {
+            owner: QuotaOwner::User(7),
+            space: 1,
+            inodes: 1,
+        }),
+        change_log::count(),
+        change_log::head(9),
+        change_log::trim(9),
     ]);
     all.extend(volume::first_rows(Value::text(b"{}"), &attr, Some(&attr)));
-    all.extend(sessions::remove(1));
+    all.push(sessions::remove(1));
     for query in all {
         let text = catalog(Dialect::Postgres).get(query.statement).run.clone();
         let mut places: Vec<usize> = text
