@@ -17,6 +17,9 @@ use tokio_postgres::{Client, Error, Socket};
 /// Longest time for one exchange; a connection whose server is silent for longer is given up.
 pub(super) const EXCHANGE: Duration = Duration::from_secs(30);
 
+/// Longest time for an exchange that changes the schema or empties tables: an index over many millions of rows takes minutes.
+pub(super) const SCHEMA_EXCHANGE: Duration = Duration::from_secs(3600);
+
 /// Settings of a session, where the server knows them. Times are in milliseconds unless a unit is named.
 ///
 /// - A client that died keeps no lock for long: its idle transaction ends, and the server asks whether it still lives.
