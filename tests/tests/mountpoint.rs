@@ -51,11 +51,10 @@ const TABLE: [(&str, Limit, Limit); 8] = [
 ];
 
 /// Operations of the background, for which no request waits.
-const BACKGROUND: [&str; 5] = [
+const BACKGROUND: [&str; 4] = [
     "background",
     "delete_chunk",
-    "finish_deleted",
-    "forget_slice",
+    "forget_slices",
     "delete_sustained",
 ];
 
