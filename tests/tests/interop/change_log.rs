@@ -191,6 +191,8 @@ fn events(log: Vec<String>) -> Vec<String> {
             // Times but for those that were set; the access ACL stays.
             "SETATTR" => drop(fields.drain(7..13)),
             "FLOCK" => drop(fields.remove(1)),
+            // The reference says whether the caller had the file open, which a follower need not know.
+            "TRUNCATE" => drop(fields.pop()),
             // Nothing was replaced, so nothing went to the trash.
             "MOVE" if fields[5] == "0" || fields[4] == "2" => fields[6] = "-",
             _ => {}
