@@ -8,6 +8,7 @@ pub mod census;
 pub mod census_text;
 pub mod compare_trees;
 pub mod db;
+pub mod ending_commands;
 pub mod faulty_engine;
 pub mod fsck;
 pub mod fuzz;
@@ -17,6 +18,7 @@ pub mod rng;
 pub mod scenario;
 pub mod sql_database;
 pub mod steps;
+pub mod syncing_writer;
 pub mod volume;
 pub mod volume_rules;
 

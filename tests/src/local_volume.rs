@@ -1,6 +1,7 @@
 //! A volume on local files: a database of one kind and a bucket beside it.
 
 use crate::fsck;
+use crate::steps::{Step, kept_by_sql_servers};
 use crate::{SqlDatabase, SqlServer};
 use jfs_testkit::{
     Client, Jfs, Mount, MountArgs, RedisOptions, RedisServer, Reference, scratch_dir,
@@ -60,6 +61,14 @@ impl LocalVolume {
             Database::File => format!("sqlite3://{}", self.dir.path().join("meta.db").display()),
             Database::Redis(redis) => redis.url(1),
             Database::Sql(database) => database.url(),
+        }
+    }
+
+    /// The steps that a volume on this database can keep.
+    pub fn steps(&self, steps: Vec<Step>) -> Vec<Step> {
+        match &self.database {
+            Database::Sql(_) => kept_by_sql_servers(steps),
+            _ => steps,
         }
     }
 

@@ -1,6 +1,5 @@
 //! Certificates for the TLS of private servers, made by the program `openssl`.
 
-use crate::error::IoContext;
 use crate::process::require;
 use crate::sql_client::{TlsFiles, run_to_end};
 use crate::{Result, scratch_dir};

@@ -47,8 +47,8 @@ pub(super) fn taking_turns(meta: Meta) {
     }
     // Each a whole tree, then everything side by side.
     for (top, seed, mount) in [("ours", 11, &we), ("theirs", 12, &they)] {
-        perform(&small_steps(top, 1 << 16, seed), mount.path()).unwrap();
-        perform(&marks(top), mount.path()).unwrap();
+        let list = [small_steps(top, 1 << 16, seed), marks(top)].concat();
+        perform(&volume.steps(list), mount.path()).unwrap();
     }
     assert_eq!(
         differences(we.path(), they.path(), Facts::MOUNTS),

@@ -99,7 +99,7 @@ fn the_references_on_redis_read_by_us() {
 pub(super) fn there_and_back(meta: Meta, writer: &Client, format: &[&str], block: u64) {
     let volume = LocalVolume::new(meta);
     volume.format(writer, &[format, &["--enable-acl"]].concat());
-    let list = [steps("t", block, 7), marks("t")].concat();
+    let list = volume.steps([steps("t", block, 7), marks("t")].concat());
     let (first, second) = list.split_at(list.len() / 2);
     for half in [first, second] {
         let mount = volume.mount(writer, &["--enable-xattr"]);
