@@ -22,7 +22,9 @@ mod meta {
     mod rename;
     mod restore;
     mod same_records;
+    mod scans;
     mod sessions;
+    mod small_commits;
     mod special_files;
     mod trash;
     mod trips;
