@@ -3,6 +3,7 @@
 
 mod meta {
     mod acls;
+    mod attempts;
     mod attrs;
     mod compact;
     mod concurrent;
