@@ -1,6 +1,6 @@
 //! Databases: one of any kind, empty, private to the test.
 
-use crate::proxy::Proxy;
+use crate::proxy::{Proxy, Wire};
 use crate::{Fault, Faulty};
 use jfs_meta::Engine;
 use jfs_meta::memory::MemoryEngine;
@@ -116,11 +116,11 @@ impl Db {
                 (Arc::new(engine), hooks)
             }
             Inner::Redis(db) => {
-                let proxy = Proxy::start(redis().port()).await;
+                let proxy = Proxy::start(redis().port(), Wire::Redis).await;
                 let url = format!("redis://127.0.0.1:{}/{db}", proxy.port());
                 (
                     Arc::new(RedisEngine::open(&url).await.unwrap()),
-                    Hooks::Redis(proxy),
+                    Hooks::Relay(proxy),
                 )
             }
         }
@@ -169,8 +169,8 @@ pub enum Hooks {
     Wrapped(Arc<Faulty>),
     /// SQLite's.
     Sqlite(Arc<FaultPlan>),
-    /// A relay before Redis that cuts the connection.
-    Redis(Proxy),
+    /// A relay before the server that cuts the connection.
+    Relay(Proxy),
 }
 
 impl Hooks {
@@ -180,7 +180,7 @@ impl Hooks {
             (Hooks::Wrapped(faulty), fault) => faulty.fail_commit(n, fault),
             (Hooks::Sqlite(plan), Fault::Lost) => plan.lose_reply(n),
             (Hooks::Sqlite(plan), _) => plan.drop_commit(n),
-            (Hooks::Redis(proxy), fault) => proxy.fail(n, fault),
+            (Hooks::Relay(proxy), fault) => proxy.fail(n, fault),
         }
     }
 
@@ -189,7 +189,7 @@ impl Hooks {
         match self {
             Hooks::Wrapped(faulty) => faulty.disarm(),
             Hooks::Sqlite(plan) => plan.disarm() == 0,
-            Hooks::Redis(proxy) => proxy.disarm(),
+            Hooks::Relay(proxy) => proxy.disarm(),
         }
     }
 }

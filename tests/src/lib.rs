@@ -23,7 +23,7 @@ pub mod volume_rules;
 pub use census::Census;
 pub use db::{Db, Hooks, Kind};
 pub use faulty_engine::{Fault, Faulty, Held, Point};
-pub use proxy::{Cut, Proxy};
+pub use proxy::{Cut, Proxy, Wire};
 pub use rng::Rng;
 pub use scenario::run;
 pub use volume::{Client, Volume};

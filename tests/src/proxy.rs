@@ -1,6 +1,9 @@
-//! A relay in front of a Redis server that cuts a connection in the middle of a commit: for finding out
+//! A relay in front of a metadata server that cuts a connection in the middle of a commit: for finding out
 //! what a client makes of an answer that never comes.
 
+mod commits;
+
+use self::commits::Commits;
 use crate::Fault;
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -9,11 +12,16 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
-/// The command that ends every commit on the wire.
-const EXEC: &[u8] = b"EXEC\r\n";
-/// What tells the commits of operations and new ACL rules from counters and the like, which are kept in
-/// transactions too.
-const OPERATIONS: [&[u8]; 2] = [b"jfsCommit:", b"aclMaxId"];
+/// The protocol of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wire {
+    /// Redis.
+    Redis,
+    /// PostgreSQL, without TLS.
+    Postgres,
+    /// MySQL and MariaDB, without TLS and compression.
+    Mysql,
+}
 
 /// The relay. It ends with the runtime that it was started on.
 pub struct Proxy {
@@ -46,7 +54,7 @@ struct Plan {
 
 impl Proxy {
     /// Relays a free loopback port to `server`, also on the loopback.
-    pub async fn start(server: u16) -> Proxy {
+    pub async fn start(server: u16, wire: Wire) -> Proxy {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let plan = Arc::new(Plan {
@@ -60,7 +68,7 @@ impl Proxy {
         let shared = plan.clone();
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(relay(client, server, shared.clone()));
+                tokio::spawn(relay(client, server, wire, shared.clone()));
             }
         });
         Proxy { port, plan }
@@ -109,11 +117,12 @@ impl Proxy {
 }
 
 /// One connection, until either side or the plan ends it.
-async fn relay(mut client: TcpStream, server: u16, plan: Arc<Plan>) {
+async fn relay(mut client: TcpStream, server: u16, wire: Wire, plan: Arc<Plan>) {
     let Ok(mut server) = TcpStream::connect(("127.0.0.1", server)).await else {
         return;
     };
     let _ = (client.set_nodelay(true), server.set_nodelay(true));
+    let mut commits = Commits::of(wire);
     let (mut request, mut reply) = (vec![0; 1 << 16], vec![0; 1 << 16]);
     loop {
         tokio::select! {
@@ -122,29 +131,12 @@ async fn relay(mut client: TcpStream, server: u16, plan: Arc<Plan>) {
                 if n == 0 {
                     return;
                 }
-                let holds = |what: &[u8]| request[..n].windows(what.len()).any(|w| w == what);
-                let commits = holds(EXEC) && OPERATIONS.iter().any(|what| holds(what));
-                let cut = commits && plan.commits.fetch_sub(1, Ordering::SeqCst) == 1;
+                let cut = (0..commits.count(&request[..n]))
+                    .any(|_| plan.commits.fetch_sub(1, Ordering::SeqCst) == 1);
                 if cut {
                     plan.struck.fetch_add(1, Ordering::SeqCst);
                     let cut = *plan.cut.lock();
-                    if cut == Cut::RequestHeld {
-                        drop(client);
-                        plan.held.notify_one();
-                        plan.let_go.notified().await;
-                    }
-                    if cut != Cut::Request && server.write_all(&request[..n]).await.is_ok() {
-                        // The first byte of the answer says that the commit has been carried out.
-                        let _ = server.read(&mut reply).await;
-                    }
-                    if cut == Cut::AnswerHeld {
-                        plan.held.notify_one();
-                        plan.let_go.notified().await;
-                    }
-                    if cut == Cut::RequestHeld {
-                        plan.delivered.notify_one();
-                    }
-                    return;
+                    return strike(cut, client, server, &request[..n], &plan).await;
                 }
                 if server.write_all(&request[..n]).await.is_err() {
                     return;
@@ -157,5 +149,28 @@ async fn relay(mut client: TcpStream, server: u16, plan: Arc<Plan>) {
                 }
             }
         }
+    }
+}
+
+/// Cuts a connection whose client has just sent a commit, the end of `request`.
+async fn strike(cut: Cut, client: TcpStream, mut server: TcpStream, request: &[u8], plan: &Plan) {
+    let mut client = Some(client);
+    if cut == Cut::RequestHeld {
+        client.take();
+        plan.held.notify_one();
+        plan.let_go.notified().await;
+    }
+    if cut != Cut::Request && server.write_all(request).await.is_ok() {
+        // The server reads the end of the stream when it has carried out what came before, and hangs up.
+        let _ = server.shutdown().await;
+        let mut unheard = vec![0; 1 << 16];
+        while server.read(&mut unheard).await.is_ok_and(|n| n > 0) {}
+    }
+    if cut == Cut::AnswerHeld {
+        plan.held.notify_one();
+        plan.let_go.notified().await;
+    }
+    if cut == Cut::RequestHeld {
+        plan.delivered.notify_one();
     }
 }

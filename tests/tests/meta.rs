@@ -5,6 +5,7 @@ mod meta {
     mod acls;
     mod attempts;
     mod attrs;
+    mod change_log;
     mod compact;
     mod concurrent;
     mod copies;
@@ -18,6 +19,7 @@ mod meta {
     mod lost_answers;
     mod opens;
     mod operations;
+    mod owner_quotas;
     mod quotas;
     mod remove;
     mod rename;

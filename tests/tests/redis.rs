@@ -8,7 +8,7 @@ use jfs_meta_redis::RedisEngine;
 use jfs_testkit::{RedisOptions, RedisServer};
 use jfs_tests::rng::SharedRng;
 use jfs_tests::volume::{root, setting};
-use jfs_tests::{Cut, Proxy};
+use jfs_tests::{Cut, Proxy, Wire};
 use jfs_types::*;
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -129,7 +129,7 @@ fn a_server_that_dies_after_a_commit() {
         };
         let bed = Bed::new(options).await;
         let port = bed.server.lock().port();
-        let proxy = Proxy::start(port).await;
+        let proxy = Proxy::start(port, Wire::Redis).await;
         let url = format!("redis://127.0.0.1:{}/1", proxy.port());
         let (behind, _work) = Meta::new(
             Arc::new(RedisEngine::open(&url).await.unwrap()),

@@ -1,4 +1,7 @@
 //! The side-by-side benchmark: builds what is compared, then hands over to `bench/bench.py` or `bench/matrix.py`.
+//! The metadata benchmark ([`meta`]) is written here.
+
+mod meta;
 
 use crate::paths;
 use crate::step::{cargo, run as run_program};
@@ -15,6 +18,8 @@ const MATRIX_CLIENTS: &str = "jfs,juicefs";
 pub(crate) fn run(arguments: &[&str]) -> Result<()> {
     let mut python = Command::new("python3");
     match arguments {
+        ["meta", rest @ ..] => return meta::run(rest),
+        ["meta-worker", rest @ ..] => return meta::worker(rest),
         ["matrix", rest @ ..] => {
             python.arg("bench/matrix.py").args(rest);
             if !rest.iter().any(|a| matches!(*a, "-h" | "--help")) {
@@ -44,17 +49,8 @@ fn prepare(python: &mut Command, targets: &[&str]) -> Result<()> {
             "BASE_BIN is not set: the path of an older jfs, with its jfs-mount beside it; see bench/README.md"
         );
     }
-    if wanted("jfs") && unset("JFS_BIN") {
-        cargo(&[
-            "build",
-            "--locked",
-            "--release",
-            "-p",
-            "jfs-cli",
-            "-p",
-            "jfs-mount",
-        ])?;
-        python.env("JFS_BIN", paths::target_dir().join("release/jfs"));
+    if wanted("jfs") {
+        python.env("JFS_BIN", release_jfs()?);
     }
     if wanted("juicefs") && unset("JUICEFS_BIN") {
         python.env("JUICEFS_BIN", Reference::find()?.program());
@@ -63,6 +59,16 @@ fn prepare(python: &mut Command, targets: &[&str]) -> Result<()> {
         python.env("PASSTHROUGH_LL_BIN", passthrough_ll()?);
     }
     Ok(())
+}
+
+/// The `jfs` that `JFS_BIN` names, else the one of the release build, which is built first.
+fn release_jfs() -> Result<PathBuf> {
+    if let Some(named) = std::env::var_os("JFS_BIN") {
+        return Ok(named.into());
+    }
+    let packages = ["-p", "jfs-cli", "-p", "jfs-mount"];
+    cargo(&[&["build", "--locked", "--release"][..], &packages].concat())?;
+    Ok(paths::target_dir().join("release/jfs"))
 }
 
 /// The parts of a comma list after one of two spellings of a flag, or after `=`. `None` when it is not given.

@@ -10,6 +10,7 @@ mod dist;
 mod doc;
 mod fuzz;
 mod man;
+mod options;
 mod paths;
 mod posix;
 mod services;
@@ -34,6 +35,10 @@ usage: cargo xtask COMMAND
                         root; another profile than dist (dev) is for trying out
   bench run|compare|check|matrix ARGS
                         the side-by-side benchmark; see bench/README.md
+  bench meta [--meta redis,postgres,mariadb] [--link direct,delayed] [--clients jfs,juicefs] [--count N] [--rounds N]
+             [--processes N] [--delay-us N] [--durable true] [--out FILE]
+                        metadata operations of both clients through mounts, in turn; JFS_BIN names another jfs
+                        than that of the release build
   fuzz [TARGET|all] [--seconds N] [INPUT...]
                         decoders of foreign bytes under libFuzzer; see fuzz/README.md
   posix pjdfstest [--meta sqlite,redis]

@@ -5,7 +5,6 @@
 //! published; `scripts/install-deps --tests` installs them.
 
 mod fsx;
-mod options;
 mod pjdfstest;
 mod suite;
 mod suite_volume;
@@ -14,8 +13,8 @@ pub(crate) use fsx::Runs;
 pub(crate) use fsx::run as fsx;
 pub(crate) use pjdfstest::run as pjdfstest;
 
+use crate::options::Options;
 use anyhow::{Result, bail};
-use options::Options;
 use suite_volume::Meta;
 
 /// The arguments of `cargo xtask posix`.

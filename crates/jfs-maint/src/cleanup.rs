@@ -87,7 +87,7 @@ async fn run_job(meta: &Meta, chunks: &ChunkStore, job: JobSlot) -> Result<(), E
             );
             trash? + delayed?
         }
-        JobSlot::StaleSessions => 0,
+        JobSlot::StaleSessions | JobSlot::ChangeLog => 0,
     };
     if n > 0 {
         tracing::info!("clean-up {job:?}: {n} done");

@@ -1,10 +1,12 @@
 //! ACL rules: one hash, which is read as a whole, as by the reference client; there are few.
 
+use crate::change_log;
 use crate::connections::{Connections, Sent};
 use crate::fence;
 use crate::keys;
 use crate::read::{bytes, list, number};
 use jfs_meta::EngineError;
+use jfs_meta::engine::LogLine;
 use jfs_meta::wire::{decode_acl, encode_acl};
 use jfs_types::AclRule;
 use redis::{Pipeline, Value};
@@ -29,9 +31,13 @@ pub(crate) fn rules(mut answers: Vec<Value>) -> Result<Vec<(u32, AclRule)>, Engi
 }
 
 /// Stores a rule under a new number. Two round trips.
-pub(crate) async fn add(pool: &Arc<Connections>, rule: &AclRule) -> Result<u32, EngineError> {
+pub(crate) async fn add(
+    pool: &Arc<Connections>,
+    rule: &AclRule,
+    log: &[LogLine],
+) -> Result<u32, EngineError> {
     for _ in 0..TRIES_MAX {
-        if let Some(id) = try_to_add(pool, rule).await? {
+        if let Some(id) = try_to_add(pool, rule, log).await? {
             return Ok(id);
         }
     }
@@ -39,7 +45,11 @@ pub(crate) async fn add(pool: &Arc<Connections>, rule: &AclRule) -> Result<u32, 
 }
 
 /// `None`: another client was faster.
-async fn try_to_add(pool: &Arc<Connections>, rule: &AclRule) -> Result<Option<u32>, EngineError> {
+async fn try_to_add(
+    pool: &Arc<Connections>,
+    rule: &AclRule,
+    log: &[LogLine],
+) -> Result<Option<u32>, EngineError> {
     // An attempt may wait for this, with a connection of its own.
     let mut loan = pool.take_beside().await?;
     let (mut p, _) = loan.start();
@@ -72,6 +82,7 @@ async fn try_to_add(pool: &Arc<Connections>, rule: &AclRule) -> Result<Option<u3
     p.cmd("MULTI");
     p.cmd("SET").arg(keys::ACL_MAX_ID).arg(id);
     p.cmd("HSET").arg(keys::ACL).arg(id).arg(encode_acl(rule));
+    change_log::add_all(&mut p, log, 0);
     p.cmd("EXEC");
     match loan.send(&p).await {
         Sent::Answers(values) => {

@@ -5,7 +5,7 @@ use crate::connections::Connections;
 use crate::errors::is_demoted;
 use crate::read::{ask, bytes, list, number, understand, unexpected};
 use crate::sessions::run;
-use crate::{acl, keys, listing, lua, quota, scan, sessions, url, volume};
+use crate::{acl, change_log, keys, listing, lua, owner_quota, quota, scan, sessions, url, volume};
 use async_trait::async_trait;
 use jfs_meta::engine::*;
 use jfs_meta::trips::TripLog;
@@ -39,6 +39,7 @@ impl RedisEngine {
             capabilities: Capabilities {
                 name: "redis",
                 usage_in_transaction: true,
+                counts_acl_ids: true,
                 settles_lost_answers: true,
                 records_max: None,
             },
@@ -262,7 +263,12 @@ impl Engine for RedisEngine {
         Ok(missing)
     }
 
-    async fn put_dir_stat(&self, dir: Ino, stat: DirStat) -> Result<(), EngineError> {
+    async fn put_dir_stat(
+        &self,
+        dir: Ino,
+        stat: DirStat,
+        log: &[LogLine],
+    ) -> Result<(), EngineError> {
         let mut p = Pipeline::new();
         for (hash, n) in [
             (keys::DIR_LENGTH, stat.length),
@@ -271,6 +277,7 @@ impl Engine for RedisEngine {
         ] {
             p.cmd("HSET").arg(hash).arg(dir.0).arg(n);
         }
+        change_log::add_all(&mut p, log, 0);
         self.change(&p).await.map(|_| ())
     }
 
@@ -284,6 +291,25 @@ impl Engine for RedisEngine {
         quota::add(&self.pool, deltas).await
     }
 
+    async fn list_owner_quotas(&self) -> Result<Vec<(QuotaOwner, DirQuota)>, EngineError> {
+        self.trips.record(|| "HGETALL".to_string());
+        owner_quota::all(&self.pool).await
+    }
+
+    async fn add_owner_usage(&self, deltas: &[OwnerUsage]) -> Result<(), EngineError> {
+        self.trips.record(|| "HSETNX HINCRBY".to_string());
+        owner_quota::add(&self.pool, deltas).await
+    }
+
+    async fn replace_owner_quotas(
+        &self,
+        quotas: &[(QuotaOwner, DirQuota)],
+        log: &[LogLine],
+    ) -> Result<(), EngineError> {
+        self.trips.record(|| "HSET".to_string());
+        owner_quota::replace(&self.pool, quotas, log).await
+    }
+
     async fn put_quota(&self, dir: Ino, quota: DirQuota) -> Result<(), EngineError> {
         self.trips.record(|| "HSET HSET HSET".to_string());
         quota::put(&self.pool, dir, quota).await
@@ -295,15 +321,21 @@ impl Engine for RedisEngine {
         acl::rules(self.trip(&p).await?)
     }
 
-    async fn add_acl(&self, rule: &AclRule) -> Result<u32, EngineError> {
+    async fn add_acl(&self, rule: &AclRule, log: &[LogLine]) -> Result<u32, EngineError> {
         self.trips.record(|| "WATCH HKEYS GET GET".to_string());
         self.trips.record(|| "MULTI SET HSET EXEC".to_string());
-        acl::add(&self.pool, rule).await
+        acl::add(&self.pool, rule, log).await
     }
 
-    async fn reserve_ids(&self, kind: IdKind, n: u64) -> Result<Range<u64>, EngineError> {
+    async fn reserve_ids(
+        &self,
+        kind: IdKind,
+        n: u64,
+        log: &[LogLine],
+    ) -> Result<Range<u64>, EngineError> {
         let mut p = Pipeline::new();
         p.cmd("INCRBY").arg(keys::ids(kind)).arg(n);
+        change_log::add_all(&mut p, log, 0);
         // The counter holds the last id handed out.
         let last = self.changed_number(&p).await? as u64;
         Ok((last + 1).saturating_sub(n)..last + 1)
@@ -322,8 +354,13 @@ impl Engine for RedisEngine {
         self.change(&p).await.map(|_| ())
     }
 
-    async fn new_session(&self, expire: i64, info_json: &str) -> Result<u64, EngineError> {
-        sessions::create(&self.pool, expire, info_json).await
+    async fn new_session(
+        &self,
+        expire: i64,
+        info_json: &str,
+        log: &[LogLine],
+    ) -> Result<u64, EngineError> {
+        sessions::create(&self.pool, expire, info_json, log).await
     }
 
     async fn refresh_session(
@@ -369,6 +406,16 @@ impl Engine for RedisEngine {
 
     async fn list_unused_slices(&self, limit: usize) -> Result<Vec<(u64, u32)>, EngineError> {
         listing::unused(&self.pool, limit).await
+    }
+
+    async fn log_head(&self, limit: usize) -> Result<LogHead, EngineError> {
+        self.trips.record(|| "GET LLEN LRANGE".to_string());
+        change_log::head(&self.pool, limit).await
+    }
+
+    async fn trim_log(&self, last: u64) -> Result<(), EngineError> {
+        self.trips.record(|| "LTRIM".to_string());
+        change_log::trim(&self.pool, last).await
     }
 
     async fn scan(&self, from: &ScanCursor) -> Result<ScanPage, EngineError> {

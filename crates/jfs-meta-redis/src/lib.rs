@@ -8,6 +8,7 @@
 
 mod acl;
 mod attempt;
+mod change_log;
 mod connection;
 mod connections;
 mod deadlines;
@@ -20,6 +21,7 @@ mod keys;
 mod listing;
 mod lua;
 mod marks;
+mod owner_quota;
 mod quota;
 mod read;
 mod scan;

@@ -1,10 +1,11 @@
 //! Sessions: expiry in a sorted set, descriptions in a hash, sustained inodes and locks beside them.
 
+use crate::change_log;
 use crate::connections::Connections;
 use crate::keys;
 use crate::read::{self, ask, bytes, list, number, understand, unexpected};
 use jfs_meta::EngineError;
-use jfs_meta::engine::{Key, LockKind, LockRow, SessionRecord};
+use jfs_meta::engine::{Key, LockKind, LockRow, LogLine, SessionRecord};
 use jfs_types::Ino;
 use redis::{Pipeline, Value};
 use std::collections::BTreeMap;
@@ -26,12 +27,22 @@ pub(crate) async fn create(
     pool: &Arc<Connections>,
     expire: i64,
     info: &str,
+    log: &[LogLine],
 ) -> Result<u64, EngineError> {
     let mut p = Pipeline::new();
     p.cmd("INCR").arg("nextsession");
     let sid = number(pool.change_all(&p).await?.swap_remove(0))? as u64;
-    refresh(pool, sid, expire, info).await?;
+    let mut p = refreshed(sid, expire, info);
+    change_log::add_all(&mut p, log, sid);
+    pool.change_all(&p).await?;
     Ok(sid)
+}
+
+fn refreshed(sid: u64, expire: i64, info: &str) -> Pipeline {
+    let mut p = Pipeline::new();
+    p.cmd("ZADD").arg(keys::ALL_SESSIONS).arg(expire).arg(sid);
+    p.cmd("HSETNX").arg(keys::SESSION_INFOS).arg(sid).arg(info);
+    p
 }
 
 /// Moves the expiry; puts the description back when it is gone.
@@ -41,9 +52,7 @@ pub(crate) async fn refresh(
     expire: i64,
     info: &str,
 ) -> Result<(), EngineError> {
-    let mut p = Pipeline::new();
-    p.cmd("ZADD").arg(keys::ALL_SESSIONS).arg(expire).arg(sid);
-    p.cmd("HSETNX").arg(keys::SESSION_INFOS).arg(sid).arg(info);
+    let p = refreshed(sid, expire, info);
     pool.change_all(&p).await.map(|_| ())
 }
 

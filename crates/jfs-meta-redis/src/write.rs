@@ -1,5 +1,6 @@
 //! Intentions as commands inside MULTI, and what their answers tell.
 
+use crate::change_log;
 use crate::keys;
 use jfs_meta::EngineError;
 use jfs_meta::engine::{Receipt, Write};
@@ -218,6 +219,10 @@ impl Commit {
                 p.cmd("INCRBY").arg("usedSpace").arg(*space);
                 self.add(Wanted::Nothing);
                 p.cmd("INCRBY").arg("totalInodes").arg(*inodes);
+            }
+            Write::Log(line) => {
+                change_log::add(p, line, 0);
+                (1..change_log::COMMANDS).for_each(|_| self.add(Wanted::Nothing));
             }
         }
         self.add(Wanted::Nothing);

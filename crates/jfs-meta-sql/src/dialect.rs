@@ -28,6 +28,15 @@ pub(crate) enum Lock {
     Update,
 }
 
+/// The form in which a statement runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// As it is, with a lock on the rows that it finds where it can.
+    Plain(Lock),
+    /// As a check on servers: fails unless it finds as many rows as one more parameter, the last one, says.
+    Count,
+}
+
 /// A statement before its tables and parameters have their names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Text {
@@ -175,6 +184,16 @@ impl Dialect {
         }
     }
 
+    /// A check that the reading statement `select` finds as many rows as the parameter behind its own ones says.
+    pub(crate) fn counted(self, select: &str) -> String {
+        let last = (1..)
+            .take_while(|n| select.contains(&format!("${n}")))
+            .last();
+        let count = format!("(SELECT count(*) FROM ({select}) counted)");
+        let right = format!("{count} = ${}", last.unwrap_or(0) + 1);
+        format!("SELECT {}", self.checked("1", &right))
+    }
+
     /// The end of a reading statement that locks what it finds.
     pub(crate) fn lock_clause(self, lock: Lock) -> &'static str {
         match (self, lock) {
@@ -192,6 +211,11 @@ impl Dialect {
         let mut out = String::with_capacity(text.len() + 32);
         for c in text.chars() {
             match (c, self) {
+                ('{', Dialect::Postgres) => {
+                    out.push('"'); // a prefix may have capital letters
+                    out.push_str(prefix);
+                }
+                ('}', Dialect::Postgres) => out.push('"'),
                 ('{', _) => out.push_str(prefix),
                 ('}', _) => {}
                 ('[' | ']', Dialect::Mysql) => out.push('`'),
@@ -265,8 +289,8 @@ mod tests {
             "SELECT \"group\" FROM jfs_acl WHERE id = ?1 AND x = ?12"
         );
         assert_eq!(
-            Dialect::Postgres.render(text, "jfs_p_"),
-            "SELECT \"group\" FROM jfs_p_acl WHERE id = $1 AND x = $12"
+            Dialect::Postgres.render(text, "jfs_P_"),
+            "SELECT \"group\" FROM \"jfs_P_acl\" WHERE id = $1 AND x = $12"
         );
         assert_eq!(
             Dialect::Mysql.render(text, "jfs_"),

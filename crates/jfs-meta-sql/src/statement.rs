@@ -1,6 +1,12 @@
 //! Every statement on the records of a volume, by name (the tables themselves: `schema`).
 
-use crate::dialect::{Dialect, Lock, Text, Upsert};
+mod catalog;
+mod scans;
+
+pub(crate) use catalog::{Catalog, brief};
+
+use crate::dialect::{Dialect, Text, Upsert};
+use crate::records::existing;
 
 /// Columns of `node n` in the order that `records::node` reads and writes them.
 pub(crate) const NODE_COLUMNS: [&str; 18] = [
@@ -64,10 +70,15 @@ statements! {
     // ---- statistics and counters
     Stats, StatsPut, StatsAdd, StatsDelete,
     QuotaList, QuotaPut, QuotaAdd, QuotaDelete,
+    OwnerList, OwnerPut, OwnerClear,
+    /// Makes the row, without limits, when it is missing.
+    OwnerAdd,
     Counter,
     /// Returns the new value.
     CounterAdd,
     CounterPut,
+    /// Fails when the counter is there.
+    CounterInsert,
     // ---- ACL rules
     Acl, AclCandidates,
     /// Returns the number of the rule.
@@ -76,12 +87,26 @@ statements! {
     Flocks, FlockPut, FlockDelete, Plocks, PlockPut, PlockDelete,
     // ---- sessions
     SessionInsert, SessionPut, SessionList, SessionDelete,
-    FlocksDropSession, PlocksDropSession, FlocksOfSession, PlocksOfSession,
+    FlocksOfSession, PlocksOfSession,
     SustainedList, SustainedInsert, SustainedDelete,
+    // ---- the change log
+    LogInsert,
+    /// `$1`, the number of records in the list of chunk (`$2`, `$3`) less `$4`, then `$5`.
+    LogInsertCounted,
+    LogHead, LogCount, LogTrim,
+    // ---- scans
+    ScanNodes, ScanEdges, ScanChunks, ScanRefs, ScanSymlinks, ScanXattrs, ScanParents, ScanSustained,
+    ScanDeleted, ScanDelayed, ScanSessions, ScanStats, ScanQuotas, ScanAcls,
+    /// Keys and sizes of the next rows.
+    ScanChunkSizes, ScanXattrSizes, ScanDelayedSizes,
+    /// The inode of the node `$2` places behind the next one.
+    ScanNodesEnd,
     // ---- the volume
     Setting, SettingInsert, SettingUpdate,
     /// Fails on servers unless the setting is `$1`.
     SettingIs,
+    /// Tables, indexes and columns that exist.
+    Existing,
 }
 
 impl Statement {
@@ -216,6 +241,27 @@ impl Statement {
                     .into()
             }
             S::QuotaDelete => "DELETE FROM {dir_quota} WHERE inode = $1".into(),
+            S::OwnerList => {
+                "SELECT qtype, qkey, max_space, max_inodes, used_space, used_inodes FROM {user_group_quota}".into()
+            }
+            S::OwnerPut => put(
+                d,
+                "user_group_quota",
+                &["qtype", "qkey"],
+                &["max_space", "max_inodes", "used_space", "used_inodes"],
+            ),
+            S::OwnerClear => "DELETE FROM {user_group_quota}".into(),
+            S::OwnerAdd => d
+                .upsert(&Upsert {
+                    table: "user_group_quota",
+                    columns: &["qtype", "qkey", "max_space", "max_inodes", "used_space", "used_inodes"],
+                    key: &["qtype", "qkey"],
+                    set: &[
+                        ("used_space", "{user_group_quota}.used_space + $5".to_string()),
+                        ("used_inodes", "{user_group_quota}.used_inodes + $6".to_string()),
+                    ],
+                })
+                .into(),
             S::Counter => "SELECT value FROM {counter} WHERE name = $1".into(),
             S::CounterAdd => {
                 let add = d.upsert(&Upsert {
@@ -227,6 +273,7 @@ impl Statement {
                 d.returning(&add, "counter", "value", "name = $1")
             }
             S::CounterPut => put(d, "counter", &["name"], &["value"]),
+            S::CounterInsert => insert("counter", &["name", "value"]),
 
             S::Acl => "SELECT owner, [group], mask, other, named_users, named_groups FROM {acl} WHERE id = $1".into(),
             S::AclCandidates => "SELECT owner, [group], mask, other, named_users, named_groups, id FROM {acl} \
@@ -261,13 +308,50 @@ impl Statement {
                 .into(),
             S::SessionList => "SELECT sid, expire, info FROM {session2}".into(),
             S::SessionDelete => "DELETE FROM {session2} WHERE sid = $1".into(),
-            S::FlocksDropSession => "DELETE FROM {flock} WHERE sid = $1".into(),
-            S::PlocksDropSession => "DELETE FROM {plock} WHERE sid = $1".into(),
-            S::FlocksOfSession => "SELECT DISTINCT inode FROM {flock} WHERE sid = $1".into(),
-            S::PlocksOfSession => "SELECT DISTINCT inode FROM {plock} WHERE sid = $1".into(),
+            S::FlocksOfSession => "SELECT sid, owner, ltype, inode FROM {flock} WHERE sid = $1".into(),
+            S::PlocksOfSession => "SELECT sid, owner, records, inode FROM {plock} WHERE sid = $1".into(),
             S::SustainedList => "SELECT inode FROM {sustained} WHERE sid = $1".into(),
             S::SustainedInsert => d.insert_or_ignore("sustained", &["sid", "inode"]).into(),
             S::SustainedDelete => "DELETE FROM {sustained} WHERE sid = $1 AND inode = $2".into(),
+
+            S::LogInsert => insert("change_log", &["entry"]),
+            S::LogInsertCounted => {
+                let (divided, text) = match d {
+                    Dialect::Mysql => ("DIV", "char"),
+                    Dialect::Sqlite | Dialect::Postgres => ("/", "text"),
+                };
+                let records = format!(
+                    "COALESCE((SELECT {} {divided} 24 FROM {{chunk}} WHERE inode = $2 AND indx = $3), 0) \
+                     - CAST($4 AS {})",
+                    d.byte_length("slices"),
+                    if d == Dialect::Mysql { "signed" } else { "bigint" }
+                );
+                let parts = ["$1", &records, "$5"].map(|part| format!("CAST({part} AS {text})"));
+                let parts = parts.each_ref().map(String::as_str);
+                format!("INSERT INTO {{change_log}} (entry) VALUES ({})", d.joined(&parts)).into()
+            }
+            S::LogHead => "SELECT id, entry FROM {change_log} ORDER BY id LIMIT $1".into(),
+            S::LogCount => "SELECT COUNT(*) FROM {change_log}".into(),
+            S::LogTrim => "DELETE FROM {change_log} WHERE id <= $1".into(),
+
+            S::ScanNodes
+            | S::ScanEdges
+            | S::ScanChunks
+            | S::ScanRefs
+            | S::ScanSymlinks
+            | S::ScanXattrs
+            | S::ScanParents
+            | S::ScanSustained
+            | S::ScanDeleted
+            | S::ScanDelayed
+            | S::ScanSessions
+            | S::ScanStats
+            | S::ScanQuotas
+            | S::ScanAcls
+            | S::ScanChunkSizes
+            | S::ScanXattrSizes
+            | S::ScanDelayedSizes
+            | S::ScanNodesEnd => scans::text(self, d),
 
             S::Setting => "SELECT value FROM {setting} WHERE name = 'format'".into(),
             S::SettingInsert => "INSERT INTO {setting} (name, value) VALUES ('format', $1)".into(),
@@ -281,6 +365,7 @@ impl Statement {
                 let same = "EXISTS (SELECT 1 FROM {setting} WHERE name = 'format' AND value = $1)";
                 format!("SELECT {}", d.checked("1", same)).into()
             }
+            S::Existing => existing::text(d).into(),
         }
     }
 
@@ -289,8 +374,19 @@ impl Statement {
         use Statement as S;
         matches!(
             self,
-            S::Node | S::Edge | S::Symlink | S::Xattr | S::Chunk | S::Refs | S::Delayed | S::Deleted | S::Stats
-                | S::Counter | S::Flocks | S::Plocks | S::Setting
+            S::Node
+                | S::Edge
+                | S::Symlink
+                | S::Xattr
+                | S::Chunk
+                | S::Refs
+                | S::Delayed
+                | S::Deleted
+                | S::Stats
+                | S::Counter
+                | S::Flocks
+                | S::Plocks
+                | S::Setting
         )
     }
 }
@@ -326,111 +422,10 @@ fn node_columns() -> String {
     NODE_COLUMNS.map(|c| format!("n.{c}")).join(", ")
 }
 
-/// A statement in the words of its database.
-#[derive(Clone, Debug)]
-pub(crate) struct Prepared {
-    /// The statement.
-    pub(crate) run: String,
-    /// See [`Text::read_back`].
-    pub(crate) read_back: Option<String>,
-    /// The statement in a few words, for the round-trip log.
-    pub(crate) brief: String,
-}
-
-/// All statements for one database and one prefix of tables, rendered once.
-#[derive(Debug)]
-pub(crate) struct Catalog {
-    dialect: Dialect,
-    prefix: String,
-    all: Vec<[Prepared; 3]>,
-}
-
-impl Catalog {
-    /// Statements on tables whose names begin with `prefix`, usually `jfs_`.
-    pub(crate) fn new(dialect: Dialect, prefix: &str) -> Catalog {
-        let one = |statement: Statement, lock: Lock| {
-            let text = statement.text(dialect);
-            let clause = match statement.is_lockable() {
-                true => dialect.lock_clause(lock),
-                false => "",
-            };
-            let run = dialect.render(&(text.run + clause), prefix);
-            Prepared {
-                brief: brief(&run, prefix),
-                run,
-                read_back: text.read_back.map(|sql| dialect.render(&sql, prefix)),
-            }
-        };
-        let all = Statement::ALL
-            .iter()
-            .map(|statement| [Lock::None, Lock::Share, Lock::Update].map(|lock| one(*statement, lock)))
-            .collect();
-        Catalog {
-            dialect,
-            prefix: prefix.to_string(),
-            all,
-        }
-    }
-
-    /// The database's family.
-    pub(crate) fn dialect(&self) -> Dialect {
-        self.dialect
-    }
-
-    /// The beginning of the tables' names.
-    pub(crate) fn prefix(&self) -> &str {
-        &self.prefix
-    }
-
-    /// A statement without locks.
-    pub(crate) fn get(&self, statement: Statement) -> &Prepared {
-        self.locking(statement, Lock::None)
-    }
-
-    /// A reading statement that locks what it finds, where it can.
-    pub(crate) fn locking(&self, statement: Statement, lock: Lock) -> &Prepared {
-        &self.all[statement as usize][lock as usize]
-    }
-}
-
-/// A statement in a few words, for the round-trip log: what it does and to which tables.
-pub(crate) fn brief(sql: &str, prefix: &str) -> String {
-    let words = || sql.split_ascii_whitespace().map(|word| word.trim_matches(['`', '"', '(', ')']));
-    let verb = words().find(|word| matches!(*word, "SELECT" | "INSERT" | "UPDATE" | "DELETE"));
-    let Some(verb) = verb else {
-        return words().take(3).collect::<Vec<_>>().join(" ");
-    };
-    let mut tables: Vec<&str> = words()
-        .filter(|word| word.starts_with(prefix) && !word.contains('.'))
-        .collect();
-    tables.dedup();
-    format!("{verb} {}", tables.join(" "))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn statements_in_a_few_words() {
-        let sqlite = Catalog::new(Dialect::Sqlite, "jfs_");
-        for (statement, words) in [
-            (Statement::Node, "SELECT jfs_node"),
-            (Statement::EdgeNode, "SELECT jfs_edge jfs_node"),
-            (Statement::NodeAndEdge, "SELECT jfs_node jfs_edge"),
-            (Statement::EdgeInsert, "INSERT jfs_edge"),
-            (Statement::SustainedInsert, "INSERT jfs_sustained"),
-            (Statement::NodeTouch, "UPDATE jfs_node"),
-            (Statement::QuotaDelete, "DELETE jfs_dir_quota"),
-            (Statement::ChunkAppend, "INSERT jfs_chunk"),
-        ] {
-            assert_eq!(sqlite.get(statement).brief, words);
-        }
-        assert_eq!(brief("BEGIN IMMEDIATE", "jfs_"), "BEGIN IMMEDIATE");
-        assert_eq!(brief("ROLLBACK TO one", "jfs_"), "ROLLBACK TO one");
-        let postgres = Catalog::new(Dialect::Postgres, "jfs_x_");
-        assert_eq!(postgres.get(Statement::NodeTouch).brief, "UPDATE jfs_x_node");
-    }
+    use crate::dialect::Lock;
 
     #[test]
     fn every_statement_has_a_text_and_its_own_number() {
@@ -438,20 +433,41 @@ mod tests {
             assert_eq!(*statement as usize, number);
             for dialect in [Dialect::Sqlite, Dialect::Postgres, Dialect::Mysql] {
                 let text = statement.text(dialect);
-                assert!(text.run.contains('{'), "{statement:?} names no table");
+                let names_tables = text.run.contains('{') || *statement == Statement::Existing;
+                assert!(names_tables, "{statement:?} names no table");
             }
         }
     }
 
     #[test]
     fn reading_for_a_change_locks() {
-        for (dialect, share) in [(Dialect::Postgres, " FOR SHARE"), (Dialect::Mysql, " LOCK IN SHARE MODE")] {
+        for (dialect, share) in [
+            (Dialect::Postgres, " FOR SHARE"),
+            (Dialect::Mysql, " LOCK IN SHARE MODE"),
+        ] {
             let all = Catalog::new(dialect, "jfs_");
-            assert!(all.locking(Statement::Node, Lock::Update).run.ends_with(" FOR UPDATE"));
-            assert!(all.locking(Statement::Node, Lock::Share).run.ends_with(share));
-            assert!(!all.locking(Statement::EdgeParents, Lock::Update).run.contains("FOR UPDATE"));
+            assert!(
+                all.locking(Statement::Node, Lock::Update)
+                    .run
+                    .ends_with(" FOR UPDATE")
+            );
+            assert!(
+                all.locking(Statement::Node, Lock::Share)
+                    .run
+                    .ends_with(share)
+            );
+            assert!(
+                !all.locking(Statement::EdgeParents, Lock::Update)
+                    .run
+                    .contains("FOR UPDATE")
+            );
         }
         let sqlite = Catalog::new(Dialect::Sqlite, "jfs_");
-        assert!(!sqlite.locking(Statement::Node, Lock::Update).run.contains("FOR"));
+        assert!(
+            !sqlite
+                .locking(Statement::Node, Lock::Update)
+                .run
+                .contains("FOR")
+        );
     }
 }

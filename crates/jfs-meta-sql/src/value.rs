@@ -5,7 +5,7 @@ use jfs_meta::EngineError;
 use jfs_types::Ino;
 
 /// A parameter of a statement.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Value {
     /// No value.
     Null,
@@ -117,4 +117,53 @@ impl dyn Rows + '_ {
     pub(crate) fn any(&mut self) -> Result<bool, EngineError> {
         Ok(self.next()?.is_some())
     }
+}
+
+/// Rows that are in memory.
+pub(crate) struct RowList<'a>(std::slice::Iter<'a, Box<dyn Row + Send>>);
+
+impl<'a> RowList<'a> {
+    /// `rows` in their order.
+    pub(crate) fn new(rows: &'a [Box<dyn Row + Send>]) -> RowList<'a> {
+        RowList(rows.iter())
+    }
+}
+
+impl Rows for RowList<'_> {
+    fn next(&mut self) -> Result<Option<&dyn Row>, EngineError> {
+        Ok(self.0.next().map(|row| &**row as &dyn Row))
+    }
+}
+
+/// A row whose columns are values.
+impl Row for Vec<Value> {
+    fn number(&self, column: usize) -> Result<Option<i64>, EngineError> {
+        match self.get(column) {
+            Some(Value::Int(n)) => Ok(Some(*n)),
+            Some(Value::Null) => Ok(None),
+            other => Err(unexpected(column, "a number", other)),
+        }
+    }
+
+    fn data(&self, column: usize) -> Result<Option<&[u8]>, EngineError> {
+        match self.get(column) {
+            Some(Value::Bytes(data) | Value::Text(data)) => Ok(Some(data)),
+            Some(Value::Null) => Ok(None),
+            other => Err(unexpected(column, "bytes", other)),
+        }
+    }
+}
+
+fn unexpected(column: usize, wanted: &str, value: Option<&Value>) -> EngineError {
+    let found = match value {
+        None => "no such column",
+        Some(Value::Null) => "NULL",
+        Some(Value::Int(_)) => "a number",
+        Some(Value::Bytes(_)) => "bytes",
+        Some(Value::Text(_)) => "text",
+    };
+    EngineError::corrupt(
+        format!("column {column}"),
+        format!("{found} where {wanted} is stored"),
+    )
 }

@@ -19,6 +19,8 @@ mod lost_answers;
 mod odd_rows;
 #[path = "engine/older_volumes.rs"]
 mod older_volumes;
+#[path = "engine/prefix.rs"]
+mod prefix;
 #[path = "engine/reference.rs"]
 mod reference;
 #[path = "engine/scratch_volume.rs"]

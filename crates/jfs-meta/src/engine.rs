@@ -12,6 +12,8 @@ mod error;
 mod fence;
 mod key;
 mod listing;
+mod log_line;
+mod quota_owner;
 mod scan;
 mod write;
 
@@ -22,12 +24,15 @@ pub use key::{Answer, Key, LockKind, LockRow, Read, Strength, hold, own, peek};
 pub use listing::{
     Delayed, Deleted, DirCursor, DirEntry, DirPage, DirQuota, DirStat, SessionRecord,
 };
+pub use log_line::{LogHead, LogLine, LogPart};
+pub use quota_owner::QuotaOwner;
 pub use scan::{
     BadCursor, CursorPart, Record, SCAN_PAGE, SCAN_PAGE_BYTES, ScanCursor, ScanKind, ScanPage,
     Unreadable,
 };
 pub use write::{EXISTING_MAX, Receipt, Write};
 
+pub use crate::owner_quotas::OwnerUsage;
 use crate::trips::TripLog;
 use async_trait::async_trait;
 use jfs_types::{AclRule, Attr, Entry, Ino, Name, Time};
@@ -41,6 +46,8 @@ pub struct Capabilities {
     /// Whether [`Write::AddUsage`] is applied inside the transaction. Where false, the caller adds up
     /// deltas and flushes them with [`Engine::add_usage`], as the reference client does on SQL.
     pub usage_in_transaction: bool,
+    /// Whether the volume has a counter for the numbers of ACL rules, which the change log follows.
+    pub counts_acl_ids: bool,
     /// Whether [`EngineError::MaybeCommitted`] comes only after the engine has tried to find out what
     /// became of the commit, by better means than the records that others change too. Where true, such an
     /// operation ends with EIO; where false, its proof decides.
@@ -136,8 +143,13 @@ pub trait Engine: Send + Sync {
     /// may have been added.
     async fn add_dir_stats(&self, deltas: &[(Ino, DirStat)]) -> Result<Vec<Ino>, EngineError>;
 
-    /// Stores the statistics of one directory as they are.
-    async fn put_dir_stat(&self, dir: Ino, stat: DirStat) -> Result<(), EngineError>;
+    /// Stores the statistics of one directory as they are, and `log` with them.
+    async fn put_dir_stat(
+        &self,
+        dir: Ino,
+        stat: DirStat,
+        log: &[LogLine],
+    ) -> Result<(), EngineError>;
 
     // ---- quotas and ACL rules
 
@@ -147,6 +159,19 @@ pub trait Engine: Send + Sync {
     /// Adds (bytes, inodes) to what quotas say is used. A directory without one is left out.
     async fn add_quota_usage(&self, deltas: &[(Ino, i64, i64)]) -> Result<(), EngineError>;
 
+    /// All quotas of users and groups, with the usage of those that have no limits. One round trip.
+    async fn list_owner_quotas(&self) -> Result<Vec<(QuotaOwner, DirQuota)>, EngineError>;
+
+    /// Adds to what users and groups use. A user or group without a record gets one, with the limits -1.
+    async fn add_owner_usage(&self, deltas: &[OwnerUsage]) -> Result<(), EngineError>;
+
+    /// Replaces all limits and usage of users and groups, and stores `log` with them.
+    async fn replace_owner_quotas(
+        &self,
+        quotas: &[(QuotaOwner, DirQuota)],
+        log: &[LogLine],
+    ) -> Result<(), EngineError>;
+
     /// Stores the quota of a directory as it is.
     async fn put_quota(&self, dir: Ino, quota: DirQuota) -> Result<(), EngineError>;
 
@@ -154,16 +179,21 @@ pub trait Engine: Send + Sync {
     /// perhaps others. Rules that do not decode are left out. Called while an attempt is under way.
     async fn find_acls(&self, rule: &AclRule) -> Result<Vec<(u32, AclRule)>, EngineError>;
 
-    /// Stores a rule under a number that no rule has had, and returns the number. Rules are never removed,
-    /// so this is done outside of attempts, and a rule that is not used after all does no harm. Called
-    /// while an attempt is under way. `Transient` also when the answer was lost.
-    async fn add_acl(&self, rule: &AclRule) -> Result<u32, EngineError>;
+    /// Stores a rule under a number that no rule has had, and `log` with it; returns the number. Rules are
+    /// never removed, so this is done outside of attempts, and a rule that is not used after all does no harm.
+    /// Called while an attempt is under way. `Transient` also when the answer was lost.
+    async fn add_acl(&self, rule: &AclRule, log: &[LogLine]) -> Result<u32, EngineError>;
 
     // ---- counters
 
     /// Reserves `n` ids and returns them. Hides that Redis stores the last used number where the
-    /// others store the next free one.
-    async fn reserve_ids(&self, kind: IdKind, n: u64) -> Result<Range<u64>, EngineError>;
+    /// others store the next free one. `log` is stored with it.
+    async fn reserve_ids(
+        &self,
+        kind: IdKind,
+        n: u64,
+        log: &[LogLine],
+    ) -> Result<Range<u64>, EngineError>;
 
     /// Adds to a counter and returns its new value (0 + n when it was absent).
     async fn add_counter(&self, counter: Counter, n: i64) -> Result<i64, EngineError>;
@@ -173,8 +203,13 @@ pub trait Engine: Send + Sync {
 
     // ---- sessions
 
-    /// Takes the next session id and stores its record. `expire` in Unix seconds.
-    async fn new_session(&self, expire: i64, info_json: &str) -> Result<u64, EngineError>;
+    /// Takes the next session id and stores its record, and `log` with it. `expire` in Unix seconds.
+    async fn new_session(
+        &self,
+        expire: i64,
+        info_json: &str,
+        log: &[LogLine],
+    ) -> Result<u64, EngineError>;
 
     /// Moves a session's expiry; puts the record back when it is gone.
     async fn refresh_session(
@@ -216,6 +251,14 @@ pub trait Engine: Send + Sync {
 
     /// Slices without users whose objects are still to be deleted: (id, size), at most `limit`.
     async fn list_unused_slices(&self, limit: usize) -> Result<Vec<(u64, u32)>, EngineError>;
+
+    // ---- the change log
+
+    /// The oldest entries of the change log, at most `limit`, and the number of all entries.
+    async fn log_head(&self, limit: usize) -> Result<LogHead, EngineError>;
+
+    /// Removes the entries of the change log up to the version `last`. Two round trips on Redis.
+    async fn trim_log(&self, last: u64) -> Result<(), EngineError>;
 
     // ---- everything
 

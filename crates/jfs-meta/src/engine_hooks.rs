@@ -152,9 +152,43 @@ impl<H: EngineHooks> Engine for H {
         self.inner().prepare_writes().await
     }
 
-    async fn put_dir_stat(&self, dir: Ino, stat: DirStat) -> Result<(), EngineError> {
+    async fn put_dir_stat(
+        &self,
+        dir: Ino,
+        stat: DirStat,
+        log: &[LogLine],
+    ) -> Result<(), EngineError> {
         self.before(Call::Other).await?;
-        self.inner().put_dir_stat(dir, stat).await
+        self.inner().put_dir_stat(dir, stat, log).await
+    }
+
+    async fn list_owner_quotas(&self) -> Result<Vec<(QuotaOwner, DirQuota)>, EngineError> {
+        self.before(Call::Other).await?;
+        self.inner().list_owner_quotas().await
+    }
+
+    async fn add_owner_usage(&self, deltas: &[OwnerUsage]) -> Result<(), EngineError> {
+        self.before(Call::Other).await?;
+        self.inner().add_owner_usage(deltas).await
+    }
+
+    async fn replace_owner_quotas(
+        &self,
+        quotas: &[(QuotaOwner, DirQuota)],
+        log: &[LogLine],
+    ) -> Result<(), EngineError> {
+        self.before(Call::Other).await?;
+        self.inner().replace_owner_quotas(quotas, log).await
+    }
+
+    async fn log_head(&self, limit: usize) -> Result<LogHead, EngineError> {
+        self.before(Call::Other).await?;
+        self.inner().log_head(limit).await
+    }
+
+    async fn trim_log(&self, last: u64) -> Result<(), EngineError> {
+        self.before(Call::Other).await?;
+        self.inner().trim_log(last).await
     }
 
     async fn list_quotas(&self) -> Result<Vec<(Ino, DirQuota)>, EngineError> {
@@ -177,14 +211,19 @@ impl<H: EngineHooks> Engine for H {
         self.inner().find_acls(rule).await
     }
 
-    async fn add_acl(&self, rule: &AclRule) -> Result<u32, EngineError> {
+    async fn add_acl(&self, rule: &AclRule, log: &[LogLine]) -> Result<u32, EngineError> {
         self.before(Call::Other).await?;
-        self.inner().add_acl(rule).await
+        self.inner().add_acl(rule, log).await
     }
 
-    async fn reserve_ids(&self, kind: IdKind, n: u64) -> Result<Range<u64>, EngineError> {
+    async fn reserve_ids(
+        &self,
+        kind: IdKind,
+        n: u64,
+        log: &[LogLine],
+    ) -> Result<Range<u64>, EngineError> {
         self.before(Call::Other).await?;
-        self.inner().reserve_ids(kind, n).await
+        self.inner().reserve_ids(kind, n, log).await
     }
 
     async fn add_counter(&self, counter: Counter, n: i64) -> Result<i64, EngineError> {
@@ -197,9 +236,14 @@ impl<H: EngineHooks> Engine for H {
         self.inner().add_usage(space, inodes).await
     }
 
-    async fn new_session(&self, expire: i64, info_json: &str) -> Result<u64, EngineError> {
+    async fn new_session(
+        &self,
+        expire: i64,
+        info_json: &str,
+        log: &[LogLine],
+    ) -> Result<u64, EngineError> {
         self.before(Call::Other).await?;
-        self.inner().new_session(expire, info_json).await
+        self.inner().new_session(expire, info_json, log).await
     }
 
     async fn refresh_session(

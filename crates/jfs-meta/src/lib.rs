@@ -16,6 +16,7 @@ pub mod trips;
 pub mod wire;
 
 mod acls;
+mod change_log;
 mod commit_size;
 mod dir_stats;
 mod ids;
@@ -23,6 +24,7 @@ mod locks;
 mod meta;
 mod open_files;
 mod outage_wait;
+mod owner_quotas;
 mod quotas;
 mod recent_dirs;
 mod run;

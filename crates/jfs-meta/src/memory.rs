@@ -44,6 +44,7 @@ impl MemoryEngine {
             capabilities: Capabilities {
                 name: "memory",
                 usage_in_transaction: true,
+                counts_acl_ids: true,
                 settles_lost_answers: false,
                 records_max: None,
             },
@@ -257,8 +258,42 @@ impl Engine for MemoryEngine {
         Ok(missing)
     }
 
-    async fn put_dir_stat(&self, dir: Ino, stat: DirStat) -> Result<(), EngineError> {
-        self.changing()?.dir_stats.insert(dir, stat);
+    async fn put_dir_stat(
+        &self,
+        dir: Ino,
+        stat: DirStat,
+        log: &[LogLine],
+    ) -> Result<(), EngineError> {
+        let mut state = self.changing()?;
+        state.dir_stats.insert(dir, stat);
+        state.log(log, 0);
+        Ok(())
+    }
+
+    async fn list_owner_quotas(&self) -> Result<Vec<(QuotaOwner, DirQuota)>, EngineError> {
+        let state = self.state.lock();
+        Ok(state.owner_quotas.iter().map(|(o, q)| (*o, *q)).collect())
+    }
+
+    async fn add_owner_usage(&self, deltas: &[OwnerUsage]) -> Result<(), EngineError> {
+        let mut state = self.changing()?;
+        for delta in deltas {
+            let quota = state.owner_quotas.entry(delta.owner);
+            let quota = quota.or_insert(DirQuota::NO_LIMITS);
+            quota.used_space += delta.space;
+            quota.used_inodes += delta.inodes;
+        }
+        Ok(())
+    }
+
+    async fn replace_owner_quotas(
+        &self,
+        quotas: &[(QuotaOwner, DirQuota)],
+        log: &[LogLine],
+    ) -> Result<(), EngineError> {
+        let mut state = self.changing()?;
+        state.owner_quotas = quotas.iter().copied().collect();
+        state.log(log, 0);
         Ok(())
     }
 
@@ -289,14 +324,20 @@ impl Engine for MemoryEngine {
         Ok((1..).zip(state.acls.iter().cloned()).collect())
     }
 
-    async fn add_acl(&self, rule: &AclRule) -> Result<u32, EngineError> {
+    async fn add_acl(&self, rule: &AclRule, log: &[LogLine]) -> Result<u32, EngineError> {
         self.trips.record(|| "add acl".to_string());
         let mut state = self.changing()?;
+        state.log(log, 0);
         state.acls.push(rule.clone());
         Ok(state.acls.len() as u32)
     }
 
-    async fn reserve_ids(&self, kind: IdKind, n: u64) -> Result<Range<u64>, EngineError> {
+    async fn reserve_ids(
+        &self,
+        kind: IdKind,
+        n: u64,
+        log: &[LogLine],
+    ) -> Result<Range<u64>, EngineError> {
         self.trips.record(|| "reserve ids".to_string());
         let mut state = self.changing()?;
         let next = match kind {
@@ -305,6 +346,7 @@ impl Engine for MemoryEngine {
         };
         let start = (*next).max(1);
         *next = start + n;
+        state.log(log, 0);
         Ok(start..start + n)
     }
 
@@ -321,9 +363,15 @@ impl Engine for MemoryEngine {
         Ok(())
     }
 
-    async fn new_session(&self, expire: i64, info_json: &str) -> Result<u64, EngineError> {
+    async fn new_session(
+        &self,
+        expire: i64,
+        info_json: &str,
+        log: &[LogLine],
+    ) -> Result<u64, EngineError> {
         let sid = self.add_counter(Counter::NextSession, 1).await? as u64;
         self.refresh_session(sid, expire, info_json).await?;
+        self.changing()?.log(log, sid);
         Ok(sid)
     }
 
@@ -434,6 +482,24 @@ impl Engine for MemoryEngine {
             .map(|(k, _)| *k)
             .take(limit)
             .collect())
+    }
+
+    async fn log_head(&self, limit: usize) -> Result<LogHead, EngineError> {
+        let state = self.state.lock();
+        let versions = state.log_trimmed + 1..;
+        let entries = versions.zip(&state.log).take(limit);
+        Ok(LogHead {
+            total: state.log.len() as u64,
+            entries: entries.map(|(v, text)| (v, text.clone())).collect(),
+        })
+    }
+
+    async fn trim_log(&self, last: u64) -> Result<(), EngineError> {
+        let mut state = self.changing()?;
+        while state.log_trimmed < last && state.log.pop_front().is_some() {
+            state.log_trimmed += 1;
+        }
+        Ok(())
     }
 
     async fn scan(&self, from: &ScanCursor) -> Result<ScanPage, EngineError> {

@@ -5,6 +5,7 @@ use crate::commit_size::CommitSize;
 use crate::engine::{Answer, Key, Read, Receipt, Write};
 use crate::meta::Meta;
 use crate::outage_wait::OutageWait;
+use crate::owner_quotas::OwnerUsage;
 use crate::proof::Proof;
 use crate::txn::{Parts, Stop, Txn};
 use jfs_types::{Attr, Errno, Ino, Time};
@@ -104,8 +105,13 @@ impl Meta {
                 attempt.end().await;
                 return Err(errno.into());
             }
-            let size = CommitSize::new(self.engine().capabilities());
-            let mut tx = Txn::new(attempt, size, std::mem::take(&mut ahead), self.now());
+            let mut tx = Txn::new(
+                attempt,
+                CommitSize::new(self.engine().capabilities()),
+                std::mem::take(&mut ahead),
+                self.change_log_if_on(),
+                self.now(),
+            );
             let result = op.attempt(self, &mut tx).await;
             let parts = tx.into_parts();
             let error = match result {
@@ -193,6 +199,7 @@ impl Meta {
         }
         let mut local = Local::of(parts.seen, &writes, usage, parts.dir_stats);
         (local.now, local.trees) = (now, parts.trees);
+        local.owner_usage = parts.owner_usage;
         let fits = parts.size.check();
         if fits.is_err() || writes.is_empty() && parts.rounds <= 1 {
             attempt.end().await;
@@ -233,6 +240,7 @@ impl Meta {
             self.usage.add(local.usage);
         }
         self.usage.note_growth(local.usage);
+        self.count_owner_usage(&local.owner_usage);
         for (dir, stat) in &local.dir_stats {
             self.dir_stats.add(*dir, *stat);
         }
@@ -296,6 +304,7 @@ pub(crate) struct Local {
     dir_stats: Vec<(Ino, crate::engine::DirStat)>,
     /// See [`Txn::add_tree`].
     trees: Vec<(Ino, i64, i64)>,
+    owner_usage: Vec<OwnerUsage>,
     /// Directories as they are after the commit; `None` = removed.
     dirs: Vec<(Ino, Option<Attr>)>,
     /// Directories that the commit removed, as they were before, and (`None`) that it took out of the trash.
@@ -352,6 +361,7 @@ impl Local {
             usage,
             dir_stats,
             trees: Vec::new(),
+            owner_usage: Vec::new(),
             dirs,
             removed_dirs,
             now: Time::default(),

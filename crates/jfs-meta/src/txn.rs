@@ -1,9 +1,12 @@
 //! One attempt of an operation: its reads and its intended writes.
 
+use crate::change_log::{ChangeLog, Event};
 use crate::commit_size::CommitSize;
 use crate::engine::{Answer, Attempt, DirStat, EngineError, Key, Read, Strength, Write};
+use crate::owner_quotas::OwnerUsage;
 use bytes::Bytes;
 use jfs_types::{Attr, Entry, Errno, Ino, Name, Time};
+use std::sync::Arc;
 
 /// The reason why an attempt ends without a commit.
 #[derive(Debug)]
@@ -41,7 +44,11 @@ pub(crate) struct Txn {
     /// Deltas applied after the commit.
     pub(crate) usage: (i64, i64),
     pub(crate) dir_stats: Vec<(Ino, DirStat)>,
+    /// Deltas of users and groups.
+    pub(crate) owner_usage: Vec<OwnerUsage>,
     trees: Vec<(Ino, i64, i64)>,
+    /// The change log, when the setting that this attempt requires has it on.
+    log: Option<Arc<ChangeLog>>,
     /// The time of this attempt.
     pub(crate) now: Time,
 }
@@ -51,6 +58,7 @@ impl Txn {
         attempt: Box<dyn Attempt>,
         size: CommitSize,
         ahead: Vec<Read>,
+        log: Option<Arc<ChangeLog>>,
         now: Time,
     ) -> Txn {
         Txn {
@@ -62,7 +70,9 @@ impl Txn {
             size,
             usage: (0, 0),
             dir_stats: Vec::new(),
+            owner_usage: Vec::new(),
             trees: Vec::new(),
+            log,
             now,
         }
     }
@@ -175,16 +185,20 @@ impl Txn {
         Ok(())
     }
 
+    /// Adds an entry to the change log of the volume, if it has one. Call it next to the writes that the
+    /// entry describes: an entry alone is a change too.
+    pub(crate) fn log(&mut self, event: &Event<'_>) {
+        if let Some(log) = &self.log {
+            let write = Write::Log(log.line(self.now, event));
+            self.size.write(&write);
+            self.writes.push(write);
+        }
+    }
+
     /// Records that this commit may still hold or write; `usize::MAX` without a limit. See
     /// [`crate::commit_size`].
     pub(crate) fn room(&self) -> usize {
         self.size.room()
-    }
-
-    /// Counts bytes and inodes to the volume's usage.
-    pub(crate) fn add_usage(&mut self, space: i64, inodes: i64) {
-        self.usage.0 += space;
-        self.usage.1 += inodes;
     }
 
     /// Counts a change to the statistics of a directory.
@@ -207,6 +221,7 @@ impl Txn {
             size: self.size,
             usage: self.usage,
             dir_stats: self.dir_stats,
+            owner_usage: self.owner_usage,
             trees: self.trees,
             now: self.now,
         }
@@ -222,6 +237,7 @@ pub(crate) struct Parts {
     pub(crate) size: CommitSize,
     pub(crate) usage: (i64, i64),
     pub(crate) dir_stats: Vec<(Ino, DirStat)>,
+    pub(crate) owner_usage: Vec<OwnerUsage>,
     pub(crate) trees: Vec<(Ino, i64, i64)>,
     pub(crate) now: Time,
 }

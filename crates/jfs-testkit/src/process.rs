@@ -65,6 +65,22 @@ pub fn process_alive(pid: i32) -> bool {
     !matches!(state, None | Some('Z' | 'X'))
 }
 
+/// Ids of the processes that `pid` has started and that have not ended.
+pub(crate) fn children(pid: i32) -> Vec<i32> {
+    let Ok(tasks) = std::fs::read_dir(format!("/proc/{pid}/task")) else {
+        return Vec::new();
+    };
+    let lists = tasks.flatten().map(|task| {
+        let list = std::fs::read_to_string(task.path().join("children"));
+        list.unwrap_or_default()
+    });
+    let pids = |list: String| -> Vec<i32> {
+        let numbers = list.split_whitespace().filter_map(|pid| pid.parse().ok());
+        numbers.collect()
+    };
+    lists.flat_map(pids).collect()
+}
+
 /// Whether `pid` is the process that listens on `port` of 127.0.0.1.
 pub(crate) fn listens(pid: u32, port: u16) -> bool {
     const LISTENING: &str = "0A";

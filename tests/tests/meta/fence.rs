@@ -48,7 +48,7 @@ async fn nothing_reaches_another_volume(kind: Kind) {
     }
     let engine = v.db.connect().await;
     engine.set_fence(Fence::new(v.format.to_json().as_bytes(), &v.format.uuid));
-    assert!(engine.reserve_ids(IdKind::Slice, 10).await.is_ok());
+    assert!(engine.reserve_ids(IdKind::Slice, 10, &[]).await.is_ok());
     let stored = replace(&v).await;
 
     let [a, b, c, d, e, f] = &clients[..] else {
@@ -77,13 +77,13 @@ async fn nothing_reaches_another_volume(kind: Kind) {
     };
     let rule = AclRule::default();
     let refused = [
-        engine.reserve_ids(IdKind::Inode, 9).await.err(),
+        engine.reserve_ids(IdKind::Inode, 9, &[]).await.err(),
         engine.add_counter(Counter::NextTrash, 1).await.err(),
         engine.add_usage(1, 1).await.err(),
-        engine.put_dir_stat(Ino::ROOT, stat).await.err(),
+        engine.put_dir_stat(Ino::ROOT, stat, &[]).await.err(),
         engine.put_quota(Ino::ROOT, DirQuota::default()).await.err(),
-        engine.add_acl(&rule).await.err(),
-        engine.new_session(1, "{}").await.err(),
+        engine.add_acl(&rule, &[]).await.err(),
+        engine.new_session(1, "{}", &[]).await.err(),
         engine.refresh_session(1, 1, "{}").await.err(),
     ];
     for (n, error) in refused.iter().enumerate() {

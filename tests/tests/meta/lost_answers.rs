@@ -22,7 +22,7 @@ impl Bed {
     async fn new() -> Bed {
         let v = Volume::new(Kind::Redis, 0).await;
         let (engine, hooks) = v.db.connect_with_faults().await;
-        let Hooks::Redis(proxy) = hooks else {
+        let Hooks::Relay(proxy) = hooks else {
             unreachable!("Redis has a relay")
         };
         let c = v.client_over(engine.clone()).await;

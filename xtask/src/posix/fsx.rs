@@ -1,8 +1,8 @@
 //! fsx: random operations on one file, compared with a copy in memory after every read.
 
-use super::options::Options;
 use super::suite;
 use super::suite_volume::{Meta, SuiteVolume};
+use crate::options::Options;
 use anyhow::{Result, bail};
 use jfs_testkit::Mount;
 use std::fmt::Write as _;

@@ -21,20 +21,23 @@ async fn ids_come_without_gap_or_overlap() {
     let bed = Bed::new().await;
     let other = bed.another();
     assert_eq!(
-        bed.engine.reserve_ids(IdKind::Inode, 1024).await.unwrap(),
+        bed.engine
+            .reserve_ids(IdKind::Inode, 1024, &[])
+            .await
+            .unwrap(),
         2..1026
     );
     assert_eq!(
-        other.reserve_ids(IdKind::Inode, 10).await.unwrap(),
+        other.reserve_ids(IdKind::Inode, 10, &[]).await.unwrap(),
         1026..1036
     );
     assert_eq!(
-        bed.engine.reserve_ids(IdKind::Inode, 1).await.unwrap(),
+        bed.engine.reserve_ids(IdKind::Inode, 1, &[]).await.unwrap(),
         1036..1037
     );
     assert_eq!(counter(&bed, "nextInode"), Some(1037));
     assert_eq!(
-        other.reserve_ids(IdKind::Slice, 4096).await.unwrap(),
+        other.reserve_ids(IdKind::Slice, 4096, &[]).await.unwrap(),
         1..4097
     );
     assert_eq!(counter(&bed, "nextChunk"), Some(4097));
@@ -89,9 +92,12 @@ async fn a_session_lives_and_ends() {
     bed.raw()
         .execute("INSERT INTO jfs_session2 VALUES (2, 7, NULL)", [])
         .unwrap();
-    assert_eq!(bed.engine.new_session(100, "{\"a\":1}").await.unwrap(), 1);
+    assert_eq!(
+        bed.engine.new_session(100, "{\"a\":1}", &[]).await.unwrap(),
+        1
+    );
     // 2 is taken, by a client that does not count.
-    let sid = bed.engine.new_session(100, "{\"a\":2}").await.unwrap();
+    let sid = bed.engine.new_session(100, "{\"a\":2}", &[]).await.unwrap();
     assert_eq!(sid, 3);
     bed.engine
         .refresh_session(sid, 200, "{\"other\":0}")

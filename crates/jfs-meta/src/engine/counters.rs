@@ -59,15 +59,18 @@ pub enum JobSlot {
     Slices,
     /// `lastCleanupTrash`
     Trash,
+    /// `lastCleanupChangelog`
+    ChangeLog,
 }
 
 impl JobSlot {
     /// Every job.
-    pub const ALL: [JobSlot; 4] = [
+    pub const ALL: [JobSlot; 5] = [
         JobSlot::StaleSessions,
         JobSlot::DeletedFiles,
         JobSlot::Slices,
         JobSlot::Trash,
+        JobSlot::ChangeLog,
     ];
 
     /// Name of the counter that holds the time of the last run.
@@ -77,6 +80,7 @@ impl JobSlot {
             JobSlot::DeletedFiles => "lastCleanupFiles",
             JobSlot::Slices => "nextCleanupSlices",
             JobSlot::Trash => "lastCleanupTrash",
+            JobSlot::ChangeLog => "lastCleanupChangelog",
         }
     }
 }

@@ -104,15 +104,26 @@ pub struct Delayed {
     pub entries: Bytes,
 }
 
-/// A directory's quota: limits of everything below it, and what is used. Limits of 0 and less are none.
+/// The quota of a directory (of everything below it), a user or a group: limits, and what is used. Limits of 0
+/// and less are none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DirQuota {
     /// Bytes.
     pub max_space: i64,
     /// Inodes.
     pub max_inodes: i64,
-    /// Bytes in use below the directory, itself not counted.
+    /// Bytes in use; the directory itself is not counted.
     pub used_space: i64,
-    /// Inodes in use below it.
+    /// Inodes in use; the directory itself is not counted.
     pub used_inodes: i64,
+}
+
+impl DirQuota {
+    /// The record of a user or group that was not seen before.
+    pub const NO_LIMITS: DirQuota = DirQuota {
+        max_space: -1,
+        max_inodes: -1,
+        used_space: 0,
+        used_inodes: 0,
+    };
 }

@@ -1,7 +1,7 @@
 //! Intentions: what a commit changes, said in terms of the file system so that every engine can use
 //! its native form.
 
-use super::{Counter, LockKind};
+use super::{Counter, LockKind, LogLine};
 use bytes::Bytes;
 use jfs_types::{Attr, Entry, Ino, Name, SliceRecord};
 
@@ -283,6 +283,8 @@ pub enum Write {
         /// Inodes.
         inodes: i64,
     },
+    /// Adds an entry to the change log.
+    Log(LogLine),
 }
 
 /// Numbers known only after the commit.

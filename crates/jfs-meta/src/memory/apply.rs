@@ -160,6 +160,7 @@ impl State {
                 self.counters.insert(*counter, *value);
             }
             Write::AddUsage { space, inodes } => self.add_usage(*space, *inodes),
+            Write::Log(line) => self.log(std::slice::from_ref(line), 0),
         }
     }
 }

@@ -1,9 +1,12 @@
 //! The records of a volume in memory, and how a key is answered from them.
 
-use crate::engine::{Answer, Counter, DirQuota, DirStat, Key, LockKind, LockRow};
+use crate::engine::{
+    Answer, Counter, DirQuota, DirStat, Key, LockKind, LockRow, LogLine, LogPart, QuotaOwner,
+};
+use crate::wire::RECORD_BYTES;
 use bytes::Bytes;
 use jfs_types::{AclRule, Attr, Entry, Ino, Name};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 /// Everything a volume stores.
 #[derive(Clone, Debug, Default)]
@@ -28,6 +31,10 @@ pub(super) struct State {
     pub(super) next_slice: u64,
     pub(super) sessions: BTreeMap<u64, (i64, Vec<u8>)>,
     pub(super) sustained: BTreeSet<(u64, Ino)>,
+    pub(super) owner_quotas: BTreeMap<QuotaOwner, DirQuota>,
+    pub(super) log: VecDeque<String>,
+    /// Entries of the log that were removed.
+    pub(super) log_trimmed: u64,
 }
 
 impl State {
@@ -101,6 +108,21 @@ impl State {
         self.entries
             .range((from, std::ops::Bound::Unbounded))
             .take_while(move |((d, _), _)| *d == dir)
+    }
+
+    /// Adds entries to the change log; `session` is the one that the same call registers.
+    pub(super) fn log(&mut self, lines: &[LogLine], session: u64) {
+        for line in lines {
+            let text = line.text(|part| match part {
+                LogPart::Records { ino, index, later } => {
+                    let list = self.chunks.get(&(*ino, *index));
+                    let records = list.map_or(0, |list| (list.len() / RECORD_BYTES) as u64);
+                    records.saturating_sub(*later)
+                }
+                LogPart::Text(_) | LogPart::Session => session,
+            });
+            self.log.push_back(text);
+        }
     }
 
     pub(super) fn add_usage(&mut self, space: i64, inodes: i64) {

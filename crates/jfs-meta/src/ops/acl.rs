@@ -1,6 +1,7 @@
 //! POSIX ACLs: setting, reading, inheriting, and asking them for permission.
 
 use crate::EngineError;
+use crate::change_log::Event;
 use crate::engine::{Answer, Key};
 use crate::meta::Meta;
 use crate::perm;
@@ -104,7 +105,14 @@ impl Meta {
         // The lowest, so that clients agree where a rule is stored twice.
         match equal.map(|(id, _)| *id).min() {
             Some(id) => Ok(id),
-            None => self.engine().add_acl(rule).await,
+            None => {
+                let name = "aclMaxId";
+                let log = match self.engine().capabilities().counts_acl_ids {
+                    true => self.change_log().lines(&Event::AddCounter { name, n: 1 }),
+                    false => Vec::new(),
+                };
+                self.engine().add_acl(rule, &log).await
+            }
         }
     }
 
@@ -178,6 +186,11 @@ impl Operation for SetAcl<'_> {
         if after != before {
             after.ctime = tx.now;
             tx.put_attr(self.ino, &after)?;
+            tx.log(&Event::SetAcl {
+                ino: self.ino,
+                kind: self.kind,
+                rule: self.rule,
+            });
         }
         Ok((before, after))
     }

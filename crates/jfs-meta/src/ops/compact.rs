@@ -6,6 +6,7 @@
 //! period is over: a slice that a copy uses too keeps that user, and its objects.
 
 use crate::EngineError;
+use crate::change_log::Event;
 use crate::engine::{Answer, Key, Write, own};
 use crate::meta::Meta;
 use crate::proof::Proof;
@@ -153,6 +154,13 @@ impl Operation for Commit<'_> {
             id: self.record.id.0,
             size: self.record.size,
         })?;
+        tx.log(&Event::Compact {
+            ino: *ino,
+            index: *index,
+            skipped: kept.len(),
+            merged: merged.len(),
+            record: self.record,
+        });
         let used: Vec<(u64, u32)> = merged
             .iter()
             .filter(|r| r.id != SliceId::ZERO)

@@ -9,6 +9,7 @@ use super::kept_by_trash;
 use super::truncate::count_growth;
 use super::zeros;
 use crate::EngineError;
+use crate::change_log::Event;
 use crate::engine::{Key, Write, hold, own};
 use crate::meta::Meta;
 use crate::proof::Proof;
@@ -112,6 +113,14 @@ impl Operation for CopyRange {
         let size = copied.map_or(size, |end| end - self.from_off);
         after.length = before.length.max(self.to_off + size);
         tx.put_attr(self.to, &after)?;
+        tx.log(&Event::CopyRange {
+            from: self.from,
+            from_off: self.from_off,
+            to: self.to,
+            to_off: self.to_off,
+            size,
+            length: after.length,
+        });
         count_growth(tx, self.to, &before, &after).await?;
         Ok((size, before, after))
     }

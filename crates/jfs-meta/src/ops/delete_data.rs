@@ -1,6 +1,7 @@
 //! Deletion of data: chunks of removed files, delayed slices, bookkeeping of deleted slices.
 
 use crate::EngineError;
+use crate::change_log::Event;
 use crate::engine::{Delayed, Deleted, Key, Write, own};
 use crate::meta::Meta;
 use crate::proof::Proof;
@@ -136,6 +137,9 @@ impl Operation for DeleteChunk {
                 record: None,
             },
         })?;
+        if !rest {
+            tx.log(&Event::DeleteChunk { ino, index });
+        }
         for r in records[..part].iter().filter(|r| r.id != SliceId::ZERO) {
             tx.write(Write::AddSliceUsers {
                 id: r.id.0,
@@ -202,7 +206,9 @@ impl Operation for ReleaseDelayed {
         let (id, time) = (self.id, self.time);
         let (part, rest) = slices.split_at(that_fit(tx, slices.len()).min(slices.len()));
         tx.write(Write::DelDelayed { id, time })?;
-        if !rest.is_empty() {
+        if rest.is_empty() {
+            tx.log(&Event::ReleaseDelayed { id, time });
+        } else {
             let entries = encode_delayed(rest).into();
             tx.write(Write::Delay { id, time, entries })?;
         }
@@ -235,10 +241,9 @@ impl Operation for ForgetSlice {
     }
 
     async fn attempt(&self, _: &Meta, tx: &mut Txn) -> Result<(), Stop> {
-        tx.write(Write::ForgetSlice {
-            id: self.id,
-            size: self.size,
-        })
+        let (id, size) = (self.id, self.size);
+        tx.log(&Event::DeleteSlice { id, size });
+        tx.write(Write::ForgetSlice { id, size })
     }
 
     fn proof(&self, _: &()) -> Proof {

@@ -1,8 +1,9 @@
 //! fallocate: more length, or zeros over a range.
 
 use super::kept_by_trash;
-use super::truncate::count_growth;
+use super::truncate::{count_growth, log_mode};
 use super::zeros::{self, Known, Lists};
+use crate::change_log::Event;
 #[cfg(doc)]
 use crate::engine::EXISTING_MAX;
 use crate::meta::Meta;
@@ -136,6 +137,15 @@ impl Operation for Fallocate<'_> {
             self.known.keep(&after, lists);
         }
         tx.put_attr(self.ino, &after)?;
+        // Only the last step sets the length.
+        let keep = if done < self.end { mode::KEEP_SIZE } else { 0 };
+        tx.log(&Event::Fallocate {
+            ino: self.ino,
+            off: self.off,
+            size: done - self.off,
+            mode: self.mode | keep,
+        });
+        log_mode(tx, self.ino, 0, &before, &after);
         count_growth(tx, self.ino, &before, &after).await?;
         Ok((before, after, done))
     }

@@ -1,5 +1,6 @@
 //! Jobs that one client of a volume at a time runs: each has a counter with the time of its last run.
 
+use crate::change_log::Event;
 use crate::engine::{Answer, Counter, JobSlot, Key, Write, own};
 use crate::meta::Meta;
 use crate::proof::Proof;
@@ -43,10 +44,9 @@ impl Operation for ClaimJob {
         if tx.number(&key)? > self.now_sec - self.interval_sec {
             return Ok(false);
         }
-        tx.write(Write::PutCounter {
-            counter,
-            value: self.now_sec,
-        })?;
+        let (name, value) = (counter.name(), self.now_sec);
+        tx.log(&Event::SetCounter { name, value });
+        tx.write(Write::PutCounter { counter, value })?;
         Ok(true)
     }
 

@@ -4,6 +4,7 @@
 //! no client. Closing a session drops its locks (see [`super::session`]).
 
 use crate::EngineError;
+use crate::change_log::Event;
 use crate::engine::{Answer, Key, LockKind, LockRow, Write, own, peek};
 use crate::meta::Meta;
 use crate::proof::Proof;
@@ -166,6 +167,7 @@ impl Operation for Flock {
         let mine = rows.iter().find(|r| is(r, self.sid, self.owner));
         let Some(letter) = letter(self.kind) else {
             if mine.is_some() {
+                self.log(tx);
                 let place = (self.ino, LockKind::Flock);
                 drop_lock(tx, place, &rows, (self.sid, self.owner))?;
             }
@@ -181,6 +183,7 @@ impl Operation for Flock {
         if mine.is_some_and(|r| r.value == letter) {
             return Ok(());
         }
+        self.log(tx);
         tx.write(Write::PutLock {
             ino: self.ino,
             kind: LockKind::Flock,
@@ -192,6 +195,16 @@ impl Operation for Flock {
 
     fn proof(&self, _: &()) -> Proof {
         Proof::Rerun
+    }
+}
+
+impl Flock {
+    fn log(&self, tx: &mut Txn) {
+        tx.log(&Event::Flock {
+            ino: self.ino,
+            owner: self.owner,
+            kind: self.kind,
+        });
     }
 }
 
@@ -231,6 +244,11 @@ impl Operation for Posix {
         if after == mine {
             return Ok(());
         }
+        tx.log(&Event::SetLock {
+            ino: self.ino,
+            owner,
+            record,
+        });
         if after.is_empty() {
             let place = (self.ino, LockKind::Posix);
             return drop_lock(tx, place, &rows, (self.sid, owner));

@@ -1,7 +1,8 @@
 //! Sessions: registering, heartbeats, and cleaning up after the dead.
 
 use crate::OutageWait;
-use crate::engine::{EngineError, JobSlot, LockKind, LockRow, SessionRecord, Write};
+use crate::change_log::Event;
+use crate::engine::{Counter, EngineError, JobSlot, LockKind, LockRow, SessionRecord, Write};
 use crate::meta::{Meta, MetaConfig};
 use crate::proof::Proof;
 use crate::run::Operation;
@@ -39,18 +40,26 @@ pub enum ReloadError {
 impl Meta {
     /// Registers this client. Read-only clients do not register.
     pub async fn new_session(&self, info: &SessionInfo) -> Result<u64, Errno> {
-        let json = info_json(info);
+        let (json, expire) = (info_json(info), self.session_expiry());
+        let name = Counter::NextSession.name();
+        let mut log = self.change_log().lines(&Event::AddCounter { name, n: 1 });
+        let info = &json;
+        log.extend(self.change_log().lines(&Event::NewSession { expire, info }));
         let sid = self
             .engine()
-            .new_session(self.session_expiry(), &json)
+            .new_session(expire, &json, &log)
             .await
             .map_err(|e| self.to_errno("new_session", &e))?;
         self.session.store(sid, Ordering::Release);
+        self.change_log().set_session(sid);
         self.session_watch.beat(self.now());
         self.refresh_usage().await;
         self.load_quotas().await?;
         if self.format().dir_stats
-            && let Err(e) = self.dir_stats.ensure(&**self.engine(), Ino::ROOT).await
+            && let Err(e) = self
+                .dir_stats
+                .ensure(&**self.engine(), self.change_log(), Ino::ROOT)
+                .await
         {
             tracing::debug!("whether the root has statistics is left to the first flush: {e}");
         }
@@ -124,11 +133,12 @@ impl Meta {
         format
             .check_version(jfs_types::version::ACTS_AS)
             .map_err(ReloadError::Lost)?;
-        self.accept(&json, &format);
+        // Before changes pass under the new setting: it says what has to be kept besides.
         if format != *before {
             tracing::info!("the volume's setting has changed");
-            self.set_format(format);
+            self.set_format(format.clone());
         }
+        self.accept(&json, &format);
         Ok(())
     }
 
@@ -296,8 +306,13 @@ impl Operation for DropSession<'_> {
     }
 
     async fn attempt(&self, _: &Meta, tx: &mut Txn) -> Result<(), Stop> {
-        let mut writes = self.writes.iter().cloned();
-        writes.try_for_each(|write| tx.write(write))
+        for write in self.writes {
+            if let Write::DelSession { sid } = write {
+                tx.log(&Event::CleanSession { sid: *sid });
+            }
+            tx.write(write.clone())?;
+        }
+        Ok(())
     }
 
     fn proof(&self, _: &()) -> Proof {

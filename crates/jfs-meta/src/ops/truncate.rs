@@ -2,6 +2,7 @@
 
 use super::kept_by_trash;
 use super::zeros::{self, Known, Lists};
+use crate::change_log::{Event, mask};
 #[cfg(doc)]
 use crate::engine::EXISTING_MAX;
 use crate::engine::{DirStat, Write};
@@ -84,6 +85,7 @@ impl Operation for Truncate<'_> {
             }
         }
         tx.put_attr(self.ino, &after)?;
+        self.log(tx, &before, &after);
         count_growth(tx, self.ino, &before, &after).await?;
         self.known.keep(&after, lists);
         Ok((before, after))
@@ -93,6 +95,33 @@ impl Operation for Truncate<'_> {
         // Run again after it was applied, it would find the length it wants, and the growth would be
         // counted nowhere.
         Proof::attr_is(self.ino, after)
+    }
+}
+
+impl Truncate<'_> {
+    fn log(&self, tx: &mut Txn, before: &Attr, after: &Attr) {
+        let (ino, old, new) = (self.ino, before.length, after.length);
+        let mut changed = 0;
+        if old == new {
+            changed |= mask::MTIME;
+        } else {
+            tx.log(&Event::Truncate { ino, old, new });
+        }
+        log_mode(tx, ino, changed, before, after);
+    }
+}
+
+/// Logs what a change of the content changes beside it: the mode, which loses setuid and setgid, and the
+/// attributes of `changed`.
+pub(super) fn log_mode(tx: &mut Txn, ino: Ino, changed: u16, before: &Attr, after: &Attr) {
+    let mode = if before.mode == after.mode {
+        0
+    } else {
+        mask::MODE
+    };
+    let (mask, attr) = (changed | mode, after);
+    if mask != 0 {
+        tx.log(&Event::SetAttr { ino, mask, attr });
     }
 }
 
@@ -109,7 +138,7 @@ pub(crate) async fn count_growth(
     if length == 0 {
         return Ok(());
     }
-    tx.add_usage(space, 0);
+    tx.add_usage(before, space, 0);
     if before.nlink == 0 {
         return Ok(()); // no directory names it any more, whatever its parent field says
     }

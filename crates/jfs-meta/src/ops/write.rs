@@ -1,6 +1,7 @@
 //! Chunks: reading the view of one, appending a slice to one.
 
 use super::truncate::count_growth;
+use crate::change_log::Event;
 use crate::engine::{Key, Write};
 use crate::meta::Meta;
 use crate::open_files::ChunkView;
@@ -275,6 +276,22 @@ impl NewSlice {
     }
 }
 
+impl AppendSlices<'_> {
+    /// Behind all appends, which engines may join.
+    fn log(&self, tx: &mut Txn, placed: &[NewSlice]) {
+        for (n, s) in placed.iter().enumerate() {
+            let later = placed[n + 1..].iter().filter(|l| l.index == s.index);
+            tx.log(&Event::Write {
+                ino: self.ino,
+                index: s.index,
+                record: s.record,
+                mtime: s.mtime,
+                later: later.count() as u64,
+            });
+        }
+    }
+}
+
 impl Operation for AppendSlices<'_> {
     type Out = Written;
     const NAME: &'static str = "write";
@@ -309,6 +326,7 @@ impl Operation for AppendSlices<'_> {
                 _ => Write::AddSliceUsers { id, size, delta: 1 },
             })?;
         }
+        self.log(tx, &placed);
         meta.check_file_growth(tx, self.ino, &before, &after)
             .await?;
         tx.put_attr(self.ino, &after)?;

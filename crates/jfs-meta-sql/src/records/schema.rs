@@ -1,0 +1,228 @@
+//! The tables and indexes of a volume, once for all databases. The text for SQLite is byte for byte that of
+//! the reference client; on the servers the types and names are.
+
+mod tables;
+
+use super::existing::Existing;
+use crate::dialect::Dialect;
+use tables::Type::*;
+use tables::{CORE, Column, Index, LATER_COLUMNS, OLD_SESSIONS, Rule, TABLES, Table, Type};
+
+/// The tables and indexes of a volume in the words of one database.
+#[derive(Clone, Debug)]
+pub(crate) struct Schema {
+    dialect: Dialect,
+    prefix: String,
+}
+
+/// A table or an index, and the statement that makes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Object {
+    /// Its name, with the prefix.
+    pub(crate) name: String,
+    /// The statement.
+    pub(crate) sql: String,
+}
+
+/// A table of an older volume, as a client that may not change it has to see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Older {
+    /// The table is missing: its name and its columns.
+    Table(String, String),
+    /// Columns of the table are missing: their names.
+    Columns(String, Vec<&'static str>),
+}
+
+impl Schema {
+    /// A schema whose tables begin with `prefix`, usually `jfs_`.
+    pub(crate) fn new(dialect: Dialect, prefix: &str) -> Schema {
+        Schema {
+            dialect,
+            prefix: prefix.to_string(),
+        }
+    }
+
+    /// The name of a table, for comparisons; statements quote it.
+    pub(crate) fn table(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
+    }
+
+    /// Every table, then every index.
+    pub(crate) fn objects(&self) -> Vec<Object> {
+        let tables = TABLES.iter().map(|table| self.create_table(table));
+        let indexes = TABLES.iter().flat_map(|table| {
+            table
+                .indexes
+                .iter()
+                .map(|index| self.create_index(table, index))
+        });
+        tables.chain(indexes).collect()
+    }
+
+    /// Statements that add what a volume of an older client lacks, or a new one, in their order.
+    pub(crate) fn missing(&self, existing: &Existing) -> Vec<String> {
+        let objects = self.objects();
+        let objects = objects
+            .into_iter()
+            .filter(|object| !existing.has(&object.name));
+        let mut statements: Vec<String> = objects.map(|object| object.sql).collect();
+        for (table, column) in LATER_COLUMNS {
+            let name = self.table(table);
+            if existing.has(&name) && !existing.has_column(&name, column) {
+                statements.push(self.add_column(table, column));
+            }
+        }
+        statements
+    }
+
+    /// The tables of an older volume that are not as the statements of this client need them.
+    pub(crate) fn older(&self, existing: &Existing) -> Vec<Older> {
+        let older = |table: &Table| {
+            let name = self.table(table.name);
+            if !existing.has(&name) {
+                return Some(Older::Table(name, self.columns(table)));
+            }
+            let later = LATER_COLUMNS.iter().filter(|(of, _)| *of == table.name);
+            let missing: Vec<&str> = later
+                .map(|(_, column)| *column)
+                .filter(|column| !existing.has_column(&name, column))
+                .collect();
+            (!missing.is_empty()).then_some(Older::Columns(name, missing))
+        };
+        TABLES.iter().filter_map(older).collect()
+    }
+
+    /// Statements that empty the tables that exist.
+    pub(crate) fn emptied(&self, existing: &Existing) -> Vec<String> {
+        let names = TABLES.iter().map(|table| table.name).chain([OLD_SESSIONS]);
+        names
+            .map(|name| self.table(name))
+            .filter(|name| existing.has(name))
+            .map(|name| format!("DELETE FROM {}", self.quoted(&name)))
+            .collect()
+    }
+
+    /// A table without which a volume is damaged, and which does not exist.
+    pub(crate) fn damage(&self, existing: &Existing) -> Option<String> {
+        let mut core = CORE.iter().map(|table| self.table(table));
+        core.find(|table| !existing.has(table))
+    }
+
+    fn create_table(&self, table: &Table) -> Object {
+        let name = self.table(table.name);
+        let if_missing = match self.dialect {
+            Dialect::Sqlite => "",
+            Dialect::Postgres | Dialect::Mysql => "IF NOT EXISTS ",
+        };
+        let end = match self.dialect {
+            Dialect::Sqlite | Dialect::Postgres => "",
+            Dialect::Mysql => " ENGINE=InnoDB",
+        };
+        let columns = self.columns(table);
+        let quoted = self.quoted(&name);
+        Object {
+            sql: format!("CREATE TABLE {if_missing}{quoted} ({columns}){end}"),
+            name,
+        }
+    }
+
+    /// What stands between the parentheses of `CREATE TABLE`.
+    fn columns(&self, table: &Table) -> String {
+        let columns = table.columns.iter().map(|column| self.column(column));
+        let mut parts: Vec<String> = columns.collect();
+        if !table.key.is_empty() {
+            parts.push(format!("PRIMARY KEY ( {} )", self.list(table.key)));
+        }
+        parts.join(", ")
+    }
+
+    fn column(&self, column: &Column) -> String {
+        format!("{} {}", self.quoted(column.0), self.definition(column))
+    }
+
+    fn definition(&self, (_, kind, rule): &Column) -> String {
+        let counted = match self.dialect {
+            Dialect::Sqlite => " AUTOINCREMENT",
+            Dialect::Postgres => "", // its type says so
+            Dialect::Mysql => " AUTO_INCREMENT",
+        };
+        let counted = match kind {
+            Serial | Serial32 => counted,
+            _ => "",
+        };
+        let rule = match rule {
+            Rule::Key => format!(" PRIMARY KEY{counted} NOT NULL"),
+            Rule::NotNull => " NOT NULL".to_string(),
+            Rule::Zero => " DEFAULT 0 NOT NULL".to_string(),
+            Rule::Nullable => " NULL".to_string(),
+        };
+        format!("{}{rule}", self.type_name(*kind))
+    }
+
+    fn type_name(&self, kind: Type) -> &'static str {
+        match (self.dialect, kind) {
+            (Dialect::Sqlite, I64 | I32 | Serial | Serial32) => "INTEGER",
+            (Dialect::Sqlite, Str | Text) => "TEXT",
+            (Dialect::Sqlite, Bin255 | Bin4096 | Blob) => "BLOB",
+            (Dialect::Postgres, Serial) => "BIGSERIAL",
+            (Dialect::Postgres, Serial32) => "SERIAL",
+            (_, I64 | Serial) => "BIGINT",
+            (_, I32 | Serial32) => "INTEGER",
+            (_, Str) => "VARCHAR(255)",
+            (_, Text) => "TEXT",
+            (Dialect::Postgres, Bin255 | Bin4096 | Blob) => "BYTEA",
+            (Dialect::Mysql, Bin255) => "VARBINARY(255)",
+            (Dialect::Mysql, Bin4096) => "VARBINARY(4096)",
+            (Dialect::Mysql, Blob) => "BLOB",
+        }
+    }
+
+    fn create_index(&self, table: &Table, (unique, name, columns): &Index) -> Object {
+        let full = self.table(table.name);
+        let (kind, start) = match unique {
+            true => ("UNIQUE ", "UQE"),
+            false => ("", "IDX"),
+        };
+        let name = format!("{start}_{full}_{name}");
+        let if_missing = match self.dialect {
+            Dialect::Postgres => "IF NOT EXISTS ",
+            Dialect::Sqlite | Dialect::Mysql => "",
+        };
+        let sql = format!(
+            "CREATE {kind}INDEX {if_missing}{} ON {} ({})",
+            self.quoted(&name),
+            self.quoted(&full),
+            self.list(columns)
+        );
+        Object { name, sql }
+    }
+
+    fn add_column(&self, table: &str, column: &str) -> String {
+        let columns = TABLES
+            .iter()
+            .filter(|t| t.name == table)
+            .flat_map(|t| t.columns);
+        let definition: String = columns
+            .filter(|(name, ..)| *name == column)
+            .map(|column| self.definition(column))
+            .collect();
+        let if_missing = match self.dialect {
+            Dialect::Postgres => "COLUMN IF NOT EXISTS ",
+            Dialect::Sqlite | Dialect::Mysql => "",
+        };
+        let (table, column) = (self.quoted(&self.table(table)), self.quoted(column));
+        format!("ALTER TABLE {table} ADD {if_missing}{column} {definition}")
+    }
+
+    fn list(&self, columns: &[&str]) -> String {
+        let quoted: Vec<String> = columns.iter().map(|name| self.quoted(name)).collect();
+        quoted.join(",")
+    }
+
+    fn quoted(&self, name: &str) -> String {
+        match self.dialect {
+            Dialect::Sqlite | Dialect::Mysql => format!("`{name}`"),
+            Dialect::Postgres => format!("\"{name}\""),
+        }
+    }
+}
