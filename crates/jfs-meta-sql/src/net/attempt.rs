@@ -41,6 +41,8 @@ impl<D: Driver> NetAttempt<D> {
     pub(crate) async fn take_link(&mut self) -> Result<Loan<D::Link>, EngineError> {
         match self.link.take() {
             Some(link) => Ok(link),
+            // The transaction went with its connection.
+            None if self.begun => Err(EngineError::Transient("the attempt has failed".into())),
             None => self.server.link(Use::Attempt).await,
         }
     }

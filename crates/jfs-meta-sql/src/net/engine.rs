@@ -1,14 +1,14 @@
 //! The engine interface over a server: which call is which exchange, and nothing else.
 
 use crate::net::attempt::NetAttempt;
-use crate::net::link::{Driver, FailureKind, Reply};
-use crate::net::pool::Use;
-use crate::net::server::{Server, plain, rows};
+use crate::net::link::Driver;
+use crate::net::server::{Server, rows};
 use crate::net::volume::NewVolume;
 use crate::records::scan::Scan;
 use crate::records::{
-    self, Query, acl, change_log, cleanup, counters, listing, locks, owners, sessions, volume,
+    self, acl, change_log, cleanup, counters, listing, locks, owners, sessions, volume,
 };
+use crate::value::Rows;
 use async_trait::async_trait;
 use jfs_meta::engine::*;
 use jfs_meta::trips::TripLog;
@@ -108,10 +108,6 @@ impl<D: Driver> Engine for NetEngine<D> {
     async fn add_dir_stats(&self, deltas: &[(Ino, DirStat)]) -> Result<Vec<Ino>, EngineError> {
         let queries = deltas.iter().map(|(dir, d)| counters::add_stat(*dir, d));
         let replies = self.0.once(queries.collect()).await?;
-        let Some(replies) = replies else {
-            // Which directories have no record is not known; the next deltas of each tell.
-            return Ok(Vec::new());
-        };
         let missing = deltas
             .iter()
             .zip(&replies)
@@ -131,7 +127,7 @@ impl<D: Driver> Engine for NetEngine<D> {
     }
 
     async fn list_owner_quotas(&self) -> Result<Vec<(QuotaOwner, DirQuota)>, EngineError> {
-        self.0.read_one(owners::list(), owners::rows).await
+        self.0.read_of_table(owners::list(), owners::rows).await
     }
 
     async fn add_owner_usage(&self, deltas: &[OwnerUsage]) -> Result<(), EngineError> {
@@ -152,8 +148,9 @@ impl<D: Driver> Engine for NetEngine<D> {
     }
 
     async fn list_quotas(&self) -> Result<Vec<(Ino, DirQuota)>, EngineError> {
-        let reply = self.0.read_later_table(counters::quotas()).await?;
-        counters::quota_rows(&mut rows(reply.as_ref()))
+        self.0
+            .read_of_table(counters::quotas(), counters::quota_rows)
+            .await
     }
 
     async fn add_quota_usage(&self, deltas: &[(Ino, i64, i64)]) -> Result<(), EngineError> {
@@ -198,12 +195,8 @@ impl<D: Driver> Engine for NetEngine<D> {
 
     async fn add_counter(&self, counter: Counter, n: i64) -> Result<i64, EngineError> {
         let name = counters::name(counter);
-        match self.0.once(vec![counters::add(name, n)]).await? {
-            Some(replies) => counters::added(name, &mut rows(replies.first())),
-            None => Err(EngineError::MaybeCommitted(format!(
-                "counter {name} was changed, and its value did not arrive"
-            ))),
-        }
+        let replies = self.0.once(vec![counters::add(name, n)]).await?;
+        counters::added(name, &mut rows(replies.first()))
     }
 
     async fn add_usage(&self, space: i64, inodes: i64) -> Result<(), EngineError> {
@@ -315,11 +308,15 @@ impl<D: Driver> Engine for NetEngine<D> {
     async fn scan(&self, from: &ScanCursor) -> Result<ScanPage, EngineError> {
         let mut scan = Scan::new(from)?;
         while let Some(query) = scan.query() {
-            let reply = match scan.may_lack_table() {
-                true => self.0.read_later_table(query).await?,
-                false => self.0.read([query]).await?.pop(),
+            let take = |rows: &mut dyn Rows| scan.take(rows).map(|()| true);
+            let taken = match Scan::is_of_later_table(from.kind()) {
+                true => self.0.read_of_table(query, take).await?,
+                false => self.0.read_one(query, take).await?,
             };
-            scan.take(&mut rows(reply.as_ref()))?;
+            if !taken {
+                // The table is missing.
+                break;
+            }
         }
         Ok(scan.into_page())
     }
@@ -327,17 +324,5 @@ impl<D: Driver> Engine for NetEngine<D> {
     async fn shutdown(&self) -> Result<(), EngineError> {
         self.0.driver.close().await;
         Ok(())
-    }
-}
-
-impl<D: Driver> Server<D> {
-    /// Reads a table that volumes of older clients lack; `None` where it is missing.
-    async fn read_later_table(&self, query: Query) -> Result<Option<Reply>, EngineError> {
-        let mut link = self.link(Use::Call).await?;
-        match self.exchange(&mut link, &[plain(query)]).await {
-            Ok(mut replies) => Ok(replies.pop()),
-            Err(failure) if failure.kind == FailureKind::Missing => Ok(None),
-            Err(failure) => Err(self.error(failure)),
-        }
     }
 }

@@ -66,10 +66,10 @@ impl Scan {
         })
     }
 
-    /// Whether the table may be missing, because older clients did not make it. Then the page is empty.
-    pub(crate) fn may_lack_table(&self) -> bool {
+    /// Whether older clients did not make the table. Where it is missing, the page is empty.
+    pub(crate) fn is_of_later_table(kind: ScanKind) -> bool {
         !matches!(
-            self.kind,
+            kind,
             ScanKind::Inodes
                 | ScanKind::Entries
                 | ScanKind::Chunks
