@@ -14,6 +14,7 @@ pub(crate) mod listing;
 pub(crate) mod locks;
 pub(crate) mod node;
 pub(crate) mod owners;
+pub(crate) mod scan;
 pub(crate) mod schema;
 pub(crate) mod sessions;
 #[cfg(test)]
