@@ -28,7 +28,13 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Kind; 4] = [Kind::Memory, Kind::Sqlite, Kind::Redis, Kind::Postgres];
+    pub const ALL: [Kind; 5] = [
+        Kind::Memory,
+        Kind::Sqlite,
+        Kind::Redis,
+        Kind::Postgres,
+        Kind::Mariadb,
+    ];
 
     /// Whether it is a server with SQL. Attempts lock there what they hold, so that others wait. Numbers of owners
     /// above 2^31 and names of attributes that are no UTF-8 are refused with EIO, as by the reference client.

@@ -29,6 +29,7 @@ macro_rules! on_every_engine {
         mod memory { $( #[test] fn $name() { $crate::run($crate::Kind::Memory, super::$name) } )* }
         mod sqlite { $( #[test] fn $name() { $crate::run($crate::Kind::Sqlite, super::$name) } )* }
         mod postgres { $( #[test] fn $name() { $crate::run($crate::Kind::Postgres, super::$name) } )* }
+        mod mariadb { $( #[test] fn $name() { $crate::run($crate::Kind::Mariadb, super::$name) } )* }
         mod redis { $( #[test] fn $name() { $crate::run($crate::Kind::Redis, super::$name) } )* }
     };
 }

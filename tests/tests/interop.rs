@@ -7,6 +7,7 @@ mod interop {
 
     mod access_log;
     mod caches;
+    mod change_log;
     mod control;
     mod extreme_requests;
     mod fixtures;

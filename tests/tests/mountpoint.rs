@@ -98,11 +98,10 @@ const TABLE: [Row; 8] = [
 ];
 
 /// Operations of the background, for which no request waits.
-const BACKGROUND: [&str; 5] = [
+const BACKGROUND: [&str; 4] = [
     "background",
     "delete_chunk",
-    "finish_deleted",
-    "forget_slice",
+    "forget_slices",
     "delete_sustained",
 ];
 

@@ -77,6 +77,7 @@ async fn run(plan: &Plan, logs: &Logs, ready: Option<&Ready>) -> anyhow::Result<
                 Some(ready) => ready.done(),
                 None => plan.update_fstab(),
             }
+            process::release_startup_code();
             wait(&mut ended, &mut signals, &volume, logs, ready.is_some()).await
         }
         Err(error) => End::Failed(error),

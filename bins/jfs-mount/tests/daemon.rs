@@ -108,8 +108,16 @@ impl Place {
         processes[0]
     }
 
+    /// A mount that a hangup ends, whether or not these tests run below nohup(1).
     fn foreground(&self) -> Child {
-        let child = self.command("").stderr(Stdio::piped()).spawn().unwrap();
+        let mount = self.command("");
+        let mut command = Command::new("env");
+        command
+            .arg("--default-signal=HUP")
+            .arg(mount.get_program())
+            .args(mount.get_args())
+            .current_dir(self.root());
+        let child = command.stderr(Stdio::piped()).spawn().unwrap();
         wait_until("the mount", || mount_type(&self.point()).is_some());
         child
     }

@@ -79,6 +79,15 @@ struct Inner {
     counters: Arc<Counters>,
 }
 
+/// Where the bytes of a block come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// This process has just made the block: no other one can have cached it.
+    Here,
+    /// The object store: other processes may cache the block at the same time.
+    Store,
+}
+
 /// A block cache. Cheap to clone.
 #[derive(Clone)]
 pub struct BlockCache {
@@ -203,14 +212,24 @@ impl BlockCache {
             || self.inner.disks.holders(key).any(|d| d.contains(key))
     }
 
-    /// Caches a block. Never waits: when the disk is busy the block is not cached there.
+    /// Caches a block that was downloaded. Never waits: when the disk is busy the block is not cached there.
     pub fn put(&self, key: BlockKey, data: Bytes) {
+        self.put_from(key, data, Origin::Store);
+    }
+
+    /// As [`BlockCache::put`], for a block that this process has just made. Costs less: nothing looks whether another
+    /// process has cached it.
+    pub fn put_new(&self, key: BlockKey, data: Bytes) {
+        self.put_from(key, data, Origin::Here);
+    }
+
+    fn put_from(&self, key: BlockKey, data: Bytes, origin: Origin) {
         if data.len() != key.size as usize {
             return;
         }
         match self.inner.disks.of(&key) {
             Some(_) if self.inner.disks.holders(&key).any(|d| d.contains(&key)) => {}
-            Some(disk) => disk.put(key, data),
+            Some(disk) => disk.put(key, data, origin),
             None => self.inner.memory.put(key, data),
         }
     }

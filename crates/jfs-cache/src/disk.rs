@@ -5,6 +5,8 @@ mod scan;
 mod tests;
 mod write;
 
+use self::write::Waiting;
+use crate::cache::Origin;
 use crate::fds::{BlockFile, Miss, OpenFiles};
 use crate::health::Health;
 use crate::index::{Eviction, Index, cost};
@@ -44,7 +46,7 @@ pub(crate) struct DiskCache {
     scanned: AtomicBool,
     open: OpenFiles,
     counters: Arc<Counters>,
-    queue: Mutex<Option<SyncSender<(BlockKey, Bytes)>>>,
+    queue: Mutex<Option<SyncSender<Waiting>>>,
     pending: Mutex<HashMap<BlockKey, Bytes>>,
     health: Health,
     warned: Mutex<Option<Instant>>,
@@ -219,7 +221,7 @@ impl DiskCache {
     }
 
     /// Queues a block for writing; drops it when the writer is busy.
-    pub(crate) fn put(&self, key: BlockKey, data: Bytes) {
+    pub(crate) fn put(&self, key: BlockKey, data: Bytes, origin: Origin) {
         if self.contains(&key) || self.is_out() {
             return;
         }
@@ -240,7 +242,7 @@ impl DiskCache {
             .queue
             .lock()
             .as_ref()
-            .is_some_and(|q| q.try_send((key, data)).is_ok());
+            .is_some_and(|q| q.try_send(Waiting { key, data, origin }).is_ok());
         if !sent {
             self.pending.lock().remove(&key);
             self.counters.dropped.inc();

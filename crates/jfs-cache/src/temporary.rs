@@ -4,7 +4,6 @@
 //! one of them. So a temporary file has a name that no other write has, and its writer holds a lock on it: a file without a
 //! lock belongs to a process that has ended, whatever machine or container it ran in.
 
-use nix::fcntl::{Flock, FlockArg};
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
@@ -34,15 +33,9 @@ static NEXT: AtomicU64 = AtomicU64::new(0);
 /// A temporary file, removed when dropped unless it was renamed.
 pub(crate) struct Temporary {
     path: PathBuf,
-    /// Held until the end for its lock.
-    file: Locked,
+    /// Locked where its file system has locks, until it is closed.
+    file: File,
     renamed: bool,
-}
-
-/// A file that is locked where its file system has locks.
-enum Locked {
-    Yes(Flock<File>),
-    No(File),
 }
 
 impl Temporary {
@@ -53,10 +46,8 @@ impl Temporary {
         options.write(true).create_new(true).mode(mode);
         let file = options.open(&path)?;
         // The lock is free: a scan that looks at the file right now leaves it, since it is empty and new.
-        let file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(file) => Locked::Yes(file),
-            Err((file, _)) => Locked::No(file),
-        };
+        // Without locks of the file system a scan cannot take one either, and leaves the file.
+        let _ = file.try_lock();
         Ok(Temporary {
             path,
             file,
@@ -66,10 +57,7 @@ impl Temporary {
 
     /// The file, for writing.
     pub(crate) fn file(&mut self) -> &mut File {
-        match &mut self.file {
-            Locked::Yes(file) => file,
-            Locked::No(file) => file,
-        }
+        &mut self.file
     }
 
     /// Gives the file a second name, which must not be in use.
@@ -116,7 +104,7 @@ pub(crate) fn remove_left_over(path: &Path) {
     }
     let Ok(file) = File::open(path) else { return };
     // The lock is held while the file is removed, so that a writer which has just created it stays without a lock.
-    if let Ok(file) = Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+    if file.try_lock().is_ok() {
         let written = file.metadata().is_ok_and(|meta| meta.len() > 0);
         if written || age(path).is_some_and(|age| age > EMPTY_AGE) {
             let _ = fs::remove_file(path);

@@ -370,7 +370,7 @@ impl BlockUpload {
         }
         inner.uploaded.fetch_add(1, Ordering::Relaxed);
         if (key.size as usize) < inner.config.block_size || inner.config.cache_large_write {
-            inner.cache.put(*key, data.clone());
+            inner.cache.put_new(*key, data.clone());
         }
         Ok(())
     }

@@ -329,14 +329,16 @@ impl Statement {
             S::Setting => "SELECT value FROM {setting} WHERE name = 'format'".into(),
             S::SettingInsert => "INSERT INTO {setting} (name, value) VALUES ('format', $1)".into(),
             S::SettingUpdate => {
-                d.must_hit("UPDATE {setting} SET value = $1 WHERE name = 'format' AND value = $2")
+                let same = d.same_text("value", "$2");
+                d.must_hit(&format!("UPDATE {{setting}} SET value = $1 WHERE name = 'format' AND {same}"))
             }
             S::SettingIs if d == Dialect::Sqlite => {
                 "SELECT 1 FROM {setting} WHERE name = 'format' AND value = $1".into()
             }
             S::SettingIs => {
-                let same = "EXISTS (SELECT 1 FROM {setting} WHERE name = 'format' AND value = $1)";
-                format!("SELECT {}", d.checked("1", same)).into()
+                let same = d.same_text("value", "$1");
+                let same = format!("EXISTS (SELECT 1 FROM {{setting}} WHERE name = 'format' AND {same})");
+                format!("SELECT {}", d.checked("1", &same)).into()
             }
             S::Existing => existing::text(d).into(),
         }

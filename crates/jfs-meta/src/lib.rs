@@ -38,7 +38,9 @@ mod work;
 pub use engine::{Attempt, Engine, EngineError};
 pub use meta::{Meta, MetaConfig, StatFs};
 pub use open_files::ChunkView;
-pub use ops::{CHUNKS_PEEKED, Held, InodeLocks, More, Summary, TreeNode, TreeShape, Walked};
+pub use ops::{
+    CHUNKS_PEEKED, FORGET_MAX, Held, InodeLocks, More, Summary, TreeNode, TreeShape, Walked,
+};
 pub use ops::{
     CompactPlan, Compacted, CopyRange, LockRange, NewNode, Opened, Restored, SetAttr, SetTime,
     SetXattr,

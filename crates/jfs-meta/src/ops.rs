@@ -32,6 +32,7 @@ mod zeros;
 pub use compact::{CompactPlan, Compacted};
 pub use copy::CopyRange;
 pub use create::NewNode;
+pub use delete_data::FORGET_MAX;
 pub use inspect::{CHUNKS_PEEKED, Held, InodeLocks, More};
 pub use lock::LockRange;
 pub use open::Opened;

@@ -15,11 +15,12 @@ pub async fn connect(url: &str) -> Result<Arc<dyn Engine>, Error> {
         "redis" | "rediss" | "unix" => redis(url).await,
         "memkv" | "memory" => Ok(Arc::new(MemoryEngine::new())),
         "postgres" => postgres(url).await,
-        "mysql" | "tikv" | "etcd" | "badger" | "fdb" => Err(Error::url(format!(
+        "mysql" => mysql(url).await,
+        "tikv" | "etcd" | "badger" | "fdb" => Err(Error::url(format!(
             "metadata engine {scheme} is not supported yet"
         ))),
         _ => Err(Error::url(format!(
-            "{}:// is no metadata engine: use sqlite3://, redis:// or postgres://",
+            "{}:// is no metadata engine: use sqlite3://, redis://, postgres:// or mysql://",
             mask_url(scheme)
         ))),
     }
@@ -55,7 +56,22 @@ async fn postgres(_: &str) -> Result<Arc<dyn Engine>, Error> {
     Err(left_out("PostgreSQL", "postgres"))
 }
 
-#[cfg(not(all(feature = "sqlite", feature = "redis", feature = "postgres")))]
+#[cfg(feature = "mysql")]
+async fn mysql(url: &str) -> Result<Arc<dyn Engine>, Error> {
+    Ok(jfs_meta_sql::open_mysql(url).await?)
+}
+
+#[cfg(not(feature = "mysql"))]
+async fn mysql(_: &str) -> Result<Arc<dyn Engine>, Error> {
+    Err(left_out("MySQL", "mysql"))
+}
+
+#[cfg(not(all(
+    feature = "sqlite",
+    feature = "redis",
+    feature = "postgres",
+    feature = "mysql"
+)))]
 fn left_out(engine: &str, feature: &str) -> Error {
     Error::url(format!(
         "this program was built without the metadata engine {engine}: the feature `{feature}` of the crate `jfs` is off"
@@ -64,18 +80,29 @@ fn left_out(engine: &str, feature: &str) -> Error {
 
 #[cfg(all(
     test,
-    not(all(feature = "sqlite", feature = "redis", feature = "postgres"))
+    not(all(
+        feature = "sqlite",
+        feature = "redis",
+        feature = "postgres",
+        feature = "mysql"
+    ))
 ))]
+#[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 
     #[tokio::test]
     async fn an_engine_that_was_left_out_is_refused_by_its_feature() {
-        let missing = match (cfg!(feature = "sqlite"), cfg!(feature = "redis")) {
-            (false, _) => ("sqlite3:///x.db", "sqlite"),
-            (_, false) => ("redis://h/1", "redis"),
-            _ => ("postgres://u@h/x", "postgres"),
-        };
+        let missing = [
+            (cfg!(feature = "sqlite"), "sqlite3:///x.db", "sqlite"),
+            (cfg!(feature = "redis"), "redis://h/1", "redis"),
+            (cfg!(feature = "postgres"), "postgres://u@h/x", "postgres"),
+            (cfg!(feature = "mysql"), "mysql://u@(h)/x", "mysql"),
+        ]
+        .into_iter()
+        .find(|(built_in, ..)| !built_in)
+        .map(|(_, url, feature)| (url, feature))
+        .unwrap();
         let refused = connect(missing.0).await.err().map(|e| e.to_string());
         let said = refused.unwrap_or_default();
         assert!(

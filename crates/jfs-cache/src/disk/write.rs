@@ -1,6 +1,7 @@
 //! The writer thread of a cache directory.
 
 use super::{DiskCache, make_dir, now};
+use crate::cache::Origin;
 use crate::checksum::sums;
 use crate::fds::BlockFile;
 use crate::temporary::Temporary;
@@ -18,6 +19,13 @@ const FULL_WARNING: Duration = Duration::from_secs(60);
 /// Bytes written to try a directory that is left out.
 const TRIAL_BYTES: usize = 4096;
 
+/// A block that waits for the writer.
+pub(super) struct Waiting {
+    pub(super) key: BlockKey,
+    pub(super) data: Bytes,
+    pub(super) origin: Origin,
+}
+
 /// How a write ended that did not fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Written {
@@ -30,10 +38,12 @@ enum Written {
 
 impl DiskCache {
     /// Writes a block. A block that another process has stored in the meantime is a success.
-    fn write(&self, key: &BlockKey, data: &[u8]) -> io::Result<Written> {
+    fn write(&self, waiting: &Waiting) -> io::Result<Written> {
+        let Waiting { key, data, origin } = waiting;
         let path = self.path(key);
-        if BlockFile::open(&path, key, self.config.level)
-            .is_ok_and(|file| file.is_complete(self.config.level))
+        if *origin == Origin::Store
+            && BlockFile::open(&path, key, self.config.level)
+                .is_ok_and(|file| file.is_complete(self.config.level))
         {
             return Ok(Written::Found);
         }
@@ -136,7 +146,7 @@ impl DiskCache {
 }
 
 /// Writes the blocks that wait, evicts, drops what expired, and tries a directory that is left out, until the cache is gone.
-pub(super) fn write_loop(cache: &Weak<DiskCache>, queue: &Receiver<(BlockKey, Bytes)>) {
+pub(super) fn write_loop(cache: &Weak<DiskCache>, queue: &Receiver<Waiting>) {
     let expire = cache.upgrade().map_or(Duration::ZERO, |c| c.config.expire);
     // A tenth of the time is precise enough, a minute often enough.
     let pause = (expire / 10).clamp(Duration::from_millis(50), Duration::from_secs(60));
@@ -152,14 +162,14 @@ pub(super) fn write_loop(cache: &Weak<DiskCache>, queue: &Receiver<(BlockKey, By
         };
         let Some(cache) = cache.upgrade() else { return };
         match next {
-            Ok((key, data)) => {
+            Ok(waiting) => {
                 let begun = Instant::now();
-                let result = cache.write(&key, &data);
+                let result = cache.write(&waiting);
                 if matches!(result, Ok(Written::New)) {
                     let took = begun.elapsed().as_secs_f64();
                     cache.counters.write_times.observe(took);
                 }
-                cache.stored(key, result);
+                cache.stored(waiting.key, result);
                 if cache.is_full(0) || looked.elapsed().as_secs() >= 1 {
                     cache.evict();
                     looked = Instant::now();

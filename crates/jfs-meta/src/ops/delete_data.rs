@@ -11,6 +11,9 @@ use crate::wire::{RECORD_BYTES, WireError, decode_delayed, decode_records, encod
 use bytes::Bytes;
 use jfs_types::{ChunkIndex, Errno, Ino, SliceId};
 
+/// Slices whose bookkeeping one commit drops.
+pub const FORGET_MAX: usize = 60;
+
 /// (id, size) of slices.
 pub(crate) type Slices = Vec<(u64, u32)>;
 
@@ -49,7 +52,7 @@ impl Meta {
 
     /// Removes the record of a removed file whose chunks are gone.
     pub async fn finish_deleted(&self, ino: Ino, length: u64) -> Result<(), Errno> {
-        self.transact(&FinishDeleted { ino, length }).await
+        self.finish_deleted_with(ino, length, &[]).await
     }
 
     /// Removed files whose deletion is older than `age_sec`, oldest first.
@@ -90,7 +93,29 @@ impl Meta {
 
     /// Drops the bookkeeping of a slice whose objects are deleted, unless a record uses it again.
     pub async fn forget_slice(&self, id: u64, size: u32) -> Result<(), Errno> {
-        self.transact(&ForgetSlice { id, size }).await
+        self.forget_slices(&[(id, size)]).await
+    }
+
+    /// As [`Meta::forget_slice`] for several slices: a commit for each [`FORGET_MAX`] of them.
+    pub async fn forget_slices(&self, slices: &[(u64, u32)]) -> Result<(), Errno> {
+        for slices in slices.chunks(FORGET_MAX) {
+            self.transact(&ForgetSlices { slices, file: None }).await?;
+        }
+        Ok(())
+    }
+
+    /// [`Meta::forget_slices`] and [`Meta::finish_deleted`], a commit less.
+    pub async fn finish_deleted_with(
+        &self,
+        ino: Ino,
+        length: u64,
+        slices: &[(u64, u32)],
+    ) -> Result<(), Errno> {
+        let (before, last) = slices.split_at(slices.len().saturating_sub(FORGET_MAX));
+        self.forget_slices(before).await?;
+        let file = Some((ino, length));
+        let op = ForgetSlices { slices: last, file };
+        self.transact(&op).await
     }
 }
 
@@ -157,31 +182,6 @@ impl Operation for DeleteChunk {
     }
 }
 
-struct FinishDeleted {
-    ino: Ino,
-    length: u64,
-}
-
-impl Operation for FinishDeleted {
-    type Out = ();
-    const NAME: &'static str = "finish_deleted";
-
-    fn locks(&self) -> Vec<Ino> {
-        vec![self.ino]
-    }
-
-    async fn attempt(&self, _: &Meta, tx: &mut Txn) -> Result<(), Stop> {
-        tx.write(Write::ClearDeleted {
-            ino: self.ino,
-            length: self.length,
-        })
-    }
-
-    fn proof(&self, _: &()) -> Proof {
-        Proof::Rerun
-    }
-}
-
 struct ReleaseDelayed {
     id: u64,
     time: i64,
@@ -227,23 +227,30 @@ impl Operation for ReleaseDelayed {
     }
 }
 
-struct ForgetSlice {
-    id: u64,
-    size: u32,
+/// Drops the bookkeeping of slices, and then the record of the removed file that they belonged to.
+struct ForgetSlices<'a> {
+    slices: &'a [(u64, u32)],
+    /// Inode and length of the file.
+    file: Option<(Ino, u64)>,
 }
 
-impl Operation for ForgetSlice {
+impl Operation for ForgetSlices<'_> {
     type Out = ();
-    const NAME: &'static str = "forget_slice";
+    const NAME: &'static str = "forget_slices";
 
     fn locks(&self) -> Vec<Ino> {
-        Vec::new()
+        self.file.iter().map(|(ino, _)| *ino).collect()
     }
 
     async fn attempt(&self, _: &Meta, tx: &mut Txn) -> Result<(), Stop> {
-        let (id, size) = (self.id, self.size);
-        tx.log(&Event::DeleteSlice { id, size });
-        tx.write(Write::ForgetSlice { id, size })
+        for &(id, size) in self.slices {
+            tx.log(&Event::DeleteSlice { id, size });
+            tx.write(Write::ForgetSlice { id, size })?;
+        }
+        if let Some((ino, length)) = self.file {
+            tx.write(Write::ClearDeleted { ino, length })?;
+        }
+        Ok(())
     }
 
     fn proof(&self, _: &()) -> Proof {
