@@ -9,11 +9,11 @@ mod driver;
 mod exchange;
 mod marks;
 mod row;
-mod text;
-mod tls;
-mod url;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests;
+mod text;
+mod tls;
+mod url;
 
 pub use driver::open;

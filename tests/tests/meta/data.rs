@@ -1,9 +1,9 @@
 //! Chunks: appended slices, truncate, shared and delayed slices.
 
-use jfs_meta::{FORGET_MAX, Work};
 use jfs_meta::engine::{Key, Write, own};
 use jfs_meta::ops::NewSlice;
 use jfs_meta::wire::{decode_records, encode_record};
+use jfs_meta::{FORGET_MAX, Work};
 use jfs_tests::volume::{root, slice};
 use jfs_tests::{Client, Kind, Volume, on_every_engine};
 use jfs_types::*;

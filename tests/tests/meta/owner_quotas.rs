@@ -203,7 +203,8 @@ async fn limits_of_owners(kind: Kind) {
     c.load_quotas().await.unwrap();
     let (a, _) = c.create(&u, Ino::ROOT, b"a", 0o644, 0).await.unwrap();
     let (b, _) = c.create(&u, Ino::ROOT, b"b", 0o644, 0).await.unwrap();
-    (c.close(a), c.close(b));
+    c.close(a);
+    c.close(b);
     // Bytes: 8192 are used. Another client's flushes count after a heartbeat.
     assert_eq!(c.put_slice(a, 0, 0, 16_385).await, Err(Errno::EDQUOT));
     c.put_slice(a, 0, 0, 16_384).await.unwrap();

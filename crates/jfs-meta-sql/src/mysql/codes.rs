@@ -50,9 +50,7 @@ fn advice(code: u16) -> Option<&'static str> {
         }
         1044 => "the user may not use the database: GRANT ALL ON database.* TO the user",
         1049 => "the database does not exist: CREATE DATABASE, or check its name in the URL",
-        1142 | 1143 | 1370 | 1227 => {
-            "the user lacks a right: GRANT ALL ON database.* TO the user"
-        }
+        1142 | 1143 | 1370 | 1227 => "the user lacks a right: GRANT ALL ON database.* TO the user",
         1129 => "the server blocks this host after connection errors: FLUSH HOSTS on the server",
         1130 => "the server allows no connections from this host: CREATE USER for it",
         3159 => "the server wants TLS: add tls=true to the URL",
@@ -60,14 +58,18 @@ fn advice(code: u16) -> Option<&'static str> {
         1290 | 1792 | 1836 => {
             "the server is read-only: use the primary server, or make it writable (SET GLOBAL read_only = 0)"
         }
-        1153 => "a statement is larger than the server takes: raise max_allowed_packet on the server",
+        1153 => {
+            "a statement is larger than the server takes: raise max_allowed_packet on the server"
+        }
         1021 | 1114 | 3 => "the disk of the server is full",
         1665 => "the server needs binlog_format=ROW or MIXED",
         1193 => "an option of the URL is no variable of the server",
         1146 | 1051 | 1054 => {
             "the database holds no volume, or one of another version: jfs format makes one"
         }
-        1040 | 1203 => "the server has too many connections: raise max_connections, or lower max_open_conns in the URL",
+        1040 | 1203 => {
+            "the server has too many connections: raise max_connections, or lower max_open_conns in the URL"
+        }
         1226 => "the user has used up a limit of the server",
         _ => return None,
     })
@@ -169,7 +171,10 @@ mod tests {
             (&[1264, 1406], FailureKind::Value),
             (&[1040, 1203, 1927, 1053], FailureKind::Transient),
             (&[1146, 1054], FailureKind::Missing),
-            (&[1045, 1044, 1290, 1792, 1836, 1142, 1064], FailureKind::Fatal),
+            (
+                &[1045, 1044, 1290, 1792, 1836, 1142, 1064],
+                FailureKind::Fatal,
+            ),
         ] {
             for code in codes {
                 assert_eq!(meaning(&server(*code)).kind, kind, "{code}");
@@ -187,7 +192,10 @@ mod tests {
         assert_eq!(broken.kind, FailureKind::Transient);
         assert!(broken.ends_connection);
         let refused = Error::from(std::io::Error::from(std::io::ErrorKind::ConnectionRefused));
-        assert!(matches!(no_connection(&refused, "h"), EngineError::Transient(_)));
+        assert!(matches!(
+            no_connection(&refused, "h"),
+            EngineError::Transient(_)
+        ));
     }
 
     #[test]

@@ -76,7 +76,9 @@ impl Shared {
     /// Finds out whether marks can be written, unless that is known; makes their table. On a connection of its own, because the caller's
     /// may have a transaction.
     pub(super) async fn look_for_marks(&self) {
-        let looks = self.marks_state.compare_exchange(NEW, LOOKING, Ordering::Relaxed, Ordering::Relaxed);
+        let looks =
+            self.marks_state
+                .compare_exchange(NEW, LOOKING, Ordering::Relaxed, Ordering::Relaxed);
         if looks.is_err() {
             return;
         }
@@ -165,15 +167,15 @@ impl MyDriver {
             let text = format!("{}; {}", marks.remove(&ids), marks.any());
             let replies = connection.results(&text).await.ok()?;
             if replies.last().is_some_and(|any| any.rows.is_empty()) {
-                let text = format!(
-                    "SET SESSION lock_wait_timeout = 1; {}",
-                    marks.drop_table()
-                );
+                let text = format!("SET SESSION lock_wait_timeout = 1; {}", marks.drop_table());
                 connection.results(&text).await.ok()?;
             }
             Some(())
         };
-        if !matches!(timeout(self.shared.address.exchange, removed).await, Ok(Some(()))) {
+        if !matches!(
+            timeout(self.shared.address.exchange, removed).await,
+            Ok(Some(()))
+        ) {
             debug!("commit marks were left behind: the next session removes them after a day");
         }
     }
@@ -212,7 +214,10 @@ impl Driver for MyDriver {
             return Ok(None);
         };
         let marks = &self.shared.marks;
-        let replies = match self.ask(&[marks.decide(mark, number), marks.number(mark)]).await {
+        let replies = match self
+            .ask(&[marks.decide(mark, number), marks.number(mark)])
+            .await
+        {
             Ok(replies) => replies,
             Err(Asked::Connection(e)) => return Err(e),
             Err(Asked::Statement(failure)) => {

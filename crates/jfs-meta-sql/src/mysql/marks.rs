@@ -160,7 +160,11 @@ impl Marks {
     /// Removes marks.
     pub(super) fn remove(&self, ids: &[i64]) -> String {
         let ids: Vec<String> = ids.iter().map(i64::to_string).collect();
-        format!("DELETE FROM {} WHERE mark IN ({})", self.table, ids.join(", "))
+        format!(
+            "DELETE FROM {} WHERE mark IN ({})",
+            self.table,
+            ids.join(", ")
+        )
     }
 
     /// Whether there is any mark.

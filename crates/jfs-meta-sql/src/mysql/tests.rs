@@ -99,11 +99,14 @@ async fn every_statement_is_understood() {
                 Form::Plain(Lock::Update),
             ] {
                 let sql = &driver.catalog().form(*statement, form).run;
-                let count = (1..40).take_while(|n| sql.contains(&format!("${n}"))).count();
+                let count = (1..40)
+                    .take_while(|n| sql.contains(&format!("${n}")))
+                    .count();
                 // The kinds of values that fit are not written down; some combination of them does.
                 let mut last = None;
                 for kinds in 0..3usize.pow(count.min(4) as u32) {
-                    let params = (0..count).map(|n| candidates[kinds / 3usize.pow(n.min(3) as u32) % 3].clone());
+                    let params = (0..count)
+                        .map(|n| candidates[kinds / 3usize.pow(n.min(3) as u32) % 3].clone());
                     let step = Step::Run(Run {
                         statement: *statement,
                         form,
@@ -148,7 +151,9 @@ async fn a_statement_that_fails_undoes_its_transaction() {
     assert_eq!(failed(late), (FailureKind::Conflict, Some(1)));
     assert_eq!(link.state(), LinkState::Idle);
     for id in 1..=4i64 {
-        let refs = link.exchange(&[run(Statement::Refs, vec![id.into()])]).await;
+        let refs = link
+            .exchange(&[run(Statement::Refs, vec![id.into()])])
+            .await;
         assert!(refs.unwrap()[0].rows.is_empty(), "{id}");
     }
 }
@@ -207,7 +212,10 @@ async fn a_lock_that_is_not_free_in_time_is_a_conflict() {
     drop(a);
     let begun = Instant::now();
     loop {
-        match b.exchange(&[Step::Begin, lock.clone(), Step::Rollback]).await {
+        match b
+            .exchange(&[Step::Begin, lock.clone(), Step::Rollback])
+            .await
+        {
             Ok(_) => break,
             Err(e) => assert!(begun.elapsed() < Duration::from_secs(10), "{e:?}"),
         }
@@ -231,9 +239,16 @@ async fn names_and_lists_come_back_as_they_were() {
         ),
         run(
             Statement::XattrPut,
-            vec![7.into(), Value::text("user.ü".as_bytes()), Value::bytes(&target)],
+            vec![
+                7.into(),
+                Value::text("user.ü".as_bytes()),
+                Value::bytes(&target),
+            ],
         ),
-        run(Statement::EdgeList, vec![1.into(), Value::bytes(b""), 9.into()]),
+        run(
+            Statement::EdgeList,
+            vec![1.into(), Value::bytes(b""), 9.into()],
+        ),
         run(Statement::Symlink, vec![7.into()]),
         run(Statement::XattrNames, vec![7.into()]),
     ];
@@ -242,7 +257,10 @@ async fn names_and_lists_come_back_as_they_were() {
     assert_eq!(replies[3].rows[0].number(0).unwrap(), Some(7));
     assert_eq!(replies[3].rows[0].data(2).unwrap(), None);
     assert_eq!(replies[4].rows[0].data(0).unwrap(), Some(&target[..]));
-    assert_eq!(replies[5].rows[0].data(0).unwrap(), Some("user.ü".as_bytes()));
+    assert_eq!(
+        replies[5].rows[0].data(0).unwrap(),
+        Some("user.ü".as_bytes())
+    );
     assert!(replies[4].rows[0].number(0).is_err());
     assert!(replies[3].rows[0].data(0).is_err());
 }
@@ -368,7 +386,11 @@ async fn marks_go_with_the_client() {
         let mut again = link(&driver).await;
         again.exchange(&[Step::Begin]).await.unwrap(); // closed when it is dropped
         drop(again);
-        link(&driver).await.exchange(&counted("x", 1)).await.unwrap();
+        link(&driver)
+            .await
+            .exchange(&counted("x", 1))
+            .await
+            .unwrap();
     }
     let marks = || server().query(&name, "SELECT COUNT(*) FROM jfs_commit_mark");
     assert_eq!(marks().unwrap(), [["2"]]);
@@ -392,8 +414,14 @@ async fn a_session_outlives_the_table_of_marks() {
         link.exchange(&counted("y", 1)).await.unwrap();
     }
     drop(b);
-    link(&driver).await.exchange(&counted("x", 1)).await.unwrap();
-    server().execute(&name, "DROP TABLE jfs_commit_mark").unwrap();
+    link(&driver)
+        .await
+        .exchange(&counted("x", 1))
+        .await
+        .unwrap();
+    server()
+        .execute(&name, "DROP TABLE jfs_commit_mark")
+        .unwrap();
     let gone = link(&driver).await.exchange(&counted("x", 1)).await;
     assert_eq!(failed(gone), (FailureKind::Transient, Some(2)));
     a.exchange(&counted("y", 1)).await.unwrap();
@@ -430,7 +458,10 @@ async fn servers_that_refuse_say_why() {
             format!("mysql://{PASSWORD_USER}:wrong-secret@(127.0.0.1:{port})/{name}"),
             "META_PASSWORD",
         ),
-        (format!("mysql://jfs@(127.0.0.1:{port})/nowhere"), "CREATE DATABASE"),
+        (
+            format!("mysql://jfs@(127.0.0.1:{port})/nowhere"),
+            "CREATE DATABASE",
+        ),
         (
             format!("mysql://jfs@(127.0.0.1:{port})/{name}?tls=skip-verify"),
             "offers no TLS",
@@ -458,7 +489,10 @@ async fn passwords_and_sockets() {
     let socket = server().socket();
     for url in [
         format!("mysql://{PASSWORD_USER}:{USER_PASSWORD}@tcp(127.0.0.1:{port})/{name}"),
-        format!("mysql://{PASSWORD_USER}:{USER_PASSWORD}@unix({})/{name}", socket.display()),
+        format!(
+            "mysql://{PASSWORD_USER}:{USER_PASSWORD}@unix({})/{name}",
+            socket.display()
+        ),
         format!("mysql://jfs@(localhost:{port})/{name}?tls=preferred&charset=utf8&wait_timeout=60"),
     ] {
         let driver = open(&url).unwrap();
@@ -478,10 +512,10 @@ async fn tls_knows_its_server() {
     })
     .unwrap();
     server.create_database("vol").unwrap();
-    let address = |host: &str, options: &str| {
-        format!("mysql://jfs@({host}:{})/vol?{options}", server.port())
-    };
-    let authority = |c: &Certificates| format!("tls=true&tls-ca-cert-file={}", c.authority().display());
+    let address =
+        |host: &str, options: &str| format!("mysql://jfs@({host}:{})/vol?{options}", server.port());
+    let authority =
+        |c: &Certificates| format!("tls=true&tls-ca-cert-file={}", c.authority().display());
     for (host, options, good) in [
         ("localhost", authority(&right), true),
         ("127.0.0.1", authority(&right), true),
@@ -502,7 +536,10 @@ async fn tls_knows_its_server() {
             }
             Err(e) => {
                 let text = e.to_string();
-                assert!(!good && matches!(e, EngineError::Fatal(_)), "{host} {options}: {text}");
+                assert!(
+                    !good && matches!(e, EngineError::Fatal(_)),
+                    "{host} {options}: {text}"
+                );
                 assert!(text.contains("TLS"), "{text}");
             }
         }
@@ -520,7 +557,9 @@ async fn an_exchange_that_is_dropped_ends_its_connection() {
     assert_eq!(link.state(), LinkState::Broken);
     drop(link);
     let begun = Instant::now();
-    let connections = format!("SELECT COUNT(*) FROM information_schema.processlist WHERE db = '{name}' AND info NOT LIKE '%processlist%'");
+    let connections = format!(
+        "SELECT COUNT(*) FROM information_schema.processlist WHERE db = '{name}' AND info NOT LIKE '%processlist%'"
+    );
     while server().query("mysql", &connections).unwrap() != [["0"]] {
         assert!(begun.elapsed() < Duration::from_secs(15));
         tokio::time::sleep(Duration::from_millis(100)).await;

@@ -181,7 +181,14 @@ mod tests {
             role: Role::Statement,
             text: text.into(),
         };
-        let all = || vec![part(0, "aaaa"), part(1, "bbbb"), part(2, "cc"), part(3, "dddd")];
+        let all = || {
+            vec![
+                part(0, "aaaa"),
+                part(1, "bbbb"),
+                part(2, "cc"),
+                part(3, "dddd"),
+            ]
+        };
         let texts = |max| -> Vec<String> {
             let packets = packets(all(), max).unwrap();
             packets.into_iter().map(|packet| packet.text).collect()

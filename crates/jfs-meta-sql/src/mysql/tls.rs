@@ -51,8 +51,7 @@ impl Tls {
 }
 
 fn read(option: &str, path: &Path) -> Result<Vec<u8>, EngineError> {
-    std::fs::read(path)
-        .map_err(|e| EngineError::Fatal(format!("{option} {}: {e}", path.display())))
+    std::fs::read(path).map_err(|e| EngineError::Fatal(format!("{option} {}: {e}", path.display())))
 }
 
 /// The certificates of authorities that this machine knows.

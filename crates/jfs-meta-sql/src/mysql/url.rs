@@ -291,10 +291,21 @@ impl Options {
                 }
             }
             // They tune how the reference client's driver talks to the server.
-            "allowAllFiles" | "allowNativePasswords" | "charset" | "checkConnLiveness"
-            | "clientFoundRows" | "collation" | "columnsWithAlias" | "compress"
-            | "connectionAttributes" | "interpolateParams" | "loc" | "multiStatements"
-            | "parseTime" | "rejectReadOnly" | "timeTruncate" => {}
+            "allowAllFiles"
+            | "allowNativePasswords"
+            | "charset"
+            | "checkConnLiveness"
+            | "clientFoundRows"
+            | "collation"
+            | "columnsWithAlias"
+            | "compress"
+            | "connectionAttributes"
+            | "interpolateParams"
+            | "loc"
+            | "multiStatements"
+            | "parseTime"
+            | "rejectReadOnly"
+            | "timeTruncate" => {}
             // The isolation level is this client's choice.
             "transaction_isolation" | "tx_isolation" => {}
             key => match self.limits.set(key, &value) {
@@ -382,7 +393,10 @@ mod tests {
             ("mysql://us:pw@/db", "127.0.0.1:3306/db"),
             ("mysql://us:pw@tcp/db", "127.0.0.1:3306/db"),
             ("mysql:///db", "127.0.0.1:3306/db"),
-            ("mysql://us@(h:7)/db?tls-ca-cert-file=/a/b&tls=false", "h:7/db"),
+            (
+                "mysql://us@(h:7)/db?tls-ca-cert-file=/a/b&tls=false",
+                "h:7/db",
+            ),
         ] {
             assert_eq!(read(url).unwrap().shown, shown, "{url}");
         }
@@ -436,14 +450,24 @@ mod tests {
         )
         .unwrap();
         assert_eq!((a.prefix.as_str(), a.limits.open_max), ("jfs_Ab_1_", 9));
-        assert_eq!((a.connect, a.exchange), (Duration::from_secs(3), Duration::from_secs(60)));
+        assert_eq!(
+            (a.connect, a.exchange),
+            (Duration::from_secs(3), Duration::from_secs(60))
+        );
         assert_eq!(a.packet_max, 65_536);
-        let variables = [("wait_timeout", "50"), ("sql_log_bin", "0"), ("time_zone", "'UTC'")];
+        let variables = [
+            ("wait_timeout", "50"),
+            ("sql_log_bin", "0"),
+            ("time_zone", "'UTC'"),
+        ];
         assert_eq!(
             a.variables,
             variables.map(|(k, v)| (k.to_string(), v.to_string()))
         );
-        assert!(matches!(read("mysql://us@(h)/db?tls=0").unwrap().tls, Tls::Off));
+        assert!(matches!(
+            read("mysql://us@(h)/db?tls=0").unwrap().tls,
+            Tls::Off
+        ));
         assert!(matches!(
             read("mysql://us@unix(/s)/db?tls=true").unwrap().tls,
             Tls::Off
@@ -467,13 +491,25 @@ mod tests {
             ("mysql://us:secret?x@h/db", "cannot be read"),
             ("mysql://us:secret@(h)/db?tls=custom", "tls-ca-cert-file"),
             ("mysql://us:secret@(h)/db?tls-cert-file=/a", "go together"),
-            ("mysql://us:secret@(h)/db?tls-ca-cert-file=/no/file", "/no/file"),
+            (
+                "mysql://us:secret@(h)/db?tls-ca-cert-file=/no/file",
+                "/no/file",
+            ),
             ("mysql://us:secret@(h)/db?timeout=secret", "a time"),
             ("mysql://us:secret@(h)/db?maxAllowedPacket=secret", "bytes"),
             ("mysql://us:secret@(h)/db?max_idle_time=secret", "seconds"),
-            ("mysql://us:secret@(h)/db?allowCleartextPasswords=secret", "true or false"),
-            ("mysql://us:secret@(h)/db?allowOldPasswords=true", "not supported"),
-            ("mysql://us:secret@(h)/db?serverPubKey=secret", "not supported"),
+            (
+                "mysql://us:secret@(h)/db?allowCleartextPasswords=secret",
+                "true or false",
+            ),
+            (
+                "mysql://us:secret@(h)/db?allowOldPasswords=true",
+                "not supported",
+            ),
+            (
+                "mysql://us:secret@(h)/db?serverPubKey=secret",
+                "not supported",
+            ),
             ("mysql://us:secret@(h)/db?table_prefix=a-b", "table_prefix"),
             ("mysql://us:secret@(h)/db?what-ever=1", "unknown option"),
             ("mysql://us:secret@(h)/db?a=(select%20secret)", "a number"),

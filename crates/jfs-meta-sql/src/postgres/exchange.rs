@@ -63,11 +63,12 @@ impl PgLink {
         let mut known = Vec::new();
         for (number, step) in steps.iter().enumerate() {
             match step {
-                Step::Run(run) if connection.prepared(run.statement, run.form).is_none() => {
-                    if !known.contains(&(run.statement, run.form)) {
-                        known.push((run.statement, run.form));
-                        wanted.push((number, &catalog.form(run.statement, run.form).run));
-                    }
+                Step::Run(run)
+                    if connection.prepared(run.statement, run.form).is_none()
+                        && !known.contains(&(run.statement, run.form)) =>
+                {
+                    known.push((run.statement, run.form));
+                    wanted.push((number, &catalog.form(run.statement, run.form).run));
                 }
                 Step::Text(sql) => wanted.push((number, sql)),
                 _ => {}

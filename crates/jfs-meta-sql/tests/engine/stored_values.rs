@@ -26,7 +26,7 @@ async fn storage_classes() {
         },
     ];
     write(&bed.engine, &writes).await;
-    bed.engine.new_session(NOW.sec, "{}").await.unwrap();
+    bed.engine.new_session(NOW.sec, "{}", &[]).await.unwrap();
     for (column, class) in [
         ("name FROM jfs_edge", "blob"),
         ("target FROM jfs_symlink", "blob"),

@@ -82,18 +82,6 @@ pub(crate) fn name(text: impl AsRef<[u8]>) -> Name {
     Name::new(text.as_ref()).unwrap()
 }
 
-pub(crate) fn new_entry(dir: Ino, text: impl AsRef<[u8]>, ino: u64) -> Write {
-    let entry = Entry {
-        kind: FileType::Regular,
-        ino: Ino(ino),
-    };
-    Write::NewEntry {
-        dir,
-        name: name(text),
-        entry,
-    }
-}
-
 /// One attempt: reads, then writes.
 pub(crate) async fn attempt(
     engine: &dyn Engine,
