@@ -109,6 +109,7 @@ macro_rules! on_every_server {
     ($($name:ident),* $(,)?) => {
         mod redis { $( #[test] fn $name() { super::$name(super::Kind::Redis); } )* }
         mod postgres { $( #[test] fn $name() { super::$name(super::Kind::Postgres); } )* }
+        mod mariadb { $( #[test] fn $name() { super::$name(super::Kind::Mariadb); } )* }
     };
 }
 

@@ -74,7 +74,7 @@ fn checked(bed: &Bed, authority: &Path) -> String {
             "postgres://{user}@{address}/{DATABASE}?sslmode=verify-full&sslrootcert={authority}"
         ),
         SqlServer::Mariadb => {
-            format!("mysql://{user}@({address})/{DATABASE}?tls=true&tls-ca={authority}")
+            format!("mysql://{user}@({address})/{DATABASE}?tls=true&tls-ca-cert-file={authority}")
         }
     }
 }
