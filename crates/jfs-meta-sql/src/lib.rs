@@ -5,28 +5,32 @@
 //!   and out.
 //! - `sqlite`: the engine for SQLite, the only place that knows its driver.
 //! - `net`: the engine for servers, over exchanges of many statements in one round trip.
-//! - `postgres`: connections to PostgreSQL, the only place that knows its driver.
+//! - `postgres`, `mysql`: connections to a server, the only places that know their drivers.
 //!
 //! The decision and the rejected options: docs/decisions/0011-sql-dialects.md. No rules of the file system
 //! are here.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(
+    not(all(feature = "mysql", feature = "postgres")),
+    allow(
+        dead_code,
+        unused_imports,
+        reason = "parts for a server that this build leaves out"
+    )
+)]
 
-#[allow(dead_code, reason = "arms for servers, whose engines follow")]
 mod dialect;
 #[cfg(feature = "mysql")]
 mod mysql;
-#[allow(dead_code, reason = "the engines for servers follow")]
+#[cfg(any(feature = "mysql", feature = "postgres"))]
 mod net;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod prefix;
-#[allow(dead_code, reason = "parts for servers, whose engines follow")]
 mod records;
 mod sqlite;
-#[allow(dead_code, reason = "parts for servers, whose engines follow")]
 mod statement;
-#[allow(dead_code, reason = "parts for servers, whose engines follow")]
 mod value;
 
 #[cfg(feature = "mysql")]

@@ -1,6 +1,6 @@
 //! The server that an engine uses: exchanges that are counted, plain reads, and failures as errors.
 
-use crate::dialect::{Dialect, Form, Lock};
+use crate::dialect::{Form, Lock};
 use crate::net::link::{CommitId, Driver, Failure, FailureKind, Link, LinkState, Reply, Run, Step};
 use crate::net::pool::Use;
 use crate::records::Query;
@@ -74,10 +74,6 @@ impl<D: Driver> Server<D> {
             schema: Schema::new(catalog.dialect(), catalog.prefix()),
             driver,
         }
-    }
-
-    pub(crate) fn dialect(&self) -> Dialect {
-        self.driver.catalog().dialect()
     }
 
     pub(crate) async fn link(&self, wanted: Use) -> Result<Loan<D::Link>, EngineError> {
