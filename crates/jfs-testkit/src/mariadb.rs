@@ -217,8 +217,10 @@ impl Program for Mariadb {
             .args(["--innodb-buffer-pool-size=128M", "--skip-slave-start"])
             .args(LAYOUT);
         if !self.options.durable {
-            // Commits go to the system at once, to the disk every second.
-            command.arg("--innodb-flush-log-at-trx-commit=2");
+            // Commits go to the system at once, and to the disk when it likes: making the tables of a volume takes a third of the time.
+            command
+                .arg("--innodb-flush-log-at-trx-commit=2")
+                .args(["--innodb-flush-method=nosync", "--debug-no-sync"]);
         }
         if self.options.tls.is_some() {
             command

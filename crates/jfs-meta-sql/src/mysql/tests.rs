@@ -165,10 +165,14 @@ async fn failures_have_their_kinds() {
     let wide = vec![1.into(), i64::from(u32::MAX).into()];
     let wide = link.exchange(&[run(Statement::RefsInsert, wide)]).await;
     assert_eq!(failed(wide), (FailureKind::Value, Some(0)));
-    // A name that the database's character set lacks, and one that is no text.
-    for attribute in ["中".as_bytes(), b"\xff"] {
-        let put = vec![1.into(), Value::text(attribute), Value::bytes(b"v")];
-        let put = link.exchange(&[run(Statement::XattrPut, put)]).await;
+    // A document that the database's character set lacks, and a name that is no text.
+    let document = run(
+        Statement::SettingInsert,
+        vec![Value::text("中".as_bytes())],
+    );
+    let name_of_bytes = vec![1.into(), Value::text(b"\xff"), Value::bytes(b"v")];
+    for step in [document, run(Statement::XattrPut, name_of_bytes)] {
+        let put = link.exchange(&[step]).await;
         assert_eq!(failed(put), (FailureKind::Value, Some(0)));
     }
     // 2,730 records, and one more: the column holds 65,535 bytes.
