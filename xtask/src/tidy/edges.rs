@@ -77,10 +77,11 @@ const BINARIES: [&str; 7] = [
 ];
 
 /// Crates that only one of ours may use, so that its types stay at one edge of the system.
-const OWNED: [(&str, &[&str]); 10] = [
+const OWNED: [(&str, &[&str]); 11] = [
     ("rusqlite", &["jfs-meta-sql"]),
     ("redis", &["jfs-meta-redis"]),
     ("tokio-postgres", &["jfs-meta-sql"]),
+    ("mysql_async", &["jfs-meta-sql"]),
     ("opendal", &["jfs-object"]),
     ("reqwest", &["jfs-object"]),
     ("rustls", &["jfs-object", "jfs-meta-sql"]),

@@ -79,6 +79,22 @@ const ROWS: &[(&str, &str, Evidence)] = &[
     ),
     ("lz4_flex", "std", Reason("the library's table of errors")),
     ("moka", "sync", Words(&["moka::sync"])),
+    (
+        "mysql_async",
+        "aws-lc-rs",
+        Reason("the provider of TLS that the rest of the program has"),
+    ),
+    (
+        "mysql_async",
+        "minimal-rust",
+        Reason("the driver builds with a compression library only, this one is Rust"),
+    ),
+    ("mysql_async", "rustls-tls", Words(&["SslOpts"])),
+    (
+        "mysql_async",
+        "tls12",
+        Reason("MariaDB and MySQL with older TLS libraries speak nothing newer"),
+    ),
     ("nix", "fs", Words(&["nix::fcntl", "nix::sys::stat"])),
     ("nix", "mount", Words(&["nix::mount"])),
     ("nix", "net", Words(&["nix::ifaddrs"])),

@@ -24,7 +24,7 @@ const PACKET_MARGIN: usize = 64;
 ///
 /// - A statement gives up a lock before the client gives up the statement, so that the client learns the outcome.
 /// - A client that died keeps no lock for long: MariaDB ends a transaction that idles. MySQL has no such limit.
-const TUNED: &str = "SET SESSION innodb_lock_wait_timeout = 8, lock_wait_timeout = 8 /*M!100306 , idle_transaction_timeout = 60 */";
+const TUNED: &str = "SET SESSION innodb_lock_wait_timeout = 8, lock_wait_timeout = 8 /*M!100306 , idle_transaction_timeout = 30 */";
 
 /// Variables that the statements need.
 const NEEDED: &str = "SET NAMES utf8mb4; SET SESSION autocommit = 1, sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'; \
