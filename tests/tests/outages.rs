@@ -1,5 +1,6 @@
 //! PostgreSQL and MariaDB in trouble, as a user meets it through the real programs: servers that are stopped,
-//! killed, frozen, read-only or refuse a client. Each test has a server of its own.
+//! killed, frozen, read-only or refuse a client, and one with a very large directory. Each test has a server
+//! of its own.
 //!
 //! A command ends with one clear line. A mount loses nothing that was acknowledged, and serves again when the
 //! server does.
@@ -7,6 +8,8 @@
 
 #[path = "outages/away.rs"]
 mod away;
+#[path = "outages/large_directory.rs"]
+mod large_directory;
 #[path = "outages/read_only.rs"]
 mod read_only;
 #[path = "outages/refusals.rs"]

@@ -56,7 +56,7 @@ pub(super) fn taking_turns(meta: Meta) {
     );
     we.unmount().unwrap();
     they.unmount().unwrap();
-    volume.fsck();
+    volume.fsck_after_both();
 }
 
 /// One client changes something, the other looks at once.

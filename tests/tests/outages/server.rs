@@ -127,6 +127,11 @@ impl Bed {
         either!(&mut self.server, s => s.restart().unwrap());
     }
 
+    /// Runs statements on the database that no client knows of.
+    pub(crate) fn execute(&self, sql: &str) {
+        either!(&self.server, s => s.execute(DATABASE, sql).unwrap());
+    }
+
     /// Makes the server refuse changes, or take them again.
     pub(crate) fn read_only(&self, yes: bool) {
         match &self.server {
