@@ -177,7 +177,7 @@ pub async fn store(engine: &dyn Engine, kind: ScanKind, range: Range<u64>) {
                 engine.refresh_session(sid, expire, &info).await.unwrap();
             }
             Record::Quota { dir, quota } => engine.put_quota(dir, quota).await.unwrap(),
-            Record::Acl { id, rule } => assert_eq!(engine.add_acl(&rule).await.unwrap(), id),
+            Record::Acl { id, rule } => assert_eq!(engine.add_acl(&rule, &[]).await.unwrap(), id),
         }
     }
     commit(engine, &writes).await;

@@ -2,6 +2,10 @@
 //!
 //! A page whose rows may be large begins with a look at their sizes, which says where the page ends.
 
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests;
+
 use super::{Query, acl, counters, limit, listing, name_record, node};
 use crate::statement::{NODE_COLUMNS, Statement as S};
 use crate::value::{Row, Rows, Value};
