@@ -168,7 +168,9 @@ async fn long_lists_end_a_page(kind: Kind) {
     }
     let (found, pages) = scan([&*v.engine, &*v.engine], ScanKind::Chunks).await;
     let list: Vec<u8> = jfs_meta::wire::encode_record(&record).repeat(records);
-    assert_eq!((found.len(), pages), (lists as usize, most));
+    // Whether more follows is not known where the last list fills its page.
+    assert!((most..=most + 1).contains(&pages), "{pages} pages");
+    assert_eq!(found.len(), lists as usize);
     for (index, found) in (0..).zip(found) {
         let slices = list.clone().into();
         assert!(found == Record::Chunk { ino, index, slices });
