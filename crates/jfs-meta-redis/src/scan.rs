@@ -4,7 +4,9 @@
 //! the last one, perhaps several times, also from a cursor that another connection was given. A page
 //! ends in the middle of what a SCAN has named; the position then carries the keys that are left.
 
+mod key_shapes;
 mod keys_of_inodes;
+mod position;
 mod single_keys;
 
 use crate::attempt::names;

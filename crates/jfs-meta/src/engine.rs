@@ -15,6 +15,7 @@ mod listing;
 mod log_line;
 mod quota_owner;
 mod scan;
+mod scan_cursor;
 mod write;
 
 pub use counters::{Counter, FIRST_COUNTERS, IdKind, JobSlot};
@@ -26,10 +27,8 @@ pub use listing::{
 };
 pub use log_line::{LogHead, LogLine, LogPart};
 pub use quota_owner::QuotaOwner;
-pub use scan::{
-    BadCursor, CursorPart, Record, SCAN_PAGE, SCAN_PAGE_BYTES, ScanCursor, ScanKind, ScanPage,
-    Unreadable,
-};
+pub use scan::{Record, SCAN_PAGE, SCAN_PAGE_BYTES, ScanKind, ScanPage, Unreadable};
+pub use scan_cursor::{BadCursor, CursorPart, ScanCursor};
 pub use write::{EXISTING_MAX, Receipt, Write};
 
 pub use crate::owner_quotas::OwnerUsage;

@@ -149,22 +149,28 @@ async fn changes_meanwhile_hide_nothing(kind: Kind) {
     }
 }
 
-/// Lists of three megabytes: two of them end a page.
+/// Lists of three megabytes: two of them end a page. MariaDB takes shorter ones only.
 async fn long_lists_end_a_page(kind: Kind) {
     let v = Volume::new(kind, 0).await;
     let record = jfs_tests::volume::slice(5, 0, 10);
-    let (ino, records) = (Ino(9), 125_000);
-    for index in 0..4 {
-        for _ in 0..records / 5000 {
-            let append = Write::AppendSlice { ino, index, record };
+    let (lists, records, most) = match kind {
+        Kind::Mariadb => (150, 2500, 3),
+        _ => (4, 125_000, 2),
+    };
+    let ino = Ino(9);
+    let append = |index| Write::AppendSlice { ino, index, record };
+    for index in 0..lists {
+        for _ in 0..records / 2500 {
             let attempt = v.engine.begin().await.unwrap();
-            let writes = vec![append; 5000];
+            let writes = vec![append(index); 2500];
             attempt.commit(&writes, v.clock_now()).await.unwrap();
         }
     }
     let (found, pages) = scan([&*v.engine, &*v.engine], ScanKind::Chunks).await;
     let list: Vec<u8> = jfs_meta::wire::encode_record(&record).repeat(records);
-    assert_eq!((found.len(), pages), (4, 2));
+    // Whether more follows is not known where the last list fills its page.
+    assert!((most..=most + 1).contains(&pages), "{pages} pages");
+    assert_eq!(found.len(), lists as usize);
     for (index, found) in (0..).zip(found) {
         let slices = list.clone().into();
         assert!(found == Record::Chunk { ino, index, slices });
@@ -177,6 +183,77 @@ async fn an_empty_volume_is_scanned(kind: Kind) {
         let (found, _) = scan([&*v.engine, &*v.engine], of).await;
         assert_eq!(found.len(), usize::from(of == ScanKind::Inodes), "{of:?}");
     }
+}
+
+/// Damaged records, and keys of other programs, are named or left out, and the others are found.
+#[test]
+fn damaged_keys_of_redis_are_named() {
+    jfs_tests::run(Kind::Redis, async |kind| {
+        let v = Volume::new(kind, 0).await;
+        let stored = |of| match of {
+            ScanKind::Acls => 0..3,
+            _ => 0..5,
+        };
+        for of in ScanKind::ALL {
+            store(&*v.engine, of, stored(of)).await;
+        }
+        let damage: [(ScanKind, &[&str], &str); 16] = [
+            (ScanKind::Inodes, &["SET", "i77", "half"], "i77"),
+            (ScanKind::Inodes, &["SET", "i077", "half"], ""),
+            (ScanKind::Inodes, &["SET", "i77:cache", "half"], ""),
+            (ScanKind::Entries, &["HSET", "d77", "name", "x"], "d77"),
+            (ScanKind::Entries, &["SET", "d78", "x"], "d78"),
+            (ScanKind::Chunks, &["RPUSH", "c77_0", "torn"], "c77_0"),
+            (ScanKind::Chunks, &["SET", "c78_0", "x"], "c78_0"),
+            (ScanKind::SliceUsers, &["HSET", "sliceRef", "k5", "1"], "k5"),
+            (ScanKind::Xattrs, &["SET", "x77", "x"], "x77"),
+            (ScanKind::Parents, &["SET", "p77", "x"], "p77"),
+            (ScanKind::Sustained, &["SET", "session9", "x"], "session9"),
+            (ScanKind::Deleted, &["ZADD", "delfiles", "5", "x:y"], "x:y"),
+            (
+                ScanKind::Delayed,
+                &["HSET", "delSlices", "9", "x"],
+                "delSlices",
+            ),
+            (
+                ScanKind::DirStats,
+                &["HSET", "dirUsedInodes", "x", "1"],
+                "dirUsedInodes",
+            ),
+            (ScanKind::Quotas, &["HSET", "dirQuota", "77", "short"], "77"),
+            (ScanKind::Acls, &["HSET", "acl", "77", "short"], "77"),
+        ];
+        for (_, command, _) in &damage {
+            let command: Vec<&[u8]> = command.iter().map(|word| word.as_bytes()).collect();
+            let reply = v.db.redis_command(&command);
+            assert!(!reply.starts_with('-'), "{reply}");
+        }
+        for of in ScanKind::ALL {
+            let mut at = Some(ScanCursor::start(of));
+            let (mut found, mut unreadable) = (BTreeSet::new(), Vec::new());
+            while let Some(from) = at {
+                let page = v.engine.scan(&from).await.unwrap();
+                found.extend(texts(page.records));
+                unreadable.extend(page.unreadable);
+                at = page.next;
+            }
+            let all = stored(of).flat_map(|n| records(of, n));
+            let expected = texts(all.filter(|r| r.kind() == of));
+            assert!(
+                expected.iter().all(|record| found.contains(record)),
+                "{of:?}"
+            );
+            let named = damage
+                .iter()
+                .filter(|(kind, _, name)| *kind == of && !name.is_empty());
+            let named: Vec<&str> = named.map(|(_, _, name)| *name).collect();
+            assert_eq!(unreadable.len(), named.len(), "{of:?}: {unreadable:?}");
+            for name in named {
+                let found = unreadable.iter().any(|u| u.record.contains(name));
+                assert!(found, "{name}: {unreadable:?}");
+            }
+        }
+    });
 }
 
 async fn positions_of_other_kinds_are_refused(kind: Kind) {

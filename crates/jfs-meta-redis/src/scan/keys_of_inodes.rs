@@ -1,12 +1,14 @@
 //! Kinds whose records have keys by inode, chunk or session: SCAN names the keys, further commands read them.
 
 use super::Scan;
+use super::key_shapes::{Numbers, Shape, name, parse, prefix, shape};
+use super::position::Position;
 use crate::keys;
 use crate::listing::scanned;
 use crate::read::{bytes, list, number, understand};
 use jfs_meta::EngineError;
-use jfs_meta::engine::{CursorPart, Key, Record, SCAN_PAGE, SCAN_PAGE_BYTES, ScanCursor, ScanKind};
-use jfs_meta::wire::{RECORD_BYTES, decode_attr, decode_entry};
+use jfs_meta::engine::{Key, Record, SCAN_PAGE, ScanKind};
+use jfs_meta::wire::{decode_attr, decode_entry};
 use jfs_types::{Ino, Name};
 use redis::{Pipeline, Value};
 
@@ -16,34 +18,6 @@ const SCANNED: usize = 2000;
 const SCANS_MAX: usize = 16;
 /// Keys whose lengths are asked for at a time, and links that are read at a time.
 const KEYS: usize = 64;
-/// Fields of extended attributes, of up to 64 KiB each, that are read at a time.
-const XATTRS: usize = 64;
-
-/// The numbers of a key: inode or session, and the chunk index.
-type Numbers = (u64, u32);
-
-/// A position: what SCAN goes on with, and what the last SCAN has named.
-struct Position {
-    /// Cursor of the next SCAN; 0 after the last one.
-    outer: u64,
-    /// Cursor inside of the first pending key; 0 at its beginning.
-    inner: u64,
-    /// Keys not read so far.
-    pending: Vec<Numbers>,
-}
-
-/// How the records of one key are read.
-struct Shape {
-    /// What the keys begin with.
-    prefix: &'static str,
-    /// Commands that tell the number of elements, read all, and read some from a cursor on.
-    length: &'static str,
-    whole: &'static str,
-    some: Option<&'static str>,
-    /// Elements that are read at a time.
-    most: usize,
-}
-
 impl Scan<'_> {
     pub(super) async fn keys_of_inodes(&mut self) -> Result<(), EngineError> {
         let kind = self.from.kind();
@@ -266,137 +240,5 @@ impl Scan<'_> {
             self.page.add(record)?;
         }
         Ok(())
-    }
-}
-
-impl Position {
-    fn print(&self, kind: ScanKind) -> ScanCursor {
-        let mut parts = vec![self.outer.into(), self.inner.into()];
-        for (number, index) in &self.pending {
-            parts.push((*number).into());
-            if kind == ScanKind::Chunks {
-                parts.push(u64::from(*index).into());
-            }
-        }
-        ScanCursor::at(kind, parts)
-    }
-
-    fn read(kind: ScanKind, parts: &[CursorPart]) -> Option<Position> {
-        let number = |part: &CursorPart| match part {
-            CursorPart::Number(n) => Some(*n as u64),
-            CursorPart::Bytes(_) => None,
-        };
-        let numbers: Vec<u64> = parts.iter().map(number).collect::<Option<_>>()?;
-        let [outer, inner, pending @ ..] = &numbers[..] else {
-            return None;
-        };
-        let pending = match kind {
-            ScanKind::Chunks => {
-                let pair = |pair: &[u64]| match pair {
-                    [ino, index] => Some((*ino, u32::try_from(*index).ok()?)),
-                    _ => None,
-                };
-                pending.chunks(2).map(pair).collect::<Option<_>>()?
-            }
-            _ => pending.iter().map(|n| (*n, 0)).collect(),
-        };
-        Some(Position {
-            outer: *outer,
-            inner: *inner,
-            pending,
-        })
-    }
-}
-
-fn prefix(kind: ScanKind) -> &'static str {
-    match kind {
-        ScanKind::Inodes => "i",
-        ScanKind::Symlinks => "s",
-        _ => shape(kind).prefix,
-    }
-}
-
-fn shape(kind: ScanKind) -> Shape {
-    let hash = |prefix, most| Shape {
-        prefix,
-        length: "HLEN",
-        whole: "HGETALL",
-        some: Some("HSCAN"),
-        most,
-    };
-    match kind {
-        ScanKind::Xattrs => hash("x", XATTRS),
-        ScanKind::Parents => hash("p", SCAN_PAGE),
-        ScanKind::Sustained => Shape {
-            prefix: "session",
-            length: "SCARD",
-            whole: "SMEMBERS",
-            some: Some("SSCAN"),
-            most: SCAN_PAGE,
-        },
-        ScanKind::Chunks => Shape {
-            prefix: "c",
-            length: "LLEN",
-            whole: "LRANGE",
-            some: None,
-            most: SCAN_PAGE_BYTES / RECORD_BYTES,
-        },
-        _ => hash("d", SCAN_PAGE),
-    }
-}
-
-fn name(kind: ScanKind, (number, index): Numbers) -> String {
-    match kind {
-        ScanKind::Chunks => keys::chunk(Ino(number), index),
-        _ => format!("{}{number}", prefix(kind)),
-    }
-}
-
-/// The numbers of a key; `None` for a key of another program.
-fn parse(kind: ScanKind, key: &[u8]) -> Option<Numbers> {
-    let text = std::str::from_utf8(key).ok()?;
-    let numbers = text.strip_prefix(prefix(kind))?;
-    let parsed = match numbers.split_once('_') {
-        Some((ino, index)) if kind == ScanKind::Chunks => (ino.parse().ok()?, index.parse().ok()?),
-        _ => (numbers.parse().ok()?, 0),
-    };
-    // `i007` is no key of a volume.
-    (name(kind, parsed) == text).then_some(parsed)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn keys_of_other_programs_are_left_out() {
-        let chunk = |key: &str| parse(ScanKind::Chunks, key.as_bytes());
-        assert_eq!(chunk("c12_3"), Some((12, 3)));
-        for other in ["c12", "c12_", "c12_3_4", "c012_3", "c12_x", "c+1_2"] {
-            assert_eq!(chunk(other), None, "{other}");
-        }
-        let inode = |key: &[u8]| parse(ScanKind::Inodes, key);
-        assert_eq!(inode(b"i18446744073709551615"), Some((u64::MAX, 0)));
-        for other in [&b"i"[..], b"i1_2", b"i1:x", b"i01", b"i1\xff"] {
-            assert_eq!(inode(other), None, "{other:?}");
-        }
-        assert_eq!(parse(ScanKind::Sustained, b"session7"), Some((7, 0)));
-        assert_eq!(parse(ScanKind::Sustained, b"sessions"), None);
-    }
-
-    #[test]
-    fn positions_are_printed_and_read() {
-        let at = Position {
-            outer: 5 << 40,
-            inner: 3,
-            pending: vec![(7, 1), (7, 9)],
-        };
-        let cursor = at.print(ScanKind::Chunks);
-        assert_eq!(cursor.to_string(), "chunks:5497558138880,3,7,1,7,9");
-        let parts = cursor.position().unwrap_or_default();
-        let again = Position::read(ScanKind::Chunks, parts);
-        assert_eq!(again.map(|at| at.pending), Some(at.pending));
-        assert!(Position::read(ScanKind::Chunks, &parts[..5]).is_none());
-        assert!(Position::read(ScanKind::Entries, &parts[..1]).is_none());
     }
 }

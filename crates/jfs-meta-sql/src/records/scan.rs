@@ -2,6 +2,10 @@
 //!
 //! A page whose rows may be large begins with a look at their sizes, which says where the page ends.
 
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests;
+
 use super::{Query, acl, counters, limit, listing, name_record, node};
 use crate::statement::{NODE_COLUMNS, Statement as S};
 use crate::value::{Row, Rows, Value};
@@ -54,7 +58,10 @@ impl Scan {
         let step = match is_measured {
             true => Step::Measure,
             false => Step::Read {
-                last: i64::MAX,
+                last: match kind {
+                    ScanKind::Acls => i64::from(i32::MAX),
+                    _ => i64::MAX,
+                },
                 more: false,
             },
         };
@@ -81,7 +88,11 @@ impl Scan {
 
     /// The next statement; `None` when the page is complete.
     pub(crate) fn query(&self) -> Option<Query> {
-        let [after, parent] = self.after.map(Value::from);
+        let [mut after, parent] = self.after.map(Value::from);
+        if self.kind == ScanKind::Acls {
+            // Their numbers have 32 bits, and so have the parameters.
+            after = self.after[0].max(i64::from(i32::MIN)).into();
+        }
         let page = limit(SCAN_PAGE);
         Some(match (&self.step, self.kind) {
             (Step::Done, _) => return None,

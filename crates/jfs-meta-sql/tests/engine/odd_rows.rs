@@ -236,3 +236,46 @@ async fn broken_rows_are_named_and_never_panic() {
         );
     }
 }
+
+/// A scan names rows that do not decode, and finds the others.
+#[tokio::test]
+async fn scans_name_odd_rows() {
+    let bed = Bed::new().await;
+    let entry = |name, ino| new_entry(Ino::ROOT, name, ino);
+    write(
+        &bed.engine,
+        &[new_node(5), new_node(6), entry("a", 5), entry("b", 6)],
+    )
+    .await;
+    bed.raw()
+        .execute_batch(
+            "UPDATE jfs_node SET type = 99 WHERE inode = 5; UPDATE jfs_edge SET type = 0 WHERE inode = 5; \
+             UPDATE jfs_edge SET name = CAST(name AS TEXT) WHERE inode = 6; \
+             INSERT INTO jfs_chunk_ref (chunkid, size, refs) VALUES (7, -1, 1), (8, 1, 1)",
+        )
+        .unwrap();
+    let scan = async |kind| {
+        let page = bed.engine.scan(&ScanCursor::start(kind)).await.unwrap();
+        assert_eq!(page.next, None);
+        let unreadable = page.unreadable.into_iter().map(|u| u.record);
+        (page.records, unreadable.collect::<Vec<_>>())
+    };
+    let (inodes, unreadable) = scan(ScanKind::Inodes).await;
+    assert_eq!((inodes.len(), unreadable), (2, vec!["node 5".to_string()]));
+    let (entries, unreadable) = scan(ScanKind::Entries).await;
+    assert_eq!(unreadable, ["edge 1"]);
+    let found = Record::Entry {
+        dir: Ino::ROOT,
+        name: name("b"),
+        entry: Entry {
+            kind: FileType::Regular,
+            ino: Ino(6),
+        },
+    };
+    assert_eq!(entries, [found]);
+    let (slices, unreadable) = scan(ScanKind::SliceUsers).await;
+    assert_eq!(
+        (slices.len(), unreadable),
+        (1, vec!["chunk_ref 7".to_string()])
+    );
+}
