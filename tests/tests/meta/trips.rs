@@ -147,7 +147,7 @@ async fn prepare(c: &Client, name: &str, dir: Ino, other: Ino) -> Vec<Ino> {
             c.touch(other, &file(n)).await.unwrap();
         }
         if name == "setfacl, a stored rule" {
-            c.engine().add_acl(&rule(n)).await.unwrap();
+            c.engine().add_acl(&rule(n), &[]).await.unwrap();
         }
         inodes.push(made);
     }
