@@ -23,8 +23,7 @@ mod tests;
 pub(crate) mod volume;
 mod write;
 
-#[allow(unused_imports, reason = "parts for servers, whose engines follow")]
-pub(crate) use key::{Ask, answer, asks, query, record};
+pub(crate) use key::{Ask, answer, asks, query};
 pub(crate) use write::{Change, Expect, changes, settle};
 
 use crate::statement::Statement;
