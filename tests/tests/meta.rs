@@ -6,6 +6,7 @@ mod meta {
     mod attempts;
     mod attrs;
     mod change_log;
+    mod change_log_upkeep;
     mod compact;
     mod concurrent;
     mod copies;

