@@ -37,9 +37,9 @@ pub use meta::{Meta, MetaConfig, StatFs};
 pub use open_files::ChunkView;
 pub use ops::{CHUNKS_PEEKED, Held, InodeLocks, More, Summary, TreeNode, TreeShape, Walked};
 pub use ops::{
-    CompactPlan, Compacted, CopyRange, LockRange, NewNode, Opened, Restored, SetAttr, SetTime,
-    SetXattr,
+    CompactPlan, Compacted, CopyRange, NewNode, Opened, Restored, SetAttr, SetTime, SetXattr,
 };
+pub use ops::{LOCK_END_MAX, LOCK_RECORDS_MAX, LockHolder, LockRange, LockReply};
 pub use outage_wait::OutageWait;
 pub use stats::MetaStats;
 pub use volume_access::Lost;

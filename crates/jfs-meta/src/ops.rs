@@ -30,7 +30,7 @@ pub use compact::{CompactPlan, Compacted};
 pub use copy::CopyRange;
 pub use create::NewNode;
 pub use inspect::{CHUNKS_PEEKED, Held, InodeLocks, More};
-pub use lock::LockRange;
+pub use lock::{LOCK_END_MAX, LOCK_RECORDS_MAX, LockHolder, LockRange, LockReply};
 pub use open::Opened;
 pub use restore::Restored;
 pub use session::ReloadError;
