@@ -74,7 +74,11 @@ impl Census {
         for (to, answer) in census.counters.iter_mut().zip(numbers) {
             *to = answer.into_number().unwrap();
         }
-        let last = engine.reserve_ids(IdKind::Inode, 1).await.unwrap().start;
+        let last = engine
+            .reserve_ids(IdKind::Inode, 1, &[])
+            .await
+            .unwrap()
+            .start;
         let hours = census.counters[2] as u64;
         let hours: Vec<Ino> = (0..=hours).map(|n| Ino(Ino::TRASH.0 + n)).collect();
         census.read_inodes(engine, &hours).await;

@@ -1,7 +1,7 @@
 //! Databases: one of any kind, empty, private to the test.
 
 use crate::proxy::{Proxy, Wire};
-use crate::{Fault, Faulty};
+use crate::{Fault, Faulty, SqlDatabase, SqlServer};
 use jfs_meta::Engine;
 use jfs_meta::memory::MemoryEngine;
 use jfs_meta_redis::RedisEngine;
@@ -20,11 +20,27 @@ pub enum Kind {
     Sqlite,
     /// Redis: one server for all tests of a binary, a logical database each.
     Redis,
+    /// PostgreSQL: one server for all tests of a binary, a database each.
+    Postgres,
+    /// MariaDB, likewise.
+    Mariadb,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Kind; 3] = [Kind::Memory, Kind::Sqlite, Kind::Redis];
+    pub const ALL: [Kind; 5] = [
+        Kind::Memory,
+        Kind::Sqlite,
+        Kind::Redis,
+        Kind::Postgres,
+        Kind::Mariadb,
+    ];
+
+    /// Whether it is a server with SQL. Attempts lock there what they hold, so that others wait. Numbers of owners
+    /// above 2^31 and names of attributes that are no UTF-8 are refused with EIO, as by the reference client.
+    pub fn is_sql_server(self) -> bool {
+        matches!(self, Kind::Postgres | Kind::Mariadb)
+    }
 }
 
 /// An empty database that goes away with this value.
@@ -37,6 +53,7 @@ enum Inner {
     Memory(MemoryEngine),
     Sqlite(TempDir),
     Redis(u32),
+    Sql(SqlDatabase),
 }
 
 /// The server of this process. It ends with the process.
@@ -64,6 +81,8 @@ impl Db {
             Kind::Memory => Inner::Memory(MemoryEngine::new()),
             Kind::Sqlite => Inner::Sqlite(scratch_dir().unwrap()),
             Kind::Redis => Inner::Redis(redis_database()),
+            Kind::Postgres => Inner::Sql(SqlDatabase::new(SqlServer::Postgres)),
+            Kind::Mariadb => Inner::Sql(SqlDatabase::new(SqlServer::Mariadb)),
         };
         Db { kind, inner }
     }
@@ -79,6 +98,7 @@ impl Db {
             Inner::Memory(_) => "memory://".to_string(),
             Inner::Sqlite(dir) => format!("sqlite3://{}", dir.path().join("meta.db").display()),
             Inner::Redis(db) => redis().url(*db),
+            Inner::Sql(db) => db.url(),
         }
     }
 
@@ -91,11 +111,12 @@ impl Db {
                 Arc::new(SqliteEngine::open(&format!("{}?_sync=NORMAL", self.url())).unwrap())
             }
             Inner::Redis(_) => Arc::new(RedisEngine::open(&self.url()).await.unwrap()),
+            Inner::Sql(_) => jfs::connect(&self.url()).await.unwrap(),
         }
     }
 
     /// An engine, and how to make its commits fail: by the engine's own hooks on SQLite, by really
-    /// cutting the connection on Redis.
+    /// cutting the connection on servers.
     pub async fn connect_with_faults(&self) -> (Arc<dyn Engine>, Hooks) {
         match &self.inner {
             Inner::Memory(_) => {
@@ -115,6 +136,11 @@ impl Db {
                     Hooks::Relay(proxy),
                 )
             }
+            Inner::Sql(db) => {
+                let proxy = Proxy::start(db.server().port(), db.server().wire()).await;
+                let engine = jfs::connect(&db.url_at(proxy.port())).await.unwrap();
+                (engine, Hooks::Relay(proxy))
+            }
         }
     }
 
@@ -125,6 +151,14 @@ impl Db {
         };
         let reply = redis().command(*db, arguments).unwrap();
         String::from_utf8_lossy(&reply).into_owned()
+    }
+
+    /// The SQL database of the server.
+    pub fn sql(&self) -> &SqlDatabase {
+        let Inner::Sql(db) = &self.inner else {
+            panic!("{:?} is no server of SQL", self.kind)
+        };
+        db
     }
 
     /// Keys of the Redis database that match a pattern.
@@ -150,6 +184,12 @@ impl Db {
                     .command(*db, &[b"HSET", b"delSlices", field.as_bytes(), entries])
                     .unwrap();
                 assert_eq!(reply, b":1\r\n");
+            }
+            Inner::Sql(db) => {
+                let entries = db.bytes(entries);
+                db.execute(&format!(
+                    "INSERT INTO jfs_delslices (chunkid, deleted, slices) VALUES ({id}, {time}, {entries})"
+                ));
             }
         }
     }

@@ -32,7 +32,7 @@ pub enum Point {
     AfterCommit,
     /// A read outside of a transaction, when its answer is there.
     AfterFetch,
-    /// The end of a session, before its record is dropped.
+    /// The end of a session, when what it sustains is gone, and its locks and its record are not.
     BeforeDropSession,
 }
 
@@ -241,6 +241,10 @@ impl Attempt for FaultyAttempt {
         plan.at(Point::AfterCommit).await;
         committed
     }
+
+    async fn end(self: Box<Self>) {
+        self.inner.end().await;
+    }
 }
 
 #[async_trait]
@@ -255,7 +259,7 @@ impl EngineHooks for Faulty {
 
     async fn before(&self, call: Call) -> Result<(), EngineError> {
         self.plan.step().await?;
-        if call == Call::DropSession {
+        if call == Call::ListLocks {
             self.plan.at(Point::BeforeDropSession).await;
         }
         Ok(())

@@ -1,6 +1,8 @@
 //! A volume on local files: a database of one kind and a bucket beside it.
 
 use crate::fsck;
+use crate::steps::{Step, kept_by_sql_servers};
+use crate::{SqlDatabase, SqlServer};
 use jfs_testkit::{
     Client, Jfs, Mount, MountArgs, RedisOptions, RedisServer, Reference, scratch_dir,
 };
@@ -15,33 +17,58 @@ pub enum Meta {
     Sqlite,
     /// A server of its own for each volume.
     Redis,
+    /// A database of its own on the process's server.
+    Postgres,
+    /// A database of its own on the process's server.
+    Mariadb,
+}
+
+/// The database of a volume.
+#[derive(Debug)]
+enum Database {
+    File,
+    Redis(RedisServer),
+    Sql(SqlDatabase),
 }
 
 /// A database and a bucket, private to the test.
 #[derive(Debug)]
 pub struct LocalVolume {
     dir: TempDir,
-    redis: Option<RedisServer>,
+    database: Database,
 }
 
 impl LocalVolume {
     /// An empty database; nothing is formatted yet.
     pub fn new(meta: Meta) -> LocalVolume {
-        let redis = match meta {
-            Meta::Sqlite => None,
-            Meta::Redis => Some(RedisServer::start_with(RedisOptions::default()).unwrap()),
+        let database = match meta {
+            Meta::Sqlite => Database::File,
+            Meta::Redis => {
+                Database::Redis(RedisServer::start_with(RedisOptions::default()).unwrap())
+            }
+            Meta::Postgres => Database::Sql(SqlDatabase::new(SqlServer::Postgres)),
+            Meta::Mariadb => Database::Sql(SqlDatabase::new(SqlServer::Mariadb)),
         };
         LocalVolume {
             dir: scratch_dir().unwrap(),
-            redis,
+            database,
         }
     }
 
     /// The metadata URL.
     pub fn url(&self) -> String {
-        match &self.redis {
-            Some(redis) => redis.url(1),
-            None => format!("sqlite3://{}", self.dir.path().join("meta.db").display()),
+        match &self.database {
+            Database::File => format!("sqlite3://{}", self.dir.path().join("meta.db").display()),
+            Database::Redis(redis) => redis.url(1),
+            Database::Sql(database) => database.url(),
+        }
+    }
+
+    /// The steps that a volume on this database can keep.
+    pub fn steps(&self, steps: Vec<Step>) -> Vec<Step> {
+        match &self.database {
+            Database::Sql(_) => kept_by_sql_servers(steps),
+            _ => steps,
         }
     }
 
@@ -76,15 +103,21 @@ impl LocalVolume {
 
     /// Used space and inodes as the counters say.
     fn usage(&self) -> [i64; 2] {
-        match &self.redis {
-            Some(redis) => fsck::usage_in_redis(redis, 1),
-            None => fsck::usage_in_sqlite(&self.dir.path().join("meta.db")),
+        match &self.database {
+            Database::File => fsck::usage_in_sqlite(&self.dir.path().join("meta.db")),
+            Database::Redis(redis) => fsck::usage_in_redis(redis, 1),
+            Database::Sql(database) => fsck::usage_in_sql(database),
         }
     }
 
     /// [`fsck::everything`] is content.
     pub fn fsck(&self) {
-        fsck::everything(&reference(), &self.url(), || self.usage());
+        match &self.database {
+            Database::Sql(database) if database.server() == SqlServer::Postgres => {
+                fsck::on_postgres(&reference(), &self.url(), database);
+            }
+            _ => fsck::everything(&reference(), &self.url(), || self.usage()),
+        }
     }
 
     /// [`fsck::objects`] is content, which holds after a kill as well.

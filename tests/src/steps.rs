@@ -212,6 +212,21 @@ pub fn steps(top: &str, block: u64, seed: u64) -> Vec<Step> {
     list.steps
 }
 
+/// The same steps without what PostgreSQL and MySQL have no room for: user and group ids above 2^31, and names
+/// of extended attributes that are no UTF-8.
+pub fn kept_by_sql_servers(mut steps: Vec<Step>) -> Vec<Step> {
+    steps.retain_mut(|step| match step {
+        Step::Chown { uid, gid, .. } => {
+            *uid &= i32::MAX as u32;
+            *gid &= i32::MAX as u32;
+            true
+        }
+        Step::Xattr { name, .. } => str::from_utf8(name).is_ok(),
+        _ => true,
+    });
+    steps
+}
+
 /// The same without the files of more than 64 MiB.
 pub fn small_steps(top: &str, block: u64, seed: u64) -> Vec<Step> {
     let edges = format!("{top}/edges/");

@@ -7,6 +7,7 @@ mod interop {
 
     mod access_log;
     mod caches;
+    mod change_log;
     mod control;
     mod extreme_requests;
     mod fixtures;
@@ -20,6 +21,7 @@ mod interop {
     mod open_without_name;
     mod options;
     mod setgid;
+    mod sql_servers;
     mod statfs;
     mod taking_turns;
     mod times;

@@ -4,6 +4,7 @@
 mod meta {
     mod acls;
     mod attrs;
+    mod change_log;
     mod compact;
     mod concurrent;
     mod copies;
@@ -17,6 +18,7 @@ mod meta {
     mod lost_answers;
     mod opens;
     mod operations;
+    mod owner_quotas;
     mod quotas;
     mod remove;
     mod rename;

@@ -79,7 +79,6 @@ fn refused_command_lines() {
             "config a --tag k=v",
             r#"--tag is not supported yet (given "k=v")"#,
         ),
-        ("config a --changelog", "--changelog is not supported yet"),
         ("config a --tier 1", "--tier is not supported yet"),
         (
             "config a --trash-days x",

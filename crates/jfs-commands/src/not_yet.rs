@@ -52,11 +52,6 @@ pub(crate) fn no_time(text: &str) -> Result<NotYet, Expected> {
     Ok(NotYet::of(values::duration(text)?.is_zero()))
 }
 
-/// A time that cannot be given at all.
-pub(crate) fn no_value(text: &str) -> Result<NotYet, Expected> {
-    values::duration(text).map(|_| NotYet::of(false))
-}
-
 /// A text that may be empty only.
 pub(crate) fn no_text(text: &str) -> Result<NotYet, Expected> {
     Ok(NotYet {

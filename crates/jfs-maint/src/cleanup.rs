@@ -69,11 +69,7 @@ fn jumped(before: (Time, Instant), now: (Time, Instant)) -> bool {
 }
 
 async fn run_job(meta: &Meta, chunks: &ChunkStore, job: JobSlot) -> Result<(), Errno> {
-    match meta
-        .engine()
-        .claim_job(job, meta.now().sec, INTERVAL_SEC)
-        .await
-    {
+    match meta.claim_job(job, INTERVAL_SEC).await {
         Ok(true) => {}
         Ok(false) => return Ok(()),
         Err(e) => {
@@ -91,7 +87,7 @@ async fn run_job(meta: &Meta, chunks: &ChunkStore, job: JobSlot) -> Result<(), E
             );
             trash? + delayed?
         }
-        JobSlot::StaleSessions => 0,
+        JobSlot::StaleSessions | JobSlot::ChangeLog => 0,
     };
     if n > 0 {
         tracing::info!("clean-up {job:?}: {n} done");

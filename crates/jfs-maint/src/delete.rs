@@ -6,7 +6,7 @@
 
 use crate::compact::{Compactor, compact_chunk};
 use jfs_chunk::ChunkStore;
-use jfs_meta::{Meta, Work};
+use jfs_meta::{FORGET_MAX, Meta, Work};
 use jfs_types::{Errno, Ino};
 use std::sync::Arc;
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -78,11 +78,17 @@ pub async fn delete_file(
     ino: Ino,
     length: u64,
 ) -> Result<(), Errno> {
+    // Slices without objects. Those of a small file go with its record.
+    let mut gone = Vec::new();
     for index in meta.chunks_of_deleted(ino, length).await? {
         let unused = meta.delete_chunk(ino, index).await?;
-        delete_slices(meta, chunks, &unused).await?;
+        let removed = delete_objects(chunks, &unused, &mut gone).await;
+        if gone.len() > FORGET_MAX || removed.is_err() {
+            meta.forget_slices(&std::mem::take(&mut gone)).await?;
+        }
+        removed?;
     }
-    meta.finish_deleted(ino, length).await
+    meta.finish_deleted_with(ino, length, &gone).await
 }
 
 /// Deletes the objects of slices without users, then their bookkeeping. One that fails does not keep
@@ -93,16 +99,28 @@ pub async fn delete_slices(
     slices: &[(u64, u32)],
 ) -> Result<(), Errno> {
     let mut result = Ok(());
+    for slices in slices.chunks(FORGET_MAX) {
+        let mut gone = Vec::new();
+        let removed = delete_objects(chunks, slices, &mut gone).await;
+        let forgotten = meta.forget_slices(&gone).await;
+        result = result.and(removed).and(forgotten);
+    }
+    result
+}
+
+/// Deletes the objects of slices and adds to `gone` those that have none left.
+async fn delete_objects(
+    chunks: &ChunkStore,
+    slices: &[(u64, u32)],
+    gone: &mut Vec<(u64, u32)>,
+) -> Result<(), Errno> {
+    let mut result = Ok(());
     for (id, size) in slices {
         match chunks.remove(*id, *size).await {
-            Ok(()) => {
-                if let Err(e) = meta.forget_slice(*id, *size).await {
-                    result = result.and(Err(e));
-                }
-            }
+            Ok(()) => gone.push((*id, *size)),
             Err(e) => {
                 tracing::warn!("slice {id} could not be deleted: {e}");
-                result = result.and(Err(Errno::EIO));
+                result = Err(Errno::EIO);
             }
         }
     }

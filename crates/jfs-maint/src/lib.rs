@@ -7,6 +7,7 @@
 
 #![forbid(unsafe_code)]
 
+mod change_log;
 mod cleanup;
 mod compact;
 mod delete;
@@ -86,8 +87,9 @@ impl Maint {
                     meta.clone(),
                     chunks,
                     config.max_deletes,
-                    stopped,
+                    stopped.clone(),
                 )));
+                tasks.spawn(background(change_log::run(meta.clone(), stopped)));
             }
         }
         Maint { meta, stop, tasks }

@@ -1,9 +1,12 @@
-//! ACL rules: found by comparing all of them, as the reference client does; there are few.
+//! ACL rules: one hash, which is read as a whole, as by the reference client; there are few.
 
+use crate::change_log;
 use crate::connections::{Connections, Sent};
+use crate::fence;
 use crate::keys;
 use crate::read::{bytes, list, number};
 use jfs_meta::EngineError;
+use jfs_meta::engine::LogLine;
 use jfs_meta::wire::{decode_acl, encode_acl};
 use jfs_types::AclRule;
 use redis::{Pipeline, Value};
@@ -12,10 +15,29 @@ use std::sync::Arc;
 /// Tries against other clients that add rules at the same time.
 const TRIES_MAX: usize = 20;
 
-/// The number of a rule, stored when there is no equal one.
-pub(crate) async fn id(pool: &Arc<Connections>, rule: &AclRule) -> Result<u32, EngineError> {
+/// The rules that the answer to HGETALL holds.
+pub(crate) fn rules(mut answers: Vec<Value>) -> Result<Vec<(u32, AclRule)>, EngineError> {
+    let mut fields = list(answers.pop().unwrap_or(Value::Nil))?.into_iter();
+    let mut rules = Vec::new();
+    while let (Some(id), Some(stored)) = (fields.next(), fields.next()) {
+        let (id, stored) = (number(id)?, bytes(stored)?.unwrap_or_default());
+        match decode_acl(&stored) {
+            Ok(rule) => rules.push((id as u32, rule)),
+            // The damaged rule stays as it is. Files that use it get the error.
+            Err(e) => tracing::warn!("ACL rule {id} cannot be read: {e}"),
+        }
+    }
+    Ok(rules)
+}
+
+/// Stores a rule under a new number. Two round trips.
+pub(crate) async fn add(
+    pool: &Arc<Connections>,
+    rule: &AclRule,
+    log: &[LogLine],
+) -> Result<u32, EngineError> {
     for _ in 0..TRIES_MAX {
-        if let Some(id) = find_or_add(pool, rule).await? {
+        if let Some(id) = try_to_add(pool, rule, log).await? {
             return Ok(id);
         }
     }
@@ -23,16 +45,19 @@ pub(crate) async fn id(pool: &Arc<Connections>, rule: &AclRule) -> Result<u32, E
 }
 
 /// `None`: another client was faster.
-async fn find_or_add(pool: &Arc<Connections>, rule: &AclRule) -> Result<Option<u32>, EngineError> {
+async fn try_to_add(
+    pool: &Arc<Connections>,
+    rule: &AclRule,
+    log: &[LogLine],
+) -> Result<Option<u32>, EngineError> {
     // An attempt may wait for this, with a connection of its own.
     let mut loan = pool.take_beside().await?;
-    if let Some(fence) = pool.fence.get() {
-        loan.watch_volume(&fence).await?;
-    }
     let (mut p, _) = loan.start();
-    p.cmd("WATCH").arg(keys::ACL).arg(keys::ACL_MAX_ID);
-    p.cmd("HGETALL").arg(keys::ACL);
+    p.cmd("WATCH").arg(keys::SETTING);
+    p.arg(keys::ACL).arg(keys::ACL_MAX_ID);
+    p.cmd("HKEYS").arg(keys::ACL);
     p.cmd("GET").arg(keys::ACL_MAX_ID);
+    p.cmd("GET").arg(keys::SETTING);
     let mut values = match loan.send(&p).await {
         Sent::Answers(values) => values,
         Sent::Broken(e, _) => return Err(crate::errors::classify(&e)),
@@ -41,24 +66,23 @@ async fn find_or_add(pool: &Arc<Connections>, rule: &AclRule) -> Result<Option<u
     if let Some(c) = loan.inner.as_mut() {
         c.watching = true;
     }
-    let last = number(values.pop().unwrap_or(Value::Nil))?;
-    let mut fields = list(values.pop().unwrap_or(Value::Nil))?.into_iter();
-    let (wanted, mut taken) = (rule.sorted(), last);
-    while let (Some(id), Some(stored)) = (fields.next(), fields.next()) {
-        let (id, stored) = (number(id)?, bytes(stored)?.unwrap_or_default());
-        taken = taken.max(id);
-        match decode_acl(&stored) {
-            Ok(known) if known.sorted() == wanted => return Ok(Some(id as u32)),
-            Ok(_) => {}
-            // The damaged rule stays as it is. Files that use it get the error.
-            Err(e) => tracing::warn!("ACL rule {id} cannot be read: {e}"),
-        }
+    let stored = bytes(values.pop().unwrap_or(Value::Nil))?;
+    if let Some(fence) = pool.fence.get()
+        && !fence.is_same_volume(stored.as_deref())
+    {
+        return Err(fence::replaced(stored.as_deref()));
     }
-    let id = taken + 1;
+    // The counter may lie behind the rules.
+    let mut last = number(values.pop().unwrap_or(Value::Nil))?;
+    for id in list(values.pop().unwrap_or(Value::Nil))? {
+        last = last.max(number(id)?);
+    }
+    let id = last + 1;
     let mut p = Pipeline::new();
     p.cmd("MULTI");
     p.cmd("SET").arg(keys::ACL_MAX_ID).arg(id);
     p.cmd("HSET").arg(keys::ACL).arg(id).arg(encode_acl(rule));
+    change_log::add_all(&mut p, log, 0);
     p.cmd("EXEC");
     match loan.send(&p).await {
         Sent::Answers(values) => {

@@ -176,6 +176,10 @@ impl Attempt for RedisAttempt {
             Committed::Conflict => Err(EngineError::Conflict),
         }
     }
+
+    async fn end(self: Box<Self>) {
+        // Dropping gives the connection back.
+    }
 }
 
 /// Names of the commands of a pipeline, for the trip log.

@@ -1,11 +1,11 @@
 //! The engine interface over Redis.
 
 use crate::attempt::{RedisAttempt, names};
-use crate::connections::{Committed, Connections, Sent};
+use crate::connections::Connections;
 use crate::errors::is_demoted;
 use crate::read::{ask, bytes, list, number, understand, unexpected};
 use crate::sessions::run;
-use crate::{acl, keys, listing, lua, quota, sessions, url, volume};
+use crate::{acl, change_log, keys, listing, lua, owner_quota, quota, scan, sessions, url, volume};
 use async_trait::async_trait;
 use jfs_meta::engine::*;
 use jfs_meta::trips::TripLog;
@@ -39,7 +39,9 @@ impl RedisEngine {
             capabilities: Capabilities {
                 name: "redis",
                 usage_in_transaction: true,
+                counts_acl_ids: true,
                 settles_lost_answers: true,
+                records_max: None,
             },
             script: Script::new(lua::LOOKUP),
             script_ready: AtomicBool::new(false),
@@ -261,7 +263,12 @@ impl Engine for RedisEngine {
         Ok(missing)
     }
 
-    async fn put_dir_stat(&self, dir: Ino, stat: DirStat) -> Result<(), EngineError> {
+    async fn put_dir_stat(
+        &self,
+        dir: Ino,
+        stat: DirStat,
+        log: &[LogLine],
+    ) -> Result<(), EngineError> {
         let mut p = Pipeline::new();
         for (hash, n) in [
             (keys::DIR_LENGTH, stat.length),
@@ -270,6 +277,7 @@ impl Engine for RedisEngine {
         ] {
             p.cmd("HSET").arg(hash).arg(dir.0).arg(n);
         }
+        change_log::add_all(&mut p, log, 0);
         self.change(&p).await.map(|_| ())
     }
 
@@ -283,19 +291,51 @@ impl Engine for RedisEngine {
         quota::add(&self.pool, deltas).await
     }
 
+    async fn list_owner_quotas(&self) -> Result<Vec<(QuotaOwner, DirQuota)>, EngineError> {
+        self.trips.record(|| "HGETALL".to_string());
+        owner_quota::all(&self.pool).await
+    }
+
+    async fn add_owner_usage(&self, deltas: &[OwnerUsage]) -> Result<(), EngineError> {
+        self.trips.record(|| "HSETNX HINCRBY".to_string());
+        owner_quota::add(&self.pool, deltas).await
+    }
+
+    async fn replace_owner_quotas(
+        &self,
+        quotas: &[(QuotaOwner, DirQuota)],
+        log: &[LogLine],
+    ) -> Result<(), EngineError> {
+        self.trips.record(|| "HSET".to_string());
+        owner_quota::replace(&self.pool, quotas, log).await
+    }
+
     async fn put_quota(&self, dir: Ino, quota: DirQuota) -> Result<(), EngineError> {
         self.trips.record(|| "HSET HSET HSET".to_string());
         quota::put(&self.pool, dir, quota).await
     }
 
-    async fn acl_id(&self, rule: &AclRule) -> Result<u32, EngineError> {
-        self.trips.record(|| "WATCH HGETALL GET".to_string());
-        acl::id(&self.pool, rule).await
+    async fn find_acls(&self, _: &AclRule) -> Result<Vec<(u32, AclRule)>, EngineError> {
+        let mut p = Pipeline::new();
+        p.cmd("HGETALL").arg(keys::ACL);
+        acl::rules(self.trip(&p).await?)
     }
 
-    async fn reserve_ids(&self, kind: IdKind, n: u64) -> Result<Range<u64>, EngineError> {
+    async fn add_acl(&self, rule: &AclRule, log: &[LogLine]) -> Result<u32, EngineError> {
+        self.trips
+            .record(|| "WATCH GET GET HKEYS, MULTI SET HSET EXEC".to_string());
+        acl::add(&self.pool, rule, log).await
+    }
+
+    async fn reserve_ids(
+        &self,
+        kind: IdKind,
+        n: u64,
+        log: &[LogLine],
+    ) -> Result<Range<u64>, EngineError> {
         let mut p = Pipeline::new();
         p.cmd("INCRBY").arg(keys::ids(kind)).arg(n);
+        change_log::add_all(&mut p, log, 0);
         // The counter holds the last id handed out.
         let last = self.changed_number(&p).await? as u64;
         Ok((last + 1).saturating_sub(n)..last + 1)
@@ -314,41 +354,13 @@ impl Engine for RedisEngine {
         self.change(&p).await.map(|_| ())
     }
 
-    async fn claim_job(
+    async fn new_session(
         &self,
-        job: JobSlot,
-        now_sec: i64,
-        interval_sec: i64,
-    ) -> Result<bool, EngineError> {
-        let mut loan = self.pool.take().await?;
-        if let Some(fence) = self.pool.fence.get() {
-            loan.watch_volume(&fence).await?;
-        }
-        let (mut p, _) = loan.start();
-        p.cmd("WATCH").arg(job.counter_name()).arg(loan.guard());
-        p.cmd("GET").arg(job.counter_name());
-        let last = match loan.send(&p).await {
-            Sent::Answers(mut values) => number(values.pop().unwrap_or(Value::Nil))?,
-            Sent::Broken(e, _) => return Err(crate::errors::classify(&e)),
-        };
-        if last > now_sec - interval_sec {
-            if let Some(c) = loan.inner.as_mut() {
-                c.watching = true;
-            }
-            return Ok(false);
-        }
-        let mut p = Pipeline::new();
-        p.cmd("MULTI");
-        p.cmd("SET").arg(job.counter_name()).arg(now_sec);
-        loan.end_marked(&mut p);
-        Ok(!matches!(
-            loan.commit(&mut p, None).await?,
-            Committed::Conflict
-        ))
-    }
-
-    async fn new_session(&self, expire: i64, info_json: &str) -> Result<u64, EngineError> {
-        sessions::create(&self.pool, expire, info_json).await
+        expire: i64,
+        info_json: &str,
+        log: &[LogLine],
+    ) -> Result<u64, EngineError> {
+        sessions::create(&self.pool, expire, info_json, log).await
     }
 
     async fn refresh_session(
@@ -358,10 +370,6 @@ impl Engine for RedisEngine {
         info_json: &str,
     ) -> Result<(), EngineError> {
         sessions::refresh(&self.pool, sid, expire, info_json).await
-    }
-
-    async fn drop_session(&self, sid: u64) -> Result<(), EngineError> {
-        sessions::remove(&self.pool, sid).await
     }
 
     async fn list_sessions(&self) -> Result<Vec<SessionRecord>, EngineError> {
@@ -398,6 +406,20 @@ impl Engine for RedisEngine {
 
     async fn list_unused_slices(&self, limit: usize) -> Result<Vec<(u64, u32)>, EngineError> {
         listing::unused(&self.pool, limit).await
+    }
+
+    async fn log_head(&self, limit: usize) -> Result<LogHead, EngineError> {
+        self.trips.record(|| "GET LLEN LRANGE".to_string());
+        change_log::head(&self.pool, limit).await
+    }
+
+    async fn trim_log(&self, last: u64) -> Result<(), EngineError> {
+        self.trips.record(|| "LTRIM".to_string());
+        change_log::trim(&self.pool, last).await
+    }
+
+    async fn scan(&self, from: &ScanCursor) -> Result<ScanPage, EngineError> {
+        scan::Scan::new(&self.pool, &self.trips, from).page().await
     }
 
     async fn shutdown(&self) -> Result<(), EngineError> {

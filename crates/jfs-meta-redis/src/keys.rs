@@ -16,6 +16,17 @@ pub(crate) const DIR_INODES: &str = "dirUsedInodes";
 pub(crate) const DIR_QUOTA: &str = "dirQuota";
 pub(crate) const DIR_QUOTA_SPACE: &str = "dirQuotaUsedSpace";
 pub(crate) const DIR_QUOTA_INODES: &str = "dirQuotaUsedInodes";
+/// Limits, bytes and inodes in use of each directory that has a quota.
+pub(crate) const DIR_QUOTA_HASHES: [&str; 3] = [DIR_QUOTA, DIR_QUOTA_SPACE, DIR_QUOTA_INODES];
+/// The same of users.
+pub(crate) const USER_QUOTA: [&str; 3] = ["userQuota", "userQuotaUsedSpace", "userQuotaUsedInodes"];
+/// The same of groups.
+pub(crate) const GROUP_QUOTA: [&str; 3] =
+    ["groupQuota", "groupQuotaUsedSpace", "groupQuotaUsedInodes"];
+/// Entries of the change log, oldest first.
+pub(crate) const LOG: &str = "txnLog";
+/// Number of entries ever added to the change log.
+pub(crate) const LOG_TOTAL: &str = "txnLastLog";
 pub(crate) const ACL: &str = "acl";
 pub(crate) const ACL_MAX_ID: &str = "aclMaxId";
 /// Hashes keyed by directory that go with it.
@@ -114,10 +125,8 @@ pub(crate) fn commit_mark(instance: &Uuid, slot: u64) -> String {
 /// Key of a counter. Id counters are lower case on Redis.
 pub(crate) fn counter(counter: Counter) -> &'static str {
     match counter {
-        Counter::UsedSpace => "usedSpace",
-        Counter::TotalInodes => "totalInodes",
-        Counter::NextTrash => "nextTrash",
         Counter::NextSession => "nextsession",
+        other => other.name(),
     }
 }
 

@@ -8,6 +8,7 @@
 
 mod acl;
 mod attempt;
+mod change_log;
 mod connection;
 mod connections;
 mod deadlines;
@@ -20,8 +21,10 @@ mod keys;
 mod listing;
 mod lua;
 mod marks;
+mod owner_quota;
 mod quota;
 mod read;
+mod scan;
 mod sessions;
 mod url;
 mod volume;

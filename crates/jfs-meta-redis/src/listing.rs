@@ -3,7 +3,7 @@
 use crate::attempt::chunk_index;
 use crate::connections::Connections;
 use crate::keys;
-use crate::read::{bytes, list, number, unexpected};
+use crate::read::{self, bytes, list, number, unexpected};
 use jfs_meta::EngineError;
 use jfs_meta::engine::{Delayed, Deleted, DirCursor, DirEntry, DirPage, NAMED_MAX};
 use jfs_meta::wire::{decode_attr, decode_entry};
@@ -24,7 +24,7 @@ async fn one(pool: &Connections, p: &Pipeline) -> Result<Value, EngineError> {
 }
 
 /// The cursor and the items of a SCAN-like answer.
-fn scanned(value: Value) -> Result<(u64, Vec<Value>), EngineError> {
+pub(crate) fn scanned(value: Value) -> Result<(u64, Vec<Value>), EngineError> {
     let mut parts = list(value)?.into_iter();
     let cursor = number(parts.next().unwrap_or(Value::Nil))? as u64;
     let items = list(parts.next().unwrap_or(Value::Nil))?;
@@ -202,29 +202,37 @@ pub(crate) async fn deleted(
     let mut found = Vec::new();
     while let (Some(member), Some(score)) = (items.next(), items.next()) {
         let member = bytes(member)?.unwrap_or_default();
-        let time = match score {
-            Value::Double(t) => t as i64,
-            other => String::from_utf8_lossy(&bytes(other)?.unwrap_or_default())
-                .parse::<f64>()
-                .unwrap_or(0.0) as i64,
-        };
-        let text = String::from_utf8_lossy(&member).into_owned();
-        let mut parts = text.split(':');
-        let ino = parts.next().and_then(|n| n.parse().ok());
-        let length = parts.next_back().map_or(Some(0), |n| n.parse().ok());
-        match (ino, length) {
-            (Some(ino), Some(length)) => found.push(Deleted {
-                ino: Ino(ino),
-                length,
-                time,
-            }),
-            _ => tracing::warn!(
-                "{} has the member {text:?}, which is no removed file",
-                keys::DELETED
+        match parse_deleted(&member, read::score(score)?) {
+            Some(deleted) => found.push(deleted),
+            None => tracing::warn!(
+                "{} has the member {:?}, which is no removed file",
+                keys::DELETED,
+                String::from_utf8_lossy(&member)
             ),
         }
     }
     Ok(found)
+}
+
+/// The removed file of a member of the sorted set. Members of old clients have one field or three.
+pub(crate) fn parse_deleted(member: &[u8], time: i64) -> Option<Deleted> {
+    let mut parts = std::str::from_utf8(member).ok()?.split(':');
+    let ino = Ino(parts.next()?.parse().ok()?);
+    let length = parts.next_back().map_or(Some(0), |n| n.parse().ok())?;
+    Some(Deleted { ino, length, time })
+}
+
+/// The new slice and the time of a field of delayed slices.
+pub(crate) fn parse_delayed(field: &[u8]) -> Option<(u64, i64)> {
+    let (id, time) = std::str::from_utf8(field).ok()?.split_once('_')?;
+    Some((id.parse().ok()?, time.parse().ok()?))
+}
+
+/// Id and size of a field of slice users.
+pub(crate) fn parse_slice(field: &[u8]) -> Option<(u64, u32)> {
+    let slice = std::str::from_utf8(field).ok()?.strip_prefix('k')?;
+    let (id, size) = slice.split_once('_')?;
+    Some((id.parse().ok()?, size.parse().ok()?))
 }
 
 /// Delayed slices recorded before `before`.
@@ -234,8 +242,7 @@ pub(crate) async fn delayed(
     limit: usize,
 ) -> Result<Vec<Delayed>, EngineError> {
     let expired = |field: &[u8], value: &[u8]| {
-        let (id, time) = std::str::from_utf8(field).ok()?.split_once('_')?;
-        let (id, time) = (id.parse().ok()?, time.parse().ok()?);
+        let (id, time) = parse_delayed(field)?;
         (time < before).then(|| Delayed {
             id,
             time,
@@ -255,11 +262,7 @@ pub(crate) async fn unused(
 ) -> Result<Vec<(u64, u32)>, EngineError> {
     let without_users = |field: &[u8], value: &[u8]| {
         let users: i64 = std::str::from_utf8(value).ok()?.parse().ok()?;
-        let (id, size) = std::str::from_utf8(field)
-            .ok()?
-            .strip_prefix('k')?
-            .split_once('_')?;
-        let slice = (id.parse().ok()?, size.parse().ok()?);
+        let slice = parse_slice(field)?;
         (users < 0).then_some(slice)
     };
     let mut found = pick(pool, keys::SLICE_REFS, limit, without_users).await?;

@@ -11,51 +11,85 @@ use redis::{Pipeline, Value};
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// All quotas, in one round trip.
+/// All quotas of directories, in one round trip.
 pub(crate) async fn all(pool: &Connections) -> Result<Vec<(Ino, DirQuota)>, EngineError> {
+    let [dirs] = of_hashes(pool, &[keys::DIR_QUOTA_HASHES]).await?;
+    Ok(dirs
+        .into_iter()
+        .map(|(dir, quota)| (Ino(dir), quota))
+        .collect())
+}
+
+/// All quotas of `N` kinds, in one round trip: id and quota, sorted. A kind has a hash of limits, one of bytes
+/// in use and one of inodes in use.
+pub(crate) async fn of_hashes<const N: usize>(
+    pool: &Connections,
+    kinds: &[[&str; 3]; N],
+) -> Result<[Vec<(u64, DirQuota)>; N], EngineError> {
     let mut p = Pipeline::new();
-    for key in [
-        keys::DIR_QUOTA,
-        keys::DIR_QUOTA_SPACE,
-        keys::DIR_QUOTA_INODES,
-    ] {
-        p.cmd("HGETALL").arg(key);
+    for key in kinds.iter().flatten() {
+        p.cmd("HGETALL").arg(*key);
     }
     let mut hashes = run(pool, &p).await?.into_iter();
-    let mut quotas: Vec<(Ino, DirQuota)> = Vec::new();
-    let mut fields = list(hashes.next().unwrap_or(Value::Nil))?.into_iter();
-    while let (Some(dir), Some(limits)) = (fields.next(), fields.next()) {
-        let (dir, limits) = (Ino(number(dir)? as u64), bytes(limits)?.unwrap_or_default());
-        let Ok(limits) = <[u8; 16]>::try_from(limits.as_ref()) else {
+    let mut all = [const { Vec::new() }; N];
+    for (found, [name, ..]) in all.iter_mut().zip(kinds) {
+        let mut next = || hashes.next().unwrap_or(Value::Nil);
+        *found = quotas(name, [next(), next(), next()])?;
+    }
+    Ok(all)
+}
+
+/// The quotas in the three hashes of a kind; `name` is the hash of limits.
+fn quotas(
+    name: &str,
+    [stored, spaces, inodes]: [Value; 3],
+) -> Result<Vec<(u64, DirQuota)>, EngineError> {
+    let mut quotas: Vec<(u64, DirQuota)> = Vec::new();
+    let mut fields = list(stored)?.into_iter();
+    while let (Some(id), Some(stored)) = (fields.next(), fields.next()) {
+        let (id, stored) = (number(id)? as u64, bytes(stored)?.unwrap_or_default());
+        let Some(quota) = limits(&stored) else {
             // The others are kept all the same.
-            let key = keys::DIR_QUOTA;
-            tracing::warn!(
-                "{key}: directory {dir} has {} bytes of limits",
-                limits.len()
-            );
+            tracing::warn!("{name}: {id} has {} bytes of limits", stored.len());
             continue;
         };
-        let both = u128::from_be_bytes(limits);
-        let quota = DirQuota {
-            max_space: (both >> 64) as i64,
-            max_inodes: both as i64,
-            ..DirQuota::default()
-        };
-        quotas.push((dir, quota));
+        quotas.push((id, quota));
     }
-    let mut usage = [HashMap::new(), HashMap::new()];
-    for of in &mut usage {
-        let mut fields = list(hashes.next().unwrap_or(Value::Nil))?.into_iter();
-        while let (Some(dir), Some(used)) = (fields.next(), fields.next()) {
-            of.insert(Ino(number(dir)? as u64), number(used)?);
-        }
+    let (spaces, inodes) = (numbers(spaces)?, numbers(inodes)?);
+    for (id, quota) in &mut quotas {
+        quota.used_space = spaces.get(id).copied().unwrap_or(0);
+        quota.used_inodes = inodes.get(id).copied().unwrap_or(0);
     }
-    for (dir, quota) in &mut quotas {
-        quota.used_space = usage[0].get(dir).copied().unwrap_or(0);
-        quota.used_inodes = usage[1].get(dir).copied().unwrap_or(0);
-    }
-    quotas.sort_by_key(|(dir, _)| *dir);
+    quotas.sort_by_key(|(id, _)| *id);
     Ok(quotas)
+}
+
+fn numbers(hash: Value) -> Result<HashMap<u64, i64>, EngineError> {
+    let mut numbers = HashMap::new();
+    let mut fields = list(hash)?.into_iter();
+    while let (Some(id), Some(n)) = (fields.next(), fields.next()) {
+        numbers.insert(number(id)? as u64, number(n)?);
+    }
+    Ok(numbers)
+}
+
+/// The stored form of limits.
+pub(crate) fn limits_of(quota: DirQuota) -> Vec<u8> {
+    [
+        quota.max_space.to_be_bytes(),
+        quota.max_inodes.to_be_bytes(),
+    ]
+    .concat()
+}
+
+/// The limits of a stored quota; `None` when these are not 16 bytes.
+pub(crate) fn limits(stored: &[u8]) -> Option<DirQuota> {
+    let both = u128::from_be_bytes(stored.try_into().ok()?);
+    Some(DirQuota {
+        max_space: (both >> 64) as i64,
+        max_inodes: both as i64,
+        ..DirQuota::default()
+    })
 }
 
 /// Adds to the usage of directories that have a quota.
@@ -92,13 +126,11 @@ pub(crate) async fn put(
     dir: Ino,
     quota: DirQuota,
 ) -> Result<(), EngineError> {
-    let limits = [
-        quota.max_space.to_be_bytes(),
-        quota.max_inodes.to_be_bytes(),
-    ]
-    .concat();
     let mut p = Pipeline::new();
-    p.cmd("HSET").arg(keys::DIR_QUOTA).arg(dir.0).arg(limits);
+    p.cmd("HSET")
+        .arg(keys::DIR_QUOTA)
+        .arg(dir.0)
+        .arg(limits_of(quota));
     p.cmd("HSET")
         .arg(keys::DIR_QUOTA_SPACE)
         .arg(dir.0)

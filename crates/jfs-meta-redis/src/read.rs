@@ -180,6 +180,18 @@ pub(crate) fn number(value: Value) -> Result<i64, EngineError> {
     }
 }
 
+/// A score of a sorted set, which is a time here: whole seconds.
+pub(crate) fn score(value: Value) -> Result<i64, EngineError> {
+    Ok(match value {
+        Value::Double(t) => t as i64,
+        other => {
+            let text = bytes(other)?.unwrap_or_default();
+            let text = String::from_utf8_lossy(&text);
+            text.parse::<f64>().unwrap_or(0.0) as i64
+        }
+    })
+}
+
 /// A list answer.
 pub(crate) fn list(value: Value) -> Result<Vec<Value>, EngineError> {
     match value {

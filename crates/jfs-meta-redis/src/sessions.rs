@@ -1,10 +1,11 @@
 //! Sessions: expiry in a sorted set, descriptions in a hash, sustained inodes and locks beside them.
 
+use crate::change_log;
 use crate::connections::Connections;
 use crate::keys;
-use crate::read::{ask, bytes, list, number, understand, unexpected};
+use crate::read::{self, ask, bytes, list, number, understand, unexpected};
 use jfs_meta::EngineError;
-use jfs_meta::engine::{Key, LockKind, LockRow, SessionRecord};
+use jfs_meta::engine::{Key, LockKind, LockRow, LogLine, SessionRecord};
 use jfs_types::Ino;
 use redis::{Pipeline, Value};
 use std::collections::BTreeMap;
@@ -26,12 +27,22 @@ pub(crate) async fn create(
     pool: &Arc<Connections>,
     expire: i64,
     info: &str,
+    log: &[LogLine],
 ) -> Result<u64, EngineError> {
     let mut p = Pipeline::new();
     p.cmd("INCR").arg("nextsession");
     let sid = number(pool.change_all(&p).await?.swap_remove(0))? as u64;
-    refresh(pool, sid, expire, info).await?;
+    let mut p = refreshed(sid, expire, info);
+    change_log::add_all(&mut p, log, sid);
+    pool.change_all(&p).await?;
     Ok(sid)
+}
+
+fn refreshed(sid: u64, expire: i64, info: &str) -> Pipeline {
+    let mut p = Pipeline::new();
+    p.cmd("ZADD").arg(keys::ALL_SESSIONS).arg(expire).arg(sid);
+    p.cmd("HSETNX").arg(keys::SESSION_INFOS).arg(sid).arg(info);
+    p
 }
 
 /// Moves the expiry; puts the description back when it is gone.
@@ -41,41 +52,7 @@ pub(crate) async fn refresh(
     expire: i64,
     info: &str,
 ) -> Result<(), EngineError> {
-    let mut p = Pipeline::new();
-    p.cmd("ZADD").arg(keys::ALL_SESSIONS).arg(expire).arg(sid);
-    p.cmd("HSETNX").arg(keys::SESSION_INFOS).arg(sid).arg(info);
-    pool.change_all(&p).await.map(|_| ())
-}
-
-/// Drops locks, then the records. The set of sustained inodes goes with its last member.
-pub(crate) async fn remove(pool: &Arc<Connections>, sid: u64) -> Result<(), EngineError> {
-    let mut p = Pipeline::new();
-    p.cmd("SMEMBERS").arg(keys::locked(sid));
-    let locked = list(run(pool, &p).await?.swap_remove(0))?;
-    let owner = format!("{sid}_");
-    for key in locked {
-        let Some(key) = bytes(key)? else { continue };
-        let mut p = Pipeline::new();
-        p.cmd("HKEYS").arg(&key[..]);
-        let fields = list(run(pool, &p).await?.swap_remove(0))?;
-        let mut ours: Vec<Vec<u8>> = Vec::new();
-        for field in fields {
-            ours.extend(
-                bytes(field)?
-                    .filter(|f| f.starts_with(owner.as_bytes()))
-                    .map(|f| f.to_vec()),
-            );
-        }
-        if !ours.is_empty() {
-            let mut p = Pipeline::new();
-            p.cmd("HDEL").arg(&key[..]).arg(&ours);
-            pool.change_all(&p).await?;
-        }
-    }
-    let mut p = Pipeline::new();
-    p.cmd("DEL").arg(keys::locked(sid));
-    p.cmd("ZREM").arg(keys::ALL_SESSIONS).arg(sid);
-    p.cmd("HDEL").arg(keys::SESSION_INFOS).arg(sid);
+    let p = refreshed(sid, expire, info);
     pool.change_all(&p).await.map(|_| ())
 }
 
@@ -100,15 +77,9 @@ pub(crate) async fn all(pool: &Connections) -> Result<Vec<SessionRecord>, Engine
     let mut sessions = Vec::new();
     while let (Some(sid), Some(score)) = (scores.next(), scores.next()) {
         let sid = number(sid)? as u64;
-        let expire = match score {
-            Value::Double(t) => t as i64,
-            other => String::from_utf8_lossy(&bytes(other)?.unwrap_or_default())
-                .parse::<f64>()
-                .unwrap_or(0.0) as i64,
-        };
         sessions.push(SessionRecord {
             sid,
-            expire,
+            expire: read::score(score)?,
             info: infos.remove(&sid).unwrap_or_default(),
         });
     }

@@ -27,7 +27,7 @@ const PATTERNS: [&str; 10] = [
 ];
 
 /// Keys of a volume that exist once.
-const SINGLE: [&str; 24] = [
+const SINGLE: [&str; 25] = [
     "setting",
     "allSessions",
     "sessionInfos",
@@ -52,6 +52,7 @@ const SINGLE: [&str; 24] = [
     "lastCleanupSessions",
     "lastCleanupFiles",
     "lastCleanupTrash",
+    "nextCleanupSlices",
 ];
 
 /// A round trip that takes longer makes every operation slow.

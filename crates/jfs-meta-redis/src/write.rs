@@ -1,5 +1,6 @@
 //! Intentions as commands inside MULTI, and what their answers tell.
 
+use crate::change_log;
 use crate::keys;
 use jfs_meta::EngineError;
 use jfs_meta::engine::{Receipt, Write};
@@ -119,8 +120,10 @@ impl Commit {
             } => {
                 let key = keys::chunk(*ino, *index);
                 p.cmd("LTRIM").arg(&key).arg(kept.len() + merged).arg(-1);
-                p.cmd("LPUSH").arg(&key).arg(&encode_record(record)[..]);
-                self.add(Wanted::Nothing);
+                if let Some(record) = record {
+                    p.cmd("LPUSH").arg(&key).arg(&encode_record(record)[..]);
+                    self.add(Wanted::Nothing);
+                }
                 if kept.is_empty() {
                     return self.add(Wanted::Nothing);
                 }
@@ -131,10 +134,10 @@ impl Commit {
                 }
                 self.add(Wanted::Nothing);
             }
-            Write::Delay { id, entries } => {
+            Write::Delay { id, time, entries } => {
                 p.cmd("HSET")
                     .arg(keys::DELAYED)
-                    .arg(keys::delayed(*id, at.sec))
+                    .arg(keys::delayed(*id, *time))
                     .arg(&entries[..]);
             }
             Write::DelDelayed { id, time } => {
@@ -202,10 +205,24 @@ impl Commit {
                 }
                 return;
             }
+            Write::DelSession { sid } => {
+                p.cmd("DEL").arg(keys::locked(*sid));
+                p.cmd("ZREM").arg(keys::ALL_SESSIONS).arg(*sid);
+                p.cmd("HDEL").arg(keys::SESSION_INFOS).arg(*sid);
+                self.add(Wanted::Nothing);
+                self.add(Wanted::Nothing);
+            }
+            Write::PutCounter { counter, value } => {
+                p.cmd("SET").arg(keys::counter(*counter)).arg(*value);
+            }
             Write::AddUsage { space, inodes } => {
                 p.cmd("INCRBY").arg("usedSpace").arg(*space);
                 self.add(Wanted::Nothing);
                 p.cmd("INCRBY").arg("totalInodes").arg(*inodes);
+            }
+            Write::Log(line) => {
+                change_log::add(p, line, 0);
+                (1..change_log::COMMANDS).for_each(|_| self.add(Wanted::Nothing));
             }
         }
         self.add(Wanted::Nothing);

@@ -160,6 +160,17 @@ impl Dialect {
         }
     }
 
+    /// Whether a text column holds the bytes of a parameter. Texts that differ in capital letters, accents or trailing blanks only are
+    /// equal to MySQL, so that the bytes are compared there.
+    pub(crate) fn same_text(self, column: &str, place: &str) -> String {
+        match self {
+            Dialect::Sqlite | Dialect::Postgres => format!("{column} = {place}"),
+            Dialect::Mysql => {
+                format!("CAST(CONVERT({column} USING utf8mb4) AS BINARY) = CAST({place} AS BINARY)")
+            }
+        }
+    }
+
     /// Bytes joined.
     pub(crate) fn joined(self, parts: &[&str]) -> String {
         match self {
@@ -253,8 +264,11 @@ pub(crate) fn with_literals(sql: &str, params: &[Value]) -> Option<String> {
 
 fn push_literal(out: &mut String, value: &Value) {
     let hex = |out: &mut String, data: &[u8]| {
+        let digit = |n: u8| char::from_digit(u32::from(n), 16).unwrap_or('0'); // n is below 16
+        out.reserve(2 * data.len() + 1);
         for byte in data {
-            let _ = write!(out, "{byte:02x}"); // into a String: cannot fail
+            out.push(digit(byte >> 4));
+            out.push(digit(byte & 15));
         }
     };
     match value {

@@ -14,6 +14,8 @@
 
 #[allow(dead_code, reason = "arms for servers, whose engines follow")]
 mod dialect;
+#[cfg(feature = "mysql")]
+mod mysql;
 #[allow(dead_code, reason = "the engines for servers follow")]
 mod net;
 #[cfg(feature = "postgres")]
@@ -27,6 +29,8 @@ mod statement;
 #[allow(dead_code, reason = "parts for servers, whose engines follow")]
 mod value;
 
+#[cfg(feature = "mysql")]
+pub use mysql::open as open_mysql;
 #[cfg(feature = "postgres")]
 pub use postgres::open as open_postgres;
 pub use sqlite::{FaultPlan, SqliteEngine};

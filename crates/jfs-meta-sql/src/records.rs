@@ -5,6 +5,7 @@
 //! of attempts. Nothing here runs a statement, locks, or begins a transaction.
 
 pub(crate) mod acl;
+pub(crate) mod change_log;
 pub(crate) mod cleanup;
 pub(crate) mod counters;
 pub(crate) mod existing;
@@ -12,6 +13,7 @@ mod key;
 pub(crate) mod listing;
 pub(crate) mod locks;
 pub(crate) mod node;
+pub(crate) mod owners;
 pub(crate) mod schema;
 pub(crate) mod sessions;
 #[cfg(test)]

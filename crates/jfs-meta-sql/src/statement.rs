@@ -69,6 +69,9 @@ statements! {
     // ---- statistics and counters
     Stats, StatsPut, StatsAdd, StatsDelete,
     QuotaList, QuotaPut, QuotaAdd, QuotaDelete,
+    OwnerList, OwnerPut, OwnerClear,
+    /// Makes the row, without limits, when it is missing.
+    OwnerAdd,
     Counter,
     /// Returns the new value.
     CounterAdd,
@@ -83,8 +86,13 @@ statements! {
     Flocks, FlockPut, FlockDelete, Plocks, PlockPut, PlockDelete,
     // ---- sessions
     SessionInsert, SessionPut, SessionList, SessionDelete,
-    FlocksDropSession, PlocksDropSession, FlocksOfSession, PlocksOfSession,
+    FlocksOfSession, PlocksOfSession,
     SustainedList, SustainedInsert, SustainedDelete,
+    // ---- the change log
+    LogInsert,
+    /// `$1`, the number of records in the list of chunk (`$2`, `$3`) less `$4`, then `$5`.
+    LogInsertCounted,
+    LogHead, LogCount, LogTrim,
     // ---- the volume
     Setting, SettingInsert, SettingUpdate,
     /// Fails on servers unless the setting is `$1`.
@@ -225,6 +233,27 @@ impl Statement {
                     .into()
             }
             S::QuotaDelete => "DELETE FROM {dir_quota} WHERE inode = $1".into(),
+            S::OwnerList => {
+                "SELECT qtype, qkey, max_space, max_inodes, used_space, used_inodes FROM {user_group_quota}".into()
+            }
+            S::OwnerPut => put(
+                d,
+                "user_group_quota",
+                &["qtype", "qkey"],
+                &["max_space", "max_inodes", "used_space", "used_inodes"],
+            ),
+            S::OwnerClear => "DELETE FROM {user_group_quota}".into(),
+            S::OwnerAdd => d
+                .upsert(&Upsert {
+                    table: "user_group_quota",
+                    columns: &["qtype", "qkey", "max_space", "max_inodes", "used_space", "used_inodes"],
+                    key: &["qtype", "qkey"],
+                    set: &[
+                        ("used_space", "{user_group_quota}.used_space + $5".to_string()),
+                        ("used_inodes", "{user_group_quota}.used_inodes + $6".to_string()),
+                    ],
+                })
+                .into(),
             S::Counter => "SELECT value FROM {counter} WHERE name = $1".into(),
             S::CounterAdd => {
                 let add = d.upsert(&Upsert {
@@ -271,25 +300,45 @@ impl Statement {
                 .into(),
             S::SessionList => "SELECT sid, expire, info FROM {session2}".into(),
             S::SessionDelete => "DELETE FROM {session2} WHERE sid = $1".into(),
-            S::FlocksDropSession => "DELETE FROM {flock} WHERE sid = $1".into(),
-            S::PlocksDropSession => "DELETE FROM {plock} WHERE sid = $1".into(),
             S::FlocksOfSession => "SELECT sid, owner, ltype, inode FROM {flock} WHERE sid = $1".into(),
             S::PlocksOfSession => "SELECT sid, owner, records, inode FROM {plock} WHERE sid = $1".into(),
             S::SustainedList => "SELECT inode FROM {sustained} WHERE sid = $1".into(),
             S::SustainedInsert => d.insert_or_ignore("sustained", &["sid", "inode"]).into(),
             S::SustainedDelete => "DELETE FROM {sustained} WHERE sid = $1 AND inode = $2".into(),
 
+            S::LogInsert => insert("change_log", &["entry"]),
+            S::LogInsertCounted => {
+                let (divided, text) = match d {
+                    Dialect::Mysql => ("DIV", "char"),
+                    Dialect::Sqlite | Dialect::Postgres => ("/", "text"),
+                };
+                let records = format!(
+                    "COALESCE((SELECT {} {divided} 24 FROM {{chunk}} WHERE inode = $2 AND indx = $3), 0) \
+                     - CAST($4 AS {})",
+                    d.byte_length("slices"),
+                    if d == Dialect::Mysql { "signed" } else { "bigint" }
+                );
+                let parts = ["$1", &records, "$5"].map(|part| format!("CAST({part} AS {text})"));
+                let parts = parts.each_ref().map(String::as_str);
+                format!("INSERT INTO {{change_log}} (entry) VALUES ({})", d.joined(&parts)).into()
+            }
+            S::LogHead => "SELECT id, entry FROM {change_log} ORDER BY id LIMIT $1".into(),
+            S::LogCount => "SELECT COUNT(*) FROM {change_log}".into(),
+            S::LogTrim => "DELETE FROM {change_log} WHERE id <= $1".into(),
+
             S::Setting => "SELECT value FROM {setting} WHERE name = 'format'".into(),
             S::SettingInsert => "INSERT INTO {setting} (name, value) VALUES ('format', $1)".into(),
             S::SettingUpdate => {
-                d.must_hit("UPDATE {setting} SET value = $1 WHERE name = 'format' AND value = $2")
+                let same = d.same_text("value", "$2");
+                d.must_hit(&format!("UPDATE {{setting}} SET value = $1 WHERE name = 'format' AND {same}"))
             }
             S::SettingIs if d == Dialect::Sqlite => {
                 "SELECT 1 FROM {setting} WHERE name = 'format' AND value = $1".into()
             }
             S::SettingIs => {
-                let same = "EXISTS (SELECT 1 FROM {setting} WHERE name = 'format' AND value = $1)";
-                format!("SELECT {}", d.checked("1", same)).into()
+                let same = d.same_text("value", "$1");
+                let same = format!("EXISTS (SELECT 1 FROM {{setting}} WHERE name = 'format' AND {same})");
+                format!("SELECT {}", d.checked("1", &same)).into()
             }
             S::Existing => existing::text(d).into(),
         }

@@ -27,5 +27,7 @@ mod reference;
 mod scratch_volume;
 #[path = "engine/sessions.rs"]
 mod sessions;
+#[path = "engine/stored_values.rs"]
+mod stored_values;
 #[path = "engine/volume.rs"]
 mod volume;

@@ -1,5 +1,6 @@
 //! Directory statistics: deltas added up in memory, flushed once a second.
 
+use crate::change_log::{ChangeLog, Event};
 use crate::engine::{DirCursor, DirStat, Engine, EngineError};
 use jfs_types::Ino;
 use parking_lot::Mutex;
@@ -42,7 +43,12 @@ impl DirStats {
     /// Has the record of a directory made that may have none: of the root, which a new volume has none
     /// of, and of what comes back from the trash. A directory of one page is counted here, before other
     /// clients change it; a larger one in the background.
-    pub(crate) async fn ensure(&self, engine: &dyn Engine, dir: Ino) -> Result<(), EngineError> {
+    pub(crate) async fn ensure(
+        &self,
+        engine: &dyn Engine,
+        log: &ChangeLog,
+        dir: Ino,
+    ) -> Result<(), EngineError> {
         let found = engine.fetch(&[crate::engine::Key::DirStat(dir)]).await?;
         let known = found
             .into_iter()
@@ -52,14 +58,19 @@ impl DirStats {
             .flatten()
             .is_some();
         if !known {
-            self.recount_small(engine, dir).await?;
+            self.recount_small(engine, log, dir).await?;
         }
         Ok(())
     }
 
     /// Counts a directory of one page, and leaves a larger one to [`DirStats::recount_doubtful`].
-    async fn recount_small(&self, engine: &dyn Engine, dir: Ino) -> Result<(), EngineError> {
-        if !self.recount(engine, dir, 1).await? {
+    async fn recount_small(
+        &self,
+        engine: &dyn Engine,
+        log: &ChangeLog,
+        dir: Ino,
+    ) -> Result<(), EngineError> {
+        if !self.recount(engine, log, dir, 1).await? {
             self.doubt([dir].into_iter());
         }
         Ok(())
@@ -68,7 +79,11 @@ impl DirStats {
     /// Writes the deltas. Directories without a record are counted, large ones by
     /// [`DirStats::recount_doubtful`], which also counts those whose deltas may have been added: to add
     /// them again may be as wrong as not to. On failure the rest stays.
-    pub(crate) async fn flush(&self, engine: &dyn Engine) -> Result<(), EngineError> {
+    pub(crate) async fn flush(
+        &self,
+        engine: &dyn Engine,
+        log: &ChangeLog,
+    ) -> Result<(), EngineError> {
         let deltas: Vec<(Ino, DirStat)> = {
             let mut pending = self.pending.lock();
             pending.retain(|_, d| *d != DirStat::default());
@@ -95,7 +110,7 @@ impl DirStats {
             }
         };
         for dir in missing {
-            self.recount_small(engine, dir).await?;
+            self.recount_small(engine, log, dir).await?;
         }
         Ok(())
     }
@@ -110,12 +125,16 @@ impl DirStats {
 
     /// Computes the records that are missing or in doubt from listings, as the reference client does.
     /// Takes as long as it takes to list these directories; may be given up at any point.
-    pub(crate) async fn recount_doubtful(&self, engine: &dyn Engine) -> Result<(), EngineError> {
+    pub(crate) async fn recount_doubtful(
+        &self,
+        engine: &dyn Engine,
+        log: &ChangeLog,
+    ) -> Result<(), EngineError> {
         loop {
             let Some(dir) = self.in_doubt.lock().first().copied() else {
                 return Ok(());
             };
-            match self.recount(engine, dir, usize::MAX).await {
+            match self.recount(engine, log, dir, usize::MAX).await {
                 Err(e @ EngineError::Transient(_)) => return Err(e),
                 // A failure of one directory does not delay the others.
                 Err(e) => tracing::warn!("the statistics of {dir:?} may be wrong: {e}"),
@@ -131,6 +150,7 @@ impl DirStats {
     async fn recount(
         &self,
         engine: &dyn Engine,
+        log: &ChangeLog,
         dir: Ino,
         pages_max: usize,
     ) -> Result<bool, EngineError> {
@@ -139,7 +159,10 @@ impl DirStats {
             match count(engine, dir, pages_max).await? {
                 Count::Gone => return Ok(true),
                 Count::Longer => return Ok(false),
-                Count::Of(stat) => engine.put_dir_stat(dir, stat).await?,
+                Count::Of(stat) => {
+                    let log = log.lines(&Event::DirStat { dir, stat });
+                    engine.put_dir_stat(dir, stat, &log).await?;
+                }
             }
             if !self.pending.lock().contains_key(&dir) {
                 break;

@@ -7,21 +7,32 @@
 //! One *attempt* is one optimistic transaction: batched reads, then one commit that succeeds only if
 //! nothing that was read with [`Strength::Hold`] or [`Strength::Own`] has changed since.
 
+mod counters;
 mod error;
 mod fence;
 mod key;
 mod listing;
+mod log_line;
+mod quota_owner;
+mod scan;
 mod write;
 
+pub use counters::{Counter, FIRST_COUNTERS, IdKind, JobSlot};
 pub use error::EngineError;
 pub use fence::{Fence, FenceSlot};
-pub use key::{Answer, Counter, Key, LockKind, LockRow, Read, Strength, hold, own, peek};
+pub use key::{Answer, Key, LockKind, LockRow, Read, Strength, hold, own, peek};
 pub use listing::{
-    Delayed, Deleted, DirCursor, DirEntry, DirPage, DirQuota, DirStat, IdKind, JobSlot,
-    SessionRecord,
+    Delayed, Deleted, DirCursor, DirEntry, DirPage, DirQuota, DirStat, SessionRecord,
+};
+pub use log_line::{LogHead, LogLine, LogPart};
+pub use quota_owner::QuotaOwner;
+pub use scan::{
+    BadCursor, CursorPart, Record, SCAN_PAGE, SCAN_PAGE_BYTES, ScanCursor, ScanKind, ScanPage,
+    Unreadable,
 };
 pub use write::{EXISTING_MAX, Receipt, Write};
 
+pub use crate::owner_quotas::OwnerUsage;
 use crate::trips::TripLog;
 use async_trait::async_trait;
 use jfs_types::{AclRule, Attr, Entry, Ino, Name, Time};
@@ -35,11 +46,22 @@ pub struct Capabilities {
     /// Whether [`Write::AddUsage`] is applied inside the transaction. Where false, the caller adds up
     /// deltas and flushes them with [`Engine::add_usage`], as the reference client does on SQL.
     pub usage_in_transaction: bool,
+    /// Whether the volume has a counter for the numbers of ACL rules, which the change log follows.
+    pub counts_acl_ids: bool,
     /// Whether [`EngineError::MaybeCommitted`] comes only after the engine has tried to find out what
     /// became of the commit, by better means than the records that others change too. Where true, such an
     /// operation ends with EIO; where false, its proof decides.
     pub settles_lost_answers: bool,
+    /// Most records that one commit may hold and write together, each counted once: what was read with
+    /// `Hold` or `Own`, and what [`Write`]s change. An engine that adds records of its own (fences, marks)
+    /// names a smaller number than its server. Where there is a limit, it is at least
+    /// [`RECORDS_LEAST`], and operations that can do so take several commits. `None`: no limit.
+    pub records_max: Option<usize>,
 }
+
+/// The smallest limit that an engine may set on the records of a commit. No operation on a single
+/// inode needs more.
+pub const RECORDS_LEAST: usize = 64;
 
 /// Chunks that [`Engine::list_chunks`] may name without looking whether they have lists.
 pub const NAMED_MAX: u64 = 16;
@@ -121,8 +143,13 @@ pub trait Engine: Send + Sync {
     /// may have been added.
     async fn add_dir_stats(&self, deltas: &[(Ino, DirStat)]) -> Result<Vec<Ino>, EngineError>;
 
-    /// Stores the statistics of one directory as they are.
-    async fn put_dir_stat(&self, dir: Ino, stat: DirStat) -> Result<(), EngineError>;
+    /// Stores the statistics of one directory as they are, and `log` with them.
+    async fn put_dir_stat(
+        &self,
+        dir: Ino,
+        stat: DirStat,
+        log: &[LogLine],
+    ) -> Result<(), EngineError>;
 
     // ---- quotas and ACL rules
 
@@ -132,18 +159,41 @@ pub trait Engine: Send + Sync {
     /// Adds (bytes, inodes) to what quotas say is used. A directory without one is left out.
     async fn add_quota_usage(&self, deltas: &[(Ino, i64, i64)]) -> Result<(), EngineError>;
 
+    /// All quotas of users and groups, with the usage of those that have no limits. One round trip.
+    async fn list_owner_quotas(&self) -> Result<Vec<(QuotaOwner, DirQuota)>, EngineError>;
+
+    /// Adds to what users and groups use. A user or group without a record gets one, with the limits -1.
+    async fn add_owner_usage(&self, deltas: &[OwnerUsage]) -> Result<(), EngineError>;
+
+    /// Replaces all limits and usage of users and groups, and stores `log` with them.
+    async fn replace_owner_quotas(
+        &self,
+        quotas: &[(QuotaOwner, DirQuota)],
+        log: &[LogLine],
+    ) -> Result<(), EngineError>;
+
     /// Stores the quota of a directory as it is.
     async fn put_quota(&self, dir: Ino, quota: DirQuota) -> Result<(), EngineError>;
 
-    /// The number of an ACL rule; stored when there is no equal one yet. Rules are never removed, so
-    /// this is done outside of attempts, and one that is not used after all does no harm.
-    async fn acl_id(&self, rule: &AclRule) -> Result<u32, EngineError>;
+    /// Rules that may equal `rule`, with their numbers: all that have its four permission numbers, and
+    /// perhaps others. Rules that do not decode are left out. Called while an attempt is under way.
+    async fn find_acls(&self, rule: &AclRule) -> Result<Vec<(u32, AclRule)>, EngineError>;
+
+    /// Stores a rule under a number that no rule has had, and `log` with it; returns the number. Rules are
+    /// never removed, so this is done outside of attempts, and a rule that is not used after all does no harm.
+    /// Called while an attempt is under way. `Transient` also when the answer was lost.
+    async fn add_acl(&self, rule: &AclRule, log: &[LogLine]) -> Result<u32, EngineError>;
 
     // ---- counters
 
     /// Reserves `n` ids and returns them. Hides that Redis stores the last used number where the
-    /// others store the next free one.
-    async fn reserve_ids(&self, kind: IdKind, n: u64) -> Result<Range<u64>, EngineError>;
+    /// others store the next free one. `log` is stored with it.
+    async fn reserve_ids(
+        &self,
+        kind: IdKind,
+        n: u64,
+        log: &[LogLine],
+    ) -> Result<Range<u64>, EngineError>;
 
     /// Adds to a counter and returns its new value (0 + n when it was absent).
     async fn add_counter(&self, counter: Counter, n: i64) -> Result<i64, EngineError>;
@@ -151,19 +201,15 @@ pub trait Engine: Send + Sync {
     /// Adds to both usage counters at once.
     async fn add_usage(&self, space: i64, inodes: i64) -> Result<(), EngineError>;
 
-    /// Wins a cluster-wide job slot: true, and the stored time becomes `now_sec`, when the stored time is
-    /// not later than `now_sec - interval_sec`.
-    async fn claim_job(
-        &self,
-        job: JobSlot,
-        now_sec: i64,
-        interval_sec: i64,
-    ) -> Result<bool, EngineError>;
-
     // ---- sessions
 
-    /// Takes the next session id and stores its record. `expire` in Unix seconds.
-    async fn new_session(&self, expire: i64, info_json: &str) -> Result<u64, EngineError>;
+    /// Takes the next session id and stores its record, and `log` with it. `expire` in Unix seconds.
+    async fn new_session(
+        &self,
+        expire: i64,
+        info_json: &str,
+        log: &[LogLine],
+    ) -> Result<u64, EngineError>;
 
     /// Moves a session's expiry; puts the record back when it is gone.
     async fn refresh_session(
@@ -172,10 +218,6 @@ pub trait Engine: Send + Sync {
         expire: i64,
         info_json: &str,
     ) -> Result<(), EngineError>;
-
-    /// Drops a session's record and its lock bookkeeping. What it sustains is for the caller to remove, one
-    /// by one and before; what has come since stays.
-    async fn drop_session(&self, sid: u64) -> Result<(), EngineError>;
 
     /// All sessions, unordered.
     async fn list_sessions(&self) -> Result<Vec<SessionRecord>, EngineError>;
@@ -210,11 +252,32 @@ pub trait Engine: Send + Sync {
     /// Slices without users whose objects are still to be deleted: (id, size), at most `limit`.
     async fn list_unused_slices(&self, limit: usize) -> Result<Vec<(u64, u32)>, EngineError>;
 
+    // ---- the change log
+
+    /// The oldest entries of the change log, at most `limit`, and the number of all entries.
+    async fn log_head(&self, limit: usize) -> Result<LogHead, EngineError>;
+
+    /// Removes the entries of the change log up to the version `last`. Two round trips on Redis.
+    async fn trim_log(&self, last: u64) -> Result<(), EngineError>;
+
+    // ---- everything
+
+    /// One page of all records of a kind, from `from` on, in one or a few round trips.
+    ///
+    /// A record that exists during the whole scan is in one of its pages, perhaps in several. A record that
+    /// comes, changes or goes meanwhile may be found or not, as it was at any time in between. The
+    /// order is the engine's. Memory is bounded by [`SCAN_PAGE`] and [`SCAN_PAGE_BYTES`], however large
+    /// the volume is. A page may be empty and not the last one. `Fatal` for a position that another engine
+    /// made.
+    async fn scan(&self, from: &ScanCursor) -> Result<ScanPage, EngineError>;
+
     /// Flushes and closes connections. The engine is not used afterwards.
     async fn shutdown(&self) -> Result<(), EngineError>;
 }
 
-/// One optimistic transaction in progress. Dropping it gives it up; nothing is written.
+/// One optimistic transaction in progress. Dropping it gives it up; nothing is written. An attempt that is
+/// dropped without [`Attempt::end`] (its future was cancelled) may keep its connection or its locks for as long
+/// as the engine needs to notice.
 #[async_trait]
 pub trait Attempt: Send {
     /// Reads a batch of independent records: one round trip. Answers are in the order of `reads`.
@@ -225,4 +288,9 @@ pub trait Attempt: Send {
     ///
     /// `at` is the time of the attempt, for engines that store it with a record.
     async fn commit(self: Box<Self>, writes: &[Write], at: Time) -> Result<Receipt, EngineError>;
+
+    /// Ends an attempt that has only read and needs no check of what it read: its connection and its locks
+    /// are free at once. The caller waits for no round trip where the engine can avoid it. Nothing is written,
+    /// and nothing can fail that would concern the caller.
+    async fn end(self: Box<Self>);
 }

@@ -18,8 +18,8 @@ pub enum Call {
     Lookup,
     /// [`Engine::list_dir`].
     ListDir,
-    /// [`Engine::drop_session`].
-    DropSession,
+    /// [`Engine::list_locks`].
+    ListLocks,
     /// Any other call to the database.
     Other,
 }
@@ -124,11 +124,6 @@ impl<H: EngineHooks> Engine for H {
         self.answer_add_dir_stats(deltas).await
     }
 
-    async fn drop_session(&self, sid: u64) -> Result<(), EngineError> {
-        self.before(Call::DropSession).await?;
-        self.inner().drop_session(sid).await
-    }
-
     async fn load_setting(&self) -> Result<Option<Vec<u8>>, EngineError> {
         self.before(Call::Other).await?;
         self.inner().load_setting().await
@@ -157,9 +152,43 @@ impl<H: EngineHooks> Engine for H {
         self.inner().prepare_writes().await
     }
 
-    async fn put_dir_stat(&self, dir: Ino, stat: DirStat) -> Result<(), EngineError> {
+    async fn put_dir_stat(
+        &self,
+        dir: Ino,
+        stat: DirStat,
+        log: &[LogLine],
+    ) -> Result<(), EngineError> {
         self.before(Call::Other).await?;
-        self.inner().put_dir_stat(dir, stat).await
+        self.inner().put_dir_stat(dir, stat, log).await
+    }
+
+    async fn list_owner_quotas(&self) -> Result<Vec<(QuotaOwner, DirQuota)>, EngineError> {
+        self.before(Call::Other).await?;
+        self.inner().list_owner_quotas().await
+    }
+
+    async fn add_owner_usage(&self, deltas: &[OwnerUsage]) -> Result<(), EngineError> {
+        self.before(Call::Other).await?;
+        self.inner().add_owner_usage(deltas).await
+    }
+
+    async fn replace_owner_quotas(
+        &self,
+        quotas: &[(QuotaOwner, DirQuota)],
+        log: &[LogLine],
+    ) -> Result<(), EngineError> {
+        self.before(Call::Other).await?;
+        self.inner().replace_owner_quotas(quotas, log).await
+    }
+
+    async fn log_head(&self, limit: usize) -> Result<LogHead, EngineError> {
+        self.before(Call::Other).await?;
+        self.inner().log_head(limit).await
+    }
+
+    async fn trim_log(&self, last: u64) -> Result<(), EngineError> {
+        self.before(Call::Other).await?;
+        self.inner().trim_log(last).await
     }
 
     async fn list_quotas(&self) -> Result<Vec<(Ino, DirQuota)>, EngineError> {
@@ -177,14 +206,24 @@ impl<H: EngineHooks> Engine for H {
         self.inner().put_quota(dir, quota).await
     }
 
-    async fn acl_id(&self, rule: &AclRule) -> Result<u32, EngineError> {
+    async fn find_acls(&self, rule: &AclRule) -> Result<Vec<(u32, AclRule)>, EngineError> {
         self.before(Call::Other).await?;
-        self.inner().acl_id(rule).await
+        self.inner().find_acls(rule).await
     }
 
-    async fn reserve_ids(&self, kind: IdKind, n: u64) -> Result<Range<u64>, EngineError> {
+    async fn add_acl(&self, rule: &AclRule, log: &[LogLine]) -> Result<u32, EngineError> {
         self.before(Call::Other).await?;
-        self.inner().reserve_ids(kind, n).await
+        self.inner().add_acl(rule, log).await
+    }
+
+    async fn reserve_ids(
+        &self,
+        kind: IdKind,
+        n: u64,
+        log: &[LogLine],
+    ) -> Result<Range<u64>, EngineError> {
+        self.before(Call::Other).await?;
+        self.inner().reserve_ids(kind, n, log).await
     }
 
     async fn add_counter(&self, counter: Counter, n: i64) -> Result<i64, EngineError> {
@@ -197,19 +236,14 @@ impl<H: EngineHooks> Engine for H {
         self.inner().add_usage(space, inodes).await
     }
 
-    async fn claim_job(
+    async fn new_session(
         &self,
-        job: JobSlot,
-        now_sec: i64,
-        interval_sec: i64,
-    ) -> Result<bool, EngineError> {
+        expire: i64,
+        info_json: &str,
+        log: &[LogLine],
+    ) -> Result<u64, EngineError> {
         self.before(Call::Other).await?;
-        self.inner().claim_job(job, now_sec, interval_sec).await
-    }
-
-    async fn new_session(&self, expire: i64, info_json: &str) -> Result<u64, EngineError> {
-        self.before(Call::Other).await?;
-        self.inner().new_session(expire, info_json).await
+        self.inner().new_session(expire, info_json, log).await
     }
 
     async fn refresh_session(
@@ -233,7 +267,7 @@ impl<H: EngineHooks> Engine for H {
     }
 
     async fn list_locks(&self, sid: u64) -> Result<Vec<(Ino, LockKind, LockRow)>, EngineError> {
-        self.before(Call::Other).await?;
+        self.before(Call::ListLocks).await?;
         self.inner().list_locks(sid).await
     }
 
@@ -263,6 +297,11 @@ impl<H: EngineHooks> Engine for H {
     async fn list_unused_slices(&self, limit: usize) -> Result<Vec<(u64, u32)>, EngineError> {
         self.before(Call::Other).await?;
         self.inner().list_unused_slices(limit).await
+    }
+
+    async fn scan(&self, from: &ScanCursor) -> Result<ScanPage, EngineError> {
+        self.before(Call::Other).await?;
+        self.inner().scan(from).await
     }
 
     async fn shutdown(&self) -> Result<(), EngineError> {

@@ -1,5 +1,6 @@
 //! Inode numbers and slice ids, reserved from the engine in batches.
 
+use crate::change_log::{ChangeLog, Event};
 use crate::engine::{Engine, EngineError, IdKind};
 use crate::run::patiently;
 use crate::trips;
@@ -18,6 +19,7 @@ pub(crate) struct IdPool {
     engine: Arc<dyn Engine>,
     kind: IdKind,
     batch: u64,
+    log: Arc<ChangeLog>,
     ready: Mutex<Ready>,
     refill: tokio::sync::Mutex<()>,
     refilling: AtomicBool,
@@ -43,7 +45,7 @@ impl Ready {
 }
 
 impl IdPool {
-    pub(crate) fn new(engine: Arc<dyn Engine>, kind: IdKind) -> Arc<IdPool> {
+    pub(crate) fn new(engine: Arc<dyn Engine>, kind: IdKind, log: Arc<ChangeLog>) -> Arc<IdPool> {
         let batch = match kind {
             IdKind::Inode => INODES,
             IdKind::Slice => SLICES,
@@ -52,6 +54,7 @@ impl IdPool {
             engine,
             kind,
             batch,
+            log,
             ready: Mutex::default(),
             refill: tokio::sync::Mutex::new(()),
             refilling: AtomicBool::new(false),
@@ -101,7 +104,9 @@ impl IdPool {
         if self.ready.lock().left() > self.batch / 10 {
             return Ok(());
         }
-        let mut range = self.engine.reserve_ids(self.kind, self.batch).await?;
+        let (name, n) = (self.kind.counter_name(), self.batch);
+        let log = self.log.lines(&Event::AddCounter { name, n });
+        let mut range = self.engine.reserve_ids(self.kind, n, &log).await?;
         let first = if self.kind == IdKind::Inode { 2 } else { 1 };
         range.start = range.start.max(first);
         let mut ready = self.ready.lock();

@@ -16,12 +16,15 @@ pub mod trips;
 pub mod wire;
 
 mod acls;
+mod change_log;
+mod commit_size;
 mod dir_stats;
 mod ids;
 mod locks;
 mod meta;
 mod open_files;
 mod outage_wait;
+mod owner_quotas;
 mod quotas;
 mod recent_dirs;
 mod run;
@@ -35,7 +38,9 @@ mod work;
 pub use engine::{Attempt, Engine, EngineError};
 pub use meta::{Meta, MetaConfig, StatFs};
 pub use open_files::ChunkView;
-pub use ops::{CHUNKS_PEEKED, Held, InodeLocks, More, Summary, TreeNode, TreeShape, Walked};
+pub use ops::{
+    CHUNKS_PEEKED, FORGET_MAX, Held, InodeLocks, More, Summary, TreeNode, TreeShape, Walked,
+};
 pub use ops::{
     CompactPlan, Compacted, CopyRange, NewNode, Opened, Restored, SetAttr, SetTime, SetXattr,
 };

@@ -4,6 +4,7 @@
 
 mod apply;
 mod records;
+mod scan;
 
 use crate::engine::*;
 use crate::trips::TripLog;
@@ -42,9 +43,19 @@ impl MemoryEngine {
             capabilities: Capabilities {
                 name: "memory",
                 usage_in_transaction: true,
+                counts_acl_ids: true,
                 settles_lost_answers: false,
+                records_max: None,
             },
         }
+    }
+
+    /// The same database, as an engine whose commits hold and write `records_max` records at most. Commits that
+    /// have more fail.
+    pub fn with_records_max(&self, records_max: usize) -> MemoryEngine {
+        let mut engine = self.clone();
+        engine.capabilities.records_max = Some(records_max);
+        engine
     }
 
     /// Stores a record of delayed slices as another client's compaction leaves it; nothing here
@@ -96,6 +107,14 @@ impl Attempt for MemoryAttempt {
         self.engine
             .trips
             .record(|| format!("commit {}", writes.len()));
+        let most = self.engine.capabilities.records_max.unwrap_or(usize::MAX);
+        if self.seen.len() > most || writes.len() > most {
+            return Err(EngineError::Fatal(format!(
+                "a commit holds {} records and has {} writes, and {most} are taken",
+                self.seen.len(),
+                writes.len()
+            )));
+        }
         let mut state = self.engine.state.lock();
         if let Some(fence) = &self.fence
             && state.setting.as_deref() != Some(fence.document())
@@ -111,6 +130,8 @@ impl Attempt for MemoryAttempt {
         }
         state.apply_all(writes, at)
     }
+
+    async fn end(self: Box<Self>) {}
 }
 
 #[async_trait]
@@ -238,8 +259,42 @@ impl Engine for MemoryEngine {
         Ok(missing)
     }
 
-    async fn put_dir_stat(&self, dir: Ino, stat: DirStat) -> Result<(), EngineError> {
-        self.changing()?.dir_stats.insert(dir, stat);
+    async fn put_dir_stat(
+        &self,
+        dir: Ino,
+        stat: DirStat,
+        log: &[LogLine],
+    ) -> Result<(), EngineError> {
+        let mut state = self.changing()?;
+        state.dir_stats.insert(dir, stat);
+        state.log(log, 0);
+        Ok(())
+    }
+
+    async fn list_owner_quotas(&self) -> Result<Vec<(QuotaOwner, DirQuota)>, EngineError> {
+        let state = self.state.lock();
+        Ok(state.owner_quotas.iter().map(|(o, q)| (*o, *q)).collect())
+    }
+
+    async fn add_owner_usage(&self, deltas: &[OwnerUsage]) -> Result<(), EngineError> {
+        let mut state = self.changing()?;
+        for delta in deltas {
+            let quota = state.owner_quotas.entry(delta.owner);
+            let quota = quota.or_insert(DirQuota::NO_LIMITS);
+            quota.used_space += delta.space;
+            quota.used_inodes += delta.inodes;
+        }
+        Ok(())
+    }
+
+    async fn replace_owner_quotas(
+        &self,
+        quotas: &[(QuotaOwner, DirQuota)],
+        log: &[LogLine],
+    ) -> Result<(), EngineError> {
+        let mut state = self.changing()?;
+        state.owner_quotas = quotas.iter().copied().collect();
+        state.log(log, 0);
         Ok(())
     }
 
@@ -264,19 +319,26 @@ impl Engine for MemoryEngine {
         Ok(())
     }
 
-    async fn acl_id(&self, rule: &AclRule) -> Result<u32, EngineError> {
-        self.trips.record(|| "acl".to_string());
-        let mut state = self.changing()?;
-        let wanted = rule.sorted();
-        let known = state.acls.iter().position(|r| r.sorted() == wanted);
-        let at = known.unwrap_or_else(|| {
-            state.acls.push(rule.clone());
-            state.acls.len() - 1
-        });
-        Ok(at as u32 + 1)
+    async fn find_acls(&self, _: &AclRule) -> Result<Vec<(u32, AclRule)>, EngineError> {
+        self.trips.record(|| "find acl".to_string());
+        let state = self.state.lock();
+        Ok((1..).zip(state.acls.iter().cloned()).collect())
     }
 
-    async fn reserve_ids(&self, kind: IdKind, n: u64) -> Result<Range<u64>, EngineError> {
+    async fn add_acl(&self, rule: &AclRule, log: &[LogLine]) -> Result<u32, EngineError> {
+        self.trips.record(|| "add acl".to_string());
+        let mut state = self.changing()?;
+        state.log(log, 0);
+        state.acls.push(rule.clone());
+        Ok(state.acls.len() as u32)
+    }
+
+    async fn reserve_ids(
+        &self,
+        kind: IdKind,
+        n: u64,
+        log: &[LogLine],
+    ) -> Result<Range<u64>, EngineError> {
         self.trips.record(|| "reserve ids".to_string());
         let mut state = self.changing()?;
         let next = match kind {
@@ -285,6 +347,7 @@ impl Engine for MemoryEngine {
         };
         let start = (*next).max(1);
         *next = start + n;
+        state.log(log, 0);
         Ok(start..start + n)
     }
 
@@ -301,24 +364,15 @@ impl Engine for MemoryEngine {
         Ok(())
     }
 
-    async fn claim_job(
+    async fn new_session(
         &self,
-        job: JobSlot,
-        now_sec: i64,
-        interval_sec: i64,
-    ) -> Result<bool, EngineError> {
-        let mut state = self.changing()?;
-        let last = state.jobs.entry(job.counter_name()).or_insert(0);
-        if *last > now_sec - interval_sec {
-            return Ok(false);
-        }
-        *last = now_sec;
-        Ok(true)
-    }
-
-    async fn new_session(&self, expire: i64, info_json: &str) -> Result<u64, EngineError> {
+        expire: i64,
+        info_json: &str,
+        log: &[LogLine],
+    ) -> Result<u64, EngineError> {
         let sid = self.add_counter(Counter::NextSession, 1).await? as u64;
         self.refresh_session(sid, expire, info_json).await?;
+        self.changing()?.log(log, sid);
         Ok(sid)
     }
 
@@ -331,15 +385,6 @@ impl Engine for MemoryEngine {
         self.changing()?
             .sessions
             .insert(sid, (expire, info_json.as_bytes().to_vec()));
-        Ok(())
-    }
-
-    async fn drop_session(&self, sid: u64) -> Result<(), EngineError> {
-        let mut state = self.changing()?;
-        for locks in state.locks.values_mut() {
-            locks.retain(|(s, _), _| *s != sid);
-        }
-        state.sessions.remove(&sid);
         Ok(())
     }
 
@@ -438,6 +483,29 @@ impl Engine for MemoryEngine {
             .map(|(k, _)| *k)
             .take(limit)
             .collect())
+    }
+
+    async fn log_head(&self, limit: usize) -> Result<LogHead, EngineError> {
+        let state = self.state.lock();
+        let versions = state.log_trimmed + 1..;
+        let entries = versions.zip(&state.log).take(limit);
+        Ok(LogHead {
+            total: state.log.len() as u64,
+            entries: entries.map(|(v, text)| (v, text.clone())).collect(),
+        })
+    }
+
+    async fn trim_log(&self, last: u64) -> Result<(), EngineError> {
+        let mut state = self.changing()?;
+        while state.log_trimmed < last && state.log.pop_front().is_some() {
+            state.log_trimmed += 1;
+        }
+        Ok(())
+    }
+
+    async fn scan(&self, from: &ScanCursor) -> Result<ScanPage, EngineError> {
+        self.trips.record(|| "scan".to_string());
+        self.state.lock().scan(from)
     }
 
     async fn shutdown(&self) -> Result<(), EngineError> {

@@ -1,11 +1,13 @@
 //! [`Meta`]: one client's view of a volume's metadata.
 
 use crate::acls::Acls;
+use crate::change_log::ChangeLog;
 use crate::dir_stats::DirStats;
 use crate::engine::{Counter, Engine, EngineError, IdKind, Key};
 use crate::ids::IdPool;
 use crate::locks::Locks;
 use crate::open_files::OpenFiles;
+use crate::owner_quotas::OwnerQuotas;
 use crate::quotas::Quotas;
 use crate::recent_dirs::RecentDirs;
 use crate::run::patiently;
@@ -95,6 +97,8 @@ pub struct Meta {
     pub(crate) usage: Usage,
     pub(crate) dir_stats: DirStats,
     pub(crate) quotas: Quotas,
+    pub(crate) owner_quotas: OwnerQuotas,
+    change_log: Arc<ChangeLog>,
     pub(crate) acls: Acls,
     pub(crate) stats: MetaStats,
     pub(crate) access: VolumeAccess,
@@ -116,9 +120,13 @@ impl Meta {
         rand: Arc<dyn Rand>,
     ) -> (Arc<Meta>, mpsc::Receiver<Work>) {
         let (work, receiver) = mpsc::channel(WORK_MAX);
+        let change_log = Arc::new(ChangeLog::new(clock.clone()));
+        change_log.switch(format.change_log);
+        let ids = |kind| IdPool::new(engine.clone(), kind, change_log.clone());
         let meta = Meta {
-            inodes: IdPool::new(engine.clone(), IdKind::Inode),
-            slices: IdPool::new(engine.clone(), IdKind::Slice),
+            inodes: ids(IdKind::Inode),
+            slices: ids(IdKind::Slice),
+            change_log,
             engine,
             format: RwLock::new(Arc::new(format)),
             locks: Locks::new(crate::locks::WAIT_MAX),
@@ -127,6 +135,7 @@ impl Meta {
             usage: Usage::default(),
             dir_stats: DirStats::default(),
             quotas: Quotas::default(),
+            owner_quotas: OwnerQuotas::default(),
             acls: Acls::default(),
             stats: MetaStats::default(),
             access: VolumeAccess::new(config.read_only),
@@ -147,9 +156,20 @@ impl Meta {
         self.format.read().clone()
     }
 
-    /// Replaces the setting after a reload.
+    /// Replaces the setting after a reload. Call it before [`Meta::accept`] lets changes pass under the setting.
     pub fn set_format(&self, format: Format) {
+        self.change_log.switch(format.change_log);
         *self.format.write() = Arc::new(format);
+    }
+
+    /// The change log of a volume that has one. An attempt asks after it has taken its fence.
+    pub(crate) fn change_log_if_on(&self) -> Option<Arc<ChangeLog>> {
+        self.change_log.is_on().then(|| self.change_log.clone())
+    }
+
+    /// The change log, on or off.
+    pub(crate) fn change_log(&self) -> &ChangeLog {
+        &self.change_log
     }
 
     /// The engine underneath.
@@ -334,7 +354,10 @@ impl Meta {
     pub async fn recount_dirs(&self) {
         if self.format().dir_stats
             && self.is_writable()
-            && let Err(e) = self.dir_stats.recount_doubtful(&*self.engine).await
+            && let Err(e) = self
+                .dir_stats
+                .recount_doubtful(&*self.engine, &self.change_log)
+                .await
         {
             tracing::debug!("directories could not be counted: {e}");
         }
@@ -359,13 +382,14 @@ impl Meta {
         }
         if self.format().dir_stats
             && self.is_writable()
-            && let Err(e) = self.dir_stats.flush(&*self.engine).await
+            && let Err(e) = self.dir_stats.flush(&*self.engine, &self.change_log).await
         {
             self.note_failure(&e);
             tracing::debug!("directory statistics could not be flushed: {e}");
         }
         if self.is_writable() {
             self.flush_quotas().await;
+            self.flush_owner_quotas().await;
         }
     }
 

@@ -8,10 +8,12 @@ mod delete_data;
 mod exchange;
 pub mod fallocate;
 mod inspect;
+mod job;
 mod link;
 mod lock;
 mod lookup;
 mod open;
+mod owner_count;
 mod readdir;
 mod remove;
 mod rename;
@@ -20,6 +22,7 @@ mod session;
 mod setattr;
 mod summary;
 mod trash;
+mod trim_log;
 mod truncate;
 mod victim;
 mod write;
@@ -29,6 +32,7 @@ mod zeros;
 pub use compact::{CompactPlan, Compacted};
 pub use copy::CopyRange;
 pub use create::NewNode;
+pub use delete_data::FORGET_MAX;
 pub use inspect::{CHUNKS_PEEKED, Held, InodeLocks, More};
 pub use lock::{LOCK_END_MAX, LOCK_RECORDS_MAX, LockHolder, LockRange, LockReply};
 pub use open::Opened;
@@ -104,21 +108,22 @@ pub(crate) fn writable_dir(attr: Option<Attr>, removing: bool) -> Result<Attr, E
 
 /// Updates a directory after one of its names changed: link count by `nlink_delta`; times when the
 /// link count changes or the stored mtime is older than `skip-dir-mtime`. Writes nothing when
-/// neither is due.
+/// neither is due. Answers whether the attributes change.
 pub(crate) fn touch_dir(
     meta: &Meta,
     tx: &mut Txn,
     ino: Ino,
     before: &Attr,
     nlink_delta: i32,
-) -> Result<(), Stop> {
+) -> Result<bool, Stop> {
     let now = tx.now;
     // A clock that went backwards must not stop updates for ever.
     let due = now.since(before.mtime) >= meta.config().skip_dir_mtime || now < before.mtime;
     if nlink_delta == 0 && !due {
-        return Ok(());
+        return Ok(false);
     }
-    touch_dir_now(tx, ino, before, nlink_delta)
+    touch_dir_now(tx, ino, before, nlink_delta)?;
+    Ok(true)
 }
 
 /// As [`touch_dir`], with the times updated in any case.

@@ -3,7 +3,7 @@
 //! A change counts for every directory with a quota from where it happens up to the root. Who is whose
 //! parent is remembered for a moment, as long as another client's rename may go unnoticed.
 
-use crate::engine::{Answer, DirCursor, DirQuota, Key};
+use crate::engine::{Answer, DirCursor, DirQuota, Key, QuotaOwner};
 use crate::meta::{Meta, StatFs};
 use crate::run::patiently;
 use crate::txn::{Stop, Txn};
@@ -176,8 +176,10 @@ struct Level {
 }
 
 impl Meta {
-    /// Reads limits and usage of all quotas. Called when a session begins and at every heartbeat.
+    /// Reads limits and usage of all quotas: of directories, users and groups. Called when a session begins and
+    /// at every heartbeat.
     pub async fn load_quotas(&self) -> Result<(), Errno> {
+        self.load_owner_quotas().await?;
         if !self.format().dir_stats {
             return Ok(());
         }
@@ -312,8 +314,8 @@ impl Meta {
         Ok((space, inodes))
     }
 
-    /// Refuses the growth of a file beyond the limits of the volume (ENOSPC) or of a directory that
-    /// names it (EDQUOT).
+    /// Refuses the growth of a file beyond the limits of its user and group (EDQUOT), of the volume (ENOSPC) or
+    /// of a directory that names it (EDQUOT).
     pub(crate) async fn check_file_growth(
         &self,
         tx: &mut Txn,
@@ -322,6 +324,7 @@ impl Meta {
         after: &Attr,
     ) -> Result<(), Stop> {
         let space = after.space() - before.space();
+        self.check_owners(&QuotaOwner::of(before), space, 0)?;
         self.check_growth(space, 0)?;
         if space <= 0 || before.nlink == 0 || self.quotas.is_empty() {
             return Ok(());

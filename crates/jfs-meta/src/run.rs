@@ -1,9 +1,11 @@
 //! Running operations: local locks, attempts, conflicts, lost answers.
 
 use crate::EngineError;
+use crate::commit_size::CommitSize;
 use crate::engine::{Answer, Key, Read, Receipt, Write};
 use crate::meta::Meta;
 use crate::outage_wait::OutageWait;
+use crate::owner_quotas::OwnerUsage;
 use crate::proof::Proof;
 use crate::txn::{Parts, Stop, Txn};
 use jfs_types::{Attr, Errno, Ino, Time};
@@ -98,8 +100,17 @@ impl Meta {
             let since = Instant::now();
             let attempt = patiently(|| self.engine().begin()).await?;
             // After the attempt has its fence: see `Meta::accept`.
-            self.check_writable()?;
-            let mut tx = Txn::new(attempt, std::mem::take(&mut ahead), self.now());
+            if let Err(errno) = self.check_writable() {
+                attempt.end().await;
+                return Err(errno.into());
+            }
+            let mut tx = Txn::new(
+                attempt,
+                CommitSize::new(self.engine().capabilities()),
+                std::mem::take(&mut ahead),
+                self.change_log_if_on(),
+                self.now(),
+            );
             let result = op.attempt(self, &mut tx).await;
             let parts = tx.into_parts();
             let error = match result {
@@ -131,6 +142,7 @@ impl Meta {
                     }
                 },
                 Err(Stop::Engine(e)) => {
+                    parts.attempt.end().await;
                     ahead = parts.seen.into_iter().map(|(r, _)| r).collect();
                     e
                 }
@@ -146,7 +158,10 @@ impl Meta {
                         }
                     }
                 }
-                Err(stop) => return Err(stop),
+                Err(stop) => {
+                    parts.attempt.end().await;
+                    return Err(stop);
+                }
             };
             match error {
                 EngineError::Conflict if conflicts + 1 < ATTEMPTS_MAX => {
@@ -178,8 +193,14 @@ impl Meta {
         let mut local = Local::of(parts.seen, &writes, parts.usage, parts.dir_stats);
         local.now = parts.now;
         local.trees = parts.trees;
+        local.owner_usage = parts.owner_usage;
         if writes.is_empty() && parts.rounds <= 1 {
+            parts.attempt.end().await;
             return Ok(Receipt::default());
+        }
+        if let Err(e) = parts.size.check() {
+            parts.attempt.end().await;
+            return Err((e, local));
         }
         match parts.attempt.commit(&writes, parts.now).await {
             Ok(receipt) => {
@@ -216,6 +237,7 @@ impl Meta {
             self.usage.add(local.usage);
         }
         self.usage.note_growth(local.usage);
+        self.count_owner_usage(&local.owner_usage);
         for (dir, stat) in &local.dir_stats {
             self.dir_stats.add(*dir, *stat);
         }
@@ -279,6 +301,7 @@ pub(crate) struct Local {
     dir_stats: Vec<(Ino, crate::engine::DirStat)>,
     /// See [`Txn::add_tree`].
     trees: Vec<(Ino, i64, i64)>,
+    owner_usage: Vec<OwnerUsage>,
     /// Directories as they are after the commit; `None` = removed.
     dirs: Vec<(Ino, Option<Attr>)>,
     /// Directories that the commit removed, as they were before, and (`None`) that it took out of the trash.
@@ -335,6 +358,7 @@ impl Local {
             usage,
             dir_stats,
             trees: Vec::new(),
+            owner_usage: Vec::new(),
             dirs,
             removed_dirs,
             now: Time::default(),

@@ -1,8 +1,12 @@
 //! One attempt of an operation: its reads and its intended writes.
 
+use crate::change_log::{ChangeLog, Event};
+use crate::commit_size::CommitSize;
 use crate::engine::{Answer, Attempt, DirStat, EngineError, Key, Read, Strength, Write};
+use crate::owner_quotas::OwnerUsage;
 use bytes::Bytes;
 use jfs_types::{Attr, Entry, Errno, Ino, Name, Time};
+use std::sync::Arc;
 
 /// The reason why an attempt ends without a commit.
 #[derive(Debug)]
@@ -36,25 +40,39 @@ pub(crate) struct Txn {
     /// Batches read so far: answers of one batch belong together, those of several need a check.
     rounds: u32,
     writes: Vec<Write>,
+    size: CommitSize,
     /// Deltas applied after the commit.
     pub(crate) usage: (i64, i64),
     pub(crate) dir_stats: Vec<(Ino, DirStat)>,
+    /// Deltas of users and groups.
+    pub(crate) owner_usage: Vec<OwnerUsage>,
     trees: Vec<(Ino, i64, i64)>,
+    /// The change log, when the setting that this attempt requires has it on.
+    log: Option<Arc<ChangeLog>>,
     /// The time of this attempt.
     pub(crate) now: Time,
 }
 
 impl Txn {
-    pub(crate) fn new(attempt: Box<dyn Attempt>, ahead: Vec<Read>, now: Time) -> Txn {
+    pub(crate) fn new(
+        attempt: Box<dyn Attempt>,
+        size: CommitSize,
+        ahead: Vec<Read>,
+        log: Option<Arc<ChangeLog>>,
+        now: Time,
+    ) -> Txn {
         Txn {
             attempt,
             seen: Vec::with_capacity(4),
             ahead,
             rounds: 0,
             writes: Vec::with_capacity(8),
+            size,
             usage: (0, 0),
             dir_stats: Vec::new(),
+            owner_usage: Vec::new(),
             trees: Vec::new(),
+            log,
             now,
         }
     }
@@ -84,6 +102,7 @@ impl Txn {
                 EngineError::Fatal("engine answered a different number of records".into()).into(),
             );
         }
+        ask.iter().for_each(|read| self.size.read(read));
         self.seen.extend(ask.into_iter().zip(answers));
         Ok(())
     }
@@ -123,6 +142,10 @@ impl Txn {
         Ok(self.answer(key)?.clone().into_flag()?)
     }
 
+    pub(crate) fn number(&self, key: &Key) -> Result<i64, Stop> {
+        Ok(self.answer(key)?.clone().into_number()?)
+    }
+
     pub(crate) fn bytes(&self, key: &Key) -> Result<Option<Bytes>, Stop> {
         Ok(self.answer(key)?.clone().into_bytes()?)
     }
@@ -157,14 +180,25 @@ impl Txn {
                 .into());
             }
         }
+        self.size.write(&write);
         self.writes.push(write);
         Ok(())
     }
 
-    /// Counts bytes and inodes to the volume's usage.
-    pub(crate) fn add_usage(&mut self, space: i64, inodes: i64) {
-        self.usage.0 += space;
-        self.usage.1 += inodes;
+    /// Adds an entry to the change log of the volume, if it has one. Call it next to the writes that the
+    /// entry describes: an entry alone is a change too.
+    pub(crate) fn log(&mut self, event: &Event<'_>) {
+        if let Some(log) = &self.log {
+            let write = Write::Log(log.line(self.now, event));
+            self.size.write(&write);
+            self.writes.push(write);
+        }
+    }
+
+    /// Records that this commit may still hold or write; `usize::MAX` without a limit. See
+    /// [`crate::commit_size`].
+    pub(crate) fn room(&self) -> usize {
+        self.size.room()
     }
 
     /// Counts a change to the statistics of a directory.
@@ -184,8 +218,10 @@ impl Txn {
             rounds: self.rounds,
             seen: self.seen,
             writes: self.writes,
+            size: self.size,
             usage: self.usage,
             dir_stats: self.dir_stats,
+            owner_usage: self.owner_usage,
             trees: self.trees,
             now: self.now,
         }
@@ -198,8 +234,10 @@ pub(crate) struct Parts {
     pub(crate) rounds: u32,
     pub(crate) seen: Vec<(Read, Answer)>,
     pub(crate) writes: Vec<Write>,
+    pub(crate) size: CommitSize,
     pub(crate) usage: (i64, i64),
     pub(crate) dir_stats: Vec<(Ino, DirStat)>,
+    pub(crate) owner_usage: Vec<OwnerUsage>,
     pub(crate) trees: Vec<(Ino, i64, i64)>,
     pub(crate) now: Time,
 }

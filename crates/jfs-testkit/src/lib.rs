@@ -7,6 +7,7 @@
 //!
 //! The crate knows no engine and no file system code of ours: it drives programs and the kernel.
 
+mod certificates;
 mod client;
 mod daemon;
 mod delay_relay;
@@ -29,6 +30,7 @@ mod unprivileged;
 mod vendors;
 mod wait;
 
+pub use certificates::Certificates;
 pub use client::{Client, Output};
 pub use delay_relay::DelayRelay;
 pub use error::{KitError, Result};

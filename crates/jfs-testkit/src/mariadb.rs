@@ -19,6 +19,8 @@ const NAME: &str = "mariadbd";
 const TEMPLATE: u32 = 1;
 /// Clients of many tests at a time.
 const CONNECTIONS_MAX: u32 = 500;
+/// Longest wait of a removed database for transactions that still use it, in seconds.
+const DROP_WAIT_S: u32 = 10;
 /// Longest wait for the server's greeting.
 const GREETING_LIMIT: Duration = Duration::from_secs(2);
 /// Settings that the template and the server must agree on.
@@ -106,9 +108,24 @@ impl MariadbServer {
         self.execute("mysql", &format!("CREATE DATABASE {name}"))
     }
 
-    /// Removes a database. A missing database is fine.
+    /// Removes a database and cuts the connections to it. A missing database is fine.
     pub fn drop_database(&self, name: &str) -> Result<()> {
-        self.execute("mysql", &format!("DROP DATABASE IF EXISTS {name}"))
+        // A connection that ends meanwhile is unknown: error 1094.
+        self.execute(
+            "mysql",
+            &format!(
+                "DELIMITER ;;
+BEGIN NOT ATOMIC
+  DECLARE CONTINUE HANDLER FOR 1094 BEGIN END;
+  FOR one IN (SELECT id FROM information_schema.processlist WHERE db = '{name}') DO
+    KILL one.id;
+  END FOR;
+END;;
+SET lock_wait_timeout = {DROP_WAIT_S};;
+DROP DATABASE IF EXISTS {name};;
+"
+            ),
+        )
     }
 
     /// Runs statements as root in database `db`. Takes about 20 ms for the client program.

@@ -249,7 +249,7 @@ impl Program for Postgres {
 
 fn access_rules() -> String {
     format!(
-        "local all all trust\nhost all {PASSWORD_USER} 127.0.0.1/32 scram-sha-256\nhost all {USER} 127.0.0.1/32 trust\n"
+        "local all all trust\nhost all {USER} 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n"
     )
 }
 

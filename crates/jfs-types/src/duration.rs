@@ -37,6 +37,17 @@ pub fn parse(text: &str) -> Option<Duration> {
     Some(total)
 }
 
+/// Whole seconds of a time span in Go's notation: `1h30m0s`, `90s` as `1m30s`, `0s`.
+pub fn text(time: Duration) -> String {
+    let sec = time.as_secs();
+    let (hours, minutes, seconds) = (sec / 3600, sec / 60 % 60, sec % 60);
+    match (hours, minutes) {
+        (0, 0) => format!("{seconds}s"),
+        (0, _) => format!("{minutes}m{seconds}s"),
+        _ => format!("{hours}h{minutes}m{seconds}s"),
+    }
+}
+
 fn decimal(text: &str) -> Option<f64> {
     text.parse::<f64>().ok().filter(|n| n.is_finite())
 }
@@ -44,6 +55,22 @@ fn decimal(text: &str) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn texts_are_go_notation() {
+        for (sec, want) in [
+            (0, "0s"),
+            (59, "59s"),
+            (90, "1m30s"),
+            (300, "5m0s"),
+            (7200, "2h0m0s"),
+            (90_061, "25h1m1s"),
+        ] {
+            let time = Duration::from_secs(sec);
+            assert_eq!(text(time), want);
+            assert_eq!(parse(want), Some(time));
+        }
+    }
 
     #[test]
     fn durations_are_go_notation_days_or_seconds() {

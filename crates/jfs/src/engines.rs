@@ -14,11 +14,13 @@ pub async fn connect(url: &str) -> Result<Arc<dyn Engine>, Error> {
         "sqlite3" => sqlite(url),
         "redis" | "rediss" | "unix" => redis(url).await,
         "memkv" | "memory" => Ok(Arc::new(MemoryEngine::new())),
-        "postgres" | "mysql" | "tikv" | "etcd" | "badger" | "fdb" => Err(Error::url(format!(
+        "postgres" => postgres(url).await,
+        "mysql" => mysql(url).await,
+        "tikv" | "etcd" | "badger" | "fdb" => Err(Error::url(format!(
             "metadata engine {scheme} is not supported yet"
         ))),
         _ => Err(Error::url(format!(
-            "{}:// is no metadata engine: use sqlite3:// or redis://",
+            "{}:// is no metadata engine: use sqlite3://, redis://, postgres:// or mysql://",
             mask_url(scheme)
         ))),
     }
@@ -44,23 +46,63 @@ async fn redis(_: &str) -> Result<Arc<dyn Engine>, Error> {
     Err(left_out("Redis", "redis"))
 }
 
-#[cfg(not(all(feature = "sqlite", feature = "redis")))]
+#[cfg(feature = "postgres")]
+async fn postgres(url: &str) -> Result<Arc<dyn Engine>, Error> {
+    Ok(jfs_meta_sql::open_postgres(url).await?)
+}
+
+#[cfg(not(feature = "postgres"))]
+async fn postgres(_: &str) -> Result<Arc<dyn Engine>, Error> {
+    Err(left_out("PostgreSQL", "postgres"))
+}
+
+#[cfg(feature = "mysql")]
+async fn mysql(url: &str) -> Result<Arc<dyn Engine>, Error> {
+    Ok(jfs_meta_sql::open_mysql(url).await?)
+}
+
+#[cfg(not(feature = "mysql"))]
+async fn mysql(_: &str) -> Result<Arc<dyn Engine>, Error> {
+    Err(left_out("MySQL", "mysql"))
+}
+
+#[cfg(not(all(
+    feature = "sqlite",
+    feature = "redis",
+    feature = "postgres",
+    feature = "mysql"
+)))]
 fn left_out(engine: &str, feature: &str) -> Error {
     Error::url(format!(
         "this program was built without the metadata engine {engine}: the feature `{feature}` of the crate `jfs` is off"
     ))
 }
 
-#[cfg(all(test, not(all(feature = "sqlite", feature = "redis"))))]
+#[cfg(all(
+    test,
+    not(all(
+        feature = "sqlite",
+        feature = "redis",
+        feature = "postgres",
+        feature = "mysql"
+    ))
+))]
+#[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 
     #[tokio::test]
     async fn an_engine_that_was_left_out_is_refused_by_its_feature() {
-        let missing = match cfg!(feature = "sqlite") {
-            true => ("redis://h/1", "redis"),
-            false => ("sqlite3:///x.db", "sqlite"),
-        };
+        let missing = [
+            (cfg!(feature = "sqlite"), "sqlite3:///x.db", "sqlite"),
+            (cfg!(feature = "redis"), "redis://h/1", "redis"),
+            (cfg!(feature = "postgres"), "postgres://u@h/x", "postgres"),
+            (cfg!(feature = "mysql"), "mysql://u@(h)/x", "mysql"),
+        ]
+        .into_iter()
+        .find(|(built_in, ..)| !built_in)
+        .map(|(_, url, feature)| (url, feature))
+        .unwrap();
         let refused = connect(missing.0).await.err().map(|e| e.to_string());
         let said = refused.unwrap_or_default();
         assert!(

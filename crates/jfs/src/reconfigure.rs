@@ -4,6 +4,7 @@ use crate::Error;
 use crate::admin::{check_immutable, make_trash, read_format, store_options, unreachable};
 use crate::engines::connect;
 use crate::store::open_store;
+use crate::support::read_only_reason;
 use jfs_meta::{Engine, Meta, MetaConfig};
 use jfs_object::ObjectStore;
 use jfs_types::{Caller, Format, Ino, SystemClock, SystemRand};
@@ -25,7 +26,7 @@ pub async fn change_setting(
     test_storage: bool,
 ) -> Result<(), Error> {
     let engine = connect(url).await?;
-    let changed = change(&*engine, before, after, test_storage).await;
+    let changed = change(&engine, before, after, test_storage).await;
     let closed = engine.shutdown().await;
     changed?;
     closed?;
@@ -33,7 +34,7 @@ pub async fn change_setting(
 }
 
 async fn change(
-    engine: &dyn Engine,
+    engine: &Arc<dyn Engine>,
     before: &Format,
     after: &Format,
     test_storage: bool,
@@ -55,9 +56,28 @@ async fn change(
         .store_setting(&stored, after.to_json().as_bytes())
         .await?;
     if after.trash_days > 0 {
-        make_trash(engine).await?;
+        make_trash(&**engine).await?;
+    }
+    if after.user_group_quota && !before.user_group_quota {
+        count_owners(engine, after).await?;
     }
     Ok(())
+}
+
+/// Counts what users and groups use, on a volume that begins to count it.
+async fn count_owners(engine: &Arc<dyn Engine>, format: &Format) -> Result<(), Error> {
+    let (clock, rand) = (Arc::new(SystemClock), Arc::new(SystemRand));
+    let config = MetaConfig {
+        cannot_maintain: read_only_reason,
+        ..MetaConfig::default()
+    };
+    let (meta, _work) = Meta::new(engine.clone(), format.clone(), config, clock, rand);
+    meta.accept(format.to_json().as_bytes(), format);
+    meta.count_owners().await.map_err(|e| {
+        Error::setting(format!(
+            "the usage of users and groups could not be counted ({e}): switch it off and on again"
+        ))
+    })
 }
 
 /// Makes sure that the objects of the volume can be where `format` says.

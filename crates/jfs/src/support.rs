@@ -27,8 +27,6 @@ pub(crate) fn read_only_reason(format: &Format) -> Option<String> {
         .as_ref()
         .is_some_and(|t| t.keys().any(|k| k != "0"));
     let reasons = [
-        (format.user_group_quota, "user and group quotas"),
-        (format.change_log, "the change log"),
         (tiers, "storage tiers"),
         (
             !format.ranger_rest_url.is_empty() || !format.ranger_service.is_empty(),
@@ -63,12 +61,13 @@ mod tests {
         assert_eq!(read_only_reason(&format), None);
         format.user_group_quota = true;
         format.change_log = true;
+        assert_eq!(read_only_reason(&format), None);
+        format.kerb_conf = "[libdefaults]".into();
+        format.ranger_service = "hadoop".into();
         let reason = read_only_reason(&format);
         assert_eq!(
             reason.as_deref(),
-            Some(
-                "the volume uses user and group quotas, the change log, which this version cannot maintain yet"
-            )
+            Some("the volume uses Apache Ranger, Kerberos, which this version cannot maintain yet")
         );
         assert!(check_readable(&format).is_ok());
         format.compression = "gz".into();

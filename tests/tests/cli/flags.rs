@@ -33,13 +33,10 @@ const NOT_YET_OF_FORMAT: [(&str, &str); 3] = [
     ("--ranger-service", "files"),
 ];
 
-const NOT_YET_OF_CONFIG: [(&str, &str); 6] = [
-    ("--changelog-max-age", "24h"),
-    ("--changelog-max-lines", "100"),
+const NOT_YET_OF_CONFIG: [(&str, &str); 3] = [
     ("--download-limit", "100"),
     ("--encrypt-secret", "true"),
     ("--upload-limit", "100"),
-    ("--user-group-quota", "true"),
 ];
 
 fn files_below(directory: &Path) -> Vec<PathBuf> {

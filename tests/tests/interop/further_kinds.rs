@@ -38,7 +38,7 @@ fn the_references_on_redis() {
     made_by(Meta::Redis, &reference());
 }
 
-fn made_by(meta: Meta, writer: &Client) {
+pub(super) fn made_by(meta: Meta, writer: &Client) {
     let volume = LocalVolume::new(meta);
     let flags = ["--block-size", "64K", "--trash-days", "0", "--enable-acl"];
     volume.format(writer, &flags);

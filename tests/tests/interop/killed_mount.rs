@@ -37,7 +37,7 @@ fn without_a_disk_cache_on_redis() {
 
 /// The place of blocks besides the store.
 #[derive(Clone, Copy, Debug)]
-enum Cache {
+pub(super) enum Cache {
     /// In one directory for all mounts of the test, so that the next one finds what the killed one left.
     Disk,
     Memory,
@@ -54,7 +54,7 @@ impl Cache {
     }
 }
 
-fn killed_while_writing(meta: Meta, cache: Cache) {
+pub(super) fn killed_while_writing(meta: Meta, cache: Cache) {
     let blocks = scratch_dir().unwrap();
     let volume = LocalVolume::new(meta);
     volume.format(&ours(), &["--block-size", "64K", "--trash-days", "0"]);

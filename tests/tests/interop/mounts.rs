@@ -24,7 +24,7 @@ fn an_open_sees_what_was_closed_before_on_redis() {
 
 /// Default caches. Each mount in turn rewrites a file with another length, longer and shorter; the
 /// other opens it at once: length and bytes are the new ones.
-fn an_open_sees_what_was_closed_before(meta: Meta) {
+pub(super) fn an_open_sees_what_was_closed_before(meta: Meta) {
     let volume = LocalVolume::new(meta);
     volume.format(&ours(), &["--block-size", "64K", "--trash-days", "0"]);
     let mounts = [volume.mount(&ours(), &[]), volume.mount(&ours(), &[])];

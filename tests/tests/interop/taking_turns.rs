@@ -1,4 +1,4 @@
-//! Both clients on one Redis volume at the same time, taking turns: each sees at once what the other
+//! Both clients on one volume at the same time, taking turns: each sees at once what the other
 //! has closed.
 
 use super::local_volume::{LocalVolume, Meta, ours, reference};
@@ -24,7 +24,12 @@ const FRESH: [&str; 7] = [
 
 #[test]
 fn taking_turns_on_redis() {
-    let volume = LocalVolume::new(Meta::Redis);
+    taking_turns(Meta::Redis);
+}
+
+/// Changes of many kinds by turns, then a whole tree by each client.
+pub(super) fn taking_turns(meta: Meta) {
+    let volume = LocalVolume::new(meta);
     let flags = ["--block-size", "64K", "--trash-days", "0", "--enable-acl"];
     volume.format(&reference(), &flags);
     let (we, they) = (
@@ -42,8 +47,8 @@ fn taking_turns_on_redis() {
     }
     // Each a whole tree, then everything side by side.
     for (top, seed, mount) in [("ours", 11, &we), ("theirs", 12, &they)] {
-        perform(&small_steps(top, 1 << 16, seed), mount.path()).unwrap();
-        perform(&marks(top), mount.path()).unwrap();
+        let list = [small_steps(top, 1 << 16, seed), marks(top)].concat();
+        perform(&volume.steps(list), mount.path()).unwrap();
     }
     assert_eq!(
         differences(we.path(), they.path(), Facts::MOUNTS),

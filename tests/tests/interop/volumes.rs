@@ -96,10 +96,10 @@ fn the_references_on_redis_read_by_us() {
 /// `writer` formats, does the steps in two mounts (the second one finds what the first one left); then
 /// `fsck`, and both clients show the same in every fact, equal to a plain directory that got the same
 /// steps.
-fn there_and_back(meta: Meta, writer: &Client, format: &[&str], block: u64) {
+pub(super) fn there_and_back(meta: Meta, writer: &Client, format: &[&str], block: u64) {
     let volume = LocalVolume::new(meta);
     volume.format(writer, &[format, &["--enable-acl"]].concat());
-    let list = [steps("t", block, 7), marks("t")].concat();
+    let list = volume.steps([steps("t", block, 7), marks("t")].concat());
     let (first, second) = list.split_at(list.len() / 2);
     for half in [first, second] {
         let mount = volume.mount(writer, &["--enable-xattr"]);

@@ -1,16 +1,12 @@
-//! A volume to be damaged, and commands that must end.
+//! A volume to be damaged.
+
+pub(crate) use jfs_tests::ending_commands::{ended, is_eio, refused, refused_with, run};
 
 use jfs_testkit::{Jfs, Mount, MountArgs, RedisOptions, RedisServer, scratch_dir};
 use jfs_tests::Kind;
-use std::io;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::mpsc;
 use std::time::Duration;
 use tempfile::TempDir;
-
-/// A command that has not ended by then hangs.
-const LIMIT: Duration = Duration::from_secs(240);
 
 /// A database and a bucket, private to the test.
 pub(crate) struct Bed {
@@ -104,63 +100,4 @@ fn walk(dir: &Path, found: &mut Vec<PathBuf>) {
             false => found.push(entry.path()),
         }
     }
-}
-
-/// The output of `jfs` with these arguments, and its exit code. Panics when it does not end.
-pub(crate) fn run(args: &[&str]) -> (i32, String) {
-    let mut command = Command::new(Jfs::find().unwrap().program());
-    command.arg(args[0]).arg("--no-color").args(&args[1..]);
-    ended(format!("jfs {}", args.join(" ")), move || {
-        let output = command.output().unwrap();
-        let text = [output.stdout, output.stderr].concat();
-        let text = String::from_utf8_lossy(&text).into_owned();
-        (output.status.code().unwrap_or(-1), text)
-    })
-}
-
-/// The one line by which a command is refused; exit code 1, no panic, and nothing said twice.
-pub(crate) fn refused(args: &[&str]) -> String {
-    let (code, text) = run(args);
-    assert_eq!(code, 1, "{args:?}: {text}");
-    assert!(!text.contains("panicked"), "{args:?}: {text}");
-    let errors: Vec<&str> = text
-        .lines()
-        .filter(|l| l.contains("<FATAL>") || l.contains("<ERROR>"))
-        .collect();
-    let &[line] = &errors[..] else {
-        panic!("{args:?}: not one error line: {text}");
-    };
-    let said = line.split_once(">: ").unwrap().1;
-    let half = &said[..said.len() / 2];
-    let first = half
-        .char_indices()
-        .nth(20)
-        .map_or(half, |(at, _)| &half[..at]);
-    assert_eq!(said.matches(first).count(), 1, "said twice: {line}");
-    line.to_string()
-}
-
-/// As [`refused`], where the line must hold all of `words`.
-pub(crate) fn refused_with(args: &[&str], words: &[&str]) {
-    let line = refused(args);
-    for word in words {
-        assert!(line.contains(word), "{args:?}: {word:?} is not in: {line}");
-    }
-}
-
-/// The result of `work`. Panics when it has not ended within the limit.
-pub(crate) fn ended<T: Send + 'static>(
-    what: String,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> T {
-    let (sender, result) = mpsc::channel();
-    std::thread::spawn(move || sender.send(work()));
-    result
-        .recv_timeout(LIMIT)
-        .unwrap_or_else(|e| panic!("{what} has not ended after {LIMIT:?} ({e})"))
-}
-
-/// Whether a result is EIO.
-pub(crate) fn is_eio<T>(result: &io::Result<T>) -> bool {
-    matches!(result, Err(e) if e.raw_os_error() == Some(libc::EIO))
 }

@@ -111,10 +111,10 @@ fn a_database_file_that_is_replaced_under_a_mount() {
     );
 }
 
-/// The setting gets the change log, which this client does not write.
-fn switch_the_log_on(bed: &Bed) {
+/// The setting gets Apache Ranger, which this client does not ask.
+fn switch_ranger_on(bed: &Bed) {
     bed.sql(
-        "UPDATE jfs_setting SET value = replace(value, '\"TrashDays\"', '\"ChangeLog\": true, \"TrashDays\"')",
+        "UPDATE jfs_setting SET value = replace(value, '\"TrashDays\"', '\"RangerService\": \"r\", \"TrashDays\"')",
     );
 }
 
@@ -122,7 +122,7 @@ fn switch_the_log_on(bed: &Bed) {
 fn a_mount_turns_read_only() {
     let bed = Bed::formatted(Kind::Sqlite, &[]);
     let (mount, file) = with_pending_bytes(&bed, "file");
-    switch_the_log_on(&bed);
+    switch_ranger_on(&bed);
     // At once, not at the heartbeat.
     let refused = fs::create_dir(mount.at("dir")).unwrap_err();
     assert_eq!(refused.raw_os_error(), Some(libc::EROFS));
@@ -144,8 +144,8 @@ fn a_mount_turns_read_only() {
     .unwrap();
     let log = mount.unmount().unwrap();
     assert_eq!(log.matches("read-only from now on").count(), 1, "{log}");
-    assert!(log.contains("the change log"), "{log}");
-    assert_eq!(sessions().len(), 1, "left to one that can write the log");
+    assert!(log.contains("Apache Ranger"), "{log}");
+    assert_eq!(sessions().len(), 1, "left to one that can write the volume");
 }
 
 /// Open files without a name outlive an engine that stood still for longer than a session lives.

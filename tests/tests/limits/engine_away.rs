@@ -1,13 +1,12 @@
 //! A metadata engine that hangs or goes away.
 
 use super::damaged_volume::{Bed, ended, is_eio, refused_with, run};
-use jfs_testkit::wait_until;
 use jfs_tests::Kind;
+use jfs_tests::syncing_writer::SyncingWriter;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs;
 use std::net::TcpListener;
-use std::process::Command;
 use std::time::Duration;
 
 /// A server that accepts connections and never says a word.
@@ -148,49 +147,18 @@ fn a_long_silence_ends_in_an_error() {
     drop(two);
 }
 
-/// Writes and syncs numbered lines until it is stopped, and notes the last one that was acknowledged.
-const WRITER: &str = r#"n=0
-while [ ! -e "$2/stop" ]; do
-  n=$((n + 1))
-  printf '%06d\n' $n | dd of="$1" oflag=append conv=notrunc,fsync status=none || exit 1
-  echo $n > "$2/new" && mv "$2/new" "$2/acknowledged"
-done"#;
-
 /// kill -9 of the server under a writer that syncs, and a start on the same files: the writer goes on, and
 /// what was acknowledged is there.
-///
-/// The writer is another process: a program that this one starts would close its copies of our open files, and
-/// so wait for the server that it is.
 #[test]
 fn a_server_that_is_killed_and_comes_back() {
     let mut bed = Bed::formatted(Kind::Redis, &[]);
     bed.redis(&[b"CONFIG", b"SET", b"appendfsync", b"always"]);
     let mount = bed.mount(&[]);
-    let mut writer = Command::new("sh")
-        .args(["-c", WRITER, "sh"])
-        .args([mount.at("log"), bed.dir.path().to_owned()])
-        .spawn()
-        .unwrap();
-    let acknowledged = bed.path("acknowledged");
-    let last = || -> usize {
-        let text = fs::read_to_string(&acknowledged).unwrap_or_default();
-        text.trim().parse().unwrap_or(0)
-    };
-    let more_than = |n: usize| {
-        let limit = Duration::from_secs(60);
-        wait_until("acknowledged lines", limit, || {
-            Ok((last() > n).then_some(()))
-        })
-        .unwrap();
-    };
-    more_than(5);
+    let mut writer = SyncingWriter::start(&mount, "log");
     let redis = bed.redis.as_mut().unwrap();
     redis.kill9().unwrap();
     redis.restart().unwrap();
-    more_than(last() + 5);
-    fs::write(bed.path("stop"), b"").unwrap();
-    assert!(writer.wait().unwrap().success(), "{}", mount.log());
-    let wanted: String = (1..=last()).map(|n| format!("{n:06}\n")).collect();
-    assert_eq!(fs::read_to_string(mount.at("log")).unwrap(), wanted);
+    writer.wait_for_lines();
+    writer.stop();
     mount.unmount().unwrap();
 }

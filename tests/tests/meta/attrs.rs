@@ -53,16 +53,22 @@ async fn modes_and_owners(kind: Kind) {
     );
     let attr = c.setattr(&owner, f, &chown(None, Some(30))).await.unwrap();
     assert_eq!((attr.gid, attr.mode), (30, 0o711));
-    let attr = c
-        .setattr(
-            &Caller::root(),
-            f,
-            &chown(Some(u32::MAX - 1), Some(u32::MAX - 2)),
-        )
-        .await
-        .unwrap();
-    assert_eq!((attr.uid, attr.gid), (u32::MAX - 1, u32::MAX - 2));
+    // Columns of SQL servers hold 31 bits.
+    let (uid, gid) = match kind.is_sql_server() {
+        true => (i32::MAX as u32, i32::MAX as u32 - 1),
+        false => (u32::MAX - 1, u32::MAX - 2),
+    };
+    let owner = chown(Some(uid), Some(gid));
+    let attr = c.setattr(&Caller::root(), f, &owner).await.unwrap();
+    assert_eq!((attr.uid, attr.gid), (uid, gid));
     assert_eq!(c.getattr(f).await.unwrap(), attr);
+    if kind.is_sql_server() {
+        let refused = c
+            .setattr(&Caller::root(), f, &chown(Some(uid + 1), None))
+            .await;
+        assert_eq!(refused.map(drop), Err(Errno::EIO));
+        assert_eq!(c.getattr(f).await.unwrap(), attr);
+    }
     assert_eq!(
         c.setattr(&root(), Ino(999_999), &chmod(0))
             .await

@@ -1,16 +1,16 @@
 //! Chunks: appended slices, truncate, shared and delayed slices.
 
-use jfs_meta::Work;
 use jfs_meta::engine::{Key, Write, own};
 use jfs_meta::ops::NewSlice;
 use jfs_meta::wire::{decode_records, encode_record};
+use jfs_meta::{FORGET_MAX, Work};
 use jfs_tests::volume::{root, slice};
 use jfs_tests::{Client, Kind, Volume, on_every_engine};
 use jfs_types::*;
 
 on_every_engine! {
     appended_slices, appended_at_the_end, truncate_appends_these_records, truncate_errors, views_follow_changes,
-    shared_slices_live_as_long_as_their_users, delayed_slices, write_errors,
+    shared_slices_live_as_long_as_their_users, delayed_slices, write_errors, bookkeeping_of_slices_goes_together,
 }
 
 const C: u64 = CHUNK_SIZE;
@@ -427,4 +427,38 @@ async fn write_errors(kind: Kind) {
     );
     assert_eq!(write(f, 1 << 31, 0, 1).await.map(|_| ()), Err(Errno::EFBIG));
     v.verify().await;
+}
+
+/// One commit for many slices, the last one for the record of the file as well; nothing stays behind.
+async fn bookkeeping_of_slices_goes_together(kind: Kind) {
+    let v = Volume::new(kind, 0).await;
+    let c = v.client().await;
+    let f = c.touch(Ino::ROOT, b"f").await.unwrap();
+    let slices = FORGET_MAX as u32 * 2 + 3;
+    for n in 0..slices {
+        c.put_slice(f, 0, n * 10, 10).await.unwrap();
+    }
+    c.unlink(&root(), Ino::ROOT, b"f").await.unwrap();
+    let length = u64::from(slices) * 10;
+    assert!(c.work().contains(&Work::DeleteFile { ino: f, length }));
+    let unused = c.delete_chunk(f, 0).await.unwrap();
+    assert_eq!(unused.len(), slices as usize);
+    let (first, rest) = unused.split_at(1);
+    c.forget_slices(first).await.unwrap();
+    let left = c.unused_slices(1000).await.unwrap();
+    assert_eq!(left.len(), rest.len());
+    assert!(!left.contains(&first[0]));
+    let before = transactions(&c);
+    c.finish_deleted_with(f, length, rest).await.unwrap();
+    assert_eq!(transactions(&c) - before, 3);
+    let census = v.verify().await;
+    assert!(census.unused.is_empty() && census.deleted.is_empty());
+}
+
+/// Transactions of a client so far.
+fn transactions(c: &Client) -> u64 {
+    let families = c.stats().metrics();
+    let name = "transaction_durations_histogram_seconds";
+    let family = families.iter().find(|f| f.name().ends_with(name)).unwrap();
+    family.get_metric()[0].get_histogram().get_sample_count()
 }

@@ -1,4 +1,4 @@
-//! Answers lost on the way from Redis, and what other clients do before this one looks: whatever they
+//! Answers lost on the way from a server, and what other clients do before this one looks: whatever they
 //! made of the change, it was made, and is not made again.
 
 use jfs_meta::engine::{Answer, Key, Write};
@@ -19,11 +19,11 @@ struct Bed {
 }
 
 impl Bed {
-    async fn new() -> Bed {
-        let v = Volume::new(Kind::Redis, 0).await;
+    async fn new(kind: Kind) -> Bed {
+        let v = Volume::new(kind, 0).await;
         let (engine, hooks) = v.db.connect_with_faults().await;
         let Hooks::Relay(proxy) = hooks else {
-            unreachable!("Redis has a relay")
+            unreachable!("a server has a relay")
         };
         let c = v.client_over(engine.clone()).await;
         let other = v.client().await;
@@ -80,7 +80,7 @@ impl Bed {
         id
     }
 
-    /// Marks in the database.
+    /// Marks in the Redis database.
     async fn marks(&self) -> usize {
         self.v.db.redis_keys("jfsCommit:*").len()
     }
@@ -94,15 +94,35 @@ async fn rename(c: &Client, from: &str, to: &str) -> Result<(), Errno> {
         .map(|_| ())
 }
 
-fn run<F: Future<Output = ()>>(scenario: impl FnOnce(Bed) -> F) {
-    jfs_tests::run(Kind::Redis, |_| async {
-        scenario(Bed::new().await).await;
+fn run<F: Future<Output = ()>>(kind: Kind, scenario: impl FnOnce(Bed) -> F) {
+    jfs_tests::run(kind, |kind| async move {
+        scenario(Bed::new(kind).await).await;
     });
 }
 
-#[test]
-fn a_new_file_is_renamed_and_written() {
-    run(async |bed| {
+/// Makes each of these functions a test on each server.
+macro_rules! on_every_server {
+    ($($name:ident),* $(,)?) => {
+        mod redis { $( #[test] fn $name() { super::$name(super::Kind::Redis); } )* }
+        mod postgres { $( #[test] fn $name() { super::$name(super::Kind::Postgres); } )* }
+    };
+}
+
+on_every_server! {
+    a_new_file_is_renamed_and_written,
+    a_new_slice_is_compacted_and_deleted,
+    a_truncated_file_is_appended_to,
+    a_renamed_file_moves_on,
+    a_removed_name_is_linked_again,
+    a_compacted_chunk_is_compacted_again,
+    a_setting_is_changed_again,
+    commits_that_never_arrive,
+    commits_that_arrive_late,
+    a_commit_that_is_given_up,
+}
+
+fn a_new_file_is_renamed_and_written(kind: Kind) {
+    run(kind, async |bed| {
         let (other, me) = (&bed.other, root());
         let made = bed.c.create(&me, Ino::ROOT, b"f", 0o644, 0);
         let made = bed.in_the_gap(made, async {
@@ -117,9 +137,8 @@ fn a_new_file_is_renamed_and_written() {
     });
 }
 
-#[test]
-fn a_new_slice_is_compacted_and_deleted() {
-    run(async |bed| {
+fn a_new_slice_is_compacted_and_deleted(kind: Kind) {
+    run(kind, async |bed| {
         let f = bed.file(b"f").await;
         let mut merged = 0;
         let written = bed.in_the_gap(bed.c.put_slice(f, 0, 100, 50), async {
@@ -130,9 +149,8 @@ fn a_new_slice_is_compacted_and_deleted() {
     });
 }
 
-#[test]
-fn a_truncated_file_is_appended_to() {
-    run(async |bed| {
+fn a_truncated_file_is_appended_to(kind: Kind) {
+    run(kind, async |bed| {
         let (f, me) = (bed.file(b"f").await, root());
         let truncated = bed.in_the_gap(bed.c.truncate(&me, f, 10), async {
             bed.other.put_slice(f, 0, 10, 30).await.unwrap();
@@ -143,9 +161,8 @@ fn a_truncated_file_is_appended_to() {
     });
 }
 
-#[test]
-fn a_renamed_file_moves_on() {
-    run(async |bed| {
+fn a_renamed_file_moves_on(kind: Kind) {
+    run(kind, async |bed| {
         let f = bed.file(b"f").await;
         let renamed = bed.in_the_gap(rename(&bed.c, "f", "g"), async {
             rename(&bed.other, "g", "h").await.unwrap();
@@ -157,9 +174,8 @@ fn a_renamed_file_moves_on() {
     });
 }
 
-#[test]
-fn a_removed_name_is_linked_again() {
-    run(async |bed| {
+fn a_removed_name_is_linked_again(kind: Kind) {
+    run(kind, async |bed| {
         let (f, me) = (bed.file(b"f").await, root());
         bed.c.link(&me, f, Ino::ROOT, b"g").await.unwrap();
         let removed = bed.in_the_gap(bed.c.unlink(&me, Ino::ROOT, b"f"), async {
@@ -173,9 +189,8 @@ fn a_removed_name_is_linked_again() {
 
 /// What the new slice holds is in use: by the slice that another compaction made of it, or until the trash
 /// lets go of it. Its objects are not the caller's to remove.
-#[test]
-fn a_compacted_chunk_is_compacted_again() {
-    run(async |bed| {
+fn a_compacted_chunk_is_compacted_again(kind: Kind) {
+    run(kind, async |bed| {
         let f = bed.file(b"f").await;
         bed.c.put_slice(f, 0, 50, 100).await.unwrap();
         let plan = bed.c.plan_compaction(f, 0).await.unwrap().unwrap();
@@ -193,9 +208,8 @@ fn a_compacted_chunk_is_compacted_again() {
     });
 }
 
-#[test]
-fn a_setting_is_changed_again() {
-    run(async |bed| {
+fn a_setting_is_changed_again(kind: Kind) {
+    run(kind, async |bed| {
         let before = bed.engine.load_setting().await.unwrap().unwrap();
         let changed = |days| {
             let format = Format {
@@ -228,9 +242,8 @@ fn a_setting_is_changed_again() {
 }
 
 /// Commits that the server never heard of are made, once.
-#[test]
-fn commits_that_never_arrive() {
-    run(async |bed| {
+fn commits_that_never_arrive(kind: Kind) {
+    run(kind, async |bed| {
         for n in 0..5 {
             bed.proxy.fail(1, Fault::Dropped);
             let f = bed.file(format!("f{n}").as_bytes()).await;
@@ -242,9 +255,8 @@ fn commits_that_never_arrive() {
 }
 
 /// Commits that arrive when their client has given them up and made the change in another way.
-#[test]
-fn commits_that_arrive_late() {
-    run(async |bed| {
+fn commits_that_arrive_late(kind: Kind) {
+    run(kind, async |bed| {
         bed.proxy.cut(1, Cut::RequestHeld);
         let f = bed.file(b"f").await;
         rename(&bed.c, "f", "g").await.unwrap();
@@ -270,9 +282,8 @@ fn commits_that_arrive_late() {
 }
 
 /// A commit that is given up on its way and arrives after the next one is not taken for that.
-#[test]
-fn a_commit_that_is_given_up() {
-    run(async |bed| {
+fn a_commit_that_is_given_up(kind: Kind) {
+    run(kind, async |bed| {
         let f = bed.file(b"f").await;
         let (ino, length) = (f, 100);
         let never_heard = [Write::ClearDeleted { ino, length }];
@@ -298,7 +309,7 @@ fn a_commit_that_is_given_up() {
 /// As many marks as transactions at a time, however many there were; none after the end.
 #[test]
 fn marks_are_few_and_go_away() {
-    run(async |bed| {
+    run(Kind::Redis, async |bed| {
         let Bed { v, other, .. } = &bed;
         for n in 0..20 {
             other

@@ -1,7 +1,7 @@
 //! Sessions: ids, expiry, heartbeats, cleaning up after clients that died.
 
 use jfs_meta::MetaConfig;
-use jfs_meta::engine::Key;
+use jfs_meta::engine::{Key, Write};
 use jfs_tests::volume::{root, session_info};
 use jfs_tests::{Census, Faulty, Kind, Point, Volume, on_every_engine};
 use jfs_types::*;
@@ -92,7 +92,9 @@ async fn the_root_is_counted_in_the_background(kind: Kind) {
 async fn a_lost_record_comes_back(kind: Kind) {
     let v = Volume::new(kind, 0).await;
     let c = v.client().await;
-    v.engine.drop_session(1).await.unwrap();
+    let attempt = v.engine.begin().await.unwrap();
+    let gone = [Write::DelSession { sid: 1 }];
+    attempt.commit(&gone, c.now()).await.unwrap();
     assert!(v.verify().await.sessions.is_empty());
     c.heartbeat(&session_info()).await.unwrap();
     let sessions = v.verify().await.sessions;

@@ -59,6 +59,7 @@ async fn table(kind: Kind) {
             Kind::Memory => redis.max(sqlite),
             Kind::Sqlite => sqlite,
             Kind::Redis => redis,
+            Kind::Postgres | Kind::Mariadb => redis,
         };
         let (most, what) = measure(kind, name).await;
         lines += &format!("| {name} | {most} | {} |\n", what.join(", "));

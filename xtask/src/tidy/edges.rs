@@ -77,12 +77,13 @@ const BINARIES: [&str; 7] = [
 ];
 
 /// Crates that only one of ours may use, so that its types stay at one edge of the system.
-const OWNED: [(&str, &[&str]); 9] = [
+const OWNED: [(&str, &[&str]); 10] = [
     ("rusqlite", &["jfs-meta-sql"]),
     ("redis", &["jfs-meta-redis"]),
+    ("tokio-postgres", &["jfs-meta-sql"]),
     ("opendal", &["jfs-object"]),
     ("reqwest", &["jfs-object"]),
-    ("rustls", &["jfs-object"]),
+    ("rustls", &["jfs-object", "jfs-meta-sql"]),
     ("aws-lc-rs", &["jfs-crypt"]),
     ("fuser", &["jfs-fuse"]),
     ("prometheus", &["jfs-telemetry"]),

@@ -169,6 +169,21 @@ const ROWS: &[(&str, &str, Evidence)] = &[
     ("tokio", "signal", Words(&["tokio::signal"])),
     ("tokio", "sync", Words(&["tokio::sync"])),
     ("tokio", "time", Words(&["tokio::time"])),
+    (
+        "tokio-postgres",
+        "runtime",
+        Words(&["MakeTlsConnect", "config.connect"]),
+    ),
+    (
+        "tokio-rustls",
+        "aws_lc_rs",
+        Reason("the provider of rustls"),
+    ),
+    (
+        "tokio-rustls",
+        "tls12",
+        Reason("database servers that speak no newer protocol"),
+    ),
     ("tokio-util", "codec", Words(&["tokio_util::codec"])),
     (
         "tracing",

@@ -4,6 +4,7 @@ use crate::globals::GlobalFlags;
 use crate::not_yet::{self, NotYet};
 use crate::values;
 use clap::{ArgAction, Args, Parser};
+use std::time::Duration;
 
 /// Show the setting of a volume, or change parts of it.
 ///
@@ -108,24 +109,25 @@ pub struct ManagementChange {
         num_args = 0..=1, require_equals = true, default_missing_value = "true"
     )]
     pub dir_stats: Option<bool>,
-    /// Count usage by user and group.
+    /// Count usage by user and group. Switching it on counts all files once and drops limits that users and
+    /// groups had.
     #[arg(
-        long, value_name = "BOOL", value_parser = not_yet::off, action = ArgAction::Set,
+        long, value_name = "BOOL", value_parser = values::switch, action = ArgAction::Set,
         num_args = 0..=1, require_equals = true, default_missing_value = "true"
     )]
-    pub user_group_quota: Option<NotYet>,
-    /// Keep a log of all changes.
+    pub user_group_quota: Option<bool>,
+    /// Keep a log of all changes in the metadata, for programs that follow them.
     #[arg(
-        long, value_name = "BOOL", value_parser = not_yet::off, action = ArgAction::Set,
+        long, value_name = "BOOL", value_parser = values::switch, action = ArgAction::Set,
         num_args = 0..=1, require_equals = true, default_missing_value = "true"
     )]
-    pub changelog: Option<NotYet>,
-    /// Time for which that log keeps an entry.
-    #[arg(long, value_name = "TIME", value_parser = not_yet::no_value)]
-    pub changelog_max_age: Option<NotYet>,
-    /// Entries that log may hold.
-    #[arg(long, value_name = "N", value_parser = not_yet::zero)]
-    pub changelog_max_lines: Option<NotYet>,
+    pub changelog: Option<bool>,
+    /// Time for which the log keeps an entry; 0 for ever. A log that is switched on without it keeps 2 hours.
+    #[arg(long, value_name = "TIME", value_parser = values::duration)]
+    pub changelog_max_age: Option<Duration>,
+    /// Entries that the log may hold; 0 for no limit.
+    #[arg(long, value_name = "N", value_parser = values::count)]
+    pub changelog_max_lines: Option<u64>,
     /// Tier that --storage-class is for.
     #[arg(long, value_name = "N", value_parser = not_yet::zero, default_value = "0")]
     pub tier: NotYet,

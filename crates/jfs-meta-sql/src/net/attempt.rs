@@ -41,6 +41,8 @@ impl<D: Driver> NetAttempt<D> {
     pub(crate) async fn take_link(&mut self) -> Result<Loan<D::Link>, EngineError> {
         match self.link.take() {
             Some(link) => Ok(link),
+            // The transaction went with its connection.
+            None if self.begun => Err(EngineError::Transient("the attempt has failed".into())),
             None => self.server.link(Use::Attempt).await,
         }
     }
@@ -84,5 +86,9 @@ impl<D: Driver> Attempt for NetAttempt<D> {
             true => self.validate().await.map(|()| Receipt::default()),
             false => self.apply(writes, at).await,
         }
+    }
+
+    async fn end(self: Box<Self>) {
+        // The loan of the connection ends the transaction.
     }
 }

@@ -24,25 +24,27 @@ impl<D: Driver> Server<D> {
                 step: Some(1),
                 ..
             }) => {
-                self.begin_checked(&mut link, Some(&fence)).await?;
-                let replies = self.finish(&mut link, Vec::new(), &queries).await;
-                replies.map_err(|failure| self.again(failure))
+                let replies = self
+                    .begin_checked(&mut link, Some(&fence), &queries)
+                    .await?;
+                let ended = self.exchange(&mut link, &[Step::Commit]).await;
+                ended.map_err(|failure| self.again(failure))?;
+                Ok(replies)
             }
             Err(failure) => Err(self.again(failure)),
         }
     }
 
-    /// Applies changes that must not be applied twice: a lost answer is looked for. `None`: they were applied, and their replies are lost.
-    /// Two round trips.
-    pub(crate) async fn once(
-        &self,
-        queries: Vec<Query>,
-    ) -> Result<Option<Vec<Reply>>, EngineError> {
+    /// Applies changes that must not be applied twice: their replies come before the COMMIT is sent, and what becomes of it is found out
+    /// when its answer is lost. Two round trips.
+    pub(crate) async fn once(&self, queries: Vec<Query>) -> Result<Vec<Reply>, EngineError> {
         let mut link = self.link(Use::Call).await?;
         let fence = self.fence.get();
-        self.begin_checked(&mut link, fence.as_deref()).await?;
-        match self.finish(&mut link, Vec::new(), &queries).await {
-            Ok(replies) => Ok(Some(replies)),
+        let replies = self
+            .begin_checked(&mut link, fence.as_deref(), &queries)
+            .await?;
+        match self.exchange(&mut link, &[Step::Commit]).await {
+            Ok(_) => Ok(replies),
             Err(Failure {
                 kind: FailureKind::Lost,
                 text,
@@ -51,7 +53,7 @@ impl<D: Driver> Server<D> {
                 let id = link.commit_id();
                 drop(link);
                 match self.settle(id, &text).await? {
-                    true => Ok(None),
+                    true => Ok(replies),
                     false => Err(EngineError::Transient(format!(
                         "{text}; the change did not take place"
                     ))),
@@ -61,26 +63,30 @@ impl<D: Driver> Server<D> {
         }
     }
 
-    /// Begins a transaction and fails with `Replaced` when the database holds another volume than the fence's.
-    pub(crate) async fn begin_checked(
+    /// Begins a transaction with changes, and returns the replies to them. Fails with `Replaced` when the database holds another volume
+    /// than the fence's.
+    async fn begin_checked(
         &self,
         link: &mut Loan<D::Link>,
         fence: Option<&Fence>,
-    ) -> Result<(), EngineError> {
+        queries: &[Query],
+    ) -> Result<Vec<Reply>, EngineError> {
         let mut steps = vec![Step::Begin];
         steps.extend(fence.map(|_| plain(volume::setting())));
+        let first = steps.len();
+        steps.extend(queries.iter().cloned().map(plain));
         let replies = self.exchange(link, &steps).await;
-        let replies = replies.map_err(|failure| match failure.kind {
-            FailureKind::Missing => EngineError::Replaced("the volume's tables are gone".into()),
+        let mut replies = replies.map_err(|failure| match failure.kind {
+            FailureKind::Missing if fence.is_some() => {
+                EngineError::Replaced("the volume's tables are gone".into())
+            }
             _ => self.error(failure),
         })?;
-        match fence {
-            Some(fence) => {
-                let stored = volume::setting_row(&mut rows(replies.get(1)))?;
-                volume::check_volume(fence, stored.as_deref())
-            }
-            None => Ok(()),
+        if let Some(fence) = fence {
+            let stored = volume::setting_row(&mut rows(replies.get(1)))?;
+            volume::check_volume(fence, stored.as_deref())?;
         }
+        Ok(replies.split_off(first.min(replies.len())))
     }
 
     /// Behind `steps`, the changes and COMMIT. Returns the replies to the changes.

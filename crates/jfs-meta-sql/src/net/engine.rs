@@ -2,9 +2,11 @@
 
 use crate::net::attempt::NetAttempt;
 use crate::net::link::Driver;
-use crate::net::server::{Server, plain, rows};
+use crate::net::server::{Server, rows};
 use crate::net::volume::NewVolume;
-use crate::records::{self, acl, cleanup, counters, listing, locks, sessions, volume};
+use crate::records::{
+    self, acl, change_log, cleanup, counters, listing, locks, owners, sessions, volume,
+};
 use async_trait::async_trait;
 use jfs_meta::engine::*;
 use jfs_meta::trips::TripLog;
@@ -104,10 +106,6 @@ impl<D: Driver> Engine for NetEngine<D> {
     async fn add_dir_stats(&self, deltas: &[(Ino, DirStat)]) -> Result<Vec<Ino>, EngineError> {
         let queries = deltas.iter().map(|(dir, d)| counters::add_stat(*dir, d));
         let replies = self.0.once(queries.collect()).await?;
-        let Some(replies) = replies else {
-            // Which directories have no record is not known; the next deltas of each tell.
-            return Ok(Vec::new());
-        };
         let missing = deltas
             .iter()
             .zip(&replies)
@@ -115,16 +113,42 @@ impl<D: Driver> Engine for NetEngine<D> {
         Ok(missing.map(|((dir, _), _)| *dir).collect())
     }
 
-    async fn put_dir_stat(&self, dir: Ino, stat: DirStat) -> Result<(), EngineError> {
-        let changed = self
-            .0
-            .repeatable(vec![counters::put_stat(dir, &stat)])
-            .await;
-        changed.map(|_| ())
+    async fn put_dir_stat(
+        &self,
+        dir: Ino,
+        stat: DirStat,
+        log: &[LogLine],
+    ) -> Result<(), EngineError> {
+        let mut queries = vec![counters::put_stat(dir, &stat)];
+        queries.extend(change_log::add_all(log, 0));
+        self.0.repeatable(queries).await.map(|_| ())
+    }
+
+    async fn list_owner_quotas(&self) -> Result<Vec<(QuotaOwner, DirQuota)>, EngineError> {
+        self.0.read_of_table(owners::list(), owners::rows).await
+    }
+
+    async fn add_owner_usage(&self, deltas: &[OwnerUsage]) -> Result<(), EngineError> {
+        let queries = deltas.iter().map(owners::add).collect();
+        self.0.once(queries).await.map(|_| ())
+    }
+
+    async fn replace_owner_quotas(
+        &self,
+        quotas: &[(QuotaOwner, DirQuota)],
+        log: &[LogLine],
+    ) -> Result<(), EngineError> {
+        let put = |(owner, quota): &(QuotaOwner, DirQuota)| owners::put(*owner, quota);
+        let mut queries = vec![owners::clear()];
+        queries.extend(quotas.iter().map(put));
+        queries.extend(change_log::add_all(log, 0));
+        self.0.repeatable(queries).await.map(|_| ())
     }
 
     async fn list_quotas(&self) -> Result<Vec<(Ino, DirQuota)>, EngineError> {
-        self.0.quotas().await
+        self.0
+            .read_of_table(counters::quotas(), counters::quota_rows)
+            .await
     }
 
     async fn add_quota_usage(&self, deltas: &[(Ino, i64, i64)]) -> Result<(), EngineError> {
@@ -142,36 +166,35 @@ impl<D: Driver> Engine for NetEngine<D> {
         changed.map(|_| ())
     }
 
-    async fn acl_id(&self, rule: &AclRule) -> Result<u32, EngineError> {
-        let known = self
-            .0
-            .read_one(acl::candidates(rule), |rows| acl::equal(rule, rows))
-            .await?;
-        if let Some(id) = known {
-            return Ok(id);
-        }
-        let replies = self.0.repeatable(vec![acl::insert(rule)]).await?;
+    async fn find_acls(&self, rule: &AclRule) -> Result<Vec<(u32, AclRule)>, EngineError> {
+        self.0.read_one(acl::candidates(rule), acl::rules).await
+    }
+
+    async fn add_acl(&self, rule: &AclRule, log: &[LogLine]) -> Result<u32, EngineError> {
+        let mut queries = vec![acl::insert(rule)];
+        queries.extend(change_log::add_all(log, 0));
+        let replies = self.0.repeatable(queries).await?;
         acl::number(&mut rows(replies.first()))
     }
 
-    async fn reserve_ids(&self, kind: IdKind, n: u64) -> Result<Range<u64>, EngineError> {
+    async fn reserve_ids(
+        &self,
+        kind: IdKind,
+        n: u64,
+        log: &[LogLine],
+    ) -> Result<Range<u64>, EngineError> {
         let name = counters::name_of_ids(kind);
+        let mut queries = vec![counters::add(name, n as i64)];
+        queries.extend(change_log::add_all(log, 0));
         // Ids that were reserved twice are never used.
-        let replies = self
-            .0
-            .repeatable(vec![counters::add(name, n as i64)])
-            .await?;
+        let replies = self.0.repeatable(queries).await?;
         counters::reserved(kind, n, counters::added(name, &mut rows(replies.first()))?)
     }
 
     async fn add_counter(&self, counter: Counter, n: i64) -> Result<i64, EngineError> {
         let name = counters::name(counter);
-        match self.0.once(vec![counters::add(name, n)]).await? {
-            Some(replies) => counters::added(name, &mut rows(replies.first())),
-            None => Err(EngineError::MaybeCommitted(format!(
-                "counter {name} was changed, and its value did not arrive"
-            ))),
-        }
+        let replies = self.0.once(vec![counters::add(name, n)]).await?;
+        counters::added(name, &mut rows(replies.first()))
     }
 
     async fn add_usage(&self, space: i64, inodes: i64) -> Result<(), EngineError> {
@@ -182,27 +205,12 @@ impl<D: Driver> Engine for NetEngine<D> {
         }
     }
 
-    async fn claim_job(
+    async fn new_session(
         &self,
-        job: JobSlot,
-        now_sec: i64,
-        interval_sec: i64,
-    ) -> Result<bool, EngineError> {
-        let name = job.counter_name();
-        let last = self
-            .0
-            .read_one(counters::query(name), counters::value)
-            .await?;
-        if !counters::is_due(last, now_sec, interval_sec) {
-            return Ok(false);
-        }
-        self.0
-            .repeatable(vec![counters::put(name, now_sec)])
-            .await?;
-        Ok(true)
-    }
-
-    async fn new_session(&self, expire: i64, info_json: &str) -> Result<u64, EngineError> {
+        expire: i64,
+        info_json: &str,
+        log: &[LogLine],
+    ) -> Result<u64, EngineError> {
         let name = counters::name(Counter::NextSession);
         for _ in 0..sessions::TRIES_MAX {
             let replies = self.0.repeatable(vec![counters::add(name, 1)]).await?;
@@ -210,6 +218,10 @@ impl<D: Driver> Engine for NetEngine<D> {
             let insert = sessions::insert(sid, expire, info_json.as_bytes());
             let replies = self.0.repeatable(vec![insert]).await?;
             if replies.first().is_some_and(|reply| reply.affected == 1) {
+                let log = change_log::add_all(log, sid);
+                if !log.is_empty() {
+                    self.0.repeatable(log).await?;
+                }
                 return Ok(sid);
             }
         }
@@ -224,11 +236,6 @@ impl<D: Driver> Engine for NetEngine<D> {
     ) -> Result<(), EngineError> {
         let refresh = sessions::refresh(sid, expire, info_json.as_bytes());
         self.0.repeatable(vec![refresh]).await.map(|_| ())
-    }
-
-    async fn drop_session(&self, sid: u64) -> Result<(), EngineError> {
-        let dropped = self.0.repeatable(sessions::remove(sid).into()).await;
-        dropped.map(|_| ())
     }
 
     async fn list_sessions(&self) -> Result<Vec<SessionRecord>, EngineError> {
@@ -282,22 +289,26 @@ impl<D: Driver> Engine for NetEngine<D> {
         self.0.read_one(query, cleanup::unused_slice_rows).await
     }
 
+    async fn log_head(&self, limit: usize) -> Result<LogHead, EngineError> {
+        let queries = [change_log::count(), change_log::head(limit)];
+        let replies = self.0.read(queries).await?;
+        Ok(LogHead {
+            total: change_log::counted(&mut rows(replies.first()))?,
+            entries: change_log::entries(&mut rows(replies.get(1)))?,
+        })
+    }
+
+    async fn trim_log(&self, last: u64) -> Result<(), EngineError> {
+        let trimmed = self.0.repeatable(vec![change_log::trim(last)]).await;
+        trimmed.map(|_| ())
+    }
+
+    async fn scan(&self, _: &ScanCursor) -> Result<ScanPage, EngineError> {
+        Err(EngineError::Fatal("scans follow".into()))
+    }
+
     async fn shutdown(&self) -> Result<(), EngineError> {
         self.0.driver.close().await;
         Ok(())
-    }
-}
-
-impl<D: Driver> Server<D> {
-    /// All quotas; none on a volume that is older than their table.
-    async fn quotas(&self) -> Result<Vec<(Ino, DirQuota)>, EngineError> {
-        use crate::net::link::FailureKind;
-        use crate::net::pool::Use;
-        let mut link = self.link(Use::Call).await?;
-        match self.exchange(&mut link, &[plain(counters::quotas())]).await {
-            Ok(replies) => counters::quota_rows(&mut rows(replies.first())),
-            Err(failure) if failure.kind == FailureKind::Missing => Ok(Vec::new()),
-            Err(failure) => Err(self.error(failure)),
-        }
     }
 }

@@ -257,7 +257,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_comes_back_is_used_again_while_it_lives() {
-        let pool = pool(8);
+        let pool = pool(16);
         let (mut a, mut b) = (
             take(&pool, Use::Attempt, 1).await.unwrap(),
             take(&pool, Use::Attempt, 2).await.unwrap(),

@@ -104,13 +104,15 @@ impl<D: Driver> Server<D> {
         if setting.is_some() && !new.overwrite {
             return Err(EngineError::Conflict);
         }
-        let mut steps: Vec<Step> = self
-            .schema
-            .emptied(&existing)
-            .into_iter()
-            .map(Step::Text)
-            .collect();
         let first_rows = volume::first_rows(new.json.clone(), new.root, new.trash);
+        // Of two clients that make a volume at once, the second one waits here and finds the setting of the first.
+        let claim = setting
+            .is_none()
+            .then(|| first_rows.first().cloned())
+            .flatten();
+        let mut steps: Vec<Step> = claim.into_iter().map(plain).collect();
+        let emptied = self.schema.emptied(&existing);
+        steps.extend(emptied.into_iter().map(Step::Text));
         steps.extend(first_rows.into_iter().map(plain));
         steps.push(Step::Commit);
         match self.exchange(&mut link, &steps).await {

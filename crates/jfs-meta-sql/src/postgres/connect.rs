@@ -17,6 +17,9 @@ use tokio_postgres::{Client, Error, Socket};
 /// Longest time for one exchange; a connection whose server is silent for longer is given up.
 pub(super) const EXCHANGE: Duration = Duration::from_secs(30);
 
+/// Longest time for an exchange that changes the schema or empties tables: an index over many millions of rows takes minutes.
+pub(super) const SCHEMA_EXCHANGE: Duration = Duration::from_secs(3600);
+
 /// Settings of a session, where the server knows them. Times are in milliseconds unless a unit is named.
 ///
 /// - A client that died keeps no lock for long: its idle transaction ends, and the server asks whether it still lives.
@@ -36,8 +39,8 @@ const SETTINGS: [(&str, &str); 10] = [
 ];
 
 /// Sets those of [`SETTINGS`] that the server knows.
-const SET_KNOWN: &str =
-    "SELECT set_config(name, $2, false) FROM pg_catalog.pg_settings WHERE name = $1";
+const SET_KNOWN: &str = "SELECT set_config(name, value, false) FROM unnest($1, $2) AS ours(name, value) \
+    WHERE current_setting(name, true) IS NOT NULL";
 /// Sets one that must be known.
 const SET: &str = "SELECT set_config($1, $2, false)";
 
@@ -230,17 +233,19 @@ async fn set_up(
     wire: &mut Wire,
     address: &Address,
 ) -> Result<(i32, tokio_postgres::Statement), EngineError> {
-    let ours = SETTINGS.map(|(name, value)| (SET_KNOWN, name, value));
-    let theirs = address
-        .settings
-        .iter()
-        .map(|(name, value)| (SET, name.as_str(), value.as_str()));
+    let (names, values): (Vec<&str>, Vec<&str>) = SETTINGS.into_iter().unzip();
     let mut requests: Vec<Waiting<'_, Begun>> = Vec::new();
-    for (sql, name, value) in ours.into_iter().chain(theirs) {
+    requests.push(Box::pin(async move {
+        let params: [(&(dyn ToSql + Sync), Type); 2] =
+            [(&names, Type::TEXT_ARRAY), (&values, Type::TEXT_ARRAY)];
+        client.query_typed(SET_KNOWN, &params).await?;
+        Ok(Begun::Set)
+    }));
+    for (name, value) in &address.settings {
         requests.push(Box::pin(async move {
             let params: [(&(dyn ToSql + Sync), Type); 2] =
-                [(&name, Type::TEXT), (&value, Type::TEXT)];
-            client.query_typed(sql, &params).await?;
+                [(name, Type::TEXT), (value, Type::TEXT)];
+            client.query_typed(SET, &params).await?;
             Ok(Begun::Set)
         }));
     }

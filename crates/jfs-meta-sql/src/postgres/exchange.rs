@@ -1,6 +1,6 @@
 //! Exchanges: steps as pipelined requests, and what their answers mean.
 
-use super::connect::{Connection, EXCHANGE, Waiting, drive};
+use super::connect::{Connection, EXCHANGE, SCHEMA_EXCHANGE, Waiting, drive};
 use super::sqlstate::{self, Meaning};
 use super::values::{Param, PgRow, misfit};
 use crate::net::link::{CommitId, Failure, FailureKind, Link, LinkState, Reply, Run, Step};
@@ -9,10 +9,17 @@ use crate::statement::Catalog;
 use async_trait::async_trait;
 use futures_util::TryStreamExt;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio_postgres::{Client, Error, Statement};
 
 /// A transaction. READ COMMITTED is not left to the defaults of the server; writing is.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
+
+/// Lets the statements of the transaction take as long as they need.
+const UNHURRIED: &str = "SET LOCAL statement_timeout = 0";
+/// Both.
+const BEGIN_UNHURRIED: &str =
+    "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout = 0";
 
 /// A connection on loan.
 pub(super) struct PgLink {
@@ -56,11 +63,12 @@ impl PgLink {
         let mut known = Vec::new();
         for (number, step) in steps.iter().enumerate() {
             match step {
-                Step::Run(run) if connection.prepared(run.statement, run.form).is_none() => {
-                    if !known.contains(&(run.statement, run.form)) {
-                        known.push((run.statement, run.form));
-                        wanted.push((number, &catalog.form(run.statement, run.form).run));
-                    }
+                Step::Run(run)
+                    if connection.prepared(run.statement, run.form).is_none()
+                        && !known.contains(&(run.statement, run.form)) =>
+                {
+                    known.push((run.statement, run.form));
+                    wanted.push((number, &catalog.form(run.statement, run.form).run));
                 }
                 Step::Text(sql) => wanted.push((number, sql)),
                 _ => {}
@@ -78,7 +86,7 @@ impl PgLink {
             })
             .collect();
         let before = std::mem::replace(&mut self.state, LinkState::Broken);
-        let answers = within(drive(wire, requests)).await?;
+        let answers = within(EXCHANGE, drive(wire, requests)).await?;
         let count = answers.len();
         let mut texts = Vec::new();
         self.state = before;
@@ -102,17 +110,108 @@ impl PgLink {
         Ok(texts)
     }
 
+    /// Pairs each step with its statement. A parameter that does not fit fails here, before anything is sent: the statements behind it
+    /// would be carried out without it.
+    fn ready<'s>(
+        &mut self,
+        steps: &'s [Step],
+        texts: Vec<Statement>,
+    ) -> Result<Vec<Ready<'s>>, Failure> {
+        let Some(connection) = self.lease.get() else {
+            return Err(gone());
+        };
+        let mut texts = texts.into_iter();
+        let mut ready = Vec::with_capacity(steps.len());
+        for (number, step) in steps.iter().enumerate() {
+            let statement = match step {
+                Step::Run(run) => {
+                    let statement = connection
+                        .prepared(run.statement, run.form)
+                        .ok_or_else(gone)?;
+                    if let Some(text) = misfits(statement, run) {
+                        return Err(Failure {
+                            step: Some(number),
+                            kind: FailureKind::Value,
+                            text,
+                        });
+                    }
+                    Some(statement.clone())
+                }
+                Step::Text(_) => Some(texts.next().ok_or_else(gone)?),
+                Step::Begin | Step::Commit | Step::Rollback => None,
+            };
+            ready.push((step, statement));
+        }
+        Ok(ready)
+    }
+
+    /// Lets the statements of the open transaction take as long as they need: one round trip.
+    async fn unhurry(&mut self) -> Result<(), Failure> {
+        let Some(connection) = self.lease.get() else {
+            return Err(gone());
+        };
+        let (client, wire) = (&connection.client, &mut connection.wire);
+        let request: Waiting<'_, Answer> = Box::pin(control(client, UNHURRIED));
+        let before = std::mem::replace(&mut self.state, LinkState::Broken);
+        let answers = within(EXCHANGE, drive(wire, vec![request])).await?;
+        self.conclude(before, &[], answers, 1, false).map(|_| ())
+    }
+
+    /// Turns the answers to an exchange of `count` requests into replies, or says what the failure means.
+    fn conclude(
+        &mut self,
+        before: LinkState,
+        steps: &[Step],
+        answers: Vec<Result<Answer, Error>>,
+        count: usize,
+        commits: bool,
+    ) -> Result<Vec<Reply>, Failure> {
+        let mut replies = Vec::with_capacity(steps.len());
+        let mut whole = answers.len() == count;
+        let mut failure = None;
+        for (number, answer) in answers.into_iter().enumerate() {
+            match answer {
+                Ok(Answer::Reply(reply)) => replies.push(reply),
+                Ok(Answer::Transaction(id)) => {
+                    let backend = self.lease.get().map_or(0, |connection| connection.backend);
+                    self.commit = Some(CommitId::Transaction { id, backend });
+                }
+                Err(e) => {
+                    whole &= !sqlstate::meaning(&e).is_cut;
+                    // The first failure says why; those behind it follow from it.
+                    failure.get_or_insert((number, e));
+                }
+            }
+        }
+        if whole {
+            self.follow(before, steps, failure.as_ref().map(|(number, _)| *number));
+        }
+        match failure {
+            None if whole => Ok(replies),
+            None if commits => Err(Failure {
+                kind: FailureKind::Lost,
+                ..gone()
+            }),
+            None => Err(gone()),
+            Some((number, e)) => {
+                let step = Some(number).filter(|number| *number < steps.len());
+                Err(self.understand(step, &e, commits))
+            }
+        }
+    }
+
     /// Says what an error means for the caller, and notes when the connection is of no use any more.
     fn understand(&mut self, step: Option<usize>, e: &Error, commits: bool) -> Failure {
         let Meaning {
             kind,
             text,
             ends_connection,
+            is_cut,
         } = sqlstate::meaning(e);
         if ends_connection {
             self.state = LinkState::Broken;
         }
-        let lost = ends_connection && commits && kind == FailureKind::Transient;
+        let lost = is_cut && commits && kind == FailureKind::Transient;
         Failure {
             step,
             kind: if lost { FailureKind::Lost } else { kind },
@@ -154,13 +253,13 @@ fn gone() -> Failure {
 }
 
 /// Waits, but not for ever.
-async fn within<T>(answers: impl Future<Output = T>) -> Result<T, Failure> {
-    tokio::time::timeout(EXCHANGE, answers)
+async fn within<T>(limit: Duration, answers: impl Future<Output = T>) -> Result<T, Failure> {
+    tokio::time::timeout(limit, answers)
         .await
         .map_err(|_| Failure {
             step: None,
             kind: FailureKind::Transient,
-            text: format!("PostgreSQL gave no answer within {EXCHANGE:?}"),
+            text: format!("PostgreSQL gave no answer within {limit:?}"),
         })
 }
 
@@ -205,79 +304,98 @@ fn misfits(statement: &Statement, run: &Run) -> Option<String> {
     pairs.find_map(|(value, ty)| misfit(value, ty))
 }
 
+/// What an exchange does to transactions.
+struct Shape {
+    begins: bool,
+    commits: bool,
+    /// The transaction is left open, so that its name may be needed.
+    stays_open: bool,
+    /// The schema is changed, or tables are emptied.
+    has_texts: bool,
+}
+
+impl Shape {
+    fn of(steps: &[Step]) -> Shape {
+        let any = |wanted: fn(&Step) -> bool| steps.iter().any(wanted);
+        let begins = any(|step| matches!(step, Step::Begin));
+        Shape {
+            begins,
+            commits: any(|step| matches!(step, Step::Commit)),
+            stays_open: begins && !any(|step| matches!(step, Step::Commit | Step::Rollback)),
+            has_texts: any(|step| matches!(step, Step::Text(_))),
+        }
+    }
+}
+
+/// A step with the statement that it runs, prepared.
+type Ready<'s> = (&'s Step, Option<Statement>);
+
+/// The requests of an exchange, one for each step, and one for the name of a transaction that stays open.
+fn requests<'a>(
+    client: &'a Client,
+    steps: &'a [Ready<'a>],
+    shape: &Shape,
+    transaction: &'a Statement,
+) -> Vec<Waiting<'a, Answer>> {
+    let begin = match shape.has_texts {
+        true => BEGIN_UNHURRIED,
+        false => BEGIN,
+    };
+    let mut requests: Vec<Waiting<'a, Answer>> = Vec::with_capacity(steps.len() + 1);
+    for (step, statement) in steps {
+        requests.push(match (step, statement) {
+            (Step::Begin, _) => Box::pin(control(client, begin)),
+            (Step::Commit, _) => Box::pin(control(client, "COMMIT")),
+            (Step::Rollback, _) | (_, None) => Box::pin(control(client, "ROLLBACK")),
+            (step, Some(statement)) => Box::pin(async move {
+                let run = match step {
+                    Step::Run(run) => Some(run),
+                    _ => None,
+                };
+                ask(client, statement, run).await.map(Answer::Reply)
+            }),
+        });
+    }
+    if shape.stays_open {
+        requests.push(Box::pin(async move {
+            let row = client.query_one(transaction, &[]).await?;
+            row.try_get(0).map(Answer::Transaction)
+        }));
+    }
+    requests
+}
+
 #[async_trait]
 impl Link for PgLink {
     async fn exchange(&mut self, steps: &[Step]) -> Result<Vec<Reply>, Failure> {
         if self.state == LinkState::Broken || self.failed && !matches!(steps, [Step::Rollback]) {
             return Err(gone());
         }
+        let shape = Shape::of(steps);
         let texts = self.prepare(steps).await?;
-        let mut texts = texts.iter();
-        let commits = steps.iter().any(|step| matches!(step, Step::Commit));
-        let begins = steps.iter().any(|step| matches!(step, Step::Begin));
-        if begins {
+        let ready = self.ready(steps, texts)?;
+        if shape.begins {
             self.commit = None;
         }
+        let unhurried = shape.has_texts && (shape.begins || self.state == LinkState::Open);
+        if unhurried && !shape.begins {
+            self.unhurry().await?;
+        }
+        let limit = match unhurried {
+            true => SCHEMA_EXCHANGE,
+            false => EXCHANGE,
+        };
         let Some(connection) = self.lease.get() else {
             return Err(gone());
         };
-        let mut checked = Vec::with_capacity(steps.len());
-        for (number, step) in steps.iter().enumerate() {
-            let statement = match step {
-                Step::Run(run) => connection.prepared(run.statement, run.form),
-                Step::Text(_) => texts.next(),
-                _ => None,
-            };
-            if let (Step::Run(run), Some(statement)) = (step, statement)
-                && let Some(text) = misfits(statement, run)
-            {
-                return Err(Failure {
-                    step: Some(number),
-                    kind: FailureKind::Value,
-                    text,
-                });
-            }
-            checked.push((step, statement.cloned()));
-        }
-        let Connection {
-            client,
-            wire,
-            transaction,
-            backend,
-            ..
-        } = connection;
-        let (client, transaction) = (&*client, &*transaction);
-        let mut requests: Vec<Waiting<'_, Answer>> = Vec::with_capacity(steps.len() + 1);
-        for (step, statement) in &checked {
-            requests.push(match (step, statement) {
-                (Step::Begin, _) => Box::pin(control(client, BEGIN)),
-                (Step::Commit, _) => Box::pin(control(client, "COMMIT")),
-                (Step::Rollback, _) => Box::pin(control(client, "ROLLBACK")),
-                (step, Some(statement)) => Box::pin(async move {
-                    let run = match step {
-                        Step::Run(run) => Some(run),
-                        _ => None,
-                    };
-                    ask(client, statement, run).await.map(Answer::Reply)
-                }),
-                (_, None) => return Err(gone()),
-            });
-        }
-        let named = begins
-            && !steps
-                .iter()
-                .any(|step| matches!(step, Step::Commit | Step::Rollback));
-        if named {
-            requests.push(Box::pin(async move {
-                let reply = client.query_one(transaction, &[]).await?;
-                reply.try_get(0).map(Answer::Transaction)
-            }));
-        }
-        let (count, backend) = (requests.len(), *backend);
+        let (client, wire) = (&connection.client, &mut connection.wire);
+        let requests = requests(client, &ready, &shape, &connection.transaction);
+        let count = requests.len();
+        // A connection whose answers were not waited for is of no use.
         let before = std::mem::replace(&mut self.state, LinkState::Broken);
-        let answers = match within(drive(wire, requests)).await {
+        let answers = match within(limit, drive(wire, requests)).await {
             Ok(answers) => answers,
-            Err(late) if commits => {
+            Err(late) if shape.commits => {
                 return Err(Failure {
                     kind: FailureKind::Lost,
                     ..late
@@ -285,37 +403,7 @@ impl Link for PgLink {
             }
             Err(late) => return Err(late),
         };
-        let mut replies = Vec::with_capacity(steps.len());
-        let mut whole = answers.len() == count;
-        let mut failure = None;
-        for (number, answer) in answers.into_iter().enumerate() {
-            match answer {
-                Ok(Answer::Reply(reply)) => replies.push(reply),
-                Ok(Answer::Transaction(id)) => {
-                    self.commit = Some(CommitId::Transaction { id, backend });
-                }
-                Err(e) => {
-                    whole &= !sqlstate::meaning(&e).ends_connection;
-                    // The first failure says why; those behind it follow from it.
-                    failure.get_or_insert((number, e));
-                }
-            }
-        }
-        if whole {
-            self.follow(before, steps, failure.as_ref().map(|(number, _)| *number));
-        }
-        match failure {
-            None if whole => Ok(replies),
-            None if commits => Err(Failure {
-                kind: FailureKind::Lost,
-                ..gone()
-            }),
-            None => Err(gone()),
-            Some((number, e)) => {
-                let step = Some(number).filter(|number| *number < steps.len());
-                Err(self.understand(step, &e, commits))
-            }
-        }
+        self.conclude(before, steps, answers, count, shape.commits)
     }
 
     fn state(&self) -> LinkState {

@@ -16,6 +16,8 @@ pub(super) struct Meaning {
     pub(super) text: String,
     /// The connection is of no use any more.
     pub(super) ends_connection: bool,
+    /// The connection has ended, and what was on its way with it.
+    pub(super) is_cut: bool,
 }
 
 /// Understands an error of a statement.
@@ -26,6 +28,7 @@ pub(super) fn meaning(e: &Error) -> Meaning {
             kind: Kind::Transient,
             text: format!("PostgreSQL: {}", words(e)),
             ends_connection: true,
+            is_cut: true,
         },
     }
 }
@@ -80,7 +83,9 @@ fn of_server(db: &DbError) -> Meaning {
     Meaning {
         kind,
         text,
+        // A connection to a server that takes no writes, or with plans of another schema, is made anew.
         ends_connection: fatal || matches!(code, "25006" | "0A000" | "26000" | "42P05"),
+        is_cut: fatal,
     }
 }
 

@@ -35,23 +35,18 @@ pub(crate) fn candidates(rule: &AclRule) -> Query {
     )
 }
 
-/// The number of a rule that is equal to `rule` among the [`candidates`].
-pub(crate) fn equal(rule: &AclRule, rows: &mut dyn Rows) -> Result<Option<u32>, EngineError> {
-    let wanted = rule.sorted();
-    let mut found = None;
+/// The rules in the rows of [`candidates`], with their numbers.
+pub(crate) fn rules(rows: &mut dyn Rows) -> Result<Vec<(u32, AclRule)>, EngineError> {
+    let mut rules = Vec::new();
     while let Some(row) = rows.next()? {
         let id = row.fitting(6)?;
-        match self::rule(row) {
-            Ok(known) if known.sorted() == wanted => {
-                found = Some(id);
-                break;
-            }
-            Ok(_) => {}
+        match rule(row) {
+            Ok(rule) => rules.push((id, rule)),
             // The damaged rule stays as it is. Files that use it get the error.
             Err(e) => tracing::warn!("ACL rule {id} cannot be read: {e}"),
         }
     }
-    Ok(found)
+    Ok(rules)
 }
 
 /// Stores a rule.

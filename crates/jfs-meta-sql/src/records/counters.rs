@@ -15,20 +15,12 @@ const TOTAL_INODES: &str = "totalInodes";
 
 /// Name of a counter's row.
 pub(crate) fn name(counter: Counter) -> &'static str {
-    match counter {
-        Counter::UsedSpace => USED_SPACE,
-        Counter::TotalInodes => TOTAL_INODES,
-        Counter::NextTrash => "nextTrash",
-        Counter::NextSession => super::sessions::COUNTER,
-    }
+    counter.name()
 }
 
 /// Name of the row that holds the next free id.
 pub(crate) fn name_of_ids(kind: IdKind) -> &'static str {
-    match kind {
-        IdKind::Inode => "nextInode",
-        IdKind::Slice => "nextChunk",
-    }
+    kind.counter_name()
 }
 
 /// Reads a counter.
@@ -75,11 +67,6 @@ pub(crate) fn add_usage(space: i64, inodes: i64) -> impl Iterator<Item = Query> 
         .into_iter()
         .filter(|(_, delta)| *delta != 0)
         .map(|(name, delta)| add(name, delta))
-}
-
-/// Whether a job is due that ran at `last`.
-pub(crate) fn is_due(last: Option<i64>, now: i64, interval: i64) -> bool {
-    last.is_none_or(|last| last <= now - interval)
 }
 
 /// The statistics in the first three columns.

@@ -1,6 +1,6 @@
 //! The tables, indexes and columns that a database has.
 
-use super::Query;
+use super::{Query, schema};
 use crate::dialect::Dialect;
 use crate::statement::Statement as S;
 use crate::value::Rows;
@@ -12,22 +12,28 @@ pub(crate) fn query() -> Query {
     Query::new(S::Existing, [])
 }
 
-/// The statement: rows of an object's name and NULL, or of a table's name and a column's name.
-pub(crate) fn text(dialect: Dialect) -> &'static str {
+/// The statement: rows of an object's name and NULL, or of a table's name and a column's name. SQLite names
+/// the columns of those tables only that volumes of older clients have with fewer, as every new reader asks.
+pub(crate) fn text(dialect: Dialect) -> String {
     match dialect {
         Dialect::Sqlite => {
-            "SELECT name, NULL FROM main.sqlite_master UNION ALL SELECT t.name, c.name \
-             FROM main.sqlite_master t JOIN pragma_table_info(t.name, 'main') c WHERE t.type = 'table'"
+            let columns = schema::extended_tables().map(|table| {
+                format!(" UNION ALL SELECT '{{{table}}}', name FROM pragma_table_info('{{{table}}}', 'main')")
+            });
+            let columns: String = columns.collect();
+            format!("SELECT name, NULL FROM main.sqlite_master{columns}")
         }
         Dialect::Postgres => {
             "SELECT CAST(c.relname AS text), CAST(a.attname AS text) FROM pg_catalog.pg_class c \
              JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
              LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
              WHERE n.nspname = current_schema()"
+                .to_string()
         }
         Dialect::Mysql => {
             "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = DATABASE() \
              UNION ALL SELECT index_name, NULL FROM information_schema.statistics WHERE table_schema = DATABASE()"
+                .to_string()
         }
     }
 }

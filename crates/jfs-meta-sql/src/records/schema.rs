@@ -8,6 +8,12 @@ use crate::dialect::Dialect;
 use tables::Type::*;
 use tables::{CORE, Column, Index, LATER_COLUMNS, OLD_SESSIONS, Rule, TABLES, Table, Type};
 
+/// Tables that volumes of older clients may have with fewer columns, without their prefix.
+pub(crate) fn extended_tables() -> impl Iterator<Item = &'static str> {
+    let later = |table: &&Table| LATER_COLUMNS.iter().any(|(of, _)| *of == table.name);
+    TABLES.iter().filter(later).map(|table| table.name)
+}
+
 /// The tables and indexes of a volume in the words of one database.
 #[derive(Clone, Debug)]
 pub(crate) struct Schema {
@@ -224,5 +230,85 @@ impl Schema {
             Dialect::Sqlite | Dialect::Mysql => format!("`{name}`"),
             Dialect::Postgres => format!("\"{name}\""),
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::value::{Row, RowList, Value};
+
+    /// SQLite keeps the text of a table, and the reference client changes tables whose text differs; the
+    /// golden volume has all of them.
+    #[test]
+    fn tables_for_every_dialect() {
+        let text = |dialect, name: &str| {
+            let objects = Schema::new(dialect, "jfs_P_").objects();
+            let found = objects.into_iter().find(|object| object.name == name);
+            found.map(|object| object.sql).unwrap_or_default()
+        };
+        assert_eq!(
+            text(Dialect::Sqlite, "jfs_P_acl"),
+            "CREATE TABLE `jfs_P_acl` (`id` INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, `owner` INTEGER NULL, \
+             `group` INTEGER NULL, `mask` INTEGER NULL, `other` INTEGER NULL, `named_users` BLOB NULL, \
+             `named_groups` BLOB NULL)"
+        );
+        assert_eq!(
+            text(Dialect::Postgres, "jfs_P_xattr"),
+            "CREATE TABLE IF NOT EXISTS \"jfs_P_xattr\" (\"id\" BIGSERIAL PRIMARY KEY NOT NULL, \
+             \"inode\" BIGINT NOT NULL, \"name\" VARCHAR(255) NOT NULL, \"value\" BYTEA NOT NULL)"
+        );
+        assert_eq!(
+            text(Dialect::Mysql, "jfs_P_user_group_quota"),
+            "CREATE TABLE IF NOT EXISTS `jfs_P_user_group_quota` (`qtype` INTEGER NOT NULL, `qkey` BIGINT NOT NULL, \
+             `max_space` BIGINT NOT NULL, `max_inodes` BIGINT NOT NULL, `used_space` BIGINT NOT NULL, \
+             `used_inodes` BIGINT NOT NULL, PRIMARY KEY ( `qtype`,`qkey` )) ENGINE=InnoDB"
+        );
+        assert_eq!(
+            text(Dialect::Postgres, "UQE_jfs_P_edge_edge"),
+            "CREATE UNIQUE INDEX IF NOT EXISTS \"UQE_jfs_P_edge_edge\" ON \"jfs_P_edge\" (\"parent\",\"name\")"
+        );
+        assert_eq!(
+            text(Dialect::Mysql, "IDX_jfs_P_chunk_ref_refs"),
+            "CREATE INDEX `IDX_jfs_P_chunk_ref_refs` ON `jfs_P_chunk_ref` (`refs`)"
+        );
+    }
+
+    #[test]
+    fn older_volumes_get_what_they_lack() {
+        let schema = Schema::new(Dialect::Postgres, "jfs_");
+        let text = |text: &str| Value::text(text.as_bytes());
+        let mut found = vec![vec![text("other"), text("id")]];
+        for object in schema.objects() {
+            if object.name != "jfs_acl" {
+                found.push(vec![text(&object.name), Value::Null]);
+            }
+        }
+        for column in ["atimensec", "mtimensec", "ctimensec", "access_acl_id"] {
+            found.push(vec![text("jfs_node"), text(column)]);
+        }
+        let found: Vec<Box<dyn Row + Send>> =
+            found.into_iter().map(|row| Box::new(row) as _).collect();
+        let existing = Existing::new("jfs_", &mut RowList::new(&found)).unwrap();
+        assert!(!existing.has("other"));
+        let missing = schema.missing(&existing);
+        assert_eq!(missing.len(), 3, "{missing:?}");
+        assert!(missing[0].starts_with("CREATE TABLE IF NOT EXISTS \"jfs_acl\""));
+        assert_eq!(
+            missing[1..],
+            [
+                "ALTER TABLE \"jfs_node\" ADD COLUMN IF NOT EXISTS \"default_acl_id\" INTEGER NULL",
+                "ALTER TABLE \"jfs_node\" ADD COLUMN IF NOT EXISTS \"tier_id\" INTEGER NULL"
+            ]
+        );
+        assert_eq!(schema.damage(&existing), None);
+        let none = schema.damage(&Default::default());
+        assert_eq!(none.as_deref(), Some("jfs_counter"));
+        assert!(
+            schema
+                .emptied(&existing)
+                .contains(&"DELETE FROM \"jfs_edge\"".to_string())
+        );
     }
 }

@@ -34,10 +34,9 @@ pub(crate) fn refresh(sid: u64, expire: i64, info: &[u8]) -> Query {
     )
 }
 
-/// Removes the locks of a session, then the session.
-pub(crate) fn remove(sid: u64) -> [Query; 3] {
-    [S::FlocksDropSession, S::PlocksDropSession, S::SessionDelete]
-        .map(|statement| Query::new(statement, [sid.into()]))
+/// Removes a session.
+pub(crate) fn remove(sid: u64) -> Query {
+    Query::new(S::SessionDelete, [sid.into()])
 }
 
 /// All sessions.

@@ -1,11 +1,13 @@
 //! Records without a database: statements of keys and writes for every dialect, and answers from rows.
 
-use super::schema::Schema;
 use super::*;
 use crate::dialect::{Dialect, Lock, with_literals};
 use crate::statement::Catalog;
 use crate::value::{Row, RowList};
-use jfs_meta::engine::{Answer, Counter, Key, LockKind, LockRow, Receipt, Write};
+use jfs_meta::engine::{
+    Answer, Counter, Key, LockKind, LockRow, LogLine, LogPart, OwnerUsage, QuotaOwner, Receipt,
+    Write,
+};
 use jfs_types::{Attr, Entry, FileType, Ino, Name, SliceId, SliceRecord, Time};
 
 const AT: Time = Time { sec: 77, nsec: 0 };
@@ -121,6 +123,54 @@ fn writes_as_statements() {
     );
 }
 
+/// An entry of the change log, with the number of records in a list before its end.
+fn logged(later: Option<u64>) -> LogLine {
+    let mut line = LogLine::default();
+    line.push_text("1.000000001|WRITE(5)");
+    if let Some(later) = later {
+        line.push_text(":");
+        let (ino, index) = (Ino(5), 1);
+        line.push_number(LogPart::Records { ino, index, later });
+    }
+    line.push_text("|(1,2)");
+    line
+}
+
+#[test]
+fn entries_of_the_log_as_statements() {
+    let change = |line: LogLine| {
+        let mut all = changes(&[Write::Log(line)], AT);
+        assert_eq!((all.len(), all[0].expect), (1, Expect::Nothing));
+        let Change {
+            statement, params, ..
+        } = all.remove(0);
+        Query { statement, params }
+    };
+    let hex = |text: &str| -> String { text.bytes().map(|b| format!("{b:02x}")).collect() };
+    let text = hex("1.000000001|WRITE(5)|(1,2)");
+    check(
+        &change(logged(None)),
+        "INSERT INTO jfs_P_change_log (entry) VALUES (?1)",
+        "INSERT INTO \"jfs_P_change_log\" (entry) VALUES ($1)",
+        &format!("INSERT INTO jfs_P_change_log (entry) VALUES (_utf8mb4 x'{text}')"),
+    );
+    let (before, after) = (hex("1.000000001|WRITE(5):"), hex("|(1,2)"));
+    check(
+        &change(logged(Some(2))),
+        "INSERT INTO jfs_P_change_log (entry) VALUES (CAST(?1 AS text) || CAST(COALESCE((SELECT \
+         length(CAST(slices AS BLOB)) / 24 FROM jfs_P_chunk WHERE inode = ?2 AND indx = ?3), 0) - \
+         CAST(?4 AS bigint) AS text) || CAST(?5 AS text))",
+        "INSERT INTO \"jfs_P_change_log\" (entry) VALUES (CAST($1 AS text) || CAST(COALESCE((SELECT \
+         octet_length(slices) / 24 FROM \"jfs_P_chunk\" WHERE inode = $2 AND indx = $3), 0) - \
+         CAST($4 AS bigint) AS text) || CAST($5 AS text))",
+        &format!(
+            "INSERT INTO jfs_P_change_log (entry) VALUES (concat(CAST(_utf8mb4 x'{before}' AS char), \
+             CAST(COALESCE((SELECT octet_length(slices) DIV 24 FROM jfs_P_chunk WHERE inode = 5 AND \
+             indx = 1), 0) - CAST(2 AS signed) AS char), CAST(_utf8mb4 x'{after}' AS char)))"
+        ),
+    );
+}
+
 /// Each statement finds exactly the parameters that it names.
 #[test]
 fn parameters_are_as_many_as_their_places() {
@@ -207,10 +257,18 @@ fn parameters_are_as_many_as_their_places() {
             index: 0,
             kept: vec![record],
             merged: 2,
-            record,
+            record: Some(record),
         },
+        Write::DelSession { sid: 1 },
+        Write::PutCounter {
+            counter: Counter::NextTrash,
+            value: 3,
+        },
+        Write::Log(logged(None)),
+        Write::Log(logged(Some(2))),
         Write::Delay {
             id: 1,
+            time: 2,
             entries: "e".into(),
         },
         Write::DelDelayed { id: 1, time: 2 },
@@ -253,9 +311,20 @@ fn parameters_are_as_many_as_their_places() {
         sessions::insert(1, 2, b"i"),
         sessions::refresh(1, 2, b"i"),
         volume::setting(),
+        owners::list(),
+        owners::clear(),
+        owners::put(QuotaOwner::Group(7), &Default::default()),
+        owners::add(&OwnerUsage {
+            owner: QuotaOwner::User(7),
+            space: 1,
+            inodes: 1,
+        }),
+        change_log::count(),
+        change_log::head(9),
+        change_log::trim(9),
     ]);
     all.extend(volume::first_rows(Value::text(b"{}"), &attr, Some(&attr)));
-    all.extend(sessions::remove(1));
+    all.push(sessions::remove(1));
     for query in all {
         let text = catalog(Dialect::Postgres).get(query.statement).run.clone();
         let mut places: Vec<usize> = text
@@ -368,7 +437,6 @@ fn changes_that_met_nothing_are_conflicts() {
     settled(1, 0, vec![]).unwrap();
     settled(1, 1, vec![vec![Value::Int(1)]]).unwrap();
     settled(1, 1, vec![vec![Value::Int(0)]]).unwrap();
-    settled(1, 1, vec![vec![Value::Int(-1)]]).unwrap();
     assert_eq!(receipt.unused_slices, [(3, 4096)]);
 }
 
@@ -451,76 +519,4 @@ fn pairs_of_keys() {
     let list = rows(vec![vec![Value::Null; 21]]);
     all[0].answer(&mut RowList::new(&list), &mut found).unwrap();
     assert_eq!(found, [Answer::Attr(None), Answer::Entry(None)]);
-}
-
-/// SQLite keeps the text of a table, and the reference client changes tables whose text differs; the
-/// golden volume has all of them.
-#[test]
-fn tables_for_every_dialect() {
-    let text = |dialect, name: &str| {
-        let objects = Schema::new(dialect, "jfs_P_").objects();
-        let found = objects.into_iter().find(|object| object.name == name);
-        found.map(|object| object.sql).unwrap_or_default()
-    };
-    assert_eq!(
-        text(Dialect::Sqlite, "jfs_P_acl"),
-        "CREATE TABLE `jfs_P_acl` (`id` INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, `owner` INTEGER NULL, \
-         `group` INTEGER NULL, `mask` INTEGER NULL, `other` INTEGER NULL, `named_users` BLOB NULL, \
-         `named_groups` BLOB NULL)"
-    );
-    assert_eq!(
-        text(Dialect::Postgres, "jfs_P_xattr"),
-        "CREATE TABLE IF NOT EXISTS \"jfs_P_xattr\" (\"id\" BIGSERIAL PRIMARY KEY NOT NULL, \
-         \"inode\" BIGINT NOT NULL, \"name\" VARCHAR(255) NOT NULL, \"value\" BYTEA NOT NULL)"
-    );
-    assert_eq!(
-        text(Dialect::Mysql, "jfs_P_user_group_quota"),
-        "CREATE TABLE IF NOT EXISTS `jfs_P_user_group_quota` (`qtype` INTEGER NOT NULL, `qkey` BIGINT NOT NULL, \
-         `max_space` BIGINT NOT NULL, `max_inodes` BIGINT NOT NULL, `used_space` BIGINT NOT NULL, \
-         `used_inodes` BIGINT NOT NULL, PRIMARY KEY ( `qtype`,`qkey` )) ENGINE=InnoDB"
-    );
-    assert_eq!(
-        text(Dialect::Postgres, "UQE_jfs_P_edge_edge"),
-        "CREATE UNIQUE INDEX IF NOT EXISTS \"UQE_jfs_P_edge_edge\" ON \"jfs_P_edge\" (\"parent\",\"name\")"
-    );
-    assert_eq!(
-        text(Dialect::Mysql, "IDX_jfs_P_chunk_ref_refs"),
-        "CREATE INDEX `IDX_jfs_P_chunk_ref_refs` ON `jfs_P_chunk_ref` (`refs`)"
-    );
-}
-
-#[test]
-fn older_volumes_get_what_they_lack() {
-    let schema = Schema::new(Dialect::Postgres, "jfs_");
-    let text = |text: &str| Value::text(text.as_bytes());
-    let mut found = vec![vec![text("other"), text("id")]];
-    for object in schema.objects() {
-        if object.name != "jfs_acl" {
-            found.push(vec![text(&object.name), Value::Null]);
-        }
-    }
-    for column in ["atimensec", "mtimensec", "ctimensec", "access_acl_id"] {
-        found.push(vec![text("jfs_node"), text(column)]);
-    }
-    let found = rows(found);
-    let existing = existing::Existing::new("jfs_", &mut RowList::new(&found)).unwrap();
-    assert!(!existing.has("other"));
-    let missing = schema.missing(&existing);
-    assert_eq!(missing.len(), 3, "{missing:?}");
-    assert!(missing[0].starts_with("CREATE TABLE IF NOT EXISTS \"jfs_acl\""));
-    assert_eq!(
-        missing[1..],
-        [
-            "ALTER TABLE \"jfs_node\" ADD COLUMN IF NOT EXISTS \"default_acl_id\" INTEGER NULL",
-            "ALTER TABLE \"jfs_node\" ADD COLUMN IF NOT EXISTS \"tier_id\" INTEGER NULL"
-        ]
-    );
-    assert_eq!(schema.damage(&existing), None);
-    let none = schema.damage(&Default::default());
-    assert_eq!(none.as_deref(), Some("jfs_counter"));
-    assert!(
-        schema
-            .emptied(&existing)
-            .contains(&"DELETE FROM \"jfs_edge\"".to_string())
-    );
 }

@@ -86,3 +86,30 @@ pub(crate) fn check_volume(fence: &Fence, stored: Option<&[u8]>) -> Result<(), E
     };
     Err(EngineError::Replaced(why.into()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_volume_is_refused() {
+        let format = |uuid: &str| {
+            let format = jfs_types::Format {
+                name: "v".into(),
+                uuid: uuid.into(),
+                block_size: 4096,
+                ..Default::default()
+            };
+            format.to_json().into_bytes()
+        };
+        let fence = Fence::new(&format("u-1"), "u-1");
+        assert!(check_volume(&fence, Some(&format("u-1"))).is_ok());
+        for (stored, word) in [(None, "gone"), (Some(format("u-2")), "another volume")] {
+            let refused = check_volume(&fence, stored.as_deref());
+            assert!(
+                matches!(&refused, Err(EngineError::Replaced(text)) if text.contains(word)),
+                "{refused:?}"
+            );
+        }
+    }
+}

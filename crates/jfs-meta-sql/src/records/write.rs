@@ -1,6 +1,6 @@
 //! Writing records: intentions as statements, one each, relative where the record allows it.
 
-use super::{Query, locks, node};
+use super::{Query, change_log, counters, locks, node, sessions};
 use crate::statement::Statement as S;
 use crate::value::{Params, Rows, Value};
 use jfs_meta::EngineError;
@@ -283,15 +283,15 @@ fn push(out: &mut Vec<Change>, write: &Write, at: Time) {
                     (*ino).into(),
                     (*index).into(),
                     kept.into(),
-                    Value::bytes(&encode_record(record)),
+                    record.map_or(Value::bytes(b""), |r| Value::bytes(&encode_record(&r))),
                     rest.into(),
                 ],
             );
         }
-        Write::Delay { id, entries } => add(
+        Write::Delay { id, time, entries } => add(
             S::DelayedInsert,
             Nothing,
-            vec![(*id).into(), at.sec.into(), Value::Bytes(entries.clone())],
+            vec![(*id).into(), (*time).into(), Value::Bytes(entries.clone())],
         ),
         Write::DelDelayed { id, time } => {
             add(
@@ -338,6 +338,11 @@ fn push(out: &mut Vec<Change>, write: &Write, at: Time) {
             owner,
             ..
         } => out.push(locks::put(*ino, *kind, (*sid, *owner), None).into()),
+        Write::DelSession { sid } => out.push(sessions::remove(*sid).into()),
+        Write::PutCounter { counter, value } => {
+            out.push(counters::put(counters::name(*counter), *value).into());
+        }
+        Write::Log(line) => out.push(change_log::add(line, 0).into()),
         Write::NewDirStat { dir } => add(
             S::StatsPut,
             Nothing,

@@ -72,4 +72,8 @@ impl Attempt for SqliteAttempt {
             .await
             .map_err(|_| EngineError::MaybeCommitted(gone().to_string()))?
     }
+
+    async fn end(self: Box<Self>) {
+        // A reader ends its transaction with each batch.
+    }
 }

@@ -3,9 +3,9 @@
 
 use super::db::Db;
 use crate::records::{Change, Query};
-use crate::records::{acl, counters, locks, sessions, volume};
+use crate::records::{acl, change_log, counters, locks, sessions, volume};
 use jfs_meta::EngineError;
-use jfs_meta::engine::{DirStat, IdKind, JobSlot, LockKind, LockRow, Receipt};
+use jfs_meta::engine::{DirStat, IdKind, LockKind, LockRow, LogHead, LogLine, Receipt};
 use jfs_types::{AclRule, Attr, Ino};
 use std::ops::Range;
 
@@ -68,13 +68,10 @@ pub(crate) fn complete_schema(db: Db<'_>) -> Result<(), EngineError> {
     missing.iter().try_for_each(|sql| db.once(sql))
 }
 
-/// The number of a rule, stored when there is no equal one.
-pub(crate) fn acl_id(db: Db<'_>, rule: &AclRule) -> Result<u32, EngineError> {
-    let known = db.read(&acl::candidates(rule), |rows| acl::equal(rule, rows))?;
-    match known {
-        Some(id) => Ok(id),
-        None => db.read(&acl::insert(rule), acl::number),
-    }
+/// Stores a rule, and `log` with it.
+pub(crate) fn add_acl(db: Db<'_>, rule: &AclRule, log: Vec<Query>) -> Result<u32, EngineError> {
+    run_all(db, log)?;
+    db.read(&acl::insert(rule), acl::number)
 }
 
 /// Adds to a counter, whose row is made when it is missing, and returns its value.
@@ -83,7 +80,13 @@ pub(crate) fn add(db: Db<'_>, name: &str, n: i64) -> Result<i64, EngineError> {
 }
 
 /// Reserves `n` ids.
-pub(crate) fn reserve(db: Db<'_>, kind: IdKind, n: u64) -> Result<Range<u64>, EngineError> {
+pub(crate) fn reserve(
+    db: Db<'_>,
+    kind: IdKind,
+    n: u64,
+    log: Vec<Query>,
+) -> Result<Range<u64>, EngineError> {
+    run_all(db, log)?;
     let end = add(db, counters::name_of_ids(kind), n as i64)?;
     counters::reserved(kind, n, end)
 }
@@ -92,22 +95,6 @@ pub(crate) fn reserve(db: Db<'_>, kind: IdKind, n: u64) -> Result<Range<u64>, En
 pub(crate) fn add_usage(db: Db<'_>, space: i64, inodes: i64) -> Result<(), EngineError> {
     counters::add_usage(space, inodes)
         .try_for_each(|query| db.read(&query, |rows| rows.any()).map(|_| ()))
-}
-
-/// Sets the slot's time to `now` unless it is later than `now - interval` already.
-pub(crate) fn claim(
-    db: Db<'_>,
-    job: JobSlot,
-    now: i64,
-    interval: i64,
-) -> Result<bool, EngineError> {
-    let name = job.counter_name();
-    let last = db.read(&counters::query(name), counters::value)?;
-    let due = counters::is_due(last, now, interval);
-    if due {
-        db.run(&counters::put(name, now))?;
-    }
-    Ok(due)
 }
 
 /// Adds deltas and returns the directories without a record.
@@ -122,14 +109,27 @@ pub(crate) fn add_stats(db: Db<'_>, deltas: &[(Ino, DirStat)]) -> Result<Vec<Ino
 }
 
 /// Takes the next session id; one that is taken already is skipped.
-pub(crate) fn new_session(db: Db<'_>, expire: i64, info: &[u8]) -> Result<u64, EngineError> {
+pub(crate) fn new_session(
+    db: Db<'_>,
+    expire: i64,
+    info: &[u8],
+    log: &[LogLine],
+) -> Result<u64, EngineError> {
     for _ in 0..sessions::TRIES_MAX {
         let sid = add(db, sessions::COUNTER, 1)? as u64;
         if db.run(&sessions::insert(sid, expire, info))? == 1 {
+            run_all(db, change_log::add_all(log, sid))?;
             return Ok(sid);
         }
     }
     Err(sessions::none_free())
+}
+
+/// The oldest entries of the change log.
+pub(crate) fn log_head(db: Db<'_>, limit: usize) -> Result<LogHead, EngineError> {
+    let total = db.read(&change_log::count(), change_log::counted)?;
+    let entries = db.read(&change_log::head(limit), change_log::entries)?;
+    Ok(LogHead { total, entries })
 }
 
 /// All locks of a session.

@@ -6,7 +6,9 @@ use super::db::Db;
 use super::open::SqliteEngine;
 use super::read::answers;
 use super::writer::transact;
-use crate::records::{Query, cleanup, counters, listing, sessions, volume};
+use crate::records::{
+    Query, acl, change_log, cleanup, counters, listing, owners, sessions, volume,
+};
 use crate::value::Rows;
 use async_trait::async_trait;
 use jfs_meta::engine::*;
@@ -27,7 +29,7 @@ impl Engine for SqliteEngine {
     async fn load_setting(&self) -> Result<Option<Vec<u8>>, EngineError> {
         self.shared.check_file()?;
         match self.shared.database.exists() {
-            true => self.scan(calls::setting).await,
+            true => self.look(calls::setting).await,
             false => Ok(None),
         }
     }
@@ -69,7 +71,7 @@ impl Engine for SqliteEngine {
     }
 
     async fn prepare_writes(&self) -> Result<(), EngineError> {
-        if self.scan(calls::is_complete).await? {
+        if self.look(calls::is_complete).await? {
             return Ok(());
         }
         self.transaction(calls::complete_schema).await
@@ -106,7 +108,7 @@ impl Engine for SqliteEngine {
         with_attrs: bool,
     ) -> Result<DirPage, EngineError> {
         let query = listing::page(dir, cursor, with_attrs)?;
-        self.scan(move |db| db.read(&query, |rows| listing::page_rows(dir, rows)))
+        self.look(move |db| db.read(&query, |rows| listing::page_rows(dir, rows)))
             .await
     }
 
@@ -116,8 +118,36 @@ impl Engine for SqliteEngine {
             .await
     }
 
-    async fn put_dir_stat(&self, dir: Ino, stat: DirStat) -> Result<(), EngineError> {
-        self.run_all([counters::put_stat(dir, &stat)]).await
+    async fn put_dir_stat(
+        &self,
+        dir: Ino,
+        stat: DirStat,
+        log: &[LogLine],
+    ) -> Result<(), EngineError> {
+        let mut queries = vec![counters::put_stat(dir, &stat)];
+        queries.extend(change_log::add_all(log, 0));
+        self.run_all(queries).await
+    }
+
+    async fn list_owner_quotas(&self) -> Result<Vec<(QuotaOwner, DirQuota)>, EngineError> {
+        self.read(owners::list(), owners::rows).await
+    }
+
+    async fn add_owner_usage(&self, deltas: &[OwnerUsage]) -> Result<(), EngineError> {
+        self.run_all(deltas.iter().map(owners::add).collect::<Vec<_>>())
+            .await
+    }
+
+    async fn replace_owner_quotas(
+        &self,
+        quotas: &[(QuotaOwner, DirQuota)],
+        log: &[LogLine],
+    ) -> Result<(), EngineError> {
+        let put = |(owner, quota): &(QuotaOwner, DirQuota)| owners::put(*owner, quota);
+        let mut queries = vec![owners::clear()];
+        queries.extend(quotas.iter().map(put));
+        queries.extend(change_log::add_all(log, 0));
+        self.run_all(queries).await
     }
 
     async fn list_quotas(&self) -> Result<Vec<(Ino, DirQuota)>, EngineError> {
@@ -135,13 +165,24 @@ impl Engine for SqliteEngine {
         self.run_all([counters::put_quota(dir, &quota)]).await
     }
 
-    async fn acl_id(&self, rule: &AclRule) -> Result<u32, EngineError> {
-        let rule = rule.clone();
-        self.transaction(move |db| calls::acl_id(db, &rule)).await
+    async fn find_acls(&self, rule: &AclRule) -> Result<Vec<(u32, AclRule)>, EngineError> {
+        self.read(acl::candidates(rule), acl::rules).await
     }
 
-    async fn reserve_ids(&self, kind: IdKind, n: u64) -> Result<Range<u64>, EngineError> {
-        self.transaction(move |db| calls::reserve(db, kind, n))
+    async fn add_acl(&self, rule: &AclRule, log: &[LogLine]) -> Result<u32, EngineError> {
+        let (rule, log) = (rule.clone(), change_log::add_all(log, 0));
+        self.transaction(move |db| calls::add_acl(db, &rule, log))
+            .await
+    }
+
+    async fn reserve_ids(
+        &self,
+        kind: IdKind,
+        n: u64,
+        log: &[LogLine],
+    ) -> Result<Range<u64>, EngineError> {
+        let log = change_log::add_all(log, 0);
+        self.transaction(move |db| calls::reserve(db, kind, n, log))
             .await
     }
 
@@ -155,19 +196,14 @@ impl Engine for SqliteEngine {
             .await
     }
 
-    async fn claim_job(
+    async fn new_session(
         &self,
-        job: JobSlot,
-        now_sec: i64,
-        interval_sec: i64,
-    ) -> Result<bool, EngineError> {
-        self.transaction(move |db| calls::claim(db, job, now_sec, interval_sec))
-            .await
-    }
-
-    async fn new_session(&self, expire: i64, info_json: &str) -> Result<u64, EngineError> {
-        let info = info_json.as_bytes().to_vec();
-        self.transaction(move |db| calls::new_session(db, expire, &info))
+        expire: i64,
+        info_json: &str,
+        log: &[LogLine],
+    ) -> Result<u64, EngineError> {
+        let (info, log) = (info_json.as_bytes().to_vec(), log.to_vec());
+        self.transaction(move |db| calls::new_session(db, expire, &info, &log))
             .await
     }
 
@@ -181,10 +217,6 @@ impl Engine for SqliteEngine {
             .await
     }
 
-    async fn drop_session(&self, sid: u64) -> Result<(), EngineError> {
-        self.run_all(sessions::remove(sid)).await
-    }
-
     async fn list_sessions(&self) -> Result<Vec<SessionRecord>, EngineError> {
         self.read(sessions::list(), sessions::rows).await
     }
@@ -195,7 +227,7 @@ impl Engine for SqliteEngine {
     }
 
     async fn list_locks(&self, sid: u64) -> Result<Vec<(Ino, LockKind, LockRow)>, EngineError> {
-        self.scan(move |db| calls::locks_of_session(db, sid)).await
+        self.look(move |db| calls::locks_of_session(db, sid)).await
     }
 
     async fn list_deleted(
@@ -225,6 +257,18 @@ impl Engine for SqliteEngine {
             .await
     }
 
+    async fn log_head(&self, limit: usize) -> Result<LogHead, EngineError> {
+        self.look(move |db| calls::log_head(db, limit)).await
+    }
+
+    async fn trim_log(&self, last: u64) -> Result<(), EngineError> {
+        self.run_all([change_log::trim(last)]).await
+    }
+
+    async fn scan(&self, _: &ScanCursor) -> Result<ScanPage, EngineError> {
+        Err(EngineError::Fatal("scans follow".into()))
+    }
+
     async fn shutdown(&self) -> Result<(), EngineError> {
         self.close().await
     }
@@ -246,6 +290,6 @@ impl SqliteEngine {
         query: Query,
         rows: fn(&mut dyn Rows) -> Result<T, EngineError>,
     ) -> Result<T, EngineError> {
-        self.scan(move |db| db.read(&query, rows)).await
+        self.look(move |db| db.read(&query, rows)).await
     }
 }

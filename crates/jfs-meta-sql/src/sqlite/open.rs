@@ -66,7 +66,9 @@ impl SqliteEngine {
             capabilities: Capabilities {
                 name,
                 usage_in_transaction: false,
+                counts_acl_ids: false,
                 settles_lost_answers: false,
+                records_max: None,
             },
             scans: Semaphore::new(SCANS_MAX),
         };
@@ -89,7 +91,7 @@ impl SqliteEngine {
     }
 
     /// Runs `f` with a reader connection on the blocking pool.
-    pub(crate) async fn scan<T: Send + 'static>(
+    pub(crate) async fn look<T: Send + 'static>(
         &self,
         f: impl FnOnce(Db<'_>) -> Result<T, EngineError> + Send + 'static,
     ) -> Result<T, EngineError> {

@@ -370,8 +370,14 @@ async fn directory_statistics() {
         get(&bed.engine, Key::DirStat(Ino(5))).await,
         Answer::Stat(Some(d(7, 4096, 2)))
     );
-    bed.engine.put_dir_stat(Ino(6), d(1, 2, 3)).await.unwrap();
-    bed.engine.put_dir_stat(Ino(6), d(4, 5, 6)).await.unwrap();
+    bed.engine
+        .put_dir_stat(Ino(6), d(1, 2, 3), &[])
+        .await
+        .unwrap();
+    bed.engine
+        .put_dir_stat(Ino(6), d(4, 5, 6), &[])
+        .await
+        .unwrap();
     assert_eq!(
         get(&bed.engine, Key::DirStat(Ino(6))).await,
         Answer::Stat(Some(d(4, 5, 6)))

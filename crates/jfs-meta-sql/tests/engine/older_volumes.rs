@@ -58,7 +58,7 @@ async fn old_volumes_can_be_read_as_they_are() {
     // And a client that has read before may begin to write.
     reader.prepare_writes().await.unwrap();
     let (dir, stat) = (Ino::ROOT, DirStat::default());
-    reader.put_dir_stat(dir, stat).await.unwrap();
+    reader.put_dir_stat(dir, stat, &[]).await.unwrap();
     let kept = get(&reader, Key::DirStat(dir)).await;
     assert_eq!(kept, Answer::Stat(Some(stat)));
 }

@@ -147,7 +147,7 @@ async fn the_reference_checks_what_we_wrote() {
         space: 2 * 4096,
         inodes: 2,
     };
-    bed.engine.put_dir_stat(dir, stat).await.unwrap();
+    bed.engine.put_dir_stat(dir, stat, &[]).await.unwrap();
     bed.engine
         .put_dir_stat(
             Ino::ROOT,
@@ -156,6 +156,7 @@ async fn the_reference_checks_what_we_wrote() {
                 space: 4096,
                 inodes: 1,
             },
+            &[],
         )
         .await
         .unwrap();
@@ -165,6 +166,7 @@ async fn the_reference_checks_what_we_wrote() {
         .new_session(
             NOW.sec + 1_000_000_000,
             "{\"Version\":\"1.4.2\",\"HostName\":\"h\"}",
+            &[],
         )
         .await
         .unwrap();

@@ -75,7 +75,7 @@ async fn a_volume_is_made_once() {
         None
     );
     assert_eq!(
-        bed.engine.reserve_ids(IdKind::Inode, 1).await.unwrap(),
+        bed.engine.reserve_ids(IdKind::Inode, 1, &[]).await.unwrap(),
         2..3
     );
     let theirs: i64 = bed

@@ -1,6 +1,6 @@
 //! Names of records, how strongly they are read, and what comes back.
 
-use super::EngineError;
+use super::{Counter, EngineError};
 use bytes::Bytes;
 use jfs_types::{AclRule, Attr, Entry, Ino, Name};
 
@@ -40,20 +40,6 @@ pub enum Key {
     DirStat(Ino),
     /// A counter -> [`Answer::Number`], 0 when absent.
     Counter(Counter),
-}
-
-/// A named number of the volume (docs/FORMAT.md, "Counters"). Ids are reserved through
-/// [`super::Engine::reserve_ids`] instead.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Counter {
-    /// Bytes in use.
-    UsedSpace,
-    /// Inodes in use.
-    TotalInodes,
-    /// Last used number of a trash hour directory.
-    NextTrash,
-    /// Last used session id.
-    NextSession,
 }
 
 /// The two families of locks, which do not know each other.

@@ -71,40 +71,6 @@ impl std::ops::AddAssign for DirStat {
     }
 }
 
-/// Ids that are handed out in batches.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum IdKind {
-    /// Inode numbers. 0 and 1 are never used by the caller, whatever the range holds.
-    Inode,
-    /// Slice ids.
-    Slice,
-}
-
-/// Cluster-wide jobs that one client at a time runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum JobSlot {
-    /// `lastCleanupSessions`
-    StaleSessions,
-    /// `lastCleanupFiles`
-    DeletedFiles,
-    /// `nextCleanupSlices` (a past time despite its name)
-    Slices,
-    /// `lastCleanupTrash`
-    Trash,
-}
-
-impl JobSlot {
-    /// Name of the counter that holds the time of the last run.
-    pub fn counter_name(self) -> &'static str {
-        match self {
-            JobSlot::StaleSessions => "lastCleanupSessions",
-            JobSlot::DeletedFiles => "lastCleanupFiles",
-            JobSlot::Slices => "nextCleanupSlices",
-            JobSlot::Trash => "lastCleanupTrash",
-        }
-    }
-}
-
 /// A session as stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionRecord {
@@ -138,15 +104,26 @@ pub struct Delayed {
     pub entries: Bytes,
 }
 
-/// A directory's quota: limits of everything below it, and what is used. Limits of 0 and less are none.
+/// The quota of a directory (of everything below it), a user or a group: limits, and what is used. Limits of 0
+/// and less are none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DirQuota {
     /// Bytes.
     pub max_space: i64,
     /// Inodes.
     pub max_inodes: i64,
-    /// Bytes in use below the directory, itself not counted.
+    /// Bytes in use; the directory itself is not counted.
     pub used_space: i64,
-    /// Inodes in use below it.
+    /// Inodes in use; the directory itself is not counted.
     pub used_inodes: i64,
+}
+
+impl DirQuota {
+    /// The record of a user or group that was not seen before.
+    pub const NO_LIMITS: DirQuota = DirQuota {
+        max_space: -1,
+        max_inodes: -1,
+        used_space: 0,
+        used_inodes: 0,
+    };
 }

@@ -1,7 +1,7 @@
 //! Intentions: what a commit changes, said in terms of the file system so that every engine can use
 //! its native form.
 
-use super::LockKind;
+use super::{Counter, LockKind, LogLine};
 use bytes::Bytes;
 use jfs_types::{Attr, Entry, Ino, Name, SliceRecord};
 
@@ -168,7 +168,8 @@ pub enum Write {
         index: u32,
     },
     /// Merges the head of a chunk's list: of the records read with `Own`, the first ones stay as they
-    /// are (`kept`), the next `merged` ones make room for `record`, what follows stays.
+    /// are (`kept`), the next `merged` ones make room for `record`, what follows stays. Without a record they
+    /// only go; the list is longer than that then.
     MergeSlices {
         /// The file.
         ino: Ino,
@@ -178,14 +179,15 @@ pub enum Write {
         kept: Vec<SliceRecord>,
         /// Number of records behind them that go.
         merged: usize,
-        /// The records that take their place.
-        record: SliceRecord,
+        /// The record that takes their place.
+        record: Option<SliceRecord>,
     },
-    /// Records slices that a compaction replaced, until the trash period is over. The time is that of
-    /// the attempt.
+    /// Records slices that a compaction replaced, until the trash period is over.
     Delay {
         /// The new slice, which keys the record.
         id: u64,
+        /// When they were replaced, Unix seconds.
+        time: i64,
         /// 12-byte entries (id, size), joined.
         entries: Bytes,
     },
@@ -260,6 +262,19 @@ pub enum Write {
         /// The directory.
         dir: Ino,
     },
+    /// Removes the record of a session and what else is kept about it alone. Its locks are removed before,
+    /// by [`Write::DelLock`].
+    DelSession {
+        /// Session.
+        sid: u64,
+    },
+    /// Sets a counter, which was read with `Own`, whether or not it exists.
+    PutCounter {
+        /// The counter.
+        counter: Counter,
+        /// Its value from now on.
+        value: i64,
+    },
     /// Adds to the usage counters. Reaches an engine only where
     /// [`super::Capabilities::usage_in_transaction`] is set.
     AddUsage {
@@ -268,6 +283,8 @@ pub enum Write {
         /// Inodes.
         inodes: i64,
     },
+    /// Adds an entry to the change log.
+    Log(LogLine),
 }
 
 /// Numbers known only after the commit.

@@ -102,12 +102,13 @@ impl State {
                 record,
             } => {
                 let list = self.chunks.entry((*ino, *index)).or_default();
+                let record = record.iter().flat_map(encode_record);
                 let from = kept.len() * RECORD_BYTES;
                 let to = from + merged * RECORD_BYTES;
-                list.splice(from..to, encode_record(record));
+                list.splice(from..to, record);
             }
-            Write::Delay { id, entries } => {
-                self.delayed.insert((*id, at.sec), entries.to_vec());
+            Write::Delay { id, time, entries } => {
+                self.delayed.insert((*id, *time), entries.to_vec());
             }
             Write::DelDelayed { id, time } => {
                 self.delayed.remove(&(*id, *time));
@@ -152,7 +153,14 @@ impl State {
                 self.dir_stats.remove(dir);
                 self.quotas.remove(dir);
             }
+            Write::DelSession { sid } => {
+                self.sessions.remove(sid);
+            }
+            Write::PutCounter { counter, value } => {
+                self.counters.insert(*counter, *value);
+            }
             Write::AddUsage { space, inodes } => self.add_usage(*space, *inodes),
+            Write::Log(line) => self.log(std::slice::from_ref(line), 0),
         }
     }
 }

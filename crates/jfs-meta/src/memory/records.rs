@@ -1,19 +1,22 @@
 //! The records of a volume in memory, and how a key is answered from them.
 
-use crate::engine::{Answer, Counter, DirQuota, DirStat, Key, LockKind, LockRow};
+use crate::engine::{
+    Answer, Counter, DirQuota, DirStat, Key, LockKind, LockRow, LogLine, LogPart, QuotaOwner,
+};
+use crate::wire::RECORD_BYTES;
 use bytes::Bytes;
 use jfs_types::{AclRule, Attr, Entry, Ino, Name};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 /// Everything a volume stores.
 #[derive(Clone, Debug, Default)]
 pub(super) struct State {
     pub(super) setting: Option<Vec<u8>>,
-    pub(super) attrs: HashMap<Ino, Attr>,
+    pub(super) attrs: BTreeMap<Ino, Attr>,
     pub(super) entries: BTreeMap<(Ino, Name), Entry>,
-    pub(super) parents: HashMap<Ino, BTreeMap<Ino, i64>>,
+    pub(super) parents: BTreeMap<Ino, BTreeMap<Ino, i64>>,
     pub(super) chunks: BTreeMap<(Ino, u32), Vec<u8>>,
-    pub(super) symlinks: HashMap<Ino, Vec<u8>>,
+    pub(super) symlinks: BTreeMap<Ino, Vec<u8>>,
     pub(super) xattrs: BTreeMap<(Ino, Bytes), Bytes>,
     /// Rule number n is at n - 1.
     pub(super) acls: Vec<AclRule>,
@@ -22,13 +25,16 @@ pub(super) struct State {
     pub(super) slice_users: BTreeMap<(u64, u32), i64>,
     pub(super) delayed: BTreeMap<(u64, i64), Vec<u8>>,
     pub(super) deleted: BTreeMap<(Ino, u64), i64>,
-    pub(super) dir_stats: HashMap<Ino, DirStat>,
+    pub(super) dir_stats: BTreeMap<Ino, DirStat>,
     pub(super) counters: HashMap<Counter, i64>,
-    pub(super) jobs: HashMap<&'static str, i64>,
     pub(super) next_inode: u64,
     pub(super) next_slice: u64,
     pub(super) sessions: BTreeMap<u64, (i64, Vec<u8>)>,
     pub(super) sustained: BTreeSet<(u64, Ino)>,
+    pub(super) owner_quotas: BTreeMap<QuotaOwner, DirQuota>,
+    pub(super) log: VecDeque<String>,
+    /// Entries of the log that were removed.
+    pub(super) log_trimmed: u64,
 }
 
 impl State {
@@ -102,6 +108,21 @@ impl State {
         self.entries
             .range((from, std::ops::Bound::Unbounded))
             .take_while(move |((d, _), _)| *d == dir)
+    }
+
+    /// Adds entries to the change log; `session` is the one that the same call registers.
+    pub(super) fn log(&mut self, lines: &[LogLine], session: u64) {
+        for line in lines {
+            let text = line.text(|part| match part {
+                LogPart::Records { ino, index, later } => {
+                    let list = self.chunks.get(&(*ino, *index));
+                    let records = list.map_or(0, |list| (list.len() / RECORD_BYTES) as u64);
+                    records.saturating_sub(*later)
+                }
+                LogPart::Text(_) | LogPart::Session => session,
+            });
+            self.log.push_back(text);
+        }
     }
 
     pub(super) fn add_usage(&mut self, space: i64, inodes: i64) {

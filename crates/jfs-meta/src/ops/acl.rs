@@ -1,6 +1,7 @@
 //! POSIX ACLs: setting, reading, inheriting, and asking them for permission.
 
 use crate::EngineError;
+use crate::change_log::Event;
 use crate::engine::{Answer, Key};
 use crate::meta::Meta;
 use crate::perm;
@@ -84,15 +85,35 @@ impl Meta {
         }
     }
 
-    /// The number of a rule, stored when it is a new one. Adding a rule twice gives one number, so an
-    /// attempt may ask and run again.
+    /// The number of a rule: from memory, of an equal rule that is stored, or of a new one. Rules never
+    /// change and never go, so an attempt may ask and run again. Two clients that add equal rules at the
+    /// same time may store both; each number is right. One round trip for a stored rule, three for a new one
+    /// on Redis.
     pub(crate) async fn acl_id(&self, rule: &AclRule) -> Result<u32, EngineError> {
         if let Some(id) = self.acls.id(rule) {
             return Ok(id);
         }
-        let id = patiently(|| self.engine().acl_id(rule)).await?;
+        let id = patiently(|| self.find_or_add_acl(rule)).await?;
         self.acls.learn(id, rule.clone());
         Ok(id)
+    }
+
+    async fn find_or_add_acl(&self, rule: &AclRule) -> Result<u32, EngineError> {
+        let wanted = rule.sorted();
+        let candidates = self.engine().find_acls(rule).await?;
+        let equal = candidates.iter().filter(|(_, r)| r.sorted() == wanted);
+        // The lowest, so that clients agree where a rule is stored twice.
+        match equal.map(|(id, _)| *id).min() {
+            Some(id) => Ok(id),
+            None => {
+                let name = "aclMaxId";
+                let log = match self.engine().capabilities().counts_acl_ids {
+                    true => self.change_log().lines(&Event::AddCounter { name, n: 1 }),
+                    false => Vec::new(),
+                };
+                self.engine().add_acl(rule, &log).await
+            }
+        }
     }
 
     /// Whether the caller has all permissions of `mask`, by the rule of the inode or its mode, unless
@@ -165,6 +186,11 @@ impl Operation for SetAcl<'_> {
         if after != before {
             after.ctime = tx.now;
             tx.put_attr(self.ino, &after)?;
+            tx.log(&Event::SetAcl {
+                ino: self.ino,
+                kind: self.kind,
+                rule: self.rule,
+            });
         }
         Ok((before, after))
     }

@@ -6,6 +6,7 @@
 //! period is over: a slice that a copy uses too keeps that user, and its objects.
 
 use crate::EngineError;
+use crate::change_log::Event;
 use crate::engine::{Answer, Key, Write, own};
 use crate::meta::Meta;
 use crate::proof::Proof;
@@ -83,7 +84,9 @@ impl Meta {
             let what = format!("chunk {index} of {ino:?}");
             self.to_errno("compact", &EngineError::corrupt(what, e.0))
         })?;
-        Ok(plan(ino, index, &records))
+        // The list, the new slice, and each slice that loses a user.
+        let most = self.records_of_a_commit().saturating_sub(2).max(2);
+        Ok(plan(ino, index, &records[..records.len().min(most)]))
     }
 
     /// Puts the slice `id`, which holds what the plan says and is stored for good, in the place of the
@@ -145,12 +148,19 @@ impl Operation for Commit<'_> {
             index: *index,
             kept: kept.to_vec(),
             merged: merged.len(),
-            record: self.record,
+            record: Some(self.record),
         })?;
         tx.write(Write::NewSlice {
             id: self.record.id.0,
             size: self.record.size,
         })?;
+        tx.log(&Event::Compact {
+            ino: *ino,
+            index: *index,
+            skipped: kept.len(),
+            merged: merged.len(),
+            record: self.record,
+        });
         let used: Vec<(u64, u32)> = merged
             .iter()
             .filter(|r| r.id != SliceId::ZERO)
@@ -160,6 +170,7 @@ impl Operation for Commit<'_> {
             if !used.is_empty() {
                 tx.write(Write::Delay {
                     id: self.record.id.0,
+                    time: tx.now.sec,
                     entries: encode_delayed(&used).into(),
                 })?;
             }

@@ -9,6 +9,7 @@ use super::kept_by_trash;
 use super::truncate::count_growth;
 use super::zeros;
 use crate::EngineError;
+use crate::change_log::Event;
 use crate::engine::{Key, Write, hold, own};
 use crate::meta::Meta;
 use crate::proof::Proof;
@@ -21,6 +22,9 @@ use jfs_types::{Attr, CHUNK_SIZE, Errno, Ino, SliceId, SliceRecord};
 
 /// Chunks that one commit copies from; a longer copy is done in part, which the call allows.
 const CHUNKS_MAX: u64 = 64;
+
+/// Records that one piece of the source changes: the list of the target's chunk, the users of the slice.
+const PIECE_RECORDS: usize = 2;
 
 /// A range to copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,8 +42,9 @@ pub struct CopyRange {
 }
 
 impl Meta {
-    /// copy_file_range(2): returns the number of bytes copied, less than asked for at the end of the
-    /// source and for more than 4 GiB, and the target's attributes. EINVAL for what is no file and for
+    /// copy_file_range(2): returns the number of bytes copied and the target's attributes. Less is copied than
+    /// asked for at the end of the source, for more than 4 GiB, and where more slices show than one commit
+    /// takes. EINVAL for what is no file and for
     /// overlapping ranges of one file, EFBIG from 2^57 on, EPERM for an immutable or append-only target.
     pub async fn copy_file_range(&self, range: CopyRange) -> Result<(u64, Attr), Errno> {
         let ends = [range.from_off, range.to_off].map(|off| off.saturating_add(range.size));
@@ -75,7 +80,9 @@ impl Operation for CopyRange {
         if kept_by_trash(meta, self.to, &before) {
             return Err(Errno::EPERM.into());
         }
-        let (size, mut after) = self.plan(&source, &before)?;
+        // A quarter for the lists, and three for what each of them shows at least.
+        let chunks = (meta.records_of_a_commit() / 4) as u64;
+        let (size, mut after) = self.plan(&source, &before, chunks.min(CHUNKS_MAX))?;
         if size == 0 {
             return Ok((0, before.clone(), before));
         }
@@ -90,16 +97,30 @@ impl Operation for CopyRange {
             .collect();
         let reads: Vec<_> = keys.iter().cloned().map(hold).collect();
         tx.load(&reads).await?;
-        for (index, key) in indexes.zip(keys) {
+        let mut copied = None;
+        'chunks: for (index, key) in indexes.zip(keys) {
             let bytes = tx.bytes(&key)?.unwrap_or_default();
             let records = decode_records(&bytes).map_err(|e| {
                 EngineError::corrupt(format!("chunk {index} of {:?}", self.from), e.0)
             })?;
             for piece in visible(&records) {
-                self.append(tx, index * CHUNK_SIZE, piece, end)?;
+                copied = self.append(tx, index * CHUNK_SIZE, piece, end)?;
+                if copied.is_some() {
+                    break 'chunks;
+                }
             }
         }
+        let size = copied.map_or(size, |end| end - self.from_off);
+        after.length = before.length.max(self.to_off + size);
         tx.put_attr(self.to, &after)?;
+        tx.log(&Event::CopyRange {
+            from: self.from,
+            from_off: self.from_off,
+            to: self.to,
+            to_off: self.to_off,
+            size,
+            length: after.length,
+        });
         count_growth(tx, self.to, &before, &after).await?;
         Ok((size, before, after))
     }
@@ -113,15 +134,16 @@ impl Operation for CopyRange {
 }
 
 impl CopyRange {
-    /// The number of bytes to copy and the target's attributes afterwards, but for the times.
-    fn plan(&self, source: &Attr, target: &Attr) -> Result<(u64, Attr), Errno> {
+    /// The number of bytes to copy from `chunks` chunks at most, and the target's attributes afterwards, but
+    /// for the times.
+    fn plan(&self, source: &Attr, target: &Attr, chunks: u64) -> Result<(u64, Attr), Errno> {
         if !source.is_file() || !target.is_file() {
             return Err(Errno::EINVAL);
         }
         if target.flags & (flags::IMMUTABLE | flags::APPEND) != 0 {
             return Err(Errno::EPERM);
         }
-        let most = CHUNKS_MAX * CHUNK_SIZE - self.from_off % CHUNK_SIZE;
+        let most = chunks * CHUNK_SIZE - self.from_off % CHUNK_SIZE;
         let size = source
             .length
             .saturating_sub(self.from_off)
@@ -135,12 +157,16 @@ impl CopyRange {
     }
 
     /// Appends what of a visible piece of the source, whose chunk starts at `base`, lies in the range,
-    /// cut where the target's chunks meet.
-    fn append(&self, tx: &mut Txn, base: u64, piece: Piece, end: u64) -> Result<(), Stop> {
+    /// cut where the target's chunks meet. Returns where in the source that ends for lack of room in the
+    /// commit, if there is none.
+    fn append(&self, tx: &mut Txn, base: u64, piece: Piece, end: u64) -> Result<Option<u64>, Stop> {
         let start = base + u64::from(piece.pos);
         let mut at = start.max(self.from_off);
         let end = (start + u64::from(piece.len)).min(end);
         while at < end {
+            if tx.room() < PIECE_RECORDS {
+                return Ok(Some(at));
+            }
             let to = at - self.from_off + self.to_off;
             let (index, pos) = (to / CHUNK_SIZE, to % CHUNK_SIZE);
             let len = (end - at).min(CHUNK_SIZE - pos);
@@ -168,7 +194,7 @@ impl CopyRange {
             }
             at += u64::from(len);
         }
-        Ok(())
+        Ok(None)
     }
 }
 
@@ -206,7 +232,7 @@ mod tests {
             a
         };
         let lengths = |source, target: u64| {
-            let planned = range.plan(&file(source), &file(target));
+            let planned = range.plan(&file(source), &file(target), CHUNKS_MAX);
             planned.map(|(size, after)| (size, after.length))
         };
         assert_eq!(lengths(1000, 0), Ok((100, 105)));
@@ -214,10 +240,13 @@ mod tests {
         assert_eq!(lengths(10, 7), Ok((0, 7)));
         assert_eq!(lengths(1000, 500), Ok((100, 500)));
         let dir = Attr::new(FileType::Directory);
-        assert_eq!(range.plan(&file(1), &dir), Err(Errno::EINVAL));
+        assert_eq!(range.plan(&file(1), &dir, CHUNKS_MAX), Err(Errno::EINVAL));
         let mut frozen = file(0);
         frozen.flags = flags::APPEND;
-        assert_eq!(range.plan(&file(1000), &frozen), Err(Errno::EPERM));
+        assert_eq!(
+            range.plan(&file(1000), &frozen, CHUNKS_MAX),
+            Err(Errno::EPERM)
+        );
         let long = CopyRange {
             from_off: 1,
             size: 1 << 40,
@@ -225,7 +254,8 @@ mod tests {
         };
         let whole = CHUNKS_MAX * CHUNK_SIZE - 1;
         assert_eq!(
-            long.plan(&file(1 << 41), &file(0)).map(|(size, _)| size),
+            long.plan(&file(1 << 41), &file(0), CHUNKS_MAX)
+                .map(|(size, _)| size),
             Ok(whole)
         );
     }

@@ -1,7 +1,8 @@
 //! create, mkdir, mknod, symlink: a new inode under a new name.
 
 use super::{checked_name, lookup::TRASH_NAME, stat_of, touch_dir, writable_dir};
-use crate::engine::{Key, Write, own};
+use crate::change_log::Event;
+use crate::engine::{Key, QuotaOwner, Write, own};
 use crate::meta::Meta;
 use crate::perm::{EXEC, WRITE};
 use crate::proof::Proof;
@@ -167,6 +168,7 @@ impl Meta {
             return Err(Errno::EPERM);
         }
         let name = checked_name(name, Errno::EEXIST)?;
+        self.check_owners(&[QuotaOwner::User(caller.uid)], 4096, 1)?;
         self.check_growth(4096, 1)?;
         let ino = self
             .inodes
@@ -204,6 +206,8 @@ impl Operation for Create<'_> {
                 .await?;
         }
         inherit_group(&mut attr, &dir, self.caller, self.new.mode);
+        // The user was checked before; the group is known now.
+        meta.check_owners(&[QuotaOwner::Group(attr.gid)], 4096, 1)?;
 
         let entry = Entry {
             kind: self.new.kind,
@@ -227,14 +231,26 @@ impl Operation for Create<'_> {
         if self.new.kind == FileType::Directory && meta.format().dir_stats {
             tx.write(Write::NewDirStat { dir: self.ino })?;
         }
-        touch_dir(
+        let touched = touch_dir(
             meta,
             tx,
             self.parent,
             &dir,
             i32::from(self.new.kind == FileType::Directory),
         )?;
-        tx.add_usage(4096, 1);
+        tx.log(&Event::Create {
+            parent: self.parent,
+            name: self.name.as_bytes(),
+            uid: self.caller.uid,
+            gid: self.caller.gid,
+            kind: self.new.kind,
+            mode: self.new.mode & 0o7777,
+            umask: self.new.umask,
+            target: self.new.target,
+            touched,
+            ino: self.ino,
+        });
+        tx.add_usage(&attr, 4096, 1);
         tx.add_dir_stat(self.parent, stat_of(&attr));
         Ok(attr)
     }

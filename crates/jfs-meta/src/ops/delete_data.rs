@@ -1,13 +1,18 @@
 //! Deletion of data: chunks of removed files, delayed slices, bookkeeping of deleted slices.
 
 use crate::EngineError;
+use crate::change_log::Event;
 use crate::engine::{Delayed, Deleted, Key, Write, own};
 use crate::meta::Meta;
 use crate::proof::Proof;
 use crate::run::Operation;
 use crate::txn::{Stop, Txn};
-use crate::wire::{WireError, decode_delayed, decode_records};
+use crate::wire::{RECORD_BYTES, WireError, decode_delayed, decode_records, encode_delayed};
+use bytes::Bytes;
 use jfs_types::{ChunkIndex, Errno, Ino, SliceId};
+
+/// Slices whose bookkeeping one commit drops.
+pub const FORGET_MAX: usize = 60;
 
 /// (id, size) of slices.
 pub(crate) type Slices = Vec<(u64, u32)>;
@@ -23,16 +28,31 @@ impl Meta {
 
     /// Removes a chunk of a removed file and takes one user from each of its slices. Returns those
     /// that have none left: their objects can be deleted, then [`Meta::forget_slice`].
+    /// Two round trips. On an engine whose commits are small a long list goes in parts.
     pub async fn delete_chunk(&self, ino: Ino, index: ChunkIndex) -> Result<Slices, Errno> {
-        let done = self
-            .transact_with_receipt(&DeleteChunk { ino, index })
-            .await?;
-        Ok(done.receipt.unused_slices)
+        self.in_parts(&DeleteChunk { ino, index }).await
+    }
+
+    /// Runs an operation until it has left nothing. Returns the slices without users. After an error, those
+    /// of the parts before are found by the hourly job.
+    async fn in_parts<O: Operation<Out = Rest>>(&self, op: &O) -> Result<Slices, Errno> {
+        let mut unused = Vec::new();
+        loop {
+            let done = self.transact_with_receipt(op).await?;
+            for slice in done.receipt.unused_slices {
+                if !unused.contains(&slice) {
+                    unused.push(slice);
+                }
+            }
+            if done.out.is_none() {
+                return Ok(unused);
+            }
+        }
     }
 
     /// Removes the record of a removed file whose chunks are gone.
     pub async fn finish_deleted(&self, ino: Ino, length: u64) -> Result<(), Errno> {
-        self.transact(&FinishDeleted { ino, length }).await
+        self.finish_deleted_with(ino, length, &[]).await
     }
 
     /// Removed files whose deletion is older than `age_sec`, oldest first.
@@ -60,7 +80,7 @@ impl Meta {
             id: delayed.id,
             time: delayed.time,
         };
-        Ok(self.transact_with_receipt(&op).await?.receipt.unused_slices)
+        self.in_parts(&op).await
     }
 
     /// Slices without users whose objects are still there.
@@ -73,8 +93,39 @@ impl Meta {
 
     /// Drops the bookkeeping of a slice whose objects are deleted, unless a record uses it again.
     pub async fn forget_slice(&self, id: u64, size: u32) -> Result<(), Errno> {
-        self.transact(&ForgetSlice { id, size }).await
+        self.forget_slices(&[(id, size)]).await
     }
+
+    /// As [`Meta::forget_slice`] for several slices: a commit for each [`FORGET_MAX`] of them.
+    pub async fn forget_slices(&self, slices: &[(u64, u32)]) -> Result<(), Errno> {
+        for slices in slices.chunks(FORGET_MAX) {
+            self.transact(&ForgetSlices { slices, file: None }).await?;
+        }
+        Ok(())
+    }
+
+    /// [`Meta::forget_slices`] and [`Meta::finish_deleted`], a commit less.
+    pub async fn finish_deleted_with(
+        &self,
+        ino: Ino,
+        length: u64,
+        slices: &[(u64, u32)],
+    ) -> Result<(), Errno> {
+        let (before, last) = slices.split_at(slices.len().saturating_sub(FORGET_MAX));
+        self.forget_slices(before).await?;
+        let file = Some((ino, length));
+        let op = ForgetSlices { slices: last, file };
+        self.transact(&op).await
+    }
+}
+
+/// The records that a part of a deletion has left; `None` when all are gone.
+type Rest = Option<Bytes>;
+
+/// How many of `slices` fit into a commit that writes one record of the list besides, and at least one. Each
+/// slice counts, also one that comes twice.
+fn that_fit(tx: &Txn, slices: usize) -> usize {
+    slices.min(tx.room().saturating_sub(1)).max(1)
 }
 
 struct DeleteChunk {
@@ -83,63 +134,51 @@ struct DeleteChunk {
 }
 
 impl Operation for DeleteChunk {
-    type Out = ();
+    type Out = Rest;
     const NAME: &'static str = "delete_chunk";
 
     fn locks(&self) -> Vec<Ino> {
         vec![self.ino]
     }
 
-    async fn attempt(&self, _: &Meta, tx: &mut Txn) -> Result<(), Stop> {
+    async fn attempt(&self, _: &Meta, tx: &mut Txn) -> Result<Rest, Stop> {
         let key = Key::Chunk(self.ino, self.index);
         tx.load(&[own(key.clone())]).await?;
         let Some(bytes) = tx.bytes(&key)? else {
-            return Ok(());
+            return Ok(None);
         };
         let records = decode_records(&bytes).map_err(|e| {
             EngineError::corrupt(format!("chunk {} of {:?}", self.index, self.ino), e.0)
         })?;
-        tx.write(Write::DelChunk {
-            ino: self.ino,
-            index: self.index,
+        let (ino, index) = (self.ino, self.index);
+        let part = that_fit(tx, records.len()).min(records.len());
+        let rest = bytes.slice(part * RECORD_BYTES..);
+        let rest = (!rest.is_empty()).then_some(rest);
+        tx.write(match &rest {
+            None => Write::DelChunk { ino, index },
+            Some(_) => Write::MergeSlices {
+                ino,
+                index,
+                kept: Vec::new(),
+                merged: part,
+                record: None,
+            },
         })?;
-        for r in records.iter().filter(|r| r.id != SliceId::ZERO) {
+        if rest.is_none() {
+            tx.log(&Event::DeleteChunk { ino, index });
+        }
+        for r in records[..part].iter().filter(|r| r.id != SliceId::ZERO) {
             tx.write(Write::AddSliceUsers {
                 id: r.id.0,
                 size: r.size,
                 delta: -1,
             })?;
         }
-        Ok(())
+        Ok(rest)
     }
 
-    fn proof(&self, _: &()) -> Proof {
-        Proof::bytes_are_gone(Key::Chunk(self.ino, self.index))
-    }
-}
-
-struct FinishDeleted {
-    ino: Ino,
-    length: u64,
-}
-
-impl Operation for FinishDeleted {
-    type Out = ();
-    const NAME: &'static str = "finish_deleted";
-
-    fn locks(&self) -> Vec<Ino> {
-        vec![self.ino]
-    }
-
-    async fn attempt(&self, _: &Meta, tx: &mut Txn) -> Result<(), Stop> {
-        tx.write(Write::ClearDeleted {
-            ino: self.ino,
-            length: self.length,
-        })
-    }
-
-    fn proof(&self, _: &()) -> Proof {
-        Proof::Rerun
+    fn proof(&self, rest: &Rest) -> Proof {
+        Proof::bytes_are(Key::Chunk(self.ino, self.index), rest.clone())
     }
 }
 
@@ -149,59 +188,69 @@ struct ReleaseDelayed {
 }
 
 impl Operation for ReleaseDelayed {
-    type Out = ();
+    type Out = Rest;
     const NAME: &'static str = "release_delayed";
 
     fn locks(&self) -> Vec<Ino> {
         Vec::new()
     }
 
-    async fn attempt(&self, _: &Meta, tx: &mut Txn) -> Result<(), Stop> {
+    async fn attempt(&self, _: &Meta, tx: &mut Txn) -> Result<Rest, Stop> {
         let key = Key::Delayed(self.id, self.time);
         tx.load(&[own(key.clone())]).await?;
         let Some(bytes) = tx.bytes(&key)? else {
-            return Ok(());
+            return Ok(None);
         };
         let corrupt =
             |e: WireError| EngineError::corrupt(format!("delayed slices {}", self.id), e.0);
         let slices = decode_delayed(&bytes).map_err(corrupt)?;
-        tx.write(Write::DelDelayed {
-            id: self.id,
-            time: self.time,
-        })?;
-        for (id, size) in slices.into_iter().filter(|(id, _)| *id > 0) {
+        let (id, time) = (self.id, self.time);
+        let (part, rest) = slices.split_at(that_fit(tx, slices.len()).min(slices.len()));
+        let rest = (!rest.is_empty()).then(|| Bytes::from(encode_delayed(rest)));
+        tx.write(Write::DelDelayed { id, time })?;
+        match rest.clone() {
+            Some(entries) => tx.write(Write::Delay { id, time, entries })?,
+            None => tx.log(&Event::ReleaseDelayed { id, time }),
+        }
+        for (id, size) in part.iter().filter(|(id, _)| *id > 0) {
             tx.write(Write::AddSliceUsers {
-                id,
-                size,
+                id: *id,
+                size: *size,
                 delta: -1,
             })?;
         }
-        Ok(())
+        Ok(rest)
     }
 
-    fn proof(&self, _: &()) -> Proof {
-        Proof::bytes_are_gone(Key::Delayed(self.id, self.time))
+    fn proof(&self, rest: &Rest) -> Proof {
+        Proof::bytes_are(Key::Delayed(self.id, self.time), rest.clone())
     }
 }
 
-struct ForgetSlice {
-    id: u64,
-    size: u32,
+/// Drops the bookkeeping of slices, and then the record of the removed file that they belonged to.
+struct ForgetSlices<'a> {
+    slices: &'a [(u64, u32)],
+    /// Inode and length of the file.
+    file: Option<(Ino, u64)>,
 }
 
-impl Operation for ForgetSlice {
+impl Operation for ForgetSlices<'_> {
     type Out = ();
-    const NAME: &'static str = "forget_slice";
+    const NAME: &'static str = "forget_slices";
 
     fn locks(&self) -> Vec<Ino> {
-        Vec::new()
+        self.file.iter().map(|(ino, _)| *ino).collect()
     }
 
     async fn attempt(&self, _: &Meta, tx: &mut Txn) -> Result<(), Stop> {
-        tx.write(Write::ForgetSlice {
-            id: self.id,
-            size: self.size,
-        })
+        for &(id, size) in self.slices {
+            tx.log(&Event::DeleteSlice { id, size });
+            tx.write(Write::ForgetSlice { id, size })?;
+        }
+        if let Some((ino, length)) = self.file {
+            tx.write(Write::ClearDeleted { ino, length })?;
+        }
+        Ok(())
     }
 
     fn proof(&self, _: &()) -> Proof {

@@ -1,7 +1,8 @@
 //! rename with `RENAME_EXCHANGE`: two names trade what they lead to.
 
-use super::rename::refuse_circle;
+use super::rename::{EXCHANGE, refuse_circle};
 use super::{negated, stat_of, touch_dir, touch_dir_now, writable_dir};
+use crate::change_log::Event;
 use crate::engine::{Key, Write, own};
 use crate::meta::Meta;
 use crate::perm;
@@ -119,6 +120,14 @@ impl Operation for Exchange<'_> {
                 })?;
             }
             self.touch(meta, tx, &dirs, &before)?;
+            tx.log(&Event::Move {
+                from: (*dir_a, name_a.as_bytes()),
+                to: (*dir_b, name_b.as_bytes()),
+                flags: EXCHANGE,
+                replaced: Some(entry_b.ino),
+                trash: None,
+                ino: entry_a.ino,
+            });
             if elsewhere {
                 for (dir, comes, goes) in [(dir_a, 1, 0), (dir_b, 0, 1)] {
                     tx.add_dir_stat(*dir, stat_of(&before[comes]));
@@ -198,7 +207,8 @@ impl Exchange<'_> {
     ) -> Result<(), Stop> {
         let [(dir_a, _), (dir_b, _)] = &self.places;
         if dir_a == dir_b {
-            return touch_dir(meta, tx, *dir_a, &dirs[0], 0);
+            touch_dir(meta, tx, *dir_a, &dirs[0], 0)?;
+            return Ok(());
         }
         let delta = i32::from(moved[1].is_dir()) - i32::from(moved[0].is_dir());
         for (dir, attr, delta) in [(dir_a, &dirs[0], delta), (dir_b, &dirs[1], -delta)] {

@@ -1,8 +1,10 @@
 //! fallocate: more length, or zeros over a range.
 
 use super::kept_by_trash;
-use super::truncate::count_growth;
+use super::truncate::{count_growth, log_mode};
 use super::zeros::{self, Known, Lists};
+use crate::change_log::Event;
+#[cfg(doc)]
 use crate::engine::EXISTING_MAX;
 use crate::meta::Meta;
 use crate::perm;
@@ -43,7 +45,8 @@ impl Meta {
     /// not supported, EFBIG from 2^57 on, EPIPE for a FIFO, EPERM for what else is no file.
     ///
     /// Zeros hide what chunks hold; a chunk without data gets none. One commit, unless more than
-    /// [`EXISTING_MAX`] chunks in the range have data: then the zeros come in steps that others may see.
+    /// [`EXISTING_MAX`] chunks in the range have data, or more than the engine changes in one commit: then the
+    /// zeros come in steps that others may see.
     pub async fn fallocate(
         &self,
         caller: &Caller,
@@ -124,7 +127,7 @@ impl Operation for Fallocate<'_> {
             let lists = meta
                 .lists_of(self.ino, &before, &chunks, self.known)
                 .await?;
-            let until = step(to, &lists);
+            let until = step(to, &lists, meta.zeros_of_a_commit());
             if until < to {
                 (done, after.length) = (until, before.length);
             }
@@ -134,6 +137,15 @@ impl Operation for Fallocate<'_> {
             self.known.keep(&after, lists);
         }
         tx.put_attr(self.ino, &after)?;
+        // Only the last step sets the length.
+        let keep = if done < self.end { mode::KEEP_SIZE } else { 0 };
+        tx.log(&Event::Fallocate {
+            ino: self.ino,
+            off: self.off,
+            size: done - self.off,
+            mode: self.mode | keep,
+        });
+        log_mode(tx, self.ino, 0, &before, &after);
         count_growth(tx, self.ino, &before, &after).await?;
         Ok((before, after, done))
     }
@@ -165,10 +177,10 @@ impl Fallocate<'_> {
     }
 }
 
-/// How far towards `to` one commit writes zeros: as far as [`EXISTING_MAX`] of the lists reach.
-fn step(to: u64, lists: &Lists) -> u64 {
+/// How far towards `to` one commit writes zeros: as far as `most` of the lists reach.
+fn step(to: u64, lists: &Lists, most: usize) -> u64 {
     match lists {
-        Lists::Found(all) => match all.get(EXISTING_MAX as usize) {
+        Lists::Found(all) => match all.get(most) {
             Some(index) => u64::from(*index) * CHUNK_SIZE,
             None => to,
         },
@@ -179,6 +191,7 @@ fn step(to: u64, lists: &Lists) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::EXISTING_MAX;
 
     #[test]
     fn modes() {
@@ -200,10 +213,11 @@ mod tests {
     #[test]
     fn a_step_ends_before_a_list() {
         let lists = |n: u32| Lists::Found((0..n).map(|i| i * 3).collect());
-        assert_eq!(step(77, &Lists::Short), 77);
-        assert_eq!(step(77, &lists(EXISTING_MAX)), 77);
+        let most = EXISTING_MAX as usize;
+        assert_eq!(step(77, &Lists::Short, most), 77);
+        assert_eq!(step(77, &lists(EXISTING_MAX), most), 77);
         let border = u64::from(EXISTING_MAX) * 3 * CHUNK_SIZE;
-        assert_eq!(step(u64::MAX, &lists(EXISTING_MAX + 5)), border);
+        assert_eq!(step(u64::MAX, &lists(EXISTING_MAX + 5), most), border);
     }
 
     #[test]

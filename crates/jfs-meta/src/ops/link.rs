@@ -1,6 +1,7 @@
 //! link: another name for an inode.
 
 use super::{checked_name, stat_of, touch_dir, writable_dir};
+use crate::change_log::Event;
 use crate::engine::{Key, Write, own};
 use crate::meta::Meta;
 use crate::perm::{EXEC, WRITE};
@@ -92,7 +93,14 @@ impl Operation for Link<'_> {
             entry,
         })?;
         tx.put_attr(self.ino, &attr)?;
-        touch_dir(meta, tx, self.parent, &dir, 0)?;
+        let touched = touch_dir(meta, tx, self.parent, &dir, 0)?;
+        tx.log(&Event::Link {
+            ino: self.ino,
+            parent: self.parent,
+            name: self.name.as_bytes(),
+            touched,
+            nlink: attr.nlink,
+        });
         tx.add_dir_stat(self.parent, stat_of(&attr));
         Ok((before, attr))
     }

@@ -1,6 +1,7 @@
 //! open and close, and inodes that outlive their last name.
 
 use super::kept_by_trash;
+use crate::change_log::Event;
 use crate::engine::{Answer, Key, Write, own};
 use crate::meta::Meta;
 use crate::open_files::{Opening, Removal};
@@ -312,7 +313,7 @@ impl Operation for Keep {
         }
         let mut attr = self.attr.clone();
         (attr.nlink, attr.ctime) = (0, tx.now);
-        tx.add_usage(attr.space(), 1);
+        tx.add_usage(&attr, attr.space(), 1);
         tx.write(Write::ClearDeleted {
             ino: self.ino,
             length: attr.length,
@@ -350,10 +351,9 @@ impl Operation for DropSustained {
     async fn attempt(&self, _: &Meta, tx: &mut Txn) -> Result<Option<Attr>, Stop> {
         tx.load(&[own(Key::Attr(self.ino))]).await?;
         let attr = tx.attr(self.ino)?;
-        tx.write(Write::Unsustain {
-            sid: self.sid,
-            ino: self.ino,
-        })?;
+        let (sid, ino) = (self.sid, self.ino);
+        tx.write(Write::Unsustain { sid, ino })?;
+        tx.log(&Event::DropSustained { sid, ino });
         // Another session may have it sustained as well, or it got a name again.
         let Some(attr) = attr.filter(|a| a.nlink == 0) else {
             return Ok(None);
@@ -364,7 +364,7 @@ impl Operation for DropSustained {
         })?;
         tx.write(Write::DelNode { ino: self.ino })?;
         tx.write(Write::DelXattrs { ino: self.ino })?;
-        tx.add_usage(-attr.space(), -1);
+        tx.add_usage(&attr, -attr.space(), -1);
         Ok(Some(attr))
     }
 

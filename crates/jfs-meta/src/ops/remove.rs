@@ -2,6 +2,7 @@
 
 use super::victim::{Fate, Victim};
 use super::{checked_name, lookup::TRASH_NAME, touch_dir, trash, writable_dir};
+use crate::change_log::Event;
 use crate::engine::{Key, Write, hold, own};
 use crate::meta::Meta;
 use crate::open_files::Removal;
@@ -165,15 +166,15 @@ impl Operation for Remove<'_> {
             attr: attr.clone(),
         };
         let fate = victim.dispose(meta, tx, self.trash, &self.removal).await?;
-        if !self.parent.is_trash() {
-            touch_dir(
+        let touched = !self.parent.is_trash()
+            && touch_dir(
                 meta,
                 tx,
                 self.parent,
                 &dir,
                 -i32::from(self.wanted == Wanted::Directory),
             )?;
-        }
+        self.log(tx, entry.ino, &fate, touched);
         Ok(Some(Removed { entry, attr, fate }))
     }
 
@@ -186,6 +187,30 @@ impl Operation for Remove<'_> {
 }
 
 impl Remove<'_> {
+    fn log(&self, tx: &mut Txn, ino: Ino, fate: &Fate, touched: bool) {
+        let (parent, name) = (self.parent, self.name.as_bytes());
+        let trash = match fate {
+            Fate::Trash(hour) => Some(*hour),
+            _ => None,
+        };
+        tx.log(&match self.wanted {
+            Wanted::File => Event::Unlink {
+                parent,
+                name,
+                trash,
+                opened: matches!(fate, Fate::Sustained(_)),
+                touched,
+                ino,
+            },
+            Wanted::Directory => Event::Rmdir {
+                parent,
+                name,
+                trash,
+                ino,
+            },
+        });
+    }
+
     fn check_kind(&self, kind: FileType) -> Result<(), Errno> {
         match (self.wanted, kind == FileType::Directory) {
             (Wanted::File, true) => Err(Errno::EPERM),

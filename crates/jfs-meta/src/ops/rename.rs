@@ -3,6 +3,7 @@
 use super::remove::check_child;
 use super::victim::{Fate, Victim};
 use super::{checked_name, lookup::TRASH_NAME, negated, stat_of, touch_dir, trash, writable_dir};
+use crate::change_log::{Event, MOVE_RESTORES};
 use crate::engine::{Key, Read, Write, hold, own};
 use crate::meta::Meta;
 use crate::open_files::Removal;
@@ -16,7 +17,7 @@ use jfs_types::{Attr, Caller, Entry, Errno, FileType, Ino, Name};
 /// `RENAME_NOREPLACE` of renameat2(2).
 pub(crate) const NOREPLACE: u32 = 1;
 /// `RENAME_EXCHANGE` of renameat2(2): see [`super::exchange`].
-const EXCHANGE: u32 = 2;
+pub(super) const EXCHANGE: u32 = 2;
 /// `RENAME_WHITEOUT` of renameat2(2): not supported, as in the reference client.
 const WHITEOUT: u32 = 4;
 
@@ -117,7 +118,10 @@ impl Meta {
         }
         if op.from.0.is_trash() && renamed.attr.is_dir() && self.format().dir_stats {
             // They were counted when the directory went to the trash.
-            let made = self.dir_stats.ensure(&**self.engine(), renamed.ino).await;
+            let made = self
+                .dir_stats
+                .ensure(&**self.engine(), self.change_log(), renamed.ino)
+                .await;
             made.map_err(|e| self.to_errno("dir_stats", &e))?;
         }
         if let Some((ino, attr, fate)) = &renamed.replaced {
@@ -240,6 +244,15 @@ impl Operation for Rename<'_> {
         }
         tx.put_attr(source.ino, &attr)?;
         self.touch_dirs(meta, tx, &dirs, &before, target.as_ref())?;
+        let restores = if self.restore { MOVE_RESTORES } else { 0 };
+        tx.log(&Event::Move {
+            from: (*from_dir, from_name.as_bytes()),
+            to: (*to_dir, to_name.as_bytes()),
+            flags: self.flags | restores,
+            replaced: target.as_ref().map(|target| target.entry.ino),
+            trash,
+            ino: source.ino,
+        });
         if from_dir != to_dir {
             tx.add_dir_stat(*from_dir, negated(stat_of(&before)));
             tx.add_dir_stat(*to_dir, stat_of(&before));
@@ -385,13 +398,15 @@ impl Rename<'_> {
         let dir = i32::from(moved.is_dir());
         let lost = i32::from(target.is_some_and(|t| t.entry.kind == FileType::Directory));
         if self.from.0 == self.to.0 {
-            return touch_dir(meta, tx, self.from.0, from, -lost);
+            touch_dir(meta, tx, self.from.0, from, -lost)?;
+            return Ok(());
         }
         if !self.from.0.is_trash() {
             touch_dir(meta, tx, self.from.0, from, -dir)?;
         }
         // A directory that replaces one leaves the link count as it is.
-        touch_dir(meta, tx, self.to.0, to, dir - lost)
+        touch_dir(meta, tx, self.to.0, to, dir - lost)?;
+        Ok(())
     }
 }
 

@@ -1,12 +1,15 @@
 //! Sessions: registering, heartbeats, and cleaning up after the dead.
 
 use crate::OutageWait;
-use crate::engine::{EngineError, JobSlot, SessionRecord};
+use crate::change_log::Event;
+use crate::engine::{Counter, EngineError, JobSlot, LockKind, LockRow, SessionRecord, Write};
 use crate::meta::{Meta, MetaConfig};
-use crate::txn::Stop;
+use crate::proof::Proof;
+use crate::run::Operation;
+use crate::txn::{Stop, Txn};
 use crate::volume_access::changed_for_good;
 use crate::wire::SessionInfo;
-use jfs_types::{Errno, Format};
+use jfs_types::{Errno, Format, Ino};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -16,6 +19,10 @@ const HEARTBEATS: u32 = 5;
 const NO_HEARTBEAT_SEC: i64 = 365 * 24 * 3600;
 /// Stale sessions cleaned in one go.
 const STALE_MAX: usize = 1000;
+/// Locks of a session, and its record, that one commit removes.
+const DROPS_MAX: usize = 1000;
+/// Records that dropping the record of a session changes, besides the one that counts already.
+const DROP_RECORDS: usize = 1;
 /// Sessions that fail before the rest is left for the next time: then the engine is away.
 const FAILURES_MAX: usize = 20;
 
@@ -33,20 +40,25 @@ pub enum ReloadError {
 impl Meta {
     /// Registers this client. Read-only clients do not register.
     pub async fn new_session(&self, info: &SessionInfo) -> Result<u64, Errno> {
-        let json = info_json(info);
+        let (json, expire) = (info_json(info), self.session_expiry());
+        let name = Counter::NextSession.name();
+        let mut log = self.change_log().lines(&Event::AddCounter { name, n: 1 });
+        let info = &json;
+        log.extend(self.change_log().lines(&Event::NewSession { expire, info }));
         let sid = self
             .engine()
-            .new_session(self.session_expiry(), &json)
+            .new_session(expire, &json, &log)
             .await
             .map_err(|e| self.to_errno("new_session", &e))?;
         self.session.store(sid, Ordering::Release);
+        self.change_log().set_session(sid);
         self.session_watch.beat(self.now());
         self.refresh_usage().await;
         self.load_quotas().await?;
         if self.format().dir_stats
             && let Err(e) = self
                 .dir_stats
-                .ensure(&**self.engine(), jfs_types::Ino::ROOT)
+                .ensure(&**self.engine(), self.change_log(), Ino::ROOT)
                 .await
         {
             tracing::debug!("whether the root has statistics is left to the first flush: {e}");
@@ -121,11 +133,12 @@ impl Meta {
         format
             .check_version(jfs_types::version::ACTS_AS)
             .map_err(ReloadError::Lost)?;
-        self.accept(&json, &format);
+        // Before changes pass under the new setting: it says what has to be kept besides.
         if format != *before {
             tracing::info!("the volume's setting has changed");
-            self.set_format(format);
+            self.set_format(format.clone());
         }
+        self.accept(&json, &format);
         Ok(())
     }
 
@@ -170,7 +183,8 @@ impl Meta {
         Ok(())
     }
 
-    /// Deletes what a session sustains, then its record.
+    /// Deletes what a session sustains, then its locks, then its record: the record is the only trace of
+    /// the others, so it goes last. What the session sustains or locks meanwhile stays.
     async fn drop_session(&self, sid: u64) -> Result<(), Errno> {
         let op = "drop_session";
         let inodes = self
@@ -188,10 +202,15 @@ impl Meta {
         if let Some(e) = failed {
             return Err(e);
         }
-        self.engine()
-            .drop_session(sid)
-            .await
-            .map_err(|e| self.to_errno(op, &e))
+        let locks = self.engine().list_locks(sid).await;
+        let locks = locks.map_err(|e| self.to_errno(op, &e))?;
+        let mut writes = unlocks(locks);
+        writes.push(Write::DelSession { sid });
+        let most = self.records_of_a_commit().saturating_sub(DROP_RECORDS);
+        for writes in writes.chunks(most.clamp(1, DROPS_MAX)) {
+            self.transact(&DropSession { writes }).await?;
+        }
+        Ok(())
     }
 
     /// Drops the session of another client. One that turns out to be alive may have sustained more since
@@ -222,13 +241,8 @@ impl Meta {
         let op = "clean_stale_sessions";
         self.check_writable()?;
         if self.session_watch.may_judge(self.now()) {
-            let now = self.now().sec;
             let interval = (self.config().heartbeat.as_secs() * 9 / 10).max(1) as i64;
-            let won = self
-                .engine()
-                .claim_job(JobSlot::StaleSessions, now, interval)
-                .await;
-            if !won.map_err(|e| self.to_errno(op, &e))? {
+            if !self.claim_job(JobSlot::StaleSessions, interval).await? {
                 return Ok(0);
             }
         }
@@ -261,6 +275,48 @@ impl Meta {
             }
         }
         failed.map_or(Ok(cleaned), Err)
+    }
+}
+
+/// The removal of all locks of a session.
+fn unlocks(mut locks: Vec<(Ino, LockKind, LockRow)>) -> Vec<Write> {
+    locks.sort_unstable();
+    let place = |lock: &(Ino, LockKind, LockRow)| (lock.0, lock.1);
+    let unlock = |(n, lock): (usize, &(Ino, LockKind, LockRow))| Write::DelLock {
+        ino: lock.0,
+        kind: lock.1,
+        sid: lock.2.sid,
+        owner: lock.2.owner,
+        last_of_session: locks.get(n + 1).map(place) != Some(place(lock)),
+    };
+    locks.iter().enumerate().map(unlock).collect()
+}
+
+/// A part of what is kept about a session.
+struct DropSession<'a> {
+    writes: &'a [Write],
+}
+
+impl Operation for DropSession<'_> {
+    type Out = ();
+    const NAME: &'static str = "drop_session";
+
+    fn locks(&self) -> Vec<Ino> {
+        Vec::new()
+    }
+
+    async fn attempt(&self, _: &Meta, tx: &mut Txn) -> Result<(), Stop> {
+        for write in self.writes {
+            if let Write::DelSession { sid } = write {
+                tx.log(&Event::CleanSession { sid: *sid });
+            }
+            tx.write(write.clone())?;
+        }
+        Ok(())
+    }
+
+    fn proof(&self, _: &()) -> Proof {
+        Proof::Rerun
     }
 }
 

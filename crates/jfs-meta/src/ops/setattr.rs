@@ -1,6 +1,8 @@
 //! setattr: mode, owner and times. The size is truncate's.
 
 use super::kept_by_trash;
+use super::truncate::log_mode;
+use crate::change_log::{Event, mask};
 use crate::meta::Meta;
 use crate::perm;
 use crate::proof::Proof;
@@ -34,6 +36,24 @@ pub struct SetAttr {
     /// Flag bits of the inode, all of them ([`jfs_types::attr::flags`]); immutable and append-only
     /// only by the super-user.
     pub flags: Option<u8>,
+}
+
+impl SetAttr {
+    /// The attributes to change, as the change log names them.
+    fn mask(&self) -> u16 {
+        let time = |time: Option<SetTime>, at: u16, now: u16| match time {
+            None => 0,
+            Some(SetTime::At(_)) => at,
+            Some(SetTime::Now) => at | now,
+        };
+        let bit = |set: bool, bit: u16| if set { bit } else { 0 };
+        bit(self.mode.is_some(), mask::MODE)
+            | bit(self.uid.is_some(), mask::UID)
+            | bit(self.gid.is_some(), mask::GID)
+            | bit(self.flags.is_some(), mask::FLAGS)
+            | time(self.atime, mask::ATIME, mask::ATIME_NOW)
+            | time(self.mtime, mask::MTIME, mask::MTIME_NOW)
+    }
 }
 
 struct SetAttrOp<'a> {
@@ -120,6 +140,7 @@ impl Operation for DropPrivileges<'_> {
             ..before.clone()
         };
         tx.put_attr(self.ino, &after)?;
+        log_mode(tx, self.ino, 0, &before, &after);
         Ok((before, after))
     }
 
@@ -151,6 +172,12 @@ impl Operation for SetAttrOp<'_> {
         }
         if after != before {
             tx.put_attr(self.ino, &after)?;
+            tx.move_usage(&before, &after);
+            tx.log(&Event::SetAttr {
+                ino: self.ino,
+                mask: self.set.mask(),
+                attr: &after,
+            });
         }
         Ok((before, after))
     }

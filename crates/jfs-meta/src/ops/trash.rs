@@ -1,6 +1,7 @@
 //! The trash: hour directories, and emptying the old ones.
 
 use super::lookup::TRASH_NAME;
+use crate::change_log::Event;
 use crate::engine::{Counter, DirCursor, Key, Read, Write, hold, own};
 use crate::meta::Meta;
 use crate::proof::Proof;
@@ -266,12 +267,24 @@ impl Operation for NewHour {
         })?;
         tx.write(Write::NewNode {
             ino: self.ino,
-            attr,
+            attr: attr.clone(),
         })?;
         if meta.format().dir_stats {
             tx.write(Write::NewDirStat { dir: self.ino })?;
         }
-        tx.add_usage(4096, 1);
+        tx.log(&Event::Create {
+            parent: Ino::TRASH,
+            name: self.name.as_bytes(),
+            uid: attr.uid,
+            gid: attr.gid,
+            kind: attr.kind,
+            mode: attr.mode,
+            umask: 0,
+            target: b"",
+            touched: false,
+            ino: self.ino,
+        });
+        tx.add_usage(&attr, 4096, 1);
         Ok(())
     }
 

@@ -2,7 +2,10 @@
 
 use super::kept_by_trash;
 use super::zeros::{self, Known, Lists};
-use crate::engine::{DirStat, EXISTING_MAX, Write};
+use crate::change_log::{Event, mask};
+#[cfg(doc)]
+use crate::engine::EXISTING_MAX;
+use crate::engine::{DirStat, Write};
 use crate::meta::Meta;
 use crate::perm;
 use crate::proof::Proof;
@@ -24,8 +27,8 @@ impl Meta {
     /// Sets the length of a regular file: EPERM in the trash, unless this client has had it open since
     /// before it came there. An equal length changes the times alone. EFBIG from 2^57 on, EPERM for what is no file.
     ///
-    /// One commit, unless more than [`EXISTING_MAX`] chunks have data in what is cut off (640 GB). Such
-    /// a file gets shorter in steps, each of which others may see.
+    /// One commit, unless more than [`EXISTING_MAX`] chunks have data in what is cut off (640 GB), or more than
+    /// the engine changes in one commit. Such a file gets shorter in steps, each of which others may see.
     pub async fn truncate(&self, caller: &Caller, ino: Ino, length: u64) -> Result<Attr, Errno> {
         if length > MAX_FILE_LENGTH {
             return Err(Errno::EFBIG);
@@ -74,7 +77,7 @@ impl Operation for Truncate<'_> {
         let lists = meta
             .lists_of(self.ino, &before, &chunks, self.known)
             .await?;
-        after.length = step(before.length, self.length, &lists);
+        after.length = step(before.length, self.length, &lists, meta.zeros_of_a_commit());
         // The times change in any case, as with every truncation.
         for zeros in zero_spans(before.length, after.length) {
             for write in zeros.into_writes(self.ino, &lists) {
@@ -82,6 +85,7 @@ impl Operation for Truncate<'_> {
             }
         }
         tx.put_attr(self.ino, &after)?;
+        self.log(tx, &before, &after);
         count_growth(tx, self.ino, &before, &after).await?;
         self.known.keep(&after, lists);
         Ok((before, after))
@@ -91,6 +95,33 @@ impl Operation for Truncate<'_> {
         // Run again after it was applied, it would find the length it wants, and the growth would be
         // counted nowhere.
         Proof::attr_is(self.ino, after)
+    }
+}
+
+impl Truncate<'_> {
+    fn log(&self, tx: &mut Txn, before: &Attr, after: &Attr) {
+        let (ino, old, new) = (self.ino, before.length, after.length);
+        let mut changed = 0;
+        if old == new {
+            changed |= mask::MTIME;
+        } else {
+            tx.log(&Event::Truncate { ino, old, new });
+        }
+        log_mode(tx, ino, changed, before, after);
+    }
+}
+
+/// Logs what a change of the content changes beside it: the mode, which loses setuid and setgid, and the
+/// attributes of `changed`.
+pub(super) fn log_mode(tx: &mut Txn, ino: Ino, changed: u16, before: &Attr, after: &Attr) {
+    let mode = if before.mode == after.mode {
+        0
+    } else {
+        mask::MODE
+    };
+    let (mask, attr) = (changed | mode, after);
+    if mask != 0 {
+        tx.log(&Event::SetAttr { ino, mask, attr });
     }
 }
 
@@ -107,7 +138,7 @@ pub(crate) async fn count_growth(
     if length == 0 {
         return Ok(());
     }
-    tx.add_usage(space, 0);
+    tx.add_usage(before, space, 0);
     if before.nlink == 0 {
         return Ok(()); // no directory names it any more, whatever its parent field says
     }
@@ -142,9 +173,8 @@ fn between(old: u64, new: u64) -> Range<ChunkIndex> {
 }
 
 /// The length after one commit on the way from `old` to `new`, `lists` being those between: as far as
-/// [`EXISTING_MAX`] of them reach.
-fn step(old: u64, new: u64, lists: &Lists) -> u64 {
-    let most = EXISTING_MAX as usize;
+/// `most` of them reach.
+fn step(old: u64, new: u64, lists: &Lists, most: usize) -> u64 {
     let at = |index: ChunkIndex| u64::from(index) * CHUNK_SIZE;
     match lists {
         Lists::Found(all) if all.len() > most && new < old => at(all[all.len() - most]),
@@ -199,6 +229,7 @@ impl Zeros {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::EXISTING_MAX;
 
     const C: u64 = CHUNK_SIZE;
 
@@ -210,12 +241,12 @@ mod tests {
         assert_eq!(between(3 * C, 10), 1..3);
         let lists = |n: u32| Lists::Found((1..=n).map(|i| i * 2).collect());
         let (old, new) = (u64::from(most) * 10 * C, 5);
-        assert_eq!(step(old, new, &Lists::Short), new);
-        assert_eq!(step(old, new, &lists(most)), new);
+        assert_eq!(step(old, new, &Lists::Short, most as usize), new);
+        assert_eq!(step(old, new, &lists(most), most as usize), new);
         // Shrinking, the last ones go first.
-        assert_eq!(step(old, new, &lists(most + 7)), 8 * 2 * C);
+        assert_eq!(step(old, new, &lists(most + 7), most as usize), 8 * 2 * C);
         let to = u64::from(most + 1) * 2 * C;
-        assert_eq!(step(new, old, &lists(most + 7)), to);
+        assert_eq!(step(new, old, &lists(most + 7), most as usize), to);
         assert!(zero_spans(new, to).len() == 2);
     }
 

@@ -176,7 +176,7 @@ impl Victim<'_> {
                 if many_parents {
                     tx.write(Write::DelParents { ino })?;
                 }
-                tx.add_usage(-before.space(), -1);
+                tx.add_usage(before, -before.space(), -1);
             }
         }
         let gone = matches!(fate, Fate::Deleted | Fate::Trash(_));

@@ -1,6 +1,7 @@
 //! Chunks: reading the view of one, appending a slice to one.
 
 use super::truncate::count_growth;
+use crate::change_log::Event;
 use crate::engine::{Key, Write};
 use crate::meta::Meta;
 use crate::open_files::ChunkView;
@@ -15,9 +16,12 @@ use jfs_types::slice::{MAX_FILE_LENGTH, overlay};
 use jfs_types::{Attr, CHUNK_SIZE, ChunkIndex, Errno, Ino, SliceRecord, Time};
 use std::sync::Arc;
 
-/// Slices that one commit may append.
+/// Slices that one commit may append; see [`Meta::slices_per_commit`].
 pub const SLICES_PER_COMMIT: usize = 100;
 
+/// Records that a commit of one slice changes: the lists of two chunks where a slice that appends comes to lie
+/// in both, its users, and a share of the attributes and of the places of others.
+const SLICE_RECORDS: usize = 4;
 /// A list of so many records is compacted after it was read.
 const RECORDS_TO_READ: usize = 5;
 /// Most reads of a chunk that is being changed.
@@ -146,6 +150,13 @@ impl Meta {
         self.open_files.forget_views(ino);
     }
 
+    /// Slices that [`Meta::write_slices`] takes at a time: [`SLICES_PER_COMMIT`], or fewer on an engine whose
+    /// commits are small.
+    pub fn slices_per_commit(&self) -> usize {
+        let room = self.records_of_a_commit() / SLICE_RECORDS;
+        room.clamp(1, SLICES_PER_COMMIT)
+    }
+
     /// Appends one slice; see [`Meta::write_slices`].
     pub async fn write_chunk(
         &self,
@@ -168,7 +179,7 @@ impl Meta {
     }
 
     /// Appends slices whose blocks are uploaded to their chunks, in order and all in one commit; the
-    /// file grows to their end if need be. At most [`SLICES_PER_COMMIT`]. Those that are to `append`
+    /// file grows to their end if need be. At most [`Meta::slices_per_commit`]. Those that are to `append`
     /// go to the end of the file, so that mounts which append to one file never overwrite each other.
     ///
     /// ENOENT when the file is gone, ENOSPC at the volume's limits: the blocks are the caller's to
@@ -178,7 +189,7 @@ impl Meta {
         if slices.iter().any(too_far) {
             return Err(Errno::EFBIG);
         }
-        if slices.is_empty() || slices.len() > SLICES_PER_COMMIT {
+        if slices.is_empty() || slices.len() > self.slices_per_commit() {
             return Err(Errno::EINVAL);
         }
         let done = self
@@ -265,6 +276,22 @@ impl NewSlice {
     }
 }
 
+impl AppendSlices<'_> {
+    /// Behind all appends, which engines may join.
+    fn log(&self, tx: &mut Txn, placed: &[NewSlice]) {
+        for (n, s) in placed.iter().enumerate() {
+            let later = placed[n + 1..].iter().filter(|l| l.index == s.index);
+            tx.log(&Event::Write {
+                ino: self.ino,
+                index: s.index,
+                record: s.record,
+                mtime: s.mtime,
+                later: later.count() as u64,
+            });
+        }
+    }
+}
+
 impl Operation for AppendSlices<'_> {
     type Out = Written;
     const NAME: &'static str = "write";
@@ -299,6 +326,7 @@ impl Operation for AppendSlices<'_> {
                 _ => Write::AddSliceUsers { id, size, delta: 1 },
             })?;
         }
+        self.log(tx, &placed);
         meta.check_file_growth(tx, self.ino, &before, &after)
             .await?;
         tx.put_attr(self.ino, &after)?;

@@ -3,6 +3,7 @@
 //! Names and values are bytes. The names of ACLs are not known here: see [`super::acl`].
 
 use super::acl::names_of_acls;
+use crate::change_log::Event;
 use crate::engine::{Answer, Key, Write, hold, own};
 use crate::meta::Meta;
 use crate::proof::Proof;
@@ -16,15 +17,17 @@ const NAME_MAX: usize = 255;
 /// Longest value, bytes.
 const VALUE_MAX: usize = 65536;
 
-/// The expectation of [`Meta::set_xattr`] about an existing value.
+/// The expectation of [`Meta::set_xattr`] about an existing value. The numbers are those of the flags of
+/// setxattr(2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
 pub enum SetXattr {
     /// Either.
-    Any,
+    Any = 0,
     /// Nothing: EEXIST otherwise.
-    Create,
+    Create = 1,
     /// A value: ENODATA otherwise.
-    Replace,
+    Replace = 2,
 }
 
 struct Set {
@@ -144,6 +147,12 @@ impl Operation for Set {
             SetXattr::Replace if !exists => return Err(Errno::ENODATA.into()),
             _ => {}
         }
+        tx.log(&Event::SetXattr {
+            ino: self.ino,
+            name: &self.name,
+            value: &self.value,
+            flags: self.how as u8,
+        });
         tx.write(Write::PutXattr {
             ino: self.ino,
             name: self.name.clone(),
@@ -172,6 +181,10 @@ impl Operation for Remove {
         if tx.bytes(&key)?.is_none() {
             return Err(Errno::ENODATA.into());
         }
+        tx.log(&Event::RemoveXattr {
+            ino: self.ino,
+            name: &self.name,
+        });
         tx.write(Write::DelXattr {
             ino: self.ino,
             name: self.name.clone(),
@@ -179,6 +192,6 @@ impl Operation for Remove {
     }
 
     fn proof(&self, _: &()) -> Proof {
-        Proof::bytes_are_gone(Key::Xattr(self.ino, self.name.clone()))
+        Proof::bytes_are(Key::Xattr(self.ino, self.name.clone()), None)
     }
 }

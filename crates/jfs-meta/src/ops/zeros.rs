@@ -2,7 +2,7 @@
 //!
 //! A chunk without a list reads as zeros already, so only lists that exist get a record. A sparse file
 //! may have a few lists in millions of chunks: the lists of a long range are looked up first, and a
-//! commit appends to [`EXISTING_MAX`] of them at most. What does not fit is left to further commits.
+//! commit appends to [`EXISTING_MAX`] of them at most, or to as many as the engine takes. What does not fit is left to further commits.
 
 use crate::engine::{EXISTING_MAX, Write};
 use crate::meta::Meta;
@@ -10,6 +10,10 @@ use crate::txn::Stop;
 use jfs_types::{Attr, CHUNK_SIZE, ChunkIndex, Ino, SliceId, SliceRecord};
 use parking_lot::Mutex;
 use std::ops::Range;
+
+/// Records that a commit of zeros changes besides lists of whole chunks: the attributes, and the lists at
+/// both ends of the range.
+const OTHER_RECORDS: usize = 3;
 
 /// The chunk lists that one commit appends zeros to.
 #[derive(Debug, PartialEq, Eq)]
@@ -34,6 +38,12 @@ impl Known {
 }
 
 impl Meta {
+    /// Lists that the zeros of one commit are appended to.
+    pub(crate) fn zeros_of_a_commit(&self) -> usize {
+        let room = self.records_of_a_commit().saturating_sub(OTHER_RECORDS);
+        room.clamp(1, EXISTING_MAX as usize)
+    }
+
     /// The lists of `file` with an index in `chunks`. The attempt holds the attributes `before`; a
     /// new list changes them. More round trips for a long range: on Redis one for 10,000 chunks, or
     /// for 10,000 keys of the database where those are fewer.
@@ -44,7 +54,7 @@ impl Meta {
         chunks: &Range<ChunkIndex>,
         known: &Known,
     ) -> Result<Lists, Stop> {
-        if chunks.len() <= EXISTING_MAX as usize {
+        if chunks.len() <= self.zeros_of_a_commit() {
             return Ok(Lists::Short);
         }
         let kept = known.0.lock().take().filter(|(attr, _)| attr == before);

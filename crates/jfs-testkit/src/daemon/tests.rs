@@ -10,7 +10,7 @@ use std::time::Duration;
 
 /// The calls that both kinds of server share.
 macro_rules! life_of {
-    ($server:ident) => {
+    ($server:ident, $system:literal, $in_use:literal, $waiters:literal) => {
         let mut server = $server::start().unwrap();
         server.create_database("one").unwrap();
         let table =
@@ -29,7 +29,15 @@ macro_rules! life_of {
         server.restart().unwrap();
         assert_eq!(rows(&server), both, "what was committed survives a kill");
         server.restart().unwrap();
-        server.drop_database("one").unwrap();
+        std::thread::scope(|scope| {
+            let user = scope.spawn(|| server.execute("one", $in_use));
+            wait_until("the table to be in use", Duration::from_secs(20), || {
+                Ok((server.query($system, $waiters).unwrap() == [["1"]]).then_some(()))
+            })
+            .unwrap();
+            server.drop_database("one").unwrap();
+            assert!(user.join().unwrap().is_err(), "its connection is cut");
+        });
         let gone = server.execute("one", "SELECT 1");
         assert!(matches!(gone, Err(KitError::Failed { .. })), "{gone:?}");
 
@@ -44,12 +52,22 @@ macro_rules! life_of {
 
 #[test]
 fn a_postgres() {
-    life_of!(PostgresServer);
+    life_of!(
+        PostgresServer,
+        "postgres",
+        "BEGIN; SELECT * FROM t; SELECT pg_sleep(60)",
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = 'one' AND query LIKE '%sleep%'"
+    );
 }
 
 #[test]
 fn a_mariadb() {
-    life_of!(MariadbServer);
+    life_of!(
+        MariadbServer,
+        "mysql",
+        "BEGIN; SELECT * FROM t; SELECT sleep(60)",
+        "SELECT count(*) FROM information_schema.processlist WHERE db = 'one' AND info LIKE '%sleep%'"
+    );
 }
 
 /// The databases belong to a user who is no administrator.

@@ -4,7 +4,7 @@ use super::open_slice::OpenSlice;
 use super::slice_queue::SLICES_MAX;
 use crate::vfs::{Inner, Vfs};
 use jfs_chunk::{ChunkError, Uploads};
-use jfs_meta::ops::{NewSlice, SLICES_PER_COMMIT};
+use jfs_meta::ops::NewSlice;
 use jfs_types::{Errno, Ino};
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
@@ -110,7 +110,9 @@ impl Vfs {
     ) -> Result<(), Errno> {
         let mut left = round;
         while left > 0 {
-            let next = slices.iter().take(left.min(SLICES_PER_COMMIT));
+            let next = slices
+                .iter()
+                .take(left.min(self.inner.meta.slices_per_commit()));
             let batch: Vec<NewSlice> = next.map(OpenSlice::record).collect();
             let sent = batch.iter().map(|s| (s.record.id.0, s.record.size));
             let sent: Vec<(u64, u32)> = sent.collect();

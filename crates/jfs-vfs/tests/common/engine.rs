@@ -176,6 +176,10 @@ impl Attempt for TestAttempt {
             Some(Fault::Refused) => Err(EngineError::Fatal("as told".into())),
         }
     }
+
+    async fn end(self: Box<Self>) {
+        self.inner.end().await;
+    }
 }
 
 #[async_trait]

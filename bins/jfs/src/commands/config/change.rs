@@ -6,11 +6,15 @@ use anyhow::bail;
 use jfs::admin::NewSecrets;
 use jfs_commands::commands::ConfigCommand;
 use jfs_telemetry::{mask_url, scripted};
-use jfs_types::Format;
 use jfs_types::version::Version;
+use jfs_types::{Format, duration};
+use std::time::Duration;
 
 /// The version that a volume with ACLs needs of a client.
 const ACL_VERSION: &str = "1.2.0-A";
+
+/// Seconds for which a change log keeps an entry when it is switched on without a value.
+const CHANGE_LOG_AGE_SEC: i64 = 7200;
 
 /// A changed setting.
 pub(super) struct Change {
@@ -46,6 +50,7 @@ pub(super) fn read(before: &Format, args: &ConfigCommand) -> anyhow::Result<Chan
     // By name, as the reference does; the version that others raise comes last.
     storage_address(&mut change, args)?;
     limits(&mut change, args);
+    counts_and_logs(&mut change, args);
     let acl = enable_acl(&mut change, args)?;
     max_version(&mut change, args)?;
     secrets(&mut change, args)?;
@@ -54,8 +59,14 @@ pub(super) fn read(before: &Format, args: &ConfigCommand) -> anyhow::Result<Chan
     min_version(&mut change, args, acl)?;
     change
         .lines
-        .sort_by_key(|line| (line.starts_with("min-"), line.trim_start().to_string()));
+        .sort_by_key(|line| (line.starts_with("min-"), flag_of(line).to_string()));
     Ok(change)
+}
+
+/// The flag that a line is about.
+fn flag_of(line: &str) -> &str {
+    let flag = line.split(':').next();
+    flag.unwrap_or_default().trim_start()
 }
 
 /// What this version cannot do may be asked for only where it changes nothing.
@@ -91,17 +102,6 @@ fn refuse_unsupported(before: &Format, args: &ConfigCommand) -> anyhow::Result<(
             "kerberos-config-file",
             &management.kerberos_config_file,
             before.kerb_conf.is_empty(),
-        ),
-        (
-            "user-group-quota",
-            &management.user_group_quota,
-            !before.user_group_quota,
-        ),
-        ("changelog", &management.changelog, !before.change_log),
-        (
-            "changelog-max-lines",
-            &management.changelog_max_lines,
-            before.change_log_max_lines == 0,
         ),
     ] {
         if given.is_some() && !off {
@@ -187,6 +187,41 @@ fn limits(change: &mut Change, args: &ConfigCommand) {
         let old = change.after.dir_stats;
         change.note("dir-stats", &old.to_string(), &new.to_string());
         change.after.dir_stats = new;
+    }
+}
+
+/// Usage of users and groups, and the change log with its limits.
+fn counts_and_logs(change: &mut Change, args: &ConfigCommand) {
+    let (given, before) = (&args.management, change.after.clone());
+    let switch = |change: &mut Change, flag: &str, old: bool, new: Option<bool>| {
+        let new = new.unwrap_or(old);
+        change.note(flag, &old.to_string(), &new.to_string());
+        new
+    };
+    change.after.user_group_quota = switch(
+        change,
+        "user-group-quota",
+        before.user_group_quota,
+        given.user_group_quota,
+    );
+    change.after.change_log = switch(change, "changelog", before.change_log, given.changelog);
+    let shown = |sec: i64| duration::text(Duration::from_secs(sec.max(0).unsigned_abs()));
+    let old = before.change_log_max_age;
+    let begins = change.after.change_log && !before.change_log;
+    if let Some(new) = given.changelog_max_age {
+        let new = new.as_secs() as i64;
+        change.note("changelog-max-age", &shown(old), &shown(new));
+        change.after.change_log_max_age = new;
+    } else if begins && old == 0 {
+        let new = CHANGE_LOG_AGE_SEC;
+        let text = format!("{} (default)", shown(new));
+        change.note("changelog-max-age", &shown(old), &text);
+        change.after.change_log_max_age = new;
+    }
+    if let Some(new) = given.changelog_max_lines {
+        let old = before.change_log_max_lines.to_string();
+        change.note("changelog-max-lines", &old, &new.to_string());
+        change.after.change_log_max_lines = i64::try_from(new).unwrap_or(i64::MAX);
     }
 }
 
@@ -340,6 +375,16 @@ mod tests {
                 "--yes --force --tag= --upload-limit 0 --changelog=false",
                 "",
             ),
+            (
+                "--changelog --user-group-quota",
+                " changelog: false -> true|changelog-max-age: 0s -> 2h0m0s (default)|\
+                 user-group-quota: false -> true",
+            ),
+            (
+                "--changelog --changelog-max-age 90s --changelog-max-lines 10",
+                " changelog: false -> true|changelog-max-age: 0s -> 1m30s|changelog-max-lines: 0 -> 10",
+            ),
+            ("--changelog-max-age 0 --changelog-max-lines 0", ""),
         ] {
             let change = change_of(&volume(), flags).unwrap();
             assert_eq!(change.lines.join("|"), want, "{flags}");

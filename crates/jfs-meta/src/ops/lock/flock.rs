@@ -2,6 +2,7 @@
 
 use super::ranges::LOCK_END_MAX;
 use super::{LockHolder, LockReply, blocked, drop_lock, load};
+use crate::change_log::Event;
 use crate::engine::{LockKind, LockRow, Write};
 use crate::meta::Meta;
 use crate::proof::Proof;
@@ -32,6 +33,7 @@ impl Operation for Flock {
         let before: Vec<LockRecord> = mine.map(whole).into_iter().collect();
         let Some(letter) = letter(self.kind) else {
             if mine.is_some() {
+                self.log(tx, LockType::Unlock);
                 drop_lock(tx, place, &rows, self.me)?;
             }
             let holds = false;
@@ -53,10 +55,12 @@ impl Operation for Flock {
             let lost = mine.is_some();
             let answer = blocked(in_the_way, lost);
             if lost {
+                self.log(tx, LockType::Unlock);
                 drop_lock(tx, place, &rows, self.me)?;
             }
             return Ok(answer);
         }
+        self.log(tx, self.kind);
         tx.write(Write::PutLock {
             ino: self.ino,
             kind: LockKind::Flock,
@@ -70,6 +74,16 @@ impl Operation for Flock {
 
     fn proof(&self, _: &LockReply) -> Proof {
         Proof::Rerun
+    }
+}
+
+impl Flock {
+    fn log(&self, tx: &mut Txn, kind: LockType) {
+        tx.log(&Event::Flock {
+            ino: self.ino,
+            owner: self.me.owner,
+            kind,
+        });
     }
 }
 

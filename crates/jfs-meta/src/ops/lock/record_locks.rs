@@ -1,7 +1,10 @@
 //! [`RecordLock`]: POSIX locks of ranges of bytes.
 
 use super::ranges::updated;
-use super::{LOCK_RECORDS_MAX, LockHolder, LockReply, blocked, decode, drop_lock, load};
+use super::{
+    LOCK_END_MAX, LOCK_RECORDS_MAX, LockHolder, LockReply, blocked, decode, drop_lock, load,
+};
+use crate::change_log::Event;
 use crate::engine::{Answer, Key, LockKind, Write};
 use crate::meta::Meta;
 use crate::proof::Proof;
@@ -52,6 +55,14 @@ impl Operation for RecordLock {
         if after.len() > LOCK_RECORDS_MAX && after.len() > before.len() {
             return Err(Errno::ENOLCK.into());
         }
+        tx.log(&Event::SetLock {
+            ino: self.ino,
+            owner: self.me.owner,
+            record: LockRecord {
+                end: record.end.min(LOCK_END_MAX),
+                ..record
+            },
+        });
         if holds {
             tx.write(Write::PutLock {
                 ino: self.ino,
