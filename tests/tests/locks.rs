@@ -9,12 +9,15 @@ mod locks {
     mod across_clients;
     mod client;
     mod fairness;
+    mod flock_cases;
     mod model;
     mod operation;
     mod owners;
     mod process;
     mod random;
+    mod record_lock_cases;
     mod reference;
     mod rules;
     mod script;
+    mod waiting_cases;
 }

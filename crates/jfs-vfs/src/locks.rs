@@ -35,6 +35,9 @@ pub(crate) struct Wish {
 impl Vfs {
     /// flock(2). The lock belongs to the handle and ends with it. [`LockType::Unlock`] gives it back.
     ///
+    /// What was written through this client is committed before a lock is dropped or made weaker. A lock that is granted
+    /// makes reads through this client see what other clients had committed by then.
+    ///
     /// A lock that is held changes its kind: it is dropped first, so a request that waits or fails leaves none. EAGAIN
     /// when another lock is in the way and `wait` is false. With `wait` the request lasts until the lock is granted, or
     /// until its future is dropped; no deadlock is detected. ENOLCK without a session, and above 4096 requests that
@@ -52,7 +55,7 @@ impl Vfs {
 
     /// fcntl(2) `F_SETLK` and, with `wait`, `F_SETLKW`: locks or unlocks a range of bytes for an owner, which stands
     /// for a process. The caller chooses its number; it is unique within this client's session. An end from
-    /// [`LOCK_END_MAX`] on means the end of the file, however long that becomes.
+    /// [`LOCK_END_MAX`] on means the end of the file, however long that becomes. Written data: as of [`Vfs::flock`].
     ///
     /// - EBADF: no such handle, or one that is not open for reading (shared locks) or writing (exclusive ones).
     /// - EAGAIN: another lock is in the way and `wait` is false.
@@ -111,8 +114,8 @@ impl Vfs {
         if locks.may_hold((ino, LockKind::Flock), fh) {
             left.push((LockKind::Flock, fh));
         }
-        if !self.inner.handles.is_open(ino) {
-            let owners = locks.holders((ino, LockKind::Posix));
+        let owners = locks.holders((ino, LockKind::Posix));
+        if !owners.is_empty() && !self.inner.handles.is_open(ino) {
             left.extend(owners.into_iter().map(|owner| (LockKind::Posix, owner)));
         }
         for (what, owner) in left {

@@ -96,7 +96,7 @@ impl Owners {
         Some(match reply.split_once(' ') {
             Some(("0", rest)) => format!("? {rest}"),
             Some((pid, rest)) => {
-                let pid = pid.parse().unwrap();
+                let pid: u32 = pid.parse().unwrap();
                 let owner = self.running.iter().find(|(_, owner)| owner.pid() == pid);
                 format!("{} {rest}", owner.unwrap().0)
             }

@@ -76,8 +76,9 @@ impl Process {
 
     /// A signal ends the operation that waits.
     pub(super) fn cancel(&mut self) {
-        assert!(process_alive(self.pid()));
-        let pid = nix::unistd::Pid::from_raw(self.pid().cast_signed());
+        let pid = self.pid().cast_signed();
+        assert!(process_alive(pid));
+        let pid = nix::unistd::Pid::from_raw(pid);
         nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGUSR1).unwrap();
     }
 }

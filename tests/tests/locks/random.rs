@@ -11,6 +11,8 @@ use std::time::Duration;
 on_every_engine! { random_operations }
 
 const OWNERS: [char; 8] = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'];
+/// Most descriptors can do both.
+const MODES: [&str; 5] = ["rw", "rw", "rw", "r", "w"];
 const STEPS: usize = 400;
 const DONE: Duration = Duration::from_secs(20);
 
@@ -73,7 +75,7 @@ async fn compare(owners: &mut Owners, seed: u64, is_right: impl Fn(&str, &[Strin
 fn any(model: &Model, owner: char, rng: &mut Rng) -> Operation {
     let open = model.descriptors(owner);
     if open.is_empty() || open.len() < 3 && rng.below(20) == 0 {
-        return Operation::Open(rng.pick(&["rw", "rw", "rw", "r", "w"]));
+        return Operation::Open(*rng.pick(&MODES));
     }
     let fd = *rng.pick(&open);
     let kinds = [LockType::Read, LockType::Write, LockType::Unlock];

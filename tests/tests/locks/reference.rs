@@ -1,8 +1,10 @@
 //! Processes on a mount of the reference beside owners of ours: the same locks, the same records.
 
+use super::flock_cases::FLOCK;
 use super::owners::{Owners, Place};
-use super::rules::{FLOCK, RECORD_LOCKS, WAITING};
+use super::record_lock_cases::RECORD_LOCKS;
 use super::script::Case;
+use super::waiting_cases::WAITING;
 use jfs_meta::wire::LockRecord;
 use jfs_testkit::Mount;
 use jfs_tests::Kind;
@@ -20,7 +22,8 @@ impl Shared {
         let volume = LocalVolume::new(meta);
         volume.format(&ours(), &["--trash-days", "0"]);
         let mount = volume.mount(&reference(), &[]);
-        let client = jfs::Volume::open(&volume.url(), jfs::OpenOptions::new());
+        let url = volume.url();
+        let client = jfs::Volume::open(&url, jfs::OpenOptions::new());
         let client = client.await.unwrap();
         Shared {
             volume,

@@ -14,7 +14,7 @@ use crate::meta::Meta;
 use crate::txn::{Stop, Txn};
 use crate::wire::{LockRecord, LockType, decode_locks};
 use flock::Flock;
-use jfs_types::{Errno, Ino};
+use jfs_types::{Attr, Errno, Ino};
 use record_locks::{Found, RecordLock};
 
 pub use ranges::LOCK_END_MAX;
@@ -73,8 +73,8 @@ impl LockReply {
 }
 
 impl Meta {
-    /// flock(2) without waiting. A change of kind that is blocked loses the lock that was held, as on Linux.
-    /// ENOLCK without a session, ENOENT. Two round trips, one when blocked or when nothing changes.
+    /// flock(2) without waiting. A change of kind that is blocked loses the lock that was held, as on Linux. A lock that
+    /// is granted makes this client see what was committed before. ENOLCK without a session, ENOENT. Two round trips, one when blocked or when nothing changes.
     pub async fn request_flock(
         &self,
         ino: Ino,
@@ -83,7 +83,8 @@ impl Meta {
     ) -> Result<LockReply, Errno> {
         let sid = self.session_id().ok_or(Errno::ENOLCK)?;
         let me = LockHolder { sid, owner };
-        self.transact(&Flock { ino, me, kind }).await
+        let answer = self.transact(&Flock { ino, me, kind }).await?;
+        Ok(self.learned(ino, answer))
     }
 
     /// As [`Meta::request_flock`] with EAGAIN for a blocked request.
@@ -92,6 +93,7 @@ impl Meta {
     }
 
     /// fcntl(2) `F_SETLK`. A blocked request changes nothing. An end above [`LOCK_END_MAX`] is stored as that.
+    /// What is seen after a grant: as of [`Meta::request_flock`].
     ///
     /// EINVAL for a range that begins behind its end or above [`LOCK_END_MAX`], ENOLCK without a session or above
     /// [`LOCK_RECORDS_MAX`] records, ENOENT. Round trips as of [`Meta::request_flock`].
@@ -100,12 +102,21 @@ impl Meta {
         let sid = self.session_id().ok_or(Errno::ENOLCK)?;
         let owner = range.owner;
         let me = LockHolder { sid, owner };
-        self.transact(&RecordLock { ino, me, record }).await
+        let answer = self.transact(&RecordLock { ino, me, record }).await?;
+        Ok(self.learned(ino, answer))
     }
 
     /// As [`Meta::request_setlk`] with EAGAIN for a blocked request.
     pub async fn setlk(&self, ino: Ino, range: LockRange) -> Result<(), Errno> {
         self.request_setlk(ino, range).await?.granted()
+    }
+
+    /// The attributes that were read along with free locks are newer than all that the last holder committed.
+    fn learned(&self, ino: Ino, answer: Answered) -> LockReply {
+        if let (LockReply::Granted { .. }, Some(attr)) = (&answer.reply, &answer.attr) {
+            self.open_files.learn(ino, attr, answer.asked);
+        }
+        answer.reply
     }
 
     /// fcntl(2) `F_GETLK`: of the locks of other owners that are in the way the one that begins first, `None` when
@@ -136,12 +147,41 @@ fn decode(ino: Ino, row: &LockRow) -> Result<Vec<LockRecord>, EngineError> {
     decode_locks(&row.value).map_err(|e| EngineError::corrupt(format!("locks of {ino:?}"), e.0))
 }
 
-/// Reads all locks of a kind, and whether the inode is there to be locked.
-async fn load(tx: &mut Txn, ino: Ino, kind: LockKind) -> Result<Vec<LockRow>, Stop> {
-    let key = Key::Locks(ino, kind);
-    // Holding the attributes would make locks run into every write.
-    tx.load(&[own(key.clone()), peek(Key::Attr(ino))]).await?;
-    tx.locks(&key)
+/// The answer of an attempt, and the attributes as they were then.
+struct Answered {
+    reply: LockReply,
+    attr: Option<Attr>,
+    /// The moment before they were read; see [`crate::open_files`].
+    asked: u64,
+}
+
+/// What an attempt reads: all locks of a kind, and the inode that is to be locked.
+struct Loaded {
+    rows: Vec<LockRow>,
+    attr: Option<Attr>,
+    asked: u64,
+}
+
+impl Loaded {
+    async fn read(meta: &Meta, tx: &mut Txn, ino: Ino, kind: LockKind) -> Result<Loaded, Stop> {
+        let asked = meta.open_files.moment();
+        let key = Key::Locks(ino, kind);
+        // Holding the attributes would make locks run into every write.
+        tx.load(&[own(key.clone()), peek(Key::Attr(ino))]).await?;
+        Ok(Loaded {
+            rows: tx.locks(&key)?,
+            attr: tx.attr(ino)?,
+            asked,
+        })
+    }
+
+    fn answer(self, reply: LockReply) -> Answered {
+        Answered {
+            reply,
+            attr: self.attr,
+            asked: self.asked,
+        }
+    }
 }
 
 fn drop_lock(

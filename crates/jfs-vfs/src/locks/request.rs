@@ -72,6 +72,12 @@ impl Vfs {
             }
         };
         self.inner.locks.note(wish, &reply);
+        if let Ok(LockReply::Granted { .. }) = &reply
+            && record.kind != LockType::Unlock
+            && let Some(attr) = meta.open_attr(wish.ino)
+        {
+            self.correct_kernel(wish.ino, &self.with_pending(wish.ino, attr));
+        }
         reply
     }
 

@@ -4,9 +4,9 @@
 //! without locks asks no engine, which requests wait, and which owners these wait for.
 
 use super::Wish;
-use jfs_meta::LockReply;
 use jfs_meta::engine::LockKind;
 use jfs_meta::wire::{LockRecord, LockType};
+use jfs_meta::{LockHolder, LockReply};
 use jfs_types::{Errno, Ino};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -25,7 +25,10 @@ const RECORD_HOLDERS_MAX: usize = 65_536;
 /// way. Programs for Linux expect that a free lock is given at once, so that is the exception.
 const OVERTAKEN_MAX: Duration = Duration::from_secs(1);
 /// Longest time that a request gives way. A program may need the later request before the earlier one can be granted.
+/// There is no use in giving way to a request that waits for one lock for as long: others do not keep it waiting.
 const GIVE_WAY_MAX: Duration = Duration::from_secs(10);
+/// Time after which a request that gives way looks again whether it has to.
+const GIVE_WAY_RECHECK: Duration = Duration::from_millis(500);
 
 /// A file and a kind of locks.
 type Place = (Ino, LockKind);
@@ -66,8 +69,16 @@ struct Waiter {
     /// Whether a lock was dropped since the engine was asked.
     stale: bool,
     gives_way: bool,
-    /// Owners of this client that hold what is in the way.
-    behind: Vec<u64>,
+    /// Holders of what is in the way, and since when they are known.
+    behind: Vec<(LockHolder, Instant)>,
+}
+
+impl Waiter {
+    /// Whether later requests have to give way: it has been overtaken for long enough, by holders that change.
+    fn starves(&self) -> bool {
+        let new = |since: &Instant| since.elapsed() < GIVE_WAY_MAX;
+        self.since.elapsed() >= OVERTAKEN_MAX && self.behind.iter().all(|(_, since)| new(since))
+    }
 }
 
 /// What a blocked request does next.
@@ -137,7 +148,13 @@ impl Locks {
         let (place, owner, kind) = (wish.place(), wish.owner, wish.record.kind);
         let (holds, dropped) = match reply {
             Ok(LockReply::Granted { before, holds }) => {
-                (Some(*holds), !before.is_empty() && kind != LockType::Write)
+                let mut before = before.iter();
+                let dropped = match kind {
+                    LockType::Unlock => before.next().is_some(),
+                    LockType::Read => before.any(|held| held.kind == LockType::Write),
+                    LockType::Write => false,
+                };
+                (Some(*holds), dropped)
             }
             Ok(LockReply::Blocked { lost: true, .. }) => (Some(false), true),
             Ok(LockReply::Blocked { lost: false, .. })
@@ -151,7 +168,7 @@ impl Locks {
             table.set_holder(place, owner, holds);
         }
         if dropped {
-            table.wake(place, Some(owner));
+            table.wake(place, Some(wish.owner));
         }
         self.used.store(!table.files.is_empty(), Ordering::Release);
     }
@@ -243,7 +260,7 @@ impl Table {
         let waiters = self.files.get_mut(&place).map(|file| &mut file.waiters);
         for waiter in waiters.into_iter().flat_map(BTreeMap::values_mut) {
             waiter.stale = true;
-            waiter.behind.retain(|behind| Some(*behind) != owner);
+            waiter.behind.retain(|(by, _)| Some(by.owner) != owner);
             waiter.change.notify_one();
         }
     }
@@ -260,25 +277,25 @@ impl Table {
             LockKind::Flock => file.holders.contains(&owner),
             LockKind::Posix => self.records.contains_key(&owner),
         };
-        let overtaken = |w: &Waiter| {
-            w.owner != owner
-                && w.since.elapsed() >= OVERTAKEN_MAX
-                && w.record.conflicts_with(record)
-        };
-        !holds && file.waiters.range(..ticket).any(|(_, w)| overtaken(w))
+        let comes_first =
+            |w: &Waiter| w.owner != owner && w.record.conflicts_with(record) && w.starves();
+        !holds && file.waiters.range(..ticket).any(|(_, w)| comes_first(w))
     }
 
-    /// Whether one of the owners `behind` waits for `owner`, directly or over others.
-    fn is_deadlock(&self, owner: u64, behind: &[u64]) -> bool {
+    /// Whether `owner` waits for itself: over the owners of session `sid` that it waits for, those that these wait for,
+    /// and so on.
+    fn is_deadlock(&self, owner: u64, sid: u64) -> bool {
         let mut waits: HashMap<u64, Vec<u64>> = HashMap::new();
         let files = self.files.iter();
         for (_, file) in files.filter(|((_, what), _)| *what == LockKind::Posix) {
             for waiter in file.waiters.values() {
+                let here = waiter.behind.iter().filter(|(by, _)| by.sid == sid);
                 let found = waits.entry(waiter.owner).or_default();
-                found.extend_from_slice(&waiter.behind);
+                found.extend(here.map(|(by, _)| by.owner));
             }
         }
-        let (mut seen, mut next) = (HashSet::new(), behind.to_vec());
+        let mut seen = HashSet::new();
+        let mut next = waits.get(&owner).cloned().unwrap_or_default();
         while let Some(at) = next.pop() {
             if at == owner {
                 return true;
@@ -301,7 +318,7 @@ impl Queued<'_> {
         let gives_way =
             !left.is_zero() && table.must_give_way(self.place, self.ticket, owner, &record);
         self.change(&mut table, |waiter| waiter.gives_way = gives_way);
-        gives_way.then_some(left)
+        gives_way.then(|| left.min(GIVE_WAY_RECHECK))
     }
 
     /// The engine is going to be asked.
@@ -310,13 +327,15 @@ impl Queued<'_> {
         self.change(&mut table, |waiter| waiter.stale = false);
     }
 
-    /// Notes which owners of this client are in the way.
-    pub(super) fn blocked_by(&self, behind: Vec<u64>) -> Verdict {
+    /// Notes the holders in the way. `sid` is the session of this client.
+    pub(super) fn blocked_by(&self, by: &[LockHolder], sid: u64) -> Verdict {
         let mut table = self.locks.table.lock();
         let mut found = None;
+        let now = Instant::now();
         self.change(&mut table, |waiter| {
             if !waiter.stale {
-                waiter.behind.clone_from(&behind);
+                let known = |by: &LockHolder| waiter.behind.iter().find(|(b, _)| b == by).copied();
+                waiter.behind = by.iter().map(|b| known(b).unwrap_or((*b, now))).collect();
                 found = Some(waiter.owner);
             }
         });
@@ -324,7 +343,7 @@ impl Queued<'_> {
             return Verdict::AskAgain;
         };
         // Locks of whole files have none, as on Linux.
-        match self.place.1 == LockKind::Posix && table.is_deadlock(owner, &behind) {
+        match self.place.1 == LockKind::Posix && table.is_deadlock(owner, sid) {
             true => Verdict::Deadlock,
             false => Verdict::Wait,
         }

@@ -9,7 +9,7 @@ use crate::vfs::Vfs;
 use jfs_meta::engine::LockKind;
 use jfs_meta::wire::LockType;
 use jfs_meta::{LockHolder, LockReply};
-use jfs_types::Errno;
+use jfs_types::{Errno, Ino};
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
@@ -29,8 +29,13 @@ impl Vfs {
     pub(super) async fn lock(&self, wish: Wish, wait: bool) -> Result<(), Errno> {
         let locks = &self.inner.locks;
         let place = (wish.ino, wish.what);
-        if wish.record.kind == LockType::Unlock && !locks.may_hold(place, wish.owner) {
-            return Ok(());
+        if wish.record.kind != LockType::Write {
+            match locks.may_hold(place, wish.owner) {
+                // The next holder of the lock sees what was written under it.
+                true => self.commit_before_unlock(wish.ino).await,
+                false if wish.record.kind == LockType::Unlock => return Ok(()),
+                false => {}
+            }
         }
         locks.check_room(&wish)?;
         if !wait || !locks.must_give_way(&wish) {
@@ -41,6 +46,13 @@ impl Vfs {
             }
         }
         self.wait_for_lock(wish).await
+    }
+
+    /// A failure stays with the file, for its next write, fsync or close to report.
+    async fn commit_before_unlock(&self, ino: Ino) {
+        if let Err(e) = self.commit_written(ino).await {
+            tracing::warn!("data of {ino:?} was not stored before a lock was dropped: {e}");
+        }
     }
 
     async fn wait_for_lock(&self, wish: Wish) -> Result<(), Errno> {
@@ -60,17 +72,14 @@ impl Vfs {
                 LockReply::Granted { .. } => return Ok(()),
                 LockReply::Blocked { by, .. } => by,
             };
-            let sid = self.inner.meta.session_id();
-            let here = by.iter().filter(|l| Some(l.sid) == sid);
-            let here: Vec<u64> = here.map(|l| l.owner).collect();
-            let elsewhere = by.len() > here.len();
-            match waiter.blocked_by(here) {
+            let sid = self.inner.meta.session_id().ok_or(Errno::ENOLCK)?;
+            match waiter.blocked_by(&by, sid) {
                 Verdict::AskAgain => continue,
                 Verdict::Deadlock => return Err(Errno::EDEADLK),
                 Verdict::Wait => {}
             }
             let can_be_waited_for = wish.what == LockKind::Posix && locks.owns_records(wish.owner);
-            let pause = match elsewhere {
+            let pause = match by.iter().any(|l| l.sid != sid) {
                 false => RECHECK,
                 true => behind.pause(&by, can_be_waited_for, Instant::now())?,
             };

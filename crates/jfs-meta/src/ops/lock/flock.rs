@@ -1,7 +1,7 @@
 //! [`Flock`]: the lock of a whole file.
 
 use super::ranges::LOCK_END_MAX;
-use super::{LockHolder, LockReply, blocked, drop_lock, load};
+use super::{Answered, Loaded, LockHolder, LockReply, blocked, drop_lock};
 use crate::change_log::Event;
 use crate::engine::{LockKind, LockRow, Write};
 use crate::meta::Meta;
@@ -19,32 +19,33 @@ pub(super) struct Flock {
 }
 
 impl Operation for Flock {
-    type Out = LockReply;
+    type Out = Answered;
     const NAME: &'static str = "flock";
 
     fn locks(&self) -> Vec<Ino> {
         vec![self.ino]
     }
 
-    async fn attempt(&self, _: &Meta, tx: &mut Txn) -> Result<LockReply, Stop> {
+    async fn attempt(&self, meta: &Meta, tx: &mut Txn) -> Result<Answered, Stop> {
         let place = (self.ino, LockKind::Flock);
-        let rows = load(tx, self.ino, LockKind::Flock).await?;
+        let loaded = Loaded::read(meta, tx, self.ino, LockKind::Flock).await?;
+        let rows = &loaded.rows;
         let mine = rows.iter().find(|r| r.holder() == self.me);
         let before: Vec<LockRecord> = mine.map(whole).into_iter().collect();
         let Some(letter) = letter(self.kind) else {
             if mine.is_some() {
                 self.log(tx, LockType::Unlock);
-                drop_lock(tx, place, &rows, self.me)?;
+                drop_lock(tx, place, rows, self.me)?;
             }
             let holds = false;
-            return Ok(LockReply::Granted { before, holds });
+            return Ok(loaded.answer(LockReply::Granted { before, holds }));
         };
-        if tx.attr(self.ino)?.is_none() {
+        if loaded.attr.is_none() {
             return Err(Errno::ENOENT.into());
         }
         if mine.is_some_and(|r| r.value == letter) {
             let holds = true;
-            return Ok(LockReply::Granted { before, holds });
+            return Ok(loaded.answer(LockReply::Granted { before, holds }));
         }
         let others = rows.iter().filter(|r| r.holder() != self.me);
         let mut in_the_way = others
@@ -56,9 +57,9 @@ impl Operation for Flock {
             let answer = blocked(in_the_way, lost);
             if lost {
                 self.log(tx, LockType::Unlock);
-                drop_lock(tx, place, &rows, self.me)?;
+                drop_lock(tx, place, rows, self.me)?;
             }
-            return Ok(answer);
+            return Ok(loaded.answer(answer));
         }
         self.log(tx, self.kind);
         tx.write(Write::PutLock {
@@ -69,10 +70,10 @@ impl Operation for Flock {
             value: letter,
         })?;
         let holds = true;
-        Ok(LockReply::Granted { before, holds })
+        Ok(loaded.answer(LockReply::Granted { before, holds }))
     }
 
-    fn proof(&self, _: &LockReply) -> Proof {
+    fn proof(&self, _: &Answered) -> Proof {
         Proof::Rerun
     }
 }

@@ -1,9 +1,8 @@
 //! [`RecordLock`]: POSIX locks of ranges of bytes.
 
 use super::ranges::updated;
-use super::{
-    LOCK_END_MAX, LOCK_RECORDS_MAX, LockHolder, LockReply, blocked, decode, drop_lock, load,
-};
+use super::{Answered, LOCK_END_MAX, LOCK_RECORDS_MAX, Loaded, LockHolder, LockReply};
+use super::{blocked, decode, drop_lock};
 use crate::change_log::Event;
 use crate::engine::{Answer, Key, LockKind, Write};
 use crate::meta::Meta;
@@ -21,19 +20,20 @@ pub(super) struct RecordLock {
 }
 
 impl Operation for RecordLock {
-    type Out = LockReply;
+    type Out = Answered;
     const NAME: &'static str = "setlk";
 
     fn locks(&self) -> Vec<Ino> {
         vec![self.ino]
     }
 
-    async fn attempt(&self, _: &Meta, tx: &mut Txn) -> Result<LockReply, Stop> {
-        let rows = load(tx, self.ino, LockKind::Posix).await?;
+    async fn attempt(&self, meta: &Meta, tx: &mut Txn) -> Result<Answered, Stop> {
+        let loaded = Loaded::read(meta, tx, self.ino, LockKind::Posix).await?;
+        let rows = &loaded.rows;
         let record = self.record;
         let locks = record.kind != LockType::Unlock;
         let (mut before, mut in_the_way) = (Vec::new(), Vec::new());
-        for row in &rows {
+        for row in rows {
             let held = decode(self.ino, row)?;
             if row.holder() == self.me {
                 before = held;
@@ -41,16 +41,17 @@ impl Operation for RecordLock {
                 in_the_way.push(row.holder());
             }
         }
-        if locks && tx.attr(self.ino)?.is_none() {
+        if locks && loaded.attr.is_none() {
             return Err(Errno::ENOENT.into());
         }
         if !in_the_way.is_empty() {
-            return Ok(blocked(in_the_way.into_iter(), false));
+            let reply = blocked(in_the_way.into_iter(), false);
+            return Ok(loaded.answer(reply));
         }
         let after = updated(&before, record);
         let holds = !after.is_empty();
         if after == before {
-            return Ok(LockReply::Granted { before, holds });
+            return Ok(loaded.answer(LockReply::Granted { before, holds }));
         }
         if after.len() > LOCK_RECORDS_MAX && after.len() > before.len() {
             return Err(Errno::ENOLCK.into());
@@ -72,12 +73,12 @@ impl Operation for RecordLock {
                 value: encode_locks(&after).into(),
             })?;
         } else {
-            drop_lock(tx, (self.ino, LockKind::Posix), &rows, self.me)?;
+            drop_lock(tx, (self.ino, LockKind::Posix), rows, self.me)?;
         }
-        Ok(LockReply::Granted { before, holds })
+        Ok(loaded.answer(LockReply::Granted { before, holds }))
     }
 
-    fn proof(&self, _: &LockReply) -> Proof {
+    fn proof(&self, _: &Answered) -> Proof {
         Proof::Rerun
     }
 }

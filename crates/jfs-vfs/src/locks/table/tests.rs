@@ -17,6 +17,10 @@ fn wish(ino: u64, owner: u64, kind: LockType) -> Wish {
     }
 }
 
+fn holder(owner: u64) -> LockHolder {
+    LockHolder { sid: 1, owner }
+}
+
 fn granted(before: bool, holds: bool) -> Result<LockReply, Errno> {
     let before = match before {
         true => vec![wish(1, 1, LockType::Write).record],
@@ -74,17 +78,17 @@ fn an_answer_that_is_out_of_date_is_no_deadlock() {
     locks.note(&wish(2, 2, LockType::Write), &granted(false, true));
     let one = locks.enlist(&wish(2, 1, LockType::Write)).unwrap();
     one.begin();
-    assert_eq!(one.blocked_by(vec![2]), Verdict::Wait);
+    assert_eq!(one.blocked_by(&[holder(2)], 1), Verdict::Wait);
     let two = locks.enlist(&wish(1, 2, LockType::Write)).unwrap();
     two.begin();
     locks.note(&wish(1, 1, LockType::Unlock), &granted(true, false));
-    assert_eq!(two.blocked_by(vec![1]), Verdict::AskAgain);
+    assert_eq!(two.blocked_by(&[holder(1)], 1), Verdict::AskAgain);
     two.begin();
-    assert_eq!(two.blocked_by(vec![1]), Verdict::Deadlock);
+    assert_eq!(two.blocked_by(&[holder(1)], 1), Verdict::Deadlock);
     // The other one is waited for no more.
     locks.note(&wish(2, 2, LockType::Unlock), &granted(true, false));
     two.begin();
-    assert_eq!(two.blocked_by(vec![1]), Verdict::Wait);
+    assert_eq!(two.blocked_by(&[holder(1)], 1), Verdict::Wait);
 }
 
 /// A commit whose fate is unknown may have made a lock, which the close must drop.
@@ -102,4 +106,18 @@ fn a_lock_in_doubt_counts_as_held() {
     }
     locks.note(&wish(1, 1, LockType::Unlock), &Err(Errno::EIO));
     assert!(locks.may_hold(place, 1));
+}
+
+/// Owners with equal numbers in other sessions are others.
+#[test]
+fn owners_of_other_sessions_close_no_circle() {
+    let locks = Locks::default();
+    let one = locks.enlist(&wish(2, 1, LockType::Write)).unwrap();
+    one.begin();
+    let elsewhere = LockHolder { sid: 9, owner: 1 };
+    assert_eq!(one.blocked_by(&[elsewhere], 1), Verdict::Wait);
+    assert_eq!(
+        one.blocked_by(&[elsewhere, holder(1)], 1),
+        Verdict::Deadlock
+    );
 }
