@@ -11,6 +11,7 @@ mod request;
 mod table;
 mod waiting;
 
+pub(crate) use request::Turns;
 pub(crate) use table::Locks;
 
 use crate::vfs::Vfs;

@@ -6,7 +6,7 @@ use crate::dirs::Dirs;
 use crate::handles::Handles;
 use crate::kernel::KernelCache;
 use crate::kernel_attributes::KernelAttributes;
-use crate::locks::Locks;
+use crate::locks::{Locks, Turns};
 use crate::reply::{AttrReply, EntryReply};
 use crate::unsynced::Unsynced;
 use crate::writer::Removals;
@@ -43,6 +43,7 @@ pub(crate) struct Inner {
     pub(crate) kernel_attributes: KernelAttributes,
     pub(crate) dirs: Dirs,
     pub(crate) locks: Locks,
+    pub(crate) lock_turns: Turns,
     pub(crate) kernel_cache: OnceLock<Box<dyn KernelCache>>,
 }
 
@@ -62,6 +63,7 @@ impl Vfs {
             kernel_cache: OnceLock::new(),
             dirs: Dirs::default(),
             locks: Locks::default(),
+            lock_turns: Turns::default(),
             meta,
             chunks,
             config,

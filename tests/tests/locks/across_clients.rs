@@ -144,12 +144,11 @@ async fn files_removed_elsewhere(kind: Kind) {
         rule: "a file that another client removed",
         script: "
             a open rw
-            b open rw
             a set 1 W 0 9
             a flock 1 W
             b unlink
             a set 1 W 20 29 = ENOENT
-            b set 1 R 0 9 = ENOENT
+            a flock 1 R = ENOENT
             a set 1 U 0 4
             a get 1 R 0 9 = none
             a close 1

@@ -130,7 +130,7 @@ pub(super) const RECORD_LOCKS: &[Case] = &[
             a set 1 W max max = EAGAIN
             b set 1 U max max
             a set 1 W max max
-            b get 1 R 200 max = a W max max
+            b get 1 R 200 max = a W 9223372036854775807 max
         ",
     },
     Case {

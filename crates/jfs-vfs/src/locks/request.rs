@@ -1,5 +1,8 @@
 //! Requests to the engine. Each runs as a task of its own: the fate of a commit that was sent must be known. When the
 //! caller's future was dropped meanwhile, the task gives back what was granted.
+//!
+//! The requests of one owner for one file take turns ([`Turns`]). A request that is cut keeps its turn until it has
+//! given back. So a later unlock of that owner is the last word.
 
 use super::Wish;
 use crate::vfs::Vfs;
@@ -7,21 +10,56 @@ use jfs_meta::engine::LockKind;
 use jfs_meta::wire::{LockRecord, LockType};
 use jfs_meta::{LockRange, LockReply};
 use jfs_types::Errno;
-use tokio::sync::oneshot;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Mutex, OwnedMutexGuard, oneshot};
+use tokio::time::timeout;
+
+/// Number of turns. Owners that share one merely wait for each other.
+const TURNS: u64 = 256;
+/// Longest wait for a turn. The request that has it waits for the engine for a limited time.
+const TURN_WAIT_MAX: Duration = Duration::from_secs(60);
+
+/// The turns of owners, by inode and owner.
+pub(crate) struct Turns(Vec<Arc<Mutex<()>>>);
+
+type Turn = OwnedMutexGuard<()>;
+
+impl Default for Turns {
+    fn default() -> Turns {
+        Turns((0..TURNS).map(|_| Arc::default()).collect())
+    }
+}
+
+impl Turns {
+    /// First come, first served. EIO when that takes too long.
+    async fn take(&self, wish: &Wish) -> Result<Turn, Errno> {
+        let mixed = wish.ino.0.rotate_left(32) ^ wish.owner.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let turn = self.0[(mixed % TURNS) as usize].clone();
+        let taken = timeout(TURN_WAIT_MAX, turn.lock_owned()).await;
+        taken.map_err(|_| Errno::EIO)
+    }
+}
+
+/// The answer to a request. The turn goes with it.
+struct Answer {
+    reply: Result<LockReply, Errno>,
+    _turn: Turn,
+}
 
 /// A request under way. Dropping it gives back a lock whose grant was not looked at.
 struct Pending {
     vfs: Vfs,
     wish: Wish,
-    reply: oneshot::Receiver<Result<LockReply, Errno>>,
+    answer: oneshot::Receiver<Answer>,
 }
 
 impl Drop for Pending {
     fn drop(&mut self) {
-        self.reply.close();
-        if let Ok(Ok(LockReply::Granted { before, .. })) = self.reply.try_recv() {
+        self.answer.close();
+        if let Ok(answer) = self.answer.try_recv() {
             let (vfs, wish) = (self.vfs.clone(), self.wish);
-            let give_back = async move { vfs.give_back(&wish, &before).await };
+            let give_back = async move { vfs.give_back_answer(&wish, answer).await };
             self.vfs.inner.runtime.spawn(give_back);
         }
     }
@@ -30,21 +68,32 @@ impl Drop for Pending {
 impl Vfs {
     /// Asks the engine once. EBADF when the handle was closed meanwhile; the lock is given back then.
     pub(super) async fn request(&self, wish: Wish) -> Result<LockReply, Errno> {
-        let (send, reply) = oneshot::channel();
+        let turn = self.inner.lock_turns.take(&wish).await?;
+        let (send, answer) = oneshot::channel();
         let vfs = self.clone();
         self.inner.runtime.spawn(async move {
             let reply = vfs.request_now(&wish).await;
-            if let Err(Ok(LockReply::Granted { before, .. })) = send.send(reply) {
-                vfs.give_back(&wish, &before).await;
+            let answer = Answer { reply, _turn: turn };
+            if let Err(answer) = send.send(answer) {
+                vfs.give_back_answer(&wish, answer).await;
             }
         });
         let mut pending = Pending {
             vfs: self.clone(),
             wish,
-            reply,
+            answer,
         };
-        // Without an answer the runtime is shutting down.
-        (&mut pending.reply).await.unwrap_or(Err(Errno::EIO))
+        match (&mut pending.answer).await {
+            Ok(answer) => answer.reply,
+            // The runtime is shutting down.
+            Err(_) => Err(Errno::EIO),
+        }
+    }
+
+    async fn give_back_answer(&self, wish: &Wish, answer: Answer) {
+        if let Ok(LockReply::Granted { before, .. }) = &answer.reply {
+            self.give_back(wish, before).await;
+        }
     }
 
     async fn request_now(&self, wish: &Wish) -> Result<LockReply, Errno> {
