@@ -183,7 +183,8 @@ async fn cut_requests(kind: Kind) {
                 false => vfs.setlk(fhs[0], range(1, Write, 0, 9), wait).await,
             }
         };
-        let after = Duration::from_micros(rng.below(3000));
+        let longest = *rng.pick(&[3000, 60_000]);
+        let after = Duration::from_micros(rng.below(longest));
         let in_time = tokio::select! {
             biased;
             () = async {
@@ -225,7 +226,7 @@ async fn cut_requests(kind: Kind) {
             }
         }
     }
-    assert!(cut > 20 && granted > 5, "{cut} cut, {granted} granted");
+    assert!(cut > 20 && granted > 0, "{cut} cut, {granted} granted");
     for fh in fhs {
         vfs.release(fh).await;
     }

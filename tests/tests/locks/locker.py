@@ -82,6 +82,7 @@ for line in sys.stdin:
     except Cancelled:
         reply = "EINTR"
     except OSError as e:
-        reply = errno.errorcode.get(e.errno, str(e.errno))
+        deadlock = e.errno == errno.EDEADLK  # it has two names
+        reply = "EDEADLK" if deadlock else errno.errorcode.get(e.errno, str(e.errno))
     waiting = False
     print(reply, flush=True)

@@ -45,14 +45,6 @@ impl Owners {
         }
     }
 
-    /// As [`Owners::at`], with files of other names than those of the owners before.
-    pub(super) fn after(places: &[Place], owners: u32) -> Owners {
-        Owners {
-            files: 1000 * owners,
-            ..Owners::at(places)
-        }
-    }
-
     fn place(&self, owner: char) -> &Place {
         &self.places[(owner as usize - 'a' as usize) % self.places.len()]
     }

@@ -63,29 +63,36 @@ fn rules_beside_the_reference_on_redis() {
     run(Meta::Redis, rules_beside_the_reference);
 }
 
+/// Rules that the reference keeps too. It leaves out these: closing another descriptor of a file keeps the record locks,
+/// a change of flock that is refused keeps the old lock, neighbours do not always join, F_GETLK finds any lock in the
+/// way. Its kernel drops the flock of a closed file a little later than the close.
+const COMMON: &[&str] = &[
+    "shared locks go together, exclusive ones exclude",
+    "a close drops the locks of its process alone",
+    "an unlock in the middle splits a lock",
+    "length 0 reaches to the end, wherever that will be",
+    "upgrade and downgrade",
+    "locks belong to the file, not to its name",
+    "record locks and flock do not see each other",
+    "a request waits until the last lock in its way is dropped",
+    "a downgrade lets readers in",
+    "readers wait together",
+];
+
 async fn rules_beside_the_reference(shared: &Shared) {
     let [theirs, ours] = shared.places();
-    for (places, first) in [
-        ([theirs.clone(), ours.clone()], "theirs"),
-        ([ours, theirs], "ours"),
-    ] {
-        let mut broken = Vec::new();
+    for places in [[theirs.clone(), ours.clone()], [ours, theirs]] {
         let mut owners = Owners::at(&places);
-        for case in [RECORD_LOCKS, FLOCK, WAITING].concat() {
-            let run = tokio::spawn(async move {
-                case.run(&mut owners).await;
-                owners
-            });
-            owners = match run.await {
-                Ok(owners) => owners,
-                Err(_) => {
-                    broken.push(case.rule);
-                    Owners::after(&places, broken.len() as u32)
-                }
-            };
+        let cases = [RECORD_LOCKS, FLOCK, WAITING].concat();
+        let common = cases.iter().filter(|case| COMMON.contains(&case.rule));
+        let mut checked = 0;
+        for case in common {
+            case.run(&mut owners).await;
+            checked += 1;
         }
+        // One rule stands for records and for whole files.
+        assert_eq!(checked, COMMON.len() + 1);
         owners.begin_file().await;
-        assert_eq!(broken, [""], "{first}");
     }
 }
 
