@@ -42,9 +42,9 @@ pub use ops::{
     CHUNKS_PEEKED, FORGET_MAX, Held, InodeLocks, More, Summary, TreeNode, TreeShape, Walked,
 };
 pub use ops::{
-    CompactPlan, Compacted, CopyRange, LockRange, NewNode, Opened, Restored, SetAttr, SetTime,
-    SetXattr,
+    CompactPlan, Compacted, CopyRange, NewNode, Opened, Restored, SetAttr, SetTime, SetXattr,
 };
+pub use ops::{LOCK_END_MAX, LOCK_RECORDS_MAX, LockHolder, LockRange, LockReply};
 pub use outage_wait::OutageWait;
 pub use stats::MetaStats;
 pub use volume_access::Lost;

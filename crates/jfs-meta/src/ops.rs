@@ -34,7 +34,7 @@ pub use copy::CopyRange;
 pub use create::NewNode;
 pub use delete_data::FORGET_MAX;
 pub use inspect::{CHUNKS_PEEKED, Held, InodeLocks, More};
-pub use lock::LockRange;
+pub use lock::{LOCK_END_MAX, LOCK_RECORDS_MAX, LockHolder, LockRange, LockReply};
 pub use open::Opened;
 pub use restore::Restored;
 pub use session::ReloadError;

@@ -89,7 +89,7 @@ impl Vfs {
         }
     }
 
-    async fn commit_written(&self, ino: Ino) -> Result<(), Errno> {
+    pub(crate) async fn commit_written(&self, ino: Ino) -> Result<(), Errno> {
         match self.inner.writers.get(ino) {
             Some(writer) => self.settle(&writer).await,
             None => Ok(()),

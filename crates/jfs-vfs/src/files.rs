@@ -294,7 +294,8 @@ impl Vfs {
         }
     }
 
-    /// Closes a handle. Written data that no flush has committed is committed first.
+    /// Closes a handle. Written data that no flush has committed is committed first, then the lock of the handle is
+    /// dropped.
     pub async fn release(&self, fh: u64) {
         let handle = match self.inner.handles.close(fh) {
             Some(Handle::File(file)) => file,
@@ -308,10 +309,11 @@ impl Vfs {
         {
             tracing::error!("data of {:?} was lost when it was closed: {e}", handle.ino);
         }
+        self.drop_locks_of_closed(fh, handle.ino).await;
         self.close_ino(handle.ino, handle.can_write());
     }
 
-    /// As [`Vfs::release`] when nothing has to be committed.
+    /// As [`Vfs::release`] when nothing has to be committed and no lock may have to be dropped.
     pub fn try_release(&self, fh: u64) -> bool {
         let handles = &self.inner.handles;
         let handle = match handles.get(fh) {
@@ -323,7 +325,7 @@ impl Vfs {
             Err(_) => return true,
         };
         let is_dirty = |ino| self.inner.writers.get(ino).is_some_and(|w| w.is_dirty());
-        if handle.can_write() && is_dirty(handle.ino) {
+        if handle.can_write() && is_dirty(handle.ino) || self.may_be_locked(fh, handle.ino) {
             return false;
         }
         handles.close(fh);

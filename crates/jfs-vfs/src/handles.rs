@@ -151,6 +151,14 @@ impl Handles {
         each.sum()
     }
 
+    /// Whether any handle of a regular file is open. Looks at all handles.
+    pub(crate) fn is_open(&self, ino: Ino) -> bool {
+        let is_of = |handle: &Handle| matches!(handle, Handle::File(file) if file.ino == ino);
+        self.shards
+            .iter()
+            .any(|shard| shard.read().values().any(is_of))
+    }
+
     /// The handle with a number. EBADF when none is open.
     pub(crate) fn get(&self, fh: u64) -> Result<Handle, Errno> {
         self.shard(fh).read().get(&fh).cloned().ok_or(Errno::EBADF)

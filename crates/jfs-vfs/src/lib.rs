@@ -30,9 +30,9 @@
 //! # Cancellation
 //!
 //! A future that is dropped stops waiting. A change that was sent may still happen, once, or not at all; no
-//! change is left half done in the volume. The background commits data that [`Vfs::write`] had accepted. A handle
-//! or a lock that was about to be given may stay until the session ends. If that matters, spawn [`Vfs::open`],
-//! [`Vfs::create`] and [`Vfs::flock`] instead of dropping them.
+//! change is left half done in the volume. The background commits data that [`Vfs::write`] had accepted. A lock that
+//! was about to be given is given back. A handle that was about to be given may stay until the session ends. If that
+//! matters, spawn [`Vfs::open`] and [`Vfs::create`] instead of dropping them.
 //!
 //! # Edges
 //!
@@ -66,7 +66,7 @@ mod xattr;
 
 pub use config::VfsConfig;
 pub use jfs_meta::wire::{LockRecord, LockType};
-pub use jfs_meta::{LockRange, NewNode, SetTime, StatFs};
+pub use jfs_meta::{LOCK_END_MAX, LockRange, NewNode, SetTime, StatFs};
 pub use reader::ReadNow;
 pub use reply::{AttrReply, DirItem, DirItems, EntryReply, SetAttrRequest};
 pub use special::SpecialFile;

@@ -6,6 +6,7 @@ use crate::dirs::Dirs;
 use crate::handles::Handles;
 use crate::kernel::KernelCache;
 use crate::kernel_attributes::KernelAttributes;
+use crate::locks::{Locks, Turns};
 use crate::reply::{AttrReply, EntryReply};
 use crate::unsynced::Unsynced;
 use crate::writer::Removals;
@@ -41,6 +42,8 @@ pub(crate) struct Inner {
     pub(crate) background_flush: BackgroundFlush,
     pub(crate) kernel_attributes: KernelAttributes,
     pub(crate) dirs: Dirs,
+    pub(crate) locks: Locks,
+    pub(crate) lock_turns: Turns,
     pub(crate) kernel_cache: OnceLock<Box<dyn KernelCache>>,
 }
 
@@ -59,6 +62,8 @@ impl Vfs {
             kernel_attributes: KernelAttributes::new(config.attr_timeout),
             kernel_cache: OnceLock::new(),
             dirs: Dirs::default(),
+            locks: Locks::default(),
+            lock_turns: Turns::default(),
             meta,
             chunks,
             config,

@@ -2,7 +2,7 @@
 
 use futures_util::future::BoxFuture;
 use jfs_types::{Errno, Ino};
-use jfs_vfs::{LockRange, LockRecord, LockType, Vfs};
+use jfs_vfs::Vfs;
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -29,13 +29,6 @@ pub(crate) struct Opened {
     pub(crate) writes: bool,
     /// As it was given to the open.
     pub(crate) path: Arc<PathBuf>,
-}
-
-/// Which locks a file may hold.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Locked {
-    pub(crate) whole: bool,
-    pub(crate) ranges: bool,
 }
 
 /// Counts a task until it ends, however it ends.
@@ -117,49 +110,28 @@ impl Shared {
     }
 
     /// Commits what was written through a handle, gives its locks back and releases it.
-    pub(crate) async fn close_file(vfs: &Vfs, file: &Opened, locked: Locked) -> Result<(), Errno> {
+    pub(crate) async fn close_file(vfs: &Vfs, file: &Opened) -> Result<(), Errno> {
         let stored = match file.writes {
             true => vfs.flush(file.fh).await,
             false => Ok(()),
         };
         // The data is what a close reports; a lock that stays ends with the session.
-        let unlocked = unlock(vfs, file, locked).await;
+        let unlocked = vfs.drop_record_locks(file.fh, file.fh).await;
         vfs.release(file.fh).await;
         stored.and(unlocked)
     }
 
     /// Closes a file that nobody waits for. A failure is logged and counted.
-    pub(crate) fn close_behind(self: &Arc<Self>, file: Opened, locked: Locked) {
-        let idle_reader = !file.writes && !locked.whole && !locked.ranges;
-        if idle_reader && self.vfs.try_release(file.fh) {
+    pub(crate) fn close_behind(self: &Arc<Self>, file: Opened) {
+        if !file.writes && self.vfs.try_release(file.fh) {
             return;
         }
         let shared = self.clone();
         drop(self.spawn(Box::pin(async move {
-            if let Err(e) = Shared::close_file(&shared.vfs, &file, locked).await {
+            if let Err(e) = Shared::close_file(&shared.vfs, &file).await {
                 shared.lost_closes.fetch_add(1, Ordering::Relaxed);
                 tracing::error!("{} was dropped without a close: {e}", file.path.display());
             }
         })));
     }
-}
-
-async fn unlock(vfs: &Vfs, file: &Opened, locked: Locked) -> Result<(), Errno> {
-    let mut done = Ok(());
-    if locked.whole {
-        done = vfs.flock(file.ino, file.fh, LockType::Unlock, false).await;
-    }
-    if locked.ranges {
-        let all = LockRange {
-            owner: file.fh,
-            record: LockRecord {
-                kind: LockType::Unlock,
-                pid: 0,
-                start: 0,
-                end: u64::MAX,
-            },
-        };
-        done = done.and(vfs.setlk(file.ino, all, false).await);
-    }
-    done
 }

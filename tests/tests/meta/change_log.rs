@@ -294,15 +294,11 @@ async fn entries_of_attributes(kind: Kind) {
             end,
         },
     };
-    c.flock(f, 5, LockType::Read, false).await.unwrap();
-    c.flock(f, 6, LockType::Write, false).await.unwrap_err();
-    c.flock(f, 5, LockType::Unlock, false).await.unwrap();
-    c.setlk(f, lock(LockType::Write, 0, 9), false)
-        .await
-        .unwrap();
-    c.setlk(f, lock(LockType::Unlock, 0, 3), false)
-        .await
-        .unwrap();
+    c.flock(f, 5, LockType::Read).await.unwrap();
+    c.flock(f, 6, LockType::Write).await.unwrap_err();
+    c.flock(f, 5, LockType::Unlock).await.unwrap();
+    c.setlk(f, lock(LockType::Write, 0, 9)).await.unwrap();
+    c.setlk(f, lock(LockType::Unlock, 0, 3)).await.unwrap();
     log.expect(&[
         &format!("FLOCK({f},5,R)"),
         &format!("FLOCK({f},5,U)"),

@@ -159,10 +159,7 @@ impl Op {
                 .set_acl(&me, ino, kind, &rule_for(perm))
                 .await
                 .map(|a| brief(&a)),
-            Op::Flock(ino, owner, kind) => c
-                .flock(ino, owner, kind, false)
-                .await
-                .map(|()| "done".into()),
+            Op::Flock(ino, owner, kind) => c.flock(ino, owner, kind).await.map(|()| "done".into()),
             Op::Setlk(ino, owner, kind, start, end) => {
                 let record = LockRecord {
                     kind,
@@ -170,7 +167,7 @@ impl Op {
                     start,
                     end,
                 };
-                c.setlk(ino, LockRange { owner, record }, false)
+                c.setlk(ino, LockRange { owner, record })
                     .await
                     .map(|()| "done".into())
             }

@@ -205,7 +205,7 @@ async fn step(
             format!("restore {from:?} {done:?}")
         }
         31 => {
-            let id = c.setlk(file, everything(rng.below(3)), false).await;
+            let id = c.setlk(file, everything(rng.below(3))).await;
             format!("unlocked {id:?}")
         }
         32 => format!(
@@ -286,7 +286,7 @@ async fn step(
         }
         20 => {
             let kind = *rng.pick(&[LockType::Read, LockType::Write, LockType::Unlock]);
-            let flock = c.flock(file, rng.below(3), kind, false).await;
+            let flock = c.flock(file, rng.below(3), kind).await;
             let start = rng.below(50);
             let record = LockRecord {
                 kind,
@@ -298,7 +298,7 @@ async fn step(
                 owner: rng.below(3),
                 record,
             };
-            format!("locks {flock:?} {:?}", c.setlk(file, range, false).await)
+            format!("locks {flock:?} {:?}", c.setlk(file, range).await)
         }
         21 | 22 => {
             let Ok(Some(plan)) = c.plan_compaction(file, 0).await else {

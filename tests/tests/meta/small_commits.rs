@@ -293,10 +293,7 @@ fn a_session_with_many_locks_is_dropped_in_parts() {
         }
         for ino in &inodes {
             for owner in 1..4 {
-                large
-                    .flock(*ino, owner, LockType::Read, false)
-                    .await
-                    .unwrap();
+                large.flock(*ino, owner, LockType::Read).await.unwrap();
             }
         }
         assert_eq!(v.live_on(&small).await, 1);

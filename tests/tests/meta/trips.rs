@@ -248,7 +248,7 @@ async fn perform(c: &Client, name: &str, n: usize, dir: Ino, other: Ino, inodes:
             c.copy_file_range(range).await.unwrap();
         }
         "flock" => c
-            .flock(ino, 1, jfs_meta::wire::LockType::Write, false)
+            .flock(ino, 1, jfs_meta::wire::LockType::Write)
             .await
             .unwrap(),
         "compact" => {

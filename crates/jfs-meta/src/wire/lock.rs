@@ -42,6 +42,14 @@ pub struct LockRecord {
     pub end: u64,
 }
 
+impl LockRecord {
+    /// Whether two locks of different owners cannot be held at once.
+    pub fn conflicts_with(&self, other: &LockRecord) -> bool {
+        let exclusive = self.kind == LockType::Write || other.kind == LockType::Write;
+        exclusive && self.start <= other.end && other.start <= self.end
+    }
+}
+
 /// Joined records.
 pub fn encode_locks(locks: &[LockRecord]) -> Vec<u8> {
     let mut b = Vec::with_capacity(locks.len() * LOCK_BYTES);

@@ -4,7 +4,7 @@ use super::attributes::{permissions_request, times_request};
 use super::file_io::Cursor;
 use super::{Metadata, check_open};
 use crate::Error;
-use crate::shared::{Locked, Opened, Shared};
+use crate::shared::{Opened, Shared};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use jfs_types::{Caller, Errno, Ino};
@@ -13,7 +13,6 @@ use parking_lot::Mutex;
 use std::fs::Permissions;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 /// Most bytes that one read returns.
@@ -36,9 +35,6 @@ pub struct File {
     pub(super) caller: Arc<Caller>,
     pub(super) opened: Opened,
     pub(super) cursor: Mutex<Cursor>,
-    /// Whether it may hold a lock: set before one is asked for.
-    pub(super) locked_whole: AtomicBool,
-    pub(super) locked_ranges: AtomicBool,
     closed: bool,
 }
 
@@ -49,8 +45,6 @@ impl File {
             caller,
             opened,
             cursor: Mutex::default(),
-            locked_whole: AtomicBool::new(false),
-            locked_ranges: AtomicBool::new(false),
             closed: false,
         }
     }
@@ -225,25 +219,17 @@ impl File {
     /// wrong since the open. The data may not have reached the disk of a `file` store; see [`File::sync_all`].
     pub async fn close(mut self) -> Result<(), Error> {
         self.closed = true;
-        let (vfs, opened, locked) = (self.vfs().clone(), self.opened.clone(), self.locked());
-        let closed = Box::pin(async move { Shared::close_file(&vfs, &opened, locked).await });
+        let (vfs, opened) = (self.vfs().clone(), self.opened.clone());
+        let closed = Box::pin(async move { Shared::close_file(&vfs, &opened).await });
         let closed = self.shared.run(closed).await;
         closed.map_err(|e| self.error("close", e))
-    }
-
-    fn locked(&self) -> Locked {
-        Locked {
-            whole: self.locked_whole.load(Ordering::Acquire),
-            ranges: self.locked_ranges.load(Ordering::Acquire),
-        }
     }
 }
 
 impl Drop for File {
     fn drop(&mut self) {
         if !self.closed {
-            let locked = self.locked();
-            self.shared.close_behind(self.opened.clone(), locked);
+            self.shared.close_behind(self.opened.clone());
         }
     }
 }
