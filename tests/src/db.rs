@@ -115,6 +115,14 @@ impl Db {
         }
     }
 
+    /// An engine in memory whose commits hold and write `records_max` records at most.
+    pub fn connect_with_small_commits(&self, records_max: usize) -> Arc<dyn Engine> {
+        match &self.inner {
+            Inner::Memory(engine) => Arc::new(engine.with_records_max(records_max)),
+            _ => panic!("{:?} has no limit", self.kind),
+        }
+    }
+
     /// An engine, and how to make its commits fail: by the engine's own hooks on SQLite, by really
     /// cutting the connection on servers.
     pub async fn connect_with_faults(&self) -> (Arc<dyn Engine>, Hooks) {

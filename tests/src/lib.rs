@@ -13,6 +13,7 @@ pub mod faulty_engine;
 pub mod fsck;
 pub mod fuzz;
 pub mod local_volume;
+pub mod many_records;
 pub mod proxy;
 pub mod rng;
 pub mod scenario;

@@ -3,6 +3,7 @@
 
 mod meta {
     mod acls;
+    mod attempts;
     mod attrs;
     mod change_log;
     mod compact;
@@ -24,7 +25,9 @@ mod meta {
     mod rename;
     mod restore;
     mod same_records;
+    mod scans;
     mod sessions;
+    mod small_commits;
     mod special_files;
     mod trash;
     mod trips;

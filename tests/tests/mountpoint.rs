@@ -121,6 +121,11 @@ fn round_trips_to_postgres() {
     hold_to_the_table(Kind::Postgres, |row| row.server);
 }
 
+#[test]
+fn round_trips_to_mariadb() {
+    hold_to_the_table(Kind::Mariadb, |row| row.server);
+}
+
 fn hold_to_the_table(engine: Kind, limit: fn(&Row) -> Limit) {
     let mount = Mounted::new(engine);
     let (mut lines, mut over) = (String::new(), Vec::new());

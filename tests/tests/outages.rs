@@ -20,6 +20,9 @@ macro_rules! on_sql_servers {
         mod postgres {
             $( #[test] fn $name() { super::$name(jfs_tests::SqlServer::Postgres); } )*
         }
+        mod mariadb {
+            $( #[test] fn $name() { super::$name(jfs_tests::SqlServer::Mariadb); } )*
+        }
     };
 }
 pub(crate) use on_sql_servers;

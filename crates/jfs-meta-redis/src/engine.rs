@@ -322,8 +322,8 @@ impl Engine for RedisEngine {
     }
 
     async fn add_acl(&self, rule: &AclRule, log: &[LogLine]) -> Result<u32, EngineError> {
-        self.trips
-            .record(|| "WATCH GET GET HKEYS, MULTI SET HSET EXEC".to_string());
+        self.trips.record(|| "WATCH HKEYS GET GET".to_string());
+        self.trips.record(|| "MULTI SET HSET EXEC".to_string());
         acl::add(&self.pool, rule, log).await
     }
 

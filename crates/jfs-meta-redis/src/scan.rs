@@ -11,7 +11,7 @@ use crate::attempt::names;
 use crate::connections::Connections;
 use crate::read::unexpected;
 use jfs_meta::EngineError;
-use jfs_meta::engine::{Record, SCAN_PAGE, SCAN_PAGE_BYTES, ScanCursor, ScanKind, ScanPage};
+use jfs_meta::engine::{ScanCursor, ScanKind, ScanPage};
 use jfs_meta::trips::TripLog;
 use redis::{Pipeline, Value};
 
@@ -21,8 +21,6 @@ pub(crate) struct Scan<'a> {
     trips: &'a TripLog,
     from: &'a ScanCursor,
     page: ScanPage,
-    /// Bytes of the records so far.
-    bytes: usize,
 }
 
 impl<'a> Scan<'a> {
@@ -32,7 +30,6 @@ impl<'a> Scan<'a> {
             trips,
             from,
             page: ScanPage::default(),
-            bytes: 0,
         }
     }
 
@@ -57,24 +54,10 @@ impl<'a> Scan<'a> {
         Ok(self.page)
     }
 
-    fn is_full(&self) -> bool {
-        self.page.records.len() >= SCAN_PAGE || self.bytes >= SCAN_PAGE_BYTES
-    }
-
     /// Runs a pipeline as one counted round trip. Errors of the server are among the answers.
     async fn ask(&self, p: &Pipeline) -> Result<Vec<Value>, EngineError> {
         self.trips.record(|| names(p));
         self.pool.query(p).await
-    }
-
-    /// Adds a record, or what is wrong with it.
-    fn add(
-        &mut self,
-        bytes: usize,
-        record: Result<Record, EngineError>,
-    ) -> Result<(), EngineError> {
-        self.bytes += bytes;
-        self.page.add(record)
     }
 
     /// Adds a key that is of another type than a volume has there. Other errors of the server end the scan.
@@ -82,7 +65,7 @@ impl<'a> Scan<'a> {
         match &answer {
             Value::ServerError(e) if e.code() == "WRONGTYPE" => {
                 let error = EngineError::corrupt(key, "the key is of another type");
-                self.add(0, Err(error))
+                self.page.add(Err(error))
             }
             _ => Err(unexpected(answer)),
         }

@@ -14,6 +14,7 @@ pub(crate) mod listing;
 pub(crate) mod locks;
 pub(crate) mod node;
 pub(crate) mod owners;
+pub(crate) mod scan;
 pub(crate) mod schema;
 pub(crate) mod sessions;
 #[cfg(test)]
@@ -22,8 +23,7 @@ mod tests;
 pub(crate) mod volume;
 mod write;
 
-#[allow(unused_imports, reason = "parts for servers, whose engines follow")]
-pub(crate) use key::{Ask, answer, asks, query, record};
+pub(crate) use key::{Ask, answer, asks, query};
 pub(crate) use write::{Change, Expect, changes, settle};
 
 use crate::statement::Statement;

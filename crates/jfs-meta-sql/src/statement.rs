@@ -1,6 +1,7 @@
 //! Every statement on the records of a volume, by name (the tables themselves: `schema`).
 
 mod catalog;
+mod scans;
 
 pub(crate) use catalog::{Catalog, brief};
 
@@ -93,6 +94,13 @@ statements! {
     /// `$1`, the number of records in the list of chunk (`$2`, `$3`) less `$4`, then `$5`.
     LogInsertCounted,
     LogHead, LogCount, LogTrim,
+    // ---- scans
+    ScanNodes, ScanEdges, ScanChunks, ScanRefs, ScanSymlinks, ScanXattrs, ScanParents, ScanSustained,
+    ScanDeleted, ScanDelayed, ScanSessions, ScanStats, ScanQuotas, ScanAcls,
+    /// Keys and sizes of the next rows.
+    ScanChunkSizes, ScanXattrSizes, ScanDelayedSizes,
+    /// The inode of the node `$2` places behind the next one.
+    ScanNodesEnd,
     // ---- the volume
     Setting, SettingInsert, SettingUpdate,
     /// Fails on servers unless the setting is `$1`.
@@ -325,6 +333,25 @@ impl Statement {
             S::LogHead => "SELECT id, entry FROM {change_log} ORDER BY id LIMIT $1".into(),
             S::LogCount => "SELECT COUNT(*) FROM {change_log}".into(),
             S::LogTrim => "DELETE FROM {change_log} WHERE id <= $1".into(),
+
+            S::ScanNodes
+            | S::ScanEdges
+            | S::ScanChunks
+            | S::ScanRefs
+            | S::ScanSymlinks
+            | S::ScanXattrs
+            | S::ScanParents
+            | S::ScanSustained
+            | S::ScanDeleted
+            | S::ScanDelayed
+            | S::ScanSessions
+            | S::ScanStats
+            | S::ScanQuotas
+            | S::ScanAcls
+            | S::ScanChunkSizes
+            | S::ScanXattrSizes
+            | S::ScanDelayedSizes
+            | S::ScanNodesEnd => scans::text(self, d),
 
             S::Setting => "SELECT value FROM {setting} WHERE name = 'format'".into(),
             S::SettingInsert => "INSERT INTO {setting} (name, value) VALUES ('format', $1)".into(),

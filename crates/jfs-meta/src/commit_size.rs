@@ -21,55 +21,70 @@ use std::collections::HashSet;
 const USAGE_RECORDS: usize = 2;
 
 /// The records of one commit. Counts only where there is a limit.
-pub(crate) struct CommitSize {
-    limit: Option<usize>,
+pub(crate) struct CommitSize(Option<Box<Counted>>);
+
+struct Counted {
+    limit: usize,
     keys: HashSet<Key>,
     /// Records that no key names, and those that are added at the end.
     others: usize,
-    name: &'static str,
+    engine: &'static str,
 }
 
 impl CommitSize {
     pub(crate) fn new(capabilities: &Capabilities) -> CommitSize {
-        CommitSize {
-            limit: capabilities.records_max,
+        let counted = |limit| Counted {
+            limit,
             keys: HashSet::new(),
             others: reserved(capabilities),
-            name: capabilities.name,
-        }
+            engine: capabilities.name,
+        };
+        CommitSize(
+            capabilities
+                .records_max
+                .map(|limit| Box::new(counted(limit))),
+        )
     }
 
     /// Counts a record that the attempt has read.
     pub(crate) fn read(&mut self, read: &Read) {
-        if self.limit.is_some() && read.strength != Strength::Peek {
-            self.keys.insert(read.key.clone());
+        if let Some(counted) = &mut self.0
+            && read.strength != Strength::Peek
+        {
+            counted.keys.insert(read.key.clone());
         }
     }
 
     /// Counts the records of a write.
     pub(crate) fn write(&mut self, write: &Write) {
-        if self.limit.is_some() {
-            self.others += add_keys(write, &mut self.keys);
+        if let Some(counted) = &mut self.0 {
+            counted.others += add_keys(write, &mut counted.keys);
         }
     }
 
     /// Records that still fit.
     pub(crate) fn room(&self) -> usize {
-        self.limit.map_or(usize::MAX, |limit| {
-            limit.saturating_sub(self.keys.len() + self.others)
-        })
+        let left = |counted: &Counted| counted.limit.saturating_sub(counted.records());
+        self.0.as_deref().map_or(usize::MAX, left)
     }
 
     /// Fails when there are more records than the engine takes.
     pub(crate) fn check(&self) -> Result<(), EngineError> {
-        let records = self.keys.len() + self.others;
-        match self.limit {
-            Some(limit) if records > limit => Err(EngineError::Fatal(format!(
-                "the operation needs {records} records in one commit, and {} takes {limit}",
-                self.name
-            ))),
+        match self.0.as_deref() {
+            Some(counted) if counted.records() > counted.limit => {
+                let (records, engine, limit) = (counted.records(), counted.engine, counted.limit);
+                Err(EngineError::Fatal(format!(
+                    "the operation needs {records} records in one commit, and {engine} takes {limit}"
+                )))
+            }
             _ => Ok(()),
         }
+    }
+}
+
+impl Counted {
+    fn records(&self) -> usize {
+        self.keys.len() + self.others
     }
 }
 
@@ -194,7 +209,7 @@ mod tests {
         let mut size = size(None);
         size.read(&own(Key::Counter(Counter::UsedSpace)));
         size.write(&Write::DelSession { sid: 1 });
-        assert_eq!((size.room(), size.keys.len()), (usize::MAX, 0));
+        assert_eq!(size.room(), usize::MAX);
         assert!(size.check().is_ok());
     }
 }

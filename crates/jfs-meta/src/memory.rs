@@ -6,6 +6,7 @@ mod apply;
 mod records;
 mod scan;
 
+use crate::commit_size::CommitSize;
 use crate::engine::*;
 use crate::trips::TripLog;
 use async_trait::async_trait;
@@ -107,14 +108,12 @@ impl Attempt for MemoryAttempt {
         self.engine
             .trips
             .record(|| format!("commit {}", writes.len()));
-        let most = self.engine.capabilities.records_max.unwrap_or(usize::MAX);
-        if self.seen.len() > most || writes.len() > most {
-            return Err(EngineError::Fatal(format!(
-                "a commit holds {} records and has {} writes, and {most} are taken",
-                self.seen.len(),
-                writes.len()
-            )));
-        }
+        let mut size = CommitSize::new(&self.engine.capabilities);
+        self.seen
+            .iter()
+            .for_each(|(key, _)| size.read(&hold(key.clone())));
+        writes.iter().for_each(|write| size.write(write));
+        size.check()?;
         let mut state = self.engine.state.lock();
         if let Some(fence) = &self.fence
             && state.setting.as_deref() != Some(fence.document())

@@ -80,7 +80,8 @@ impl Meta {
                 return Err(Errno::EIO);
             };
             let since = Instant::now();
-            let ended = self.attempts(op).await;
+            // On the heap: each caller's future would carry it, and copy it when it is moved.
+            let ended = Box::pin(self.attempts(op)).await;
             self.stats.transaction(since.elapsed());
             match ended {
                 Ok(done) => Ok(done),
@@ -142,8 +143,9 @@ impl Meta {
                     }
                 },
                 Err(Stop::Engine(e)) => {
-                    parts.attempt.end().await;
-                    ahead = parts.seen.into_iter().map(|(r, _)| r).collect();
+                    let Parts { attempt, seen, .. } = parts;
+                    attempt.end().await;
+                    ahead = seen.into_iter().map(|(r, _)| r).collect();
                     e
                 }
                 // An answer that was put together from several batches is only true if nothing they
@@ -159,7 +161,8 @@ impl Meta {
                     }
                 }
                 Err(stop) => {
-                    parts.attempt.end().await;
+                    let Parts { attempt, .. } = parts;
+                    attempt.end().await;
                     return Err(stop);
                 }
             };
@@ -182,27 +185,27 @@ impl Meta {
 
     /// Commits an attempt. On failure hands back what is needed to go on.
     async fn commit(&self, parts: Parts, since: Instant) -> Result<Receipt, (EngineError, Local)> {
-        let mut writes = parts.writes;
+        let Parts {
+            attempt,
+            mut writes,
+            usage,
+            now,
+            ..
+        } = parts;
         let in_txn = self.engine().capabilities().usage_in_transaction;
-        if in_txn && parts.usage != (0, 0) {
-            writes.push(Write::AddUsage {
-                space: parts.usage.0,
-                inodes: parts.usage.1,
-            });
+        if in_txn && usage != (0, 0) {
+            let (space, inodes) = usage;
+            writes.push(Write::AddUsage { space, inodes });
         }
-        let mut local = Local::of(parts.seen, &writes, parts.usage, parts.dir_stats);
-        local.now = parts.now;
-        local.trees = parts.trees;
+        let mut local = Local::of(parts.seen, &writes, usage, parts.dir_stats);
+        (local.now, local.trees) = (now, parts.trees);
         local.owner_usage = parts.owner_usage;
-        if writes.is_empty() && parts.rounds <= 1 {
-            parts.attempt.end().await;
-            return Ok(Receipt::default());
+        let fits = parts.size.check();
+        if fits.is_err() || writes.is_empty() && parts.rounds <= 1 {
+            attempt.end().await;
+            return fits.map(|()| Receipt::default()).map_err(|e| (e, local));
         }
-        if let Err(e) = parts.size.check() {
-            parts.attempt.end().await;
-            return Err((e, local));
-        }
-        match parts.attempt.commit(&writes, parts.now).await {
+        match attempt.commit(&writes, now).await {
             Ok(receipt) => {
                 self.after_commit(&local, since).await;
                 Ok(receipt)

@@ -185,6 +185,11 @@ impl Txn {
         Ok(())
     }
 
+    /// Whether the volume has a change log, for entries that cost something to make.
+    pub(crate) fn logs(&self) -> bool {
+        self.log.is_some()
+    }
+
     /// Adds an entry to the change log of the volume, if it has one. Call it next to the writes that the
     /// entry describes: an entry alone is a change too.
     pub(crate) fn log(&mut self, event: &Event<'_>) {

@@ -212,6 +212,8 @@ impl Program for Mariadb {
             .arg(format!("--port={port}"))
             .args(["--bind-address=127.0.0.1", "--skip-name-resolve"])
             .arg(format!("--max-connections={CONNECTIONS_MAX}"))
+            // As Debian's package sets it; the program's own default is latin1.
+            .arg("--character-set-server=utf8mb4")
             .args(["--innodb-buffer-pool-size=128M", "--skip-slave-start"])
             .args(LAYOUT);
         if !self.options.durable {

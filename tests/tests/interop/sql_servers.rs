@@ -13,6 +13,7 @@ use std::os::unix::fs::MetadataExt;
 macro_rules! on_sql_servers {
     ($($name:ident),* $(,)?) => {
         mod postgres { $( #[test] fn $name() { super::$name(super::Meta::Postgres); } )* }
+        mod mariadb { $( #[test] fn $name() { super::$name(super::Meta::Mariadb); } )* }
     };
 }
 

@@ -1,7 +1,7 @@
 //! The same operations leave the same records on every engine, times and numbers included.
 
 use super::operations::rule_for;
-use jfs_meta::engine::DirQuota;
+use jfs_meta::engine::{DirQuota, RECORDS_LEAST};
 use jfs_meta::ops::NewSlice;
 use jfs_meta::wire::{LockRecord, LockType};
 use jfs_meta::{CopyRange, LockRange, NewNode, SetAttr, SetTime, SetXattr};
@@ -21,19 +21,25 @@ fn one_script_one_state_without_a_trash() {
     compare(0);
 }
 
+/// Records of a commit: of etcd, and the fewest that an engine may take.
+const SMALL: [usize; 2] = [128, RECORDS_LEAST];
+
 fn compare(trash_days: i64) {
-    let mut states: Vec<(Kind, String)> = Vec::new();
-    for kind in Kind::ALL {
+    let mut states: Vec<(String, String)> = Vec::new();
+    let small = SMALL.map(|most| (Kind::Memory, Some(most)));
+    let kinds = Kind::ALL.map(|kind| (kind, None));
+    for (kind, records_max) in kinds.into_iter().chain(small) {
         jfs_tests::run(kind, async |kind| {
-            let text = script(kind, trash_days).await;
+            let text = script(kind, records_max, trash_days).await;
             assert!(
                 text.lines().count() > 300,
                 "the script leaves something to compare"
             );
+            let name = format!("{kind:?}, commits of {records_max:?} records");
             for (other, state) in &states {
-                assert_eq!(*state, text, "{other:?} and {kind:?} differ");
+                assert_eq!(*state, text, "{other} and {name} differ");
             }
-            states.push((kind, text));
+            states.push((name, text));
         });
     }
 }
@@ -41,9 +47,13 @@ fn compare(trash_days: i64) {
 /// 1200 random operations of one client that dies, and what is left of it without the work that a
 /// background would do; then that work, done by another client: its session is cleaned, removed files
 /// lose their data, the trash and delayed slices expire.
-async fn script(kind: Kind, trash_days: i64) -> String {
+async fn script(kind: Kind, records_max: Option<usize>, trash_days: i64) -> String {
     let v = Volume::new(kind, trash_days).await;
-    let c = v.client().await;
+    let client = async || match records_max {
+        Some(most) => v.client_over(v.db.connect_with_small_commits(most)).await,
+        None => v.client().await,
+    };
+    let c = client().await;
     let mut rng = Rng::new(0x5eed);
     let mut dirs = vec![Ino::ROOT];
     let mut files: Vec<Ino> = Vec::new();
@@ -80,7 +90,7 @@ async fn script(kind: Kind, trash_days: i64) -> String {
     answers += &census.text();
     answers += &format!("{:?}\n", v.engine.list_quotas().await.unwrap());
 
-    let heir = v.client().await;
+    let heir = client().await;
     v.clock.advance(Duration::from_secs(5 * 24 * 3600));
     answers += &format!("stale {:?}\n", v.live_on(&heir).await);
     for hour in heir.expired_trash_hours().await.unwrap() {

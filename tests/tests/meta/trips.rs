@@ -11,7 +11,7 @@ use jfs_types::*;
 const REPEATS: usize = 20;
 
 /// Name, most round trips to Redis, most statements on SQLite.
-const LIMITS: [(&str, usize, usize); 31] = [
+const LIMITS: [(&str, usize, usize); 35] = [
     ("lookup", 1, 1),
     ("lookup, missing", 1, 1),
     ("getattr", 1, 1),
@@ -43,6 +43,10 @@ const LIMITS: [(&str, usize, usize); 31] = [
     ("copy_file_range", 3, 12),
     ("flock", 2, 8),
     ("compact", 3, 14),
+    ("setfacl, a known rule", 2, 6),
+    ("setfacl, a stored rule", 3, 8),
+    ("setfacl, a new rule", 5, 12),
+    ("claim a job", 2, 6),
 ];
 
 #[test]
@@ -142,6 +146,9 @@ async fn prepare(c: &Client, name: &str, dir: Ino, other: Ino) -> Vec<Ino> {
         if ["rename over a file", "exchange"].contains(&name) {
             c.touch(other, &file(n)).await.unwrap();
         }
+        if name == "setfacl, a stored rule" {
+            c.engine().add_acl(&rule(n), &[]).await.unwrap();
+        }
         inodes.push(made);
     }
     if name == "readdir, 100 names" {
@@ -154,6 +161,18 @@ async fn prepare(c: &Client, name: &str, dir: Ino, other: Ino) -> Vec<Ino> {
         c.unlink(&root(), dir, b"first").await.unwrap();
     }
     inodes
+}
+
+/// A rule of its own for each number.
+fn rule(n: usize) -> AclRule {
+    let mut rule = super::operations::rule_for(7);
+    rule.named_users[0].id = n as u32;
+    rule
+}
+
+async fn set_rule(c: &Client, ino: Ino, rule: &AclRule) {
+    let kind = AclKind::Access;
+    c.set_acl(&root(), ino, kind, rule).await.unwrap();
 }
 
 async fn perform(c: &Client, name: &str, n: usize, dir: Ino, other: Ino, inodes: &[Ino]) {
@@ -235,6 +254,12 @@ async fn perform(c: &Client, name: &str, n: usize, dir: Ino, other: Ino, inodes:
         "compact" => {
             let plan = c.plan_compaction(ino, 0).await.unwrap().unwrap();
             c.commit_compaction(&plan, 7000 + n as u64).await.unwrap();
+        }
+        "setfacl, a known rule" => set_rule(c, ino, &rule(0)).await,
+        "setfacl, a stored rule" | "setfacl, a new rule" => set_rule(c, ino, &rule(n)).await,
+        "claim a job" => {
+            let slot = jfs_meta::engine::JobSlot::Trash;
+            assert!(c.claim_job(slot, 0).await.unwrap());
         }
         "statfs" => drop(c.statfs().await.unwrap()),
         other => panic!("no such operation: {other}"),

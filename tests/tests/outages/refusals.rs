@@ -62,7 +62,7 @@ fn a_wrong_password(kind: SqlServer) {
 fn a_missing_database(kind: SqlServer) {
     let bed = Bed::new(kind);
     let url = bed.url_of(jfs_testkit::DATABASE_USER, "not_there");
-    all_refused(&bed, &url, &["not_there", "create the database"]);
+    all_refused(&bed, &url, &["not_there", "database"]);
 }
 
 /// The URL with TLS that is checked against this authority.
@@ -74,7 +74,7 @@ fn checked(bed: &Bed, authority: &Path) -> String {
             "postgres://{user}@{address}/{DATABASE}?sslmode=verify-full&sslrootcert={authority}"
         ),
         SqlServer::Mariadb => {
-            format!("mysql://{user}@({address})/{DATABASE}?tls=true&tls-ca={authority}")
+            format!("mysql://{user}@({address})/{DATABASE}?tls=true&tls-ca-cert-file={authority}")
         }
     }
 }

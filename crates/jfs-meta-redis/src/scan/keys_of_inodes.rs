@@ -64,7 +64,7 @@ impl Scan<'_> {
                 scans += 1;
             }
             let done = at.pending.is_empty() && at.outer == 0;
-            if done || self.is_full() || at.pending.is_empty() && scans >= SCANS_MAX {
+            if done || self.page.is_full() || at.pending.is_empty() && scans >= SCANS_MAX {
                 self.page.next = (!done).then(|| at.print(kind));
                 return Ok(());
             }
@@ -96,10 +96,8 @@ impl Scan<'_> {
             let Some(value) = bytes(value)? else { continue };
             let attr = decode_attr(&value);
             let attr = attr.map_err(|e| EngineError::corrupt(keys::attr(key), e.0));
-            self.add(
-                value.len(),
-                attr.map(|attr| Record::Inode { ino: key, attr }),
-            )?;
+            let record = attr.map(|attr| Record::Inode { ino: key, attr });
+            self.page.add(record)?;
         }
         Ok(())
     }
@@ -107,7 +105,7 @@ impl Scan<'_> {
     async fn symlinks(&mut self, at: &mut Position) -> Result<(), EngineError> {
         for (ino, value) in self.values(at, KEYS, keys::symlink).await? {
             if let Some(target) = bytes(value)? {
-                self.add(target.len(), Ok(Record::Symlink { ino, target }))?;
+                self.page.add(Ok(Record::Symlink { ino, target }))?;
             }
         }
         Ok(())
@@ -223,15 +221,16 @@ impl Scan<'_> {
             let slices = match record.and_then(|answer| answer.into_bytes()) {
                 Ok(None) => return Ok(()),
                 Ok(Some(slices)) => slices,
-                Err(e) => return self.add(0, Err(e)),
+                Err(e) => return self.page.add(Err(e)),
             };
-            return self.add(slices.len(), Ok(Record::Chunk { ino, index, slices }));
+            return self.page.add(Ok(Record::Chunk { ino, index, slices }));
         }
         let mut elements = list(answer)?.into_iter();
         while let Some(field) = elements.next() {
             if kind == ScanKind::Sustained {
                 let ino = number(field).map(|ino| Ino(ino as u64));
-                self.add(0, ino.map(|ino| Record::Sustained { sid: key.0, ino }))?;
+                self.page
+                    .add(ino.map(|ino| Record::Sustained { sid: key.0, ino }))?;
                 continue;
             }
             let value = elements.next().unwrap_or(Value::Nil);
@@ -239,20 +238,16 @@ impl Scan<'_> {
                 let both = number(field).and_then(|parent| Ok((parent, number(value)?)));
                 match both {
                     Ok((_, count)) if count <= 0 => {}
-                    both => self.add(
-                        0,
-                        both.map(|(parent, count)| Record::Parent {
-                            ino,
-                            parent: Ino(parent as u64),
-                            count,
-                        }),
-                    )?,
+                    both => self.page.add(both.map(|(parent, count)| Record::Parent {
+                        ino,
+                        parent: Ino(parent as u64),
+                        count,
+                    }))?,
                 }
                 continue;
             }
             let field = bytes(field)?.unwrap_or_default();
             let value = bytes(value)?.unwrap_or_default();
-            let size = field.len() + value.len();
             let record = if kind == ScanKind::Xattrs {
                 let name = field;
                 Ok(Record::Xattr { ino, name, value })
@@ -268,7 +263,7 @@ impl Scan<'_> {
                     Err(e) => Err(EngineError::corrupt(what(), e.0)),
                 }
             };
-            self.add(size, record)?;
+            self.page.add(record)?;
         }
         Ok(())
     }

@@ -71,7 +71,7 @@ impl Scan<'_> {
                 ),
                 e => e,
             };
-            self.add(0, record.map_err(named))?;
+            self.page.add(record.map_err(named))?;
         }
         self.page.next = (next != 0).then(|| ScanCursor::at(kind, vec![next.into()]));
         Ok(())

@@ -4,9 +4,11 @@ use crate::net::attempt::NetAttempt;
 use crate::net::link::Driver;
 use crate::net::server::{Server, rows};
 use crate::net::volume::NewVolume;
+use crate::records::scan::Scan;
 use crate::records::{
     self, acl, change_log, cleanup, counters, listing, locks, owners, sessions, volume,
 };
+use crate::value::Rows;
 use async_trait::async_trait;
 use jfs_meta::engine::*;
 use jfs_meta::trips::TripLog;
@@ -303,8 +305,20 @@ impl<D: Driver> Engine for NetEngine<D> {
         trimmed.map(|_| ())
     }
 
-    async fn scan(&self, _: &ScanCursor) -> Result<ScanPage, EngineError> {
-        Err(EngineError::Fatal("scans follow".into()))
+    async fn scan(&self, from: &ScanCursor) -> Result<ScanPage, EngineError> {
+        let mut scan = Scan::new(from)?;
+        while let Some(query) = scan.query() {
+            let take = |rows: &mut dyn Rows| scan.take(rows).map(|()| true);
+            let taken = match Scan::is_of_later_table(from.kind()) {
+                true => self.0.read_of_table(query, take).await?,
+                false => self.0.read_one(query, take).await?,
+            };
+            if !taken {
+                // The table is missing.
+                break;
+            }
+        }
+        Ok(scan.into_page())
     }
 
     async fn shutdown(&self) -> Result<(), EngineError> {

@@ -10,8 +10,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Connections at the same time where the address says nothing, or 0.
-pub(crate) const OPEN_MAX: usize = 64;
+/// Connections at the same time where the address says nothing, or 0. Servers take 100 to 151 unless they are told otherwise, and
+/// several mounts share one.
+pub(crate) const OPEN_USUAL: usize = 32;
+/// Most connections that an address can ask for.
+const OPEN_MAX: usize = 256;
 /// Idle connections kept where the address says nothing.
 const IDLE_MAX: usize = 16;
 /// Longest idle time of a connection where the address says nothing.
@@ -36,7 +39,7 @@ impl Limits {
     /// The bounds of an address that names none.
     pub(crate) fn new(wait: Duration) -> Limits {
         Limits {
-            open_max: OPEN_MAX,
+            open_max: OPEN_USUAL,
             idle_max: IDLE_MAX,
             idle_age: IDLE_AGE,
             life_max: None,
@@ -53,7 +56,7 @@ impl Limits {
         match key {
             // A call outside of attempts has a slot of its own.
             "max_open_conns" => match value.parse().ok()? {
-                0 => self.open_max = OPEN_MAX,
+                0 => self.open_max = OPEN_USUAL,
                 n => self.open_max = usize::clamp(n, 2, OPEN_MAX),
             },
             "max_idle_conns" => self.idle_max = usize::min(value.parse().ok()?, OPEN_MAX),
@@ -291,7 +294,7 @@ mod tests {
         assert_eq!(limits.life_max, Some(Duration::from_secs(3600)));
         assert_eq!(limits.set("max_life_time", "0"), Some(true));
         assert_eq!(limits.set("max_open_conns", "0"), Some(true));
-        assert_eq!((limits.open_max, limits.life_max), (OPEN_MAX, None));
+        assert_eq!((limits.open_max, limits.life_max), (OPEN_USUAL, None));
         assert_eq!(limits.set("max_idle_time", "x"), None);
         assert_eq!(limits.set("sslmode", "x"), Some(false));
     }

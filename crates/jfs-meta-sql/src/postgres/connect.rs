@@ -44,9 +44,6 @@ const SET_KNOWN: &str = "SELECT set_config(name, value, false) FROM unnest($1, $
 /// Sets one that must be known.
 const SET: &str = "SELECT set_config($1, $2, false)";
 
-/// The transaction's id. This form is older than PostgreSQL 13.
-const TRANSACTION: &str = "SELECT txid_current()";
-
 /// Statements of the most frequent operations: prepared when a connection is made, so that none of them costs a round trip of its own
 /// later.
 const FREQUENT: [(Statement, Form); 21] = [
@@ -84,7 +81,6 @@ pub(super) struct Connection {
     pub(super) wire: Wire,
     /// The server's process for it.
     pub(super) backend: i32,
-    pub(super) transaction: tokio_postgres::Statement,
     statements: Vec<Option<tokio_postgres::Statement>>,
 }
 
@@ -98,13 +94,12 @@ impl Connection {
             let connected = address.config.connect(address.tls.clone()).await;
             let (client, mut wire) =
                 connected.map_err(|e| sqlstate::no_connection(&e, &address.shown))?;
-            let (backend, transaction) = set_up(&client, &mut wire, address).await?;
+            let backend = set_up(&client, &mut wire, address).await?;
             let statements = prepare_frequent(&client, &mut wire, catalog).await;
             Ok(Connection {
                 client,
                 wire,
                 backend,
-                transaction,
                 statements,
             })
         };
@@ -225,14 +220,9 @@ fn ready<T>(poll: Poll<T>) -> Option<T> {
 enum Begun {
     Set,
     Backend(i32),
-    Transaction(tokio_postgres::Statement),
 }
 
-async fn set_up(
-    client: &Client,
-    wire: &mut Wire,
-    address: &Address,
-) -> Result<(i32, tokio_postgres::Statement), EngineError> {
+async fn set_up(client: &Client, wire: &mut Wire, address: &Address) -> Result<i32, EngineError> {
     let (names, values): (Vec<&str>, Vec<&str>) = SETTINGS.into_iter().unzip();
     let mut requests: Vec<Waiting<'_, Begun>> = Vec::new();
     requests.push(Box::pin(async move {
@@ -254,22 +244,18 @@ async fn set_up(
         let backend = rows.first().map(|row| row.try_get(0)).transpose()?;
         Ok(Begun::Backend(backend.unwrap_or(0)))
     }));
-    requests.push(Box::pin(async move {
-        client.prepare(TRANSACTION).await.map(Begun::Transaction)
-    }));
     let count = requests.len();
     let answers = drive(wire, requests).await;
-    let (mut backend, mut transaction, seen) = (0, None, answers.len());
+    let (mut backend, seen) = (0, answers.len());
     for answer in answers {
         match answer.map_err(|e| sqlstate::no_connection(&e, &address.shown))? {
             Begun::Set => {}
             Begun::Backend(found) => backend = found,
-            Begun::Transaction(prepared) => transaction = Some(prepared),
         }
     }
-    match transaction {
-        Some(transaction) if seen == count => Ok((backend, transaction)),
-        _ => Err(EngineError::Transient(format!(
+    match seen == count {
+        true => Ok(backend),
+        false => Err(EngineError::Transient(format!(
             "PostgreSQL at {} closed a new connection",
             address.shown
         ))),

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use futures_util::TryStreamExt;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio_postgres::{Client, Error, Statement};
+use tokio_postgres::{Client, Error, SimpleQueryMessage, Statement};
 
 /// A transaction. READ COMMITTED is not left to the defaults of the server; writing is.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
@@ -173,6 +173,7 @@ impl PgLink {
             match answer {
                 Ok(Answer::Reply(reply)) => replies.push(reply),
                 Ok(Answer::Transaction(id)) => {
+                    replies.push(Reply::default());
                     let backend = self.lease.get().map_or(0, |connection| connection.backend);
                     self.commit = Some(CommitId::Transaction { id, backend });
                 }
@@ -193,10 +194,7 @@ impl PgLink {
                 ..gone()
             }),
             None => Err(gone()),
-            Some((number, e)) => {
-                let step = Some(number).filter(|number| *number < steps.len());
-                Err(self.understand(step, &e, commits))
-            }
+            Some((number, e)) => Err(self.understand(Some(number), &e, commits)),
         }
     }
 
@@ -237,9 +235,6 @@ impl PgLink {
                 }
             }
         }
-        if failed.is_some_and(|number| number >= steps.len()) {
-            self.failed = true;
-        }
         self.failed &= self.state == LinkState::Open;
     }
 }
@@ -266,6 +261,7 @@ async fn within<T>(limit: Duration, answers: impl Future<Output = T>) -> Result<
 /// An answer to one request.
 enum Answer {
     Reply(Reply),
+    /// A transaction was begun, and this is its name.
     Transaction(i64),
 }
 
@@ -330,20 +326,32 @@ impl Shape {
 /// A step with the statement that it runs, prepared.
 type Ready<'s> = (&'s Step, Option<Statement>);
 
-/// The requests of an exchange, one for each step, and one for the name of a transaction that stays open.
+/// The request that begins a transaction and asks for its name.
+async fn begin_named(client: &Client, begin: &str) -> Result<Answer, Error> {
+    // The form of the question is older than PostgreSQL 13.
+    let text = format!("{begin}; SELECT txid_current()");
+    let messages = client.simple_query(&text).await?;
+    let id = messages.iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => row.get(0)?.parse().ok(),
+        _ => None,
+    });
+    Ok(id.map_or_else(|| Answer::Reply(Reply::default()), Answer::Transaction))
+}
+
+/// The requests of an exchange, one for each step.
 fn requests<'a>(
     client: &'a Client,
     steps: &'a [Ready<'a>],
     shape: &Shape,
-    transaction: &'a Statement,
 ) -> Vec<Waiting<'a, Answer>> {
     let begin = match shape.has_texts {
         true => BEGIN_UNHURRIED,
         false => BEGIN,
     };
-    let mut requests: Vec<Waiting<'a, Answer>> = Vec::with_capacity(steps.len() + 1);
+    let mut requests: Vec<Waiting<'a, Answer>> = Vec::with_capacity(steps.len());
     for (step, statement) in steps {
         requests.push(match (step, statement) {
+            (Step::Begin, _) if shape.stays_open => Box::pin(begin_named(client, begin)),
             (Step::Begin, _) => Box::pin(control(client, begin)),
             (Step::Commit, _) => Box::pin(control(client, "COMMIT")),
             (Step::Rollback, _) | (_, None) => Box::pin(control(client, "ROLLBACK")),
@@ -355,12 +363,6 @@ fn requests<'a>(
                 ask(client, statement, run).await.map(Answer::Reply)
             }),
         });
-    }
-    if shape.stays_open {
-        requests.push(Box::pin(async move {
-            let row = client.query_one(transaction, &[]).await?;
-            row.try_get(0).map(Answer::Transaction)
-        }));
     }
     requests
 }
@@ -389,7 +391,7 @@ impl Link for PgLink {
             return Err(gone());
         };
         let (client, wire) = (&connection.client, &mut connection.wire);
-        let requests = requests(client, &ready, &shape, &connection.transaction);
+        let requests = requests(client, &ready, &shape);
         let count = requests.len();
         // A connection whose answers were not waited for is of no use.
         let before = std::mem::replace(&mut self.state, LinkState::Broken);

@@ -128,7 +128,7 @@ impl Ask<'_> {
 }
 
 /// A record in the words of the database, for messages.
-pub(crate) fn record(key: &Key) -> String {
+fn record(key: &Key) -> String {
     match key {
         Key::Attr(ino) => format!("node {ino}"),
         Key::Entry(dir, name) => format!("edge {name:?} in {dir}"),

@@ -168,13 +168,14 @@ impl Schema {
     fn type_name(&self, kind: Type) -> &'static str {
         match (self.dialect, kind) {
             (Dialect::Sqlite, I64 | I32 | Serial | Serial32) => "INTEGER",
-            (Dialect::Sqlite, Str | Text) => "TEXT",
+            (Dialect::Sqlite, Str | ExactStr | Text) => "TEXT",
             (Dialect::Sqlite, Bin255 | Bin4096 | Blob) => "BLOB",
             (Dialect::Postgres, Serial) => "BIGSERIAL",
             (Dialect::Postgres, Serial32) => "SERIAL",
             (_, I64 | Serial) => "BIGINT",
             (_, I32 | Serial32) => "INTEGER",
-            (_, Str) => "VARCHAR(255)",
+            (Dialect::Mysql, ExactStr) => "VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
+            (_, Str | ExactStr) => "VARCHAR(255)",
             (_, Text) => "TEXT",
             (Dialect::Postgres, Bin255 | Bin4096 | Blob) => "BYTEA",
             (Dialect::Mysql, Bin255) => "VARBINARY(255)",

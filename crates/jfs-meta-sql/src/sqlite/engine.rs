@@ -6,6 +6,7 @@ use super::db::Db;
 use super::open::SqliteEngine;
 use super::read::answers;
 use super::writer::transact;
+use crate::records::scan::Scan;
 use crate::records::{
     Query, acl, change_log, cleanup, counters, listing, owners, sessions, volume,
 };
@@ -265,8 +266,15 @@ impl Engine for SqliteEngine {
         self.run_all([change_log::trim(last)]).await
     }
 
-    async fn scan(&self, _: &ScanCursor) -> Result<ScanPage, EngineError> {
-        Err(EngineError::Fatal("scans follow".into()))
+    async fn scan(&self, from: &ScanCursor) -> Result<ScanPage, EngineError> {
+        let mut scan = Scan::new(from)?;
+        self.look(move |db| {
+            while let Some(query) = scan.query() {
+                db.read(&query, |rows| scan.take(rows))?;
+            }
+            Ok(scan.into_page())
+        })
+        .await
     }
 
     async fn shutdown(&self) -> Result<(), EngineError> {

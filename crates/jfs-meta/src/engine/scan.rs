@@ -189,6 +189,41 @@ pub enum Record {
     },
 }
 
+impl Record {
+    /// The kind of the record.
+    pub fn kind(&self) -> ScanKind {
+        match self {
+            Record::Inode { .. } => ScanKind::Inodes,
+            Record::Entry { .. } => ScanKind::Entries,
+            Record::Chunk { .. } => ScanKind::Chunks,
+            Record::SliceUsers { .. } => ScanKind::SliceUsers,
+            Record::Symlink { .. } => ScanKind::Symlinks,
+            Record::Xattr { .. } => ScanKind::Xattrs,
+            Record::Parent { .. } => ScanKind::Parents,
+            Record::Sustained { .. } => ScanKind::Sustained,
+            Record::Deleted(_) => ScanKind::Deleted,
+            Record::Delayed(_) => ScanKind::Delayed,
+            Record::Session(_) => ScanKind::Sessions,
+            Record::DirStat { .. } => ScanKind::DirStats,
+            Record::Quota { .. } => ScanKind::Quotas,
+            Record::Acl { .. } => ScanKind::Acls,
+        }
+    }
+
+    /// Bytes of the part of the record that has no fixed size.
+    fn bytes(&self) -> usize {
+        match self {
+            Record::Entry { name, .. } => name.as_bytes().len(),
+            Record::Chunk { slices, .. } => slices.len(),
+            Record::Symlink { target, .. } => target.len(),
+            Record::Xattr { name, value, .. } => name.len() + value.len(),
+            Record::Delayed(delayed) => delayed.entries.len(),
+            Record::Session(session) => session.info.len(),
+            _ => 0,
+        }
+    }
+}
+
 /// A stored record that does not decode. The scan goes on behind it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unreadable {
@@ -207,16 +242,31 @@ pub struct ScanPage {
     pub unreadable: Vec<Unreadable>,
     /// The start of the next page; `None` after the last one.
     pub next: Option<ScanCursor>,
+    /// Bytes of data in the records.
+    bytes: usize,
 }
 
 impl ScanPage {
+    /// Whether the page has as much as a page should have: [`SCAN_PAGE`] records, or [`SCAN_PAGE_BYTES`].
+    pub fn is_full(&self) -> bool {
+        self.records.len() >= SCAN_PAGE || self.bytes >= SCAN_PAGE_BYTES
+    }
+
+    /// Bytes of lists, values, targets and descriptions in the records.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Adds what decoding one record gave. An error other than [`super::EngineError::Corrupt`] is returned.
     pub fn add(
         &mut self,
         record: Result<Record, super::EngineError>,
     ) -> Result<(), super::EngineError> {
         match record {
-            Ok(record) => self.records.push(record),
+            Ok(record) => {
+                self.bytes += record.bytes();
+                self.records.push(record);
+            }
             Err(super::EngineError::Corrupt { record, reason }) => {
                 self.unreadable.push(Unreadable { record, reason });
             }

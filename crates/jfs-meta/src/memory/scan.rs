@@ -20,7 +20,7 @@ impl State {
             Ok::<_, EngineError>(numbers.map(|[a, b]| (a as u64, b as u64)))
         };
         let ino = || Ok::<_, EngineError>(one()?.map(Ino));
-        Ok(match from.kind() {
+        match from.kind() {
             ScanKind::Inodes => page(from, after(&self.attrs, ino()?), |(ino, attr)| {
                 let (ino, attr) = (*ino, attr.clone());
                 (vec![ino.into()], Record::Inode { ino, attr })
@@ -126,7 +126,7 @@ impl State {
                     (vec![u64::from(id).into()], Record::Acl { id, rule })
                 })
             }
-        })
+        }
     }
 }
 
@@ -154,20 +154,20 @@ fn page<T>(
     from: &ScanCursor,
     records: impl Iterator<Item = T>,
     record: impl Fn(T) -> (Position, Record),
-) -> ScanPage {
+) -> Result<ScanPage, EngineError> {
     let mut page = ScanPage::default();
     let mut last = Vec::new();
     let mut records = records.peekable();
-    while page.records.len() < PAGE {
+    while page.records.len() < PAGE && !page.is_full() {
         let Some(next) = records.next() else {
-            return page;
+            return Ok(page);
         };
         let (position, record) = record(next);
-        page.records.push(record);
+        page.add(Ok(record))?;
         last = position;
     }
     if records.peek().is_some() {
         page.next = Some(ScanCursor::at(from.kind(), last));
     }
-    page
+    Ok(page)
 }

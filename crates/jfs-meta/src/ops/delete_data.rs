@@ -7,8 +7,7 @@ use crate::meta::Meta;
 use crate::proof::Proof;
 use crate::run::Operation;
 use crate::txn::{Stop, Txn};
-use crate::wire::{RECORD_BYTES, WireError, decode_delayed, decode_records, encode_delayed};
-use bytes::Bytes;
+use crate::wire::{WireError, decode_delayed, decode_records, encode_delayed};
 use jfs_types::{ChunkIndex, Errno, Ino, SliceId};
 
 /// Slices whose bookkeeping one commit drops.
@@ -44,7 +43,7 @@ impl Meta {
                     unused.push(slice);
                 }
             }
-            if done.out.is_none() {
+            if !done.out {
                 return Ok(unused);
             }
         }
@@ -119,8 +118,8 @@ impl Meta {
     }
 }
 
-/// The records that a part of a deletion has left; `None` when all are gone.
-type Rest = Option<Bytes>;
+/// Whether a part of a deletion has left records.
+type Rest = bool;
 
 /// How many of `slices` fit into a commit that writes one record of the list besides, and at least one. Each
 /// slice counts, also one that comes twice.
@@ -145,18 +144,17 @@ impl Operation for DeleteChunk {
         let key = Key::Chunk(self.ino, self.index);
         tx.load(&[own(key.clone())]).await?;
         let Some(bytes) = tx.bytes(&key)? else {
-            return Ok(None);
+            return Ok(false);
         };
         let records = decode_records(&bytes).map_err(|e| {
             EngineError::corrupt(format!("chunk {} of {:?}", self.index, self.ino), e.0)
         })?;
         let (ino, index) = (self.ino, self.index);
         let part = that_fit(tx, records.len()).min(records.len());
-        let rest = bytes.slice(part * RECORD_BYTES..);
-        let rest = (!rest.is_empty()).then_some(rest);
-        tx.write(match &rest {
-            None => Write::DelChunk { ino, index },
-            Some(_) => Write::MergeSlices {
+        let rest = part < records.len();
+        tx.write(match rest {
+            false => Write::DelChunk { ino, index },
+            true => Write::MergeSlices {
                 ino,
                 index,
                 kept: Vec::new(),
@@ -164,7 +162,7 @@ impl Operation for DeleteChunk {
                 record: None,
             },
         })?;
-        if rest.is_none() {
+        if !rest {
             tx.log(&Event::DeleteChunk { ino, index });
         }
         for r in records[..part].iter().filter(|r| r.id != SliceId::ZERO) {
@@ -177,8 +175,9 @@ impl Operation for DeleteChunk {
         Ok(rest)
     }
 
-    fn proof(&self, rest: &Rest) -> Proof {
-        Proof::bytes_are(Key::Chunk(self.ino, self.index), rest.clone())
+    fn proof(&self, _: &Rest) -> Proof {
+        // Another run goes on with the records that are left.
+        Proof::Rerun
     }
 }
 
@@ -199,18 +198,19 @@ impl Operation for ReleaseDelayed {
         let key = Key::Delayed(self.id, self.time);
         tx.load(&[own(key.clone())]).await?;
         let Some(bytes) = tx.bytes(&key)? else {
-            return Ok(None);
+            return Ok(false);
         };
         let corrupt =
             |e: WireError| EngineError::corrupt(format!("delayed slices {}", self.id), e.0);
         let slices = decode_delayed(&bytes).map_err(corrupt)?;
         let (id, time) = (self.id, self.time);
         let (part, rest) = slices.split_at(that_fit(tx, slices.len()).min(slices.len()));
-        let rest = (!rest.is_empty()).then(|| Bytes::from(encode_delayed(rest)));
         tx.write(Write::DelDelayed { id, time })?;
-        match rest.clone() {
-            Some(entries) => tx.write(Write::Delay { id, time, entries })?,
-            None => tx.log(&Event::ReleaseDelayed { id, time }),
+        if rest.is_empty() {
+            tx.log(&Event::ReleaseDelayed { id, time });
+        } else {
+            let entries = encode_delayed(rest).into();
+            tx.write(Write::Delay { id, time, entries })?;
         }
         for (id, size) in part.iter().filter(|(id, _)| *id > 0) {
             tx.write(Write::AddSliceUsers {
@@ -219,11 +219,11 @@ impl Operation for ReleaseDelayed {
                 delta: -1,
             })?;
         }
-        Ok(rest)
+        Ok(!rest.is_empty())
     }
 
-    fn proof(&self, rest: &Rest) -> Proof {
-        Proof::bytes_are(Key::Delayed(self.id, self.time), rest.clone())
+    fn proof(&self, _: &Rest) -> Proof {
+        Proof::Rerun
     }
 }
 

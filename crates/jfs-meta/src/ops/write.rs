@@ -279,6 +279,9 @@ impl NewSlice {
 impl AppendSlices<'_> {
     /// Behind all appends, which engines may join.
     fn log(&self, tx: &mut Txn, placed: &[NewSlice]) {
+        if !tx.logs() {
+            return;
+        }
         for (n, s) in placed.iter().enumerate() {
             let later = placed[n + 1..].iter().filter(|l| l.index == s.index);
             tx.log(&Event::Write {

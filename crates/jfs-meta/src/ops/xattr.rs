@@ -192,6 +192,6 @@ impl Operation for Remove {
     }
 
     fn proof(&self, _: &()) -> Proof {
-        Proof::bytes_are(Key::Xattr(self.ino, self.name.clone()), None)
+        Proof::bytes_are_gone(Key::Xattr(self.ino, self.name.clone()))
     }
 }

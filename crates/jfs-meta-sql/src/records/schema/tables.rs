@@ -15,6 +15,9 @@ pub(super) enum Type {
     Serial32,
     /// Text of at most 255 characters.
     Str,
+    /// The same, in which capital letters and accents count. On MySQL the reference client leaves that to the database, where they usually
+    /// do not, so that `user.A` is `user.a`; it takes columns of either kind.
+    ExactStr,
     /// Text.
     Text,
     /// At most 255 bytes.
@@ -141,7 +144,7 @@ pub(super) const TABLES: &[Table] = &[
         &[
             key("id", Serial),
             col("inode", I64),
-            col("name", Str),
+            col("name", ExactStr),
             col("value", Blob),
         ],
         &[(true, "name", &["inode", "name"])],
