@@ -9,6 +9,7 @@ use jfs_fuse::MountHandle;
 use jfs_telemetry::Logs;
 use nix::sys::stat::{Mode, umask};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
@@ -19,6 +20,9 @@ const WORKERS: usize = 2;
 const BLOCKING_MAX: usize = 512;
 /// The part of the limit on descriptors that those calls may use: one in so many.
 const BLOCKING_SHARE: u64 = 4;
+
+/// Time after which the code of the first heartbeat and the first scans has run, too, and is released.
+const SETTLED_AFTER: Duration = Duration::from_secs(20);
 
 /// Why serving ends.
 pub(crate) enum End {
@@ -128,8 +132,15 @@ async fn wait(
 ) -> End {
     let mut lost = volume.lost();
     let mut jobs_run = true;
+    let settled = tokio::time::sleep(SETTLED_AFTER);
+    tokio::pin!(settled);
+    let mut is_settled = false;
     loop {
         tokio::select! {
+            () = &mut settled, if !is_settled => {
+                is_settled = true;
+                process::release_startup_code();
+            }
             _ = &mut *ended => return End::Unmounted,
             name = signals.next() => match name {
                 "hangup" if background => reopen(logs),
