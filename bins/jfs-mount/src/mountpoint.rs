@@ -1,6 +1,7 @@
 //! The directory to mount on: made ready before, looked at after.
 
 use anyhow::{Context, bail};
+use jfs_types::Format;
 use std::fs::DirBuilder;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
@@ -15,6 +16,13 @@ const ROOT_INODE: u64 = 1;
 
 /// Type of a mounted volume, ours or the reference's.
 const VOLUME_TYPE: &str = "fuse.juicefs";
+
+/// Directories that programs of the system need as they are.
+const SYSTEM: [&str; 9] = [
+    "/bin", "/boot", "/dev", "/etc", "/lib", "/run", "/sbin", "/usr", "/var",
+];
+/// File systems of the kernel, which have no room for mount points anywhere.
+const PSEUDO: [&str; 2] = ["/proc", "/sys"];
 
 /// Permissions of a mount point that is made, and of the directories above it.
 const DIR_MODE: u32 = 0o755;
@@ -34,6 +42,48 @@ pub(crate) fn resolve(path: &Path) -> anyhow::Result<PathBuf> {
             path.display()
         ),
     }
+}
+
+/// Refuses directories that a machine does not work without, or that are not made for files, and those that would hide
+/// the database or the cache of the volume itself: every access to these would then wait for the mount that needs them.
+/// `needed` names what the mount needs, and where.
+pub(crate) fn check_place(place: &Path, needed: &[(&str, PathBuf)]) -> anyhow::Result<()> {
+    if place == Path::new("/") {
+        bail!("should not mount on the root directory");
+    }
+    if SYSTEM.contains(&place.to_str().unwrap_or_default())
+        || PSEUDO.iter().any(|p| place.starts_with(p))
+    {
+        bail!(
+            "{} belongs to the system: mount on a directory of your own",
+            place.display()
+        );
+    }
+    for (what, path) in needed {
+        check_hidden(place, what, path)?;
+    }
+    Ok(())
+}
+
+/// Refuses a mount point that would hide the bucket of file storage.
+pub(crate) fn check_bucket(place: &Path, format: &Format) -> anyhow::Result<()> {
+    match format.storage_kind().as_str() {
+        "file" => check_hidden(place, "the bucket", Path::new(&format.bucket)),
+        _ => Ok(()),
+    }
+}
+
+fn check_hidden(place: &Path, what: &str, path: &Path) -> anyhow::Result<()> {
+    // A directory that does not exist yet has a name all the same. One that cannot be looked at is told about later.
+    let path = resolve(path).unwrap_or_else(|_| path.to_path_buf());
+    if path.starts_with(place) {
+        bail!(
+            "mount point {} would hide {what} {}, which the mount itself needs",
+            place.display(),
+            path.display()
+        );
+    }
+    Ok(())
 }
 
 /// Makes sure there is a directory to mount on. A missing one is made; what a killed mount left
@@ -108,5 +158,54 @@ pub(crate) fn wait_for_answer(path: &Path) -> anyhow::Result<()> {
             "mount point {} does not answer in {ANSWER_WAIT:?}",
             path.display()
         ),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    fn refused(place: &str, needed: &[(&str, PathBuf)]) -> String {
+        let checked = check_place(Path::new(place), needed);
+        checked.map_or_else(|e| e.to_string(), |()| String::new())
+    }
+
+    #[test]
+    fn directories_of_the_system_are_no_mount_points() {
+        assert_eq!(refused("/", &[]), "should not mount on the root directory");
+        for place in ["/proc", "/proc/self", "/sys/fs", "/dev", "/etc", "/usr"] {
+            assert!(
+                refused(place, &[]).contains("belongs to the system"),
+                "{place}"
+            );
+        }
+        for place in ["/mnt", "/srv/a", "/process", "/dev/shm/a", "/usr/local/a"] {
+            assert_eq!(refused(place, &[]), "", "{place}");
+        }
+    }
+
+    #[test]
+    fn a_mount_does_not_hide_what_it_needs() {
+        let dir = tempfile::tempdir().unwrap();
+        let top = dir.path().canonicalize().unwrap();
+        std::fs::create_dir_all(top.join("data/cache")).unwrap();
+        std::os::unix::fs::symlink("data", top.join("link")).unwrap();
+        let needed = [("the cache", top.join("link/cache/new"))];
+        for place in ["data/cache/new", "data/cache", "data"] {
+            let said = refused(&top.join(place).display().to_string(), &needed);
+            assert!(said.contains("would hide the cache"), "{place}: {said}");
+        }
+        for place in ["data/cache/newer", "other"] {
+            let said = refused(&top.join(place).display().to_string(), &needed);
+            assert_eq!(said, "", "{place}");
+        }
+        let format = Format {
+            storage: "FILE".into(),
+            bucket: format!("{}/data/", top.display()),
+            ..Format::default()
+        };
+        assert!(check_bucket(&top.join("data"), &format).is_err());
+        assert!(check_bucket(&top.join("data/v"), &format).is_ok());
     }
 }

@@ -88,16 +88,20 @@ impl Plan {
             bail!("mount point {} is not UTF-8", mountpoint.display());
         };
         let fuse = &flags.fuse;
+        let url = meta_url(given, cwd);
+        let open = open_options(flags, cwd, &mountpoint_text)?;
+        let place = mountpoint::resolve(&cwd.join(&flags.mountpoint))?;
+        mountpoint::check_place(&place, &needed(&url, &open))?;
         Ok(Plan {
-            url: meta_url(given, cwd),
+            url,
             shown_url: jfs_telemetry::mask_url(&shown),
-            open: open_options(flags, cwd, &mountpoint_text)?,
-            place: mountpoint::resolve(&cwd.join(&flags.mountpoint))?,
+            open,
+            place,
             mountpoint,
             log_file: log_file(flags, cwd),
             syslog: !flags.no_syslog,
             max_fuse_io: fuse_io(fuse.max_fuse_io),
-            umask: umask(&fuse.umask)?,
+            umask: fuse.umask.as_deref().map(umask).transpose()?,
             enable_xattr: fuse.enable_xattr,
             enable_ioctl: fuse.enable_ioctl,
             root_squash: squash("root-squash", &fuse.root_squash)?,
@@ -164,6 +168,18 @@ fn check_paths(flags: &MountCommand, cwd: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Files and directories that the mount opens again and again while it serves.
+fn needed(url: &str, open: &OpenOptions) -> Vec<(&'static str, PathBuf)> {
+    let database = url.strip_prefix("sqlite3://").and_then(|rest| {
+        let path = rest.split('?').next().unwrap_or_default();
+        let path = path.strip_prefix("file:").unwrap_or(path);
+        path.starts_with('/').then(|| ("the database", path.into()))
+    });
+    let caches = open.cache.dirs.iter().filter(|dir| dir.is_absolute());
+    let caches = caches.map(|dir| ("the cache directory", dir.clone()));
+    database.into_iter().chain(caches).collect()
+}
+
 /// How the library opens the volume.
 fn open_options(flags: &MountCommand, cwd: &Path, mountpoint: &str) -> anyhow::Result<OpenOptions> {
     let (metadata, times) = (&flags.metadata, &flags.metadata_cache);
@@ -182,8 +198,7 @@ fn open_options(flags: &MountCommand, cwd: &Path, mountpoint: &str) -> anyhow::R
     open.jobs.cleanup = !metadata.no_bgjob;
     open.metadata.skip_dir_mtime = metadata.skip_dir_mtime;
     open.metadata.open_cache = times.open_cache;
-    open.metadata.open_cache_limit =
-        count("open-cache-limit", times.open_cache_limit, 0, 0)? as usize;
+    open.metadata.open_cache_limit = usize::try_from(times.open_cache_limit).unwrap_or(usize::MAX);
     open.buffers.size_bytes = buffer_size(cache.buffer_size);
     open.buffers.max_readahead = read_ahead(cache.max_readahead);
     open.buffers.prefetch = prefetch as usize;
@@ -296,12 +311,9 @@ fn fuse_io(given: u64) -> u32 {
     fits as u32
 }
 
-fn umask(text: &str) -> anyhow::Result<Option<u16>> {
-    if text.is_empty() {
-        return Ok(None);
-    }
+fn umask(text: &str) -> anyhow::Result<u16> {
     match u16::from_str_radix(text, 8) {
-        Ok(mask) if mask <= 0o777 => Ok(Some(mask)),
+        Ok(mask) if mask <= 0o777 && !text.starts_with('+') => Ok(mask),
         _ => bail!("invalid umask \"{text}\": not an octal number up to 777"),
     }
 }
@@ -505,6 +517,22 @@ mod tests {
             (
                 "a /m --umask 9",
                 "invalid umask \"9\": not an octal number up to 777",
+            ),
+            (
+                "a /m --umask=",
+                "invalid umask \"\": not an octal number up to 777",
+            ),
+            (
+                "sqlite3:///m/a.db /m",
+                "mount point /m would hide the database /m/a.db, which the mount itself needs",
+            ),
+            (
+                "a /m --cache-dir /m/c",
+                "mount point /m would hide the cache directory /m/c, which the mount itself needs",
+            ),
+            (
+                "a / --cache-dir /c",
+                "should not mount on the root directory",
             ),
             (
                 "a /m --umask 7777",

@@ -98,6 +98,12 @@ pub(crate) fn ignores_hangup() -> bool {
     }
 }
 
+/// Most descriptors that this process may have open.
+pub(crate) fn descriptors_max() -> u64 {
+    nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE)
+        .map_or(u64::MAX, |(soft, _)| soft)
+}
+
 /// As much as the administrator allows.
 fn raise(resource: Resource) {
     let mut limit = libc::rlimit {

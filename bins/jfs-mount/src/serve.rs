@@ -9,11 +9,20 @@ use jfs_fuse::MountHandle;
 use jfs_telemetry::Logs;
 use nix::sys::stat::{Mode, umask};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 /// Threads of the runtime. More of them cost more wake-ups than they bring.
 const WORKERS: usize = 2;
+
+/// Most threads for calls that block: reads and writes of cached blocks and of a local bucket, one descriptor each.
+const BLOCKING_MAX: usize = 512;
+/// The part of the limit on descriptors that those calls may use: one in so many.
+const BLOCKING_SHARE: u64 = 4;
+
+/// Time after which the code of the first heartbeat and the first scans has run, too, and is released.
+const SETTLED_AFTER: Duration = Duration::from_secs(20);
 
 /// Why serving ends.
 pub(crate) enum End {
@@ -39,6 +48,7 @@ pub(crate) fn serve(plan: Plan, logs: &Logs, ready: Option<&Ready>) -> anyhow::R
     mountpoint::prepare(&plan.place, plan.force)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(WORKERS)
+        .max_blocking_threads(blocking_threads(process::descriptors_max()))
         .thread_name("jfs-worker")
         .enable_all()
         .build()
@@ -46,6 +56,12 @@ pub(crate) fn serve(plan: Plan, logs: &Logs, ready: Option<&Ready>) -> anyhow::R
     let outcome = runtime.block_on(run(&plan, logs, ready));
     runtime.shutdown_background();
     outcome
+}
+
+/// Most threads for calls that block in a process with this limit on descriptors.
+fn blocking_threads(descriptors_max: u64) -> usize {
+    let share = usize::try_from(descriptors_max / BLOCKING_SHARE).unwrap_or(BLOCKING_MAX);
+    share.clamp(1, BLOCKING_MAX)
 }
 
 async fn run(plan: &Plan, logs: &Logs, ready: Option<&Ready>) -> anyhow::Result<()> {
@@ -116,8 +132,15 @@ async fn wait(
 ) -> End {
     let mut lost = volume.lost();
     let mut jobs_run = true;
+    let settled = tokio::time::sleep(SETTLED_AFTER);
+    tokio::pin!(settled);
+    let mut is_settled = false;
     loop {
         tokio::select! {
+            () = &mut settled, if !is_settled => {
+                is_settled = true;
+                process::release_startup_code();
+            }
             _ = &mut *ended => return End::Unmounted,
             name = signals.next() => match name {
                 "hangup" if background => reopen(logs),
@@ -176,5 +199,17 @@ async fn hangup(signal: &mut Option<Signal>) {
             signal.recv().await;
         }
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_that_block_use_a_share_of_the_descriptors() {
+        for (limit, threads) in [(0, 1), (256, 64), (4096, 512), (u64::MAX, 512)] {
+            assert_eq!(blocking_threads(limit), threads, "{limit}");
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! The library as this program uses it: the volume of a plan, and its FUSE edge.
 
+use crate::mountpoint;
 use crate::plan::Plan;
 use anyhow::Context;
 use jfs_commands::address::data_address;
@@ -19,12 +20,22 @@ pub(crate) fn introduce(plan: &Plan) -> anyhow::Result<String> {
         .ok_or_else(jfs::Error::not_formatted)?;
     let format = plan.open.apply(format);
     log_data(&format);
+    // The new process says so in its log only.
+    if let Some(reason) = jfs::admin::read_only_reason(&format)
+        && !plan.open.read_only
+    {
+        tracing::warn!("{reason}: it is opened read-only");
+    }
+    mountpoint::check_bucket(&plan.place, &format)?;
     Ok(format.name)
 }
 
 /// Logs where the data is.
 pub(crate) fn log_data(format: &Format) {
     jfs_commands::address::warn_without_classes(format);
+    for line in jfs::admin::without_effect(format) {
+        tracing::warn!("{line}");
+    }
     let address = data_address(format, jfs::shown_bucket);
     tracing::info!("{}", scripted::data_use(&address));
 }
@@ -46,6 +57,7 @@ pub(crate) async fn open(plan: &Plan) -> anyhow::Result<jfs::Volume> {
 
 /// Mounts the volume as the plan says.
 pub(crate) fn mount(plan: &Plan, volume: &jfs::Volume) -> anyhow::Result<jfs_fuse::MountHandle> {
+    mountpoint::check_bucket(&plan.place, &plan.open.apply((*volume.setting()).clone()))?;
     let name = volume.setting().name.clone();
     tracing::info!("{}", scripted::mounting(&name, plan.mountpoint.display()));
     let options = jfs_fuse::MountOptions {

@@ -58,6 +58,15 @@ fn refused_command_lines() {
             r#"invalid value "4X" for flag -block-size: parse error (a size like 300M or 4G is expected)"#,
         ),
         ("format a b --bucket", r#"option "--bucket" needs a value"#),
+        ("--nosuch", r#"unknown option: "--nosuch""#),
+        (
+            "completion sh",
+            r#"invalid value "sh" for <SHELL> (one of bash, zsh, fish is expected)"#,
+        ),
+        (
+            "format a b --capacity 99999999999999999999",
+            r#"invalid value "99999999999999999999" for flag -capacity: parse error (a size from 0 to below 16E is expected)"#,
+        ),
         (
             "--force format a b",
             "--force belongs to a command: write it behind the command's name",

@@ -14,6 +14,7 @@ use crate::stats::Counters;
 use crate::temporary::Temporary;
 use crate::{BlockKey, Checksum};
 use bytes::Bytes;
+use jfs_types::descriptors::{self, DescriptorCache};
 use nix::sys::statfs::{FsType, TMPFS_MAGIC, statfs};
 use nix::sys::statvfs::statvfs;
 use parking_lot::Mutex;
@@ -44,7 +45,7 @@ pub(crate) struct DiskCache {
     index: Mutex<Index>,
     /// The index knows all that lay here at the start.
     scanned: AtomicBool,
-    open: OpenFiles,
+    open: Arc<OpenFiles>,
     counters: Arc<Counters>,
     queue: Mutex<Option<SyncSender<Waiting>>>,
     pending: Mutex<HashMap<BlockKey, Bytes>>,
@@ -86,13 +87,16 @@ impl DiskCache {
         let in_memory = is_in_memory(&config.dir);
         let (sender, queue) = sync_channel(QUEUE_MAX);
         let (alive, closed) = sync_channel(0);
+        let open = Arc::new(OpenFiles::default());
+        let closable: Arc<dyn DescriptorCache> = open.clone();
+        descriptors::add_cache(&closable);
         let cache = Arc::new(DiskCache {
             index: Mutex::new(Index::new(config.eviction)),
             scanned: AtomicBool::new(false),
             config,
             id,
             in_memory,
-            open: OpenFiles::default(),
+            open,
             counters,
             queue: Mutex::new(Some(sender)),
             pending: Mutex::default(),

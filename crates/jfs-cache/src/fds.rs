@@ -5,7 +5,9 @@
 
 use crate::checksum::{PIECE, matches, sums_len};
 use crate::{BlockKey, Checksum};
+use jfs_types::descriptors::{self, DescriptorCache};
 use lru::LruCache;
+use nix::sys::resource::{Resource, getrlimit};
 use parking_lot::Mutex;
 use std::cell::RefCell;
 use std::fs::File;
@@ -15,8 +17,17 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 
-/// Most descriptors kept open.
-const OPEN_MAX: NonZeroUsize = NonZeroUsize::new(256).expect("not zero");
+/// Most descriptors kept open for one cache directory.
+const OPEN_MAX: usize = 256;
+/// The part of the process's limit that one cache directory may keep open: one in so many. The others are for
+/// connections, requests of the object store and files that are being written.
+const LIMIT_SHARE: u64 = 4;
+
+/// Most descriptors that a cache directory keeps open in a process with this limit.
+fn open_max(limit: u64) -> NonZeroUsize {
+    let share = usize::try_from(limit / LIMIT_SHARE).unwrap_or(OPEN_MAX);
+    NonZeroUsize::new(share.min(OPEN_MAX)).unwrap_or(NonZeroUsize::MIN)
+}
 
 /// A block file that was opened and measured.
 pub(crate) struct BlockFile {
@@ -50,7 +61,7 @@ impl BlockFile {
         key: &BlockKey,
         level: Checksum,
     ) -> Result<BlockFile, Miss> {
-        let file = File::open(path).map_err(|e| match e.kind() {
+        let file = descriptors::retry(|| File::open(path)).map_err(|e| match e.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Miss::Absent,
             _ => Miss::Unreadable,
         })?;
@@ -173,13 +184,30 @@ pub(crate) struct OpenFiles {
 
 impl Default for OpenFiles {
     fn default() -> OpenFiles {
-        OpenFiles {
-            files: Mutex::new(LruCache::new(OPEN_MAX)),
-        }
+        // A limit that cannot be read is as good as none: exhaustion empties the cache.
+        let limit = getrlimit(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |(soft, _)| soft);
+        OpenFiles::new(open_max(limit))
+    }
+}
+
+impl DescriptorCache for OpenFiles {
+    fn close_all(&self) {
+        let closed = {
+            let mut files = self.files.lock();
+            let max = files.cap();
+            std::mem::replace(&mut *files, LruCache::new(max))
+        };
+        drop(closed);
     }
 }
 
 impl OpenFiles {
+    fn new(max: NonZeroUsize) -> OpenFiles {
+        OpenFiles {
+            files: Mutex::new(LruCache::new(max)),
+        }
+    }
+
     pub(crate) fn get(&self, key: &BlockKey) -> Option<Arc<BlockFile>> {
         self.files.lock().get(key).cloned()
     }
@@ -218,6 +246,35 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_cache_keeps_a_share_of_the_limit() {
+        for (limit, max) in [(0, 1), (3, 1), (256, 64), (1024, 256), (u64::MAX, 256)] {
+            assert_eq!(open_max(limit).get(), max, "{limit}");
+        }
+    }
+
+    #[test]
+    fn a_lack_of_descriptors_closes_all_that_are_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("block");
+        std::fs::write(&path, b"block").unwrap();
+        let key = BlockKey {
+            slice_id: 1,
+            index: 0,
+            size: 5,
+        };
+        let open = Arc::new(OpenFiles::new(open_max(256)));
+        let as_cache: Arc<dyn DescriptorCache> = open.clone();
+        descriptors::add_cache(&as_cache);
+        let file = BlockFile::open(&path, &key, Checksum::None).unwrap();
+        open.put(key, Arc::new(file));
+        assert!(open.get(&key).is_some());
+        assert!(descriptors::free(&io::Error::from_raw_os_error(
+            libc::EMFILE
+        )));
+        assert!(open.get(&key).is_none());
+    }
+
+    #[test]
     fn the_least_recently_used_file_is_closed() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("block");
@@ -227,8 +284,8 @@ mod tests {
             index: 0,
             size: 5,
         };
-        let open = OpenFiles::default();
-        let max = OPEN_MAX.get() as u64;
+        let open = OpenFiles::new(open_max(max * LIMIT_SHARE));
+        let max = 64;
         for id in 0..max {
             let file = BlockFile::open(&path, &key(id), Checksum::None).unwrap();
             open.put(key(id), Arc::new(file));

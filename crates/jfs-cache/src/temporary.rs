@@ -4,6 +4,7 @@
 //! one of them. So a temporary file has a name that no other write has, and its writer holds a lock on it: a file without a
 //! lock belongs to a process that has ended, whatever machine or container it ran in.
 
+use jfs_types::descriptors;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
@@ -44,7 +45,7 @@ impl Temporary {
         let path = fresh_name(target);
         let mut options = OpenOptions::new();
         options.write(true).create_new(true).mode(mode);
-        let file = options.open(&path)?;
+        let file = descriptors::retry(|| options.open(&path))?;
         // The lock is free: a scan that looks at the file right now leaves it, since it is empty and new.
         // Without locks of the file system a scan cannot take one either, and leaves the file.
         let _ = file.try_lock();
@@ -102,7 +103,9 @@ pub(crate) fn remove_left_over(path: &Path) {
         }
         return;
     }
-    let Ok(file) = File::open(path) else { return };
+    let Ok(file) = descriptors::retry(|| File::open(path)) else {
+        return;
+    };
     // The lock is held while the file is removed, so that a writer which has just created it stays without a lock.
     if file.try_lock().is_ok() {
         let written = file.metadata().is_ok_and(|meta| meta.len() > 0);

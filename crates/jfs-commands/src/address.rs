@@ -106,7 +106,7 @@ pub fn check_url(url: &str, cwd: &Path) -> Result<(), Nowhere> {
 /// Warns when the data is where objects have no storage classes, in the words that scripts know from the
 /// reference.
 pub fn warn_without_classes(format: &Format) {
-    if format.storage == "file" {
+    if format.storage_kind() == "file" {
         tracing::warn!("{}", jfs_telemetry::scripted::NO_STORAGE_CLASSES);
     }
 }
@@ -120,14 +120,14 @@ pub fn data_address(format: &Format, shown: impl Fn(&str, &str) -> Option<String
         true => format.bucket.replace("%d", "0"),
         false => format.bucket.clone(),
     };
-    let storage = format.storage.to_lowercase();
+    let storage = format.storage_kind();
     let bucket = shown(&storage, &bucket).unwrap_or(bucket);
     let bucket = bucket
         .split_once("://")
         .map_or(bucket.as_str(), |(_, rest)| rest);
     let bucket = bucket.split('?').next().unwrap_or_default();
     // Keys have no business in an address; who wrote some does not see them again.
-    let bucket = match format.storage.as_str() {
+    let bucket = match storage.as_str() {
         "file" => bucket,
         _ => bucket.rsplit('@').next().unwrap_or_default(),
     };
@@ -231,6 +231,9 @@ mod tests {
             ..Format::default()
         };
         assert_eq!(data_address(&format, as_written), "file:///var/jfs/vol/");
+        format.storage = "File".into();
+        format.bucket = "/var/a@b/".into();
+        assert_eq!(data_address(&format, as_written), "file:///var/a@b/vol/");
         format.storage = "mem".into();
         format.bucket.clear();
         assert_eq!(data_address(&format, as_written), "mem:///vol/");

@@ -5,6 +5,7 @@
 //! several wins. Letters do not cluster, names are never shortened, and `--` has no meaning. An unknown flag is
 //! refused before any value is looked at.
 
+use crate::catalogue;
 use crate::error::CommandLineError;
 use crate::values::switch;
 use clap::{Arg, ArgAction, Command};
@@ -129,7 +130,10 @@ pub fn split_command(globals: &Command, argv: &[String]) -> Result<Split, Comman
         let Some(arg) = flag_by_name(globals, typed.name) else {
             return Err(match typed.name {
                 "" => CommandLineError::UnknownOption(word.clone()),
-                name => CommandLineError::BeforeCommand(name.to_string()),
+                name if catalogue::is_flag(name) => {
+                    CommandLineError::BeforeCommand(name.to_string())
+                }
+                _ => CommandLineError::UnknownOption(word.clone()),
             });
         };
         at += typed.complete(arg, word, argv.get(at + 1))?.1;

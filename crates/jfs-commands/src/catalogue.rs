@@ -82,6 +82,18 @@ pub fn missing() -> impl Iterator<Item = &'static str> {
     })
 }
 
+/// Whether a command has a flag of this name, long or short.
+pub(crate) fn is_flag(name: &str) -> bool {
+    let is_name = |arg: &clap::Arg| {
+        let short = arg.get_short().map(String::from);
+        arg.get_long() == Some(name) || short.as_deref() == Some(name)
+    };
+    entries().any(|entry| match entry {
+        Ready(command) => command().get_arguments().any(is_name),
+        NotYet(_) => false,
+    })
+}
+
 fn entries() -> impl Iterator<Item = &'static Entry> {
     CATALOGUE.iter().flat_map(|(_, entries)| *entries)
 }
@@ -105,5 +117,13 @@ pub fn program(name: &'static str) -> Command {
         Ready(command) => Some(with_notes(command())),
         NotYet(_) => None,
     });
-    with_notes(globals_only()).name(name).subcommands(ready)
+    with_notes(globals_only())
+        .name(name)
+        .about("a POSIX file system over a metadata engine and an object storage")
+        .long_about(
+            "A client of shared file systems. A volume keeps names and attributes in a metadata engine (SQLite, \
+             PostgreSQL, MySQL, Redis) and file contents as objects in a bucket or a directory. Many clients may use a \
+             volume at the same time, those of JuiceFS among them: what is stored is the same.",
+        )
+        .subcommands(ready)
 }

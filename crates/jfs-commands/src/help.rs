@@ -99,7 +99,13 @@ fn rendered(command: Command) -> String {
     };
     // Lines that clap fills up have blanks at their ends.
     let text = command.render_help().to_string();
-    text.lines()
-        .map(|line| format!("{}\n", line.trim_end()))
-        .collect()
+    let mut out = String::with_capacity(text.len());
+    for line in text.lines().map(str::trim_end) {
+        // A section that is empty leaves the blank lines around itself.
+        if !line.is_empty() || !out.ends_with("\n\n") {
+            out.push_str(line);
+            out.push('\n');
+        }
+    }
+    out
 }

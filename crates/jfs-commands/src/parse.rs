@@ -169,7 +169,11 @@ fn refusal(command: &Command, given: &[GivenFlag], error: &clap::Error) -> Comma
         let long = arg.get_long().map(String::from);
         long.or_else(|| arg.get_short().map(String::from))
     });
-    let name = name.unwrap_or_default();
+    let Some(name) = name else {
+        return CommandLineError::Other(format!(
+            "invalid value \"{value}\" for {shown} ({expected} is expected)"
+        ));
+    };
     let typed = given
         .iter()
         .find(|flag| flag.name == name && flag.value == value);
@@ -268,6 +272,14 @@ mod tests {
         assert!(mounted.background && !mounted.hide_internal);
         assert!(mount("a b").hide_internal && mount("a b --hide-internal").hide_internal);
         assert_eq!(mount("a b -o= -umask=").fuse.options, "");
+    }
+
+    #[test]
+    fn a_wrong_argument_is_named_without_a_dash() {
+        assert_eq!(
+            refusal::<crate::commands::CompletionCommand>("sh"),
+            "invalid value \"sh\" for <SHELL> (one of bash, zsh, fish is expected)"
+        );
     }
 
     #[test]

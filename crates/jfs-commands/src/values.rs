@@ -2,6 +2,7 @@
 //!
 //! Each function is a `value_parser` of clap. Its error says what is expected, as a noun.
 
+use std::num::IntErrorKind;
 use std::time::Duration;
 use thiserror::Error;
 
@@ -14,6 +15,11 @@ const SWITCH: Expected = Expected("true or false");
 const INTEGER: Expected = Expected("a whole number");
 const COUNT: Expected = Expected("a whole number that is not negative");
 const SIZE: Expected = Expected("a size like 300M or 4G");
+/// For what is read, and does not fit.
+const INTEGER_RANGE: Expected =
+    Expected("a number from -9223372036854775808 to 9223372036854775807");
+const COUNT_RANGE: Expected = Expected("a number up to 18446744073709551615");
+const SIZE_RANGE: Expected = Expected("a size from 0 to below 16E");
 const DURATION: Expected = Expected("a time like 12s, 100ms or 1h30m");
 const TIMEOUT: Expected = Expected("a time longer than zero, like 60s");
 const RATIO: Expected = Expected("a number from 0 to 1");
@@ -34,16 +40,33 @@ pub fn integer(text: &str) -> Result<i64, Expected> {
         Some(b'+') => (false, &text[1..]),
         _ => (false, text),
     };
-    let magnitude = i128::from(magnitude(digits).ok_or(INTEGER)?);
-    i64::try_from(if negative { -magnitude } else { magnitude }).map_err(|_| INTEGER)
+    let magnitude = i128::from(magnitude(digits).map_err(|e| e.of(INTEGER, INTEGER_RANGE))?);
+    i64::try_from(if negative { -magnitude } else { magnitude }).map_err(|_| INTEGER_RANGE)
 }
 
 /// A number that is not negative, in the notation of [`integer`].
 pub fn count(text: &str) -> Result<u64, Expected> {
-    magnitude(text).ok_or(COUNT)
+    magnitude(text).map_err(|e| e.of(COUNT, COUNT_RANGE))
 }
 
-fn magnitude(text: &str) -> Option<u64> {
+/// Why a text is no number.
+enum NoNumber {
+    /// It does not read as one.
+    Unread,
+    /// It has too many digits.
+    TooLarge,
+}
+
+impl NoNumber {
+    fn of(self, unread: Expected, too_large: Expected) -> Expected {
+        match self {
+            NoNumber::Unread => unread,
+            NoNumber::TooLarge => too_large,
+        }
+    }
+}
+
+fn magnitude(text: &str) -> Result<u64, NoNumber> {
     let lower = text.to_ascii_lowercase();
     let (radix, digits) = if let Some(rest) = lower.strip_prefix("0x") {
         (16, rest.strip_prefix('_').unwrap_or(rest))
@@ -57,9 +80,12 @@ fn magnitude(text: &str) -> Option<u64> {
         (10, lower.as_str())
     };
     if digits.split('_').any(str::is_empty) || digits.contains(['+', '-']) {
-        return None;
+        return Err(NoNumber::Unread);
     }
-    u64::from_str_radix(&digits.replace('_', ""), radix).ok()
+    u64::from_str_radix(&digits.replace('_', ""), radix).map_err(|e| match e.kind() {
+        IntErrorKind::PosOverflow => NoNumber::TooLarge,
+        _ => NoNumber::Unread,
+    })
 }
 
 fn decimal(text: &str) -> Option<f64> {
@@ -116,7 +142,7 @@ fn size(text: &str, unit: char) -> Result<u64, Expected> {
     let bytes = decimal(number).ok_or(SIZE)? * (1_u64 << shift) as f64;
     match (0.0..u64::MAX as f64).contains(&bytes) {
         true => Ok(bytes as u64),
-        false => Err(SIZE),
+        false => Err(SIZE_RANGE),
     }
 }
 
@@ -167,6 +193,9 @@ mod tests {
             assert_eq!(integer(text).ok(), *want, "{text:?}");
         }
         assert_eq!(count("-1"), Err(COUNT));
+        assert_eq!(count("18446744073709551616"), Err(COUNT_RANGE));
+        assert_eq!(integer("9223372036854775808"), Err(INTEGER_RANGE));
+        assert_eq!(integer("-99999999999999999999"), Err(INTEGER_RANGE));
         assert_eq!(count("18446744073709551615"), Ok(u64::MAX));
     }
 
@@ -182,8 +211,8 @@ mod tests {
         assert_eq!(size("4X", 'K'), Err(SIZE));
         assert_eq!(size("5Gi", 'G'), Err(SIZE));
         assert_eq!(size("M", 'K'), Err(SIZE));
-        assert!(size("-1", 'G').is_err());
-        assert!(size("99999E", 'G').is_err());
+        assert_eq!(size("-1", 'G'), Err(SIZE_RANGE));
+        assert_eq!(size("99999E", 'G'), Err(SIZE_RANGE));
         assert!(size("4\u{20ac}", 'K').is_err());
     }
 

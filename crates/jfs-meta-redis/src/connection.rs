@@ -6,6 +6,7 @@
 
 use bytes::BytesMut;
 use futures_util::future::select_ok;
+use jfs_types::descriptors;
 use redis::{
     Cmd, ConnectionAddr, ConnectionInfo, ErrorKind, Pipeline, RedisError, RedisResult, Value,
     ValueCodec, cmd,
@@ -37,8 +38,14 @@ impl Wire {
     /// Connects, with user, password and database of `info`: two round trips at most.
     pub(crate) async fn connect(info: &ConnectionInfo) -> RedisResult<Wire> {
         let stream: Box<dyn Stream> = match info.addr() {
-            ConnectionAddr::Tcp(host, port) => Box::new(reach(host, *port).await?),
-            ConnectionAddr::Unix(path) => Box::new(UnixStream::connect(path).await?),
+            ConnectionAddr::Tcp(host, port) => match reach(host, *port).await {
+                Err(e) if descriptors::free(&e) => Box::new(reach(host, *port).await?),
+                connected => Box::new(connected?),
+            },
+            ConnectionAddr::Unix(path) => match UnixStream::connect(path).await {
+                Err(e) if descriptors::free(&e) => Box::new(UnixStream::connect(path).await?),
+                connected => Box::new(connected?),
+            },
             other => {
                 let text = format!("connections to {other} are not supported");
                 return Err(io::Error::other(text).into());

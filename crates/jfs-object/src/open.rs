@@ -73,7 +73,7 @@ pub(crate) fn open_backend(location: &Location) -> Result<Arc<dyn Backend>, Obje
     let (bucket, name) = (&location.bucket, &location.volume_name);
     if name.is_empty() || name.contains('/') {
         let why = format!("{name:?} is not a volume name");
-        return Err(ObjectError::permanent(bucket, why));
+        return Err(bad_place(location, why));
     }
     let plain: Arc<dyn Backend> = match location.shards {
         0 | 1 => open_one(location)?,
@@ -108,16 +108,24 @@ pub(crate) fn open_bucket(location: &Location) -> Result<OperatorBackend, Object
         None => {
             let known = storages().collect::<Vec<_>>().join(", ");
             let why = format!("storage {storage:?} is not supported yet (supported: {known})");
-            Err(ObjectError::permanent(&location.bucket, why))
+            Err(bad_place(location, why))
         }
     }
+}
+
+/// A bucket that cannot be opened. Its address is shown without the keys that it may hold.
+fn bad_place(location: &Location, why: impl Into<String>) -> ObjectError {
+    ObjectError::permanent(&jfs_telemetry::mask_url(&location.bucket), why)
 }
 
 fn open_file(location: &Location) -> Result<OperatorBackend, ObjectError> {
     let bucket = location.bucket.as_str();
     if !Path::new(bucket).is_absolute() {
-        let why = format!("the bucket of file storage is an absolute path, not {bucket:?}");
-        return Err(ObjectError::permanent(bucket, why));
+        let why = format!(
+            "the bucket of file storage is an absolute path, not {:?}",
+            jfs_telemetry::mask_url(bucket)
+        );
+        return Err(bad_place(location, why));
     }
     let root = FileRoot::new(Path::new(bucket), &location.volume_name);
     let operator = Operator::new(FileBuilder::new(root.clone()));

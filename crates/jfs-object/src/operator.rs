@@ -239,6 +239,8 @@ fn info(key: String, meta: &Metadata) -> ObjectInfo {
 /// opendal's error in our kinds. Its context goes: it repeats the address and whole heads of answers.
 fn error(key: &str, e: &opendal::Error) -> ObjectError {
     use opendal::ErrorKind as Od;
+    // The next attempt finds descriptors for its connection then.
+    jfs_types::descriptors::free(e);
     let no_bucket = e.kind() == Od::ConfigInvalid && e.message().contains("NoSuchBucket");
     let told = told(e.message());
     let kind = match e.kind() {

@@ -76,7 +76,9 @@ fn mask_query(url: &str) -> String {
     let masked: Vec<String> = query
         .split('&')
         .map(|pair| match pair.split_once('=') {
-            Some((key, value)) if !value.is_empty() && (!known || is_secret(key)) => {
+            Some((key, value))
+                if !value.is_empty() && (!known || is_secret(key) || is_key(key)) =>
+            {
                 format!("{key}={MASK}")
             }
             None if !known && !pair.is_empty() => MASK.to_string(),
@@ -93,6 +95,21 @@ pub(crate) fn is_secret(name: &str) -> bool {
     ["pass", "pwd", "secret", "token", "signature", "credential"]
         .iter()
         .any(|word| plain.contains(word))
+}
+
+/// Whether a parameter of this name lets its holder in: `sig` of Azure, `apikey`, `auth`.
+fn is_key(name: &str) -> bool {
+    let plain: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
+    let plain = plain.to_ascii_lowercase();
+    let words = ["sig", "sas", "key", "auth", "jwt", "code"];
+    let ends = [
+        "apikey",
+        "accesskey",
+        "authkey",
+        "privatekey",
+        "authorization",
+    ];
+    words.contains(&plain.as_str()) || ends.iter().any(|end| plain.ends_with(end))
 }
 
 /// Arguments of this process that hold secrets, and how they are shown.
@@ -226,6 +243,10 @@ mod tests {
             (
                 "https://h/b?X-Amz-Signature=x&y=1",
                 "https://h/b?X-Amz-Signature=****&y=1",
+            ),
+            (
+                "https://h/b?sig=x&api-key=y&region=z&AccessKey=a&auth=b",
+                "https://h/b?sig=****&api-key=****&region=z&AccessKey=****&auth=****",
             ),
             ("redis://h:6379/1", "redis://h:6379/1"),
             ("redis://us@h:6379/1", "redis://us@h:6379/1"),

@@ -127,6 +127,20 @@ impl Format {
         self.block_size as usize * 1024
     }
 
+    /// The kind of object storage in lower case. The reference stores the name as it was typed.
+    pub fn storage_kind(&self) -> String {
+        self.storage.to_lowercase()
+    }
+
+    /// The name of the compression in lower case, `none` when there is none. The reference stores the name as it was
+    /// typed.
+    pub fn compression_name(&self) -> String {
+        match self.compression.as_str() {
+            "" => "none".to_string(),
+            name => name.to_lowercase(),
+        }
+    }
+
     /// Whether blocks are encrypted.
     pub fn encrypted(&self) -> bool {
         !self.encrypt_key.is_empty()
@@ -228,6 +242,19 @@ mod tests {
         assert_eq!(f.tiers, tier.as_object().cloned());
         f.tiers = Some(Map::new());
         assert_eq!(f.class_of_new_objects(), "");
+    }
+
+    #[test]
+    fn names_count_in_any_case() {
+        let mut f = Format {
+            storage: "FILE".to_string(),
+            compression: "LZ4".to_string(),
+            ..Format::default()
+        };
+        assert_eq!(f.storage_kind(), "file");
+        assert_eq!(f.compression_name(), "lz4");
+        f.compression.clear();
+        assert_eq!(f.compression_name(), "none");
     }
 
     #[test]

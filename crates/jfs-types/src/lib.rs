@@ -1,5 +1,5 @@
 //! Domain vocabulary of jfs: inodes, attributes, entries, slices, settings, error numbers, and the
-//! traits for the clock and for random numbers.
+//! traits for the clock, for random numbers and for caches of descriptors.
 //!
 //! No I/O, no async, no stored encodings (those live in `jfs_meta::wire`).
 
@@ -7,6 +7,7 @@ pub mod acl;
 pub mod attr;
 pub mod caller;
 pub mod clock;
+pub mod descriptors;
 pub mod duration;
 pub mod errno;
 pub mod format;

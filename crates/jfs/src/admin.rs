@@ -102,6 +102,17 @@ fn damaged(why: String) -> Error {
     ))
 }
 
+/// Why clients of this version open the volume read-only: features that they cannot maintain yet. `None` when they
+/// can change it.
+pub fn read_only_reason(format: &Format) -> Option<String> {
+    crate::support::read_only_reason(format)
+}
+
+/// Fields of the setting that have no effect in this version, one line each.
+pub fn without_effect(format: &Format) -> Vec<String> {
+    crate::support::without_effect(format)
+}
+
 /// Creates a volume, or with an existing one replaces its changeable settings. Returns what is
 /// stored afterwards.
 ///
@@ -272,8 +283,8 @@ pub(crate) fn check_immutable(old: &Format, new: &Format) -> Result<(), Error> {
         ),
         (
             "compression",
-            old.compression.clone(),
-            new.compression.clone(),
+            old.compression_name(),
+            new.compression_name(),
         ),
         ("shards", old.shards.to_string(), new.shards.to_string()),
         (

@@ -194,7 +194,7 @@ impl StorageOptions {
             format.storage.clone_from(storage);
         }
         if let Some(bucket) = &self.bucket {
-            format.bucket = match format.storage.as_str() {
+            format.bucket = match format.storage_kind().as_str() {
                 "file" => self.directory(bucket),
                 _ => bucket.clone(),
             };
@@ -207,6 +207,12 @@ impl StorageOptions {
 
     /// The bucket of file storage as the setting holds it.
     fn directory(&self, bucket: &str) -> String {
+        let bucket = match bucket.split_once("://") {
+            Some((scheme, path)) if scheme.eq_ignore_ascii_case("file") => path,
+            // Stays an address, which file storage refuses.
+            Some(_) => return bucket.to_string(),
+            None => bucket,
+        };
         let base = match &self.base_dir {
             Some(dir) => dir.clone(),
             None => std::env::current_dir().unwrap_or_default(),
@@ -239,6 +245,9 @@ mod tests {
             (None, "b", "/home/u/b/"),
             (None, "/b//", "/b/"),
             (None, "x/../b", "/home/u/b/"),
+            (None, "file:///b", "/b/"),
+            (None, "http://h/b", "http://h/b"),
+            (Some("FILE"), "b", "/home/u/b/"),
             (Some("minio"), "h:9000/b", "h:9000/b"),
         ] {
             let format = options(storage, bucket).apply(stored.clone());

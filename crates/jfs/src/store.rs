@@ -21,7 +21,7 @@ pub(crate) fn open_store(format: &Format, options: &StoreOptions) -> Result<Obje
 fn location(format: &Format) -> Result<Location, Error> {
     let format = secrets::open(format)?;
     Ok(Location {
-        storage: format.storage.to_lowercase(),
+        storage: format.storage_kind(),
         envelope: envelope(&format)?,
         shards: u32::try_from(format.shards).unwrap_or(0),
         storage_class: format.class_of_new_objects().to_string(),
@@ -149,7 +149,7 @@ pub(crate) async fn open_chunks(
         hash_prefix: format.hash_prefix,
     };
     let cache = open_cache(cache)?;
-    let compression = match format.compression.as_str() {
+    let compression = match format.compression_name().as_str() {
         "lz4" => Compression::Lz4,
         "zstd" => Compression::Zstd,
         _ => Compression::None,

@@ -13,9 +13,9 @@ pub(crate) fn check_version(format: &Format) -> Result<(), Error> {
 pub(crate) fn check_readable(format: &Format) -> Result<(), Error> {
     check_version(format)?;
     let no = |what: &str| Err(Error::unsupported(format!("{what} is not supported yet")));
-    match format.compression.as_str() {
-        "" | "none" | "lz4" | "zstd" => Ok(()),
-        other => no(&format!("compression {other}")),
+    match format.compression_name().as_str() {
+        "none" | "lz4" | "zstd" => Ok(()),
+        _ => no(&format!("compression {}", format.compression)),
     }
 }
 
@@ -47,9 +47,53 @@ pub(crate) fn read_only_reason(format: &Format) -> Option<String> {
     })
 }
 
+/// What the setting asks of every client and this version does not do, one line for each field. The volume works
+/// without.
+pub(crate) fn without_effect(format: &Format) -> Vec<String> {
+    let tag = |tier: &serde_json::Value| tier["Tag"].as_str().is_some_and(|tag| !tag.is_empty());
+    let tags = format.tiers.iter().flat_map(|tiers| tiers.values());
+    let fields = [
+        (
+            format.upload_limit != 0,
+            "UploadLimit",
+            "uploads have no limit",
+        ),
+        (
+            format.download_limit != 0,
+            "DownloadLimit",
+            "downloads have no limit",
+        ),
+        (tags.into_iter().any(tag), "Tag", "new objects get no tag"),
+    ];
+    let set = fields.iter().filter(|(set, _, _)| *set);
+    set.map(|(_, field, what)| {
+        format!("{field} in the volume's setting has no effect in this version: {what}")
+    })
+    .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn fields_without_effect_are_named() {
+        let mut format = Format::default();
+        format.set_class_of_new_objects("STANDARD");
+        assert_eq!(without_effect(&format), Vec::<String>::new());
+        format.upload_limit = 8;
+        format.download_limit = 9;
+        let tier = serde_json::json!({ "ID": 0, "StorageClass": "", "Tag": "a=b" });
+        format
+            .tiers
+            .get_or_insert_default()
+            .insert("0".into(), tier);
+        let named = without_effect(&format);
+        for (line, field) in named.iter().zip(["UploadLimit", "DownloadLimit", "Tag"]) {
+            assert!(line.starts_with(field), "{line}");
+        }
+        assert_eq!(named.len(), 3);
+    }
 
     #[test]
     fn reasons_are_named() {
@@ -69,6 +113,8 @@ mod tests {
             reason.as_deref(),
             Some("the volume uses Apache Ranger, Kerberos, which this version cannot maintain yet")
         );
+        assert!(check_readable(&format).is_ok());
+        format.compression = "LZ4".into();
         assert!(check_readable(&format).is_ok());
         format.compression = "gz".into();
         assert!(check_readable(&format).is_err());

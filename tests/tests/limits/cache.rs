@@ -6,6 +6,7 @@ use jfs_tests::Kind;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 const LENGTH: usize = 3 << 20;
 const LIMIT: std::time::Duration = std::time::Duration::from_secs(20);
@@ -96,6 +97,41 @@ fn gone_while_mounted() {
         })
         .unwrap();
     });
+}
+
+/// Block files that the cache keeps open stand in the way of everything else that needs a descriptor. The limit falls
+/// while the mount runs, so its own share of the first limit does not help.
+#[test]
+fn few_descriptors() {
+    const FILES: u64 = 150;
+    const LIMIT: usize = 100;
+    let bed = Bed::formatted(Kind::Sqlite, &[]);
+    let args = MountArgs::new(bed.url()).cache_dir(bed.path("cache"));
+    let mount = bed.mount_with(args.flags(["--free-space-ratio", "0.001"]));
+    for pid in mount.pids() {
+        let limit = format!("--nofile={LIMIT}:{LIMIT}");
+        let pid = pid.to_string();
+        let mut set = Command::new("prlimit");
+        set.args(["--pid", &pid, &limit]);
+        assert!(set.status().unwrap().success());
+    }
+    let name = |file| mount.at(format!("f{file}"));
+    for file in 0..FILES {
+        fs::write(name(file), content(file, 9000)).unwrap();
+    }
+    for _ in 0..2 {
+        for file in 0..FILES {
+            let open = fs::File::open(name(file)).unwrap();
+            let advice = nix::fcntl::PosixFadviseAdvice::POSIX_FADV_DONTNEED;
+            nix::fcntl::posix_fadvise(&open, 0, 0, advice).unwrap();
+            assert!(
+                fs::read(name(file)).unwrap() == content(file, 9000),
+                "{file}"
+            );
+        }
+    }
+    let log = mount.unmount().unwrap();
+    assert!(!log.contains("Too many open files"), "{log}");
 }
 
 #[test]

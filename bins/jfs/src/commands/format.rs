@@ -129,9 +129,17 @@ pub(super) fn bucket(given: &str, storage: &str) -> anyhow::Result<String> {
     if storage != "file" {
         return Ok(given.to_string());
     }
+    let path = match given.split_once("://") {
+        Some((scheme, path)) if scheme.eq_ignore_ascii_case("file") => path,
+        Some(_) => bail!(
+            "--bucket {}: file storage needs a directory; an address needs --storage as well",
+            jfs_telemetry::mask_url(given)
+        ),
+        None => given,
+    };
     let cwd = here();
-    check_path(given, &cwd)?;
-    Ok(file_bucket(given, &cwd))
+    check_path(path, &cwd)?;
+    Ok(file_bucket(path, &cwd))
 }
 
 /// The text of the private key.
@@ -209,7 +217,7 @@ fn update(old: Format, args: &Parsed<FormatCommand>) -> anyhow::Result<Format> {
         format.storage = of_storage.storage.to_lowercase();
     }
     if args.given("bucket") {
-        format.bucket = bucket(&of_storage.bucket, &format.storage)?;
+        format.bucket = bucket(&of_storage.bucket, &format.storage_kind())?;
     }
     if args.given("access-key") {
         format.access_key = of_storage.access_key.clone();
@@ -259,4 +267,21 @@ fn update(old: Format, args: &Parsed<FormatCommand>) -> anyhow::Result<Format> {
         _ => {}
     }
     Ok(format)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn file_storage_takes_no_address() {
+        let refused = bucket("http://u:hush@h/b?sig=hush", "file").unwrap_err();
+        let said = refused.to_string();
+        assert!(said.contains("http://u:****@h/b?sig=****"), "{said}");
+        assert!(said.contains("needs a directory"), "{said}");
+        assert_eq!(bucket("file:///x/y", "file").unwrap(), "/x/y/");
+        assert_eq!(bucket("/x/y", "file").unwrap(), "/x/y/");
+        assert_eq!(bucket("http://h/b", "s3").unwrap(), "http://h/b");
+    }
 }

@@ -6,6 +6,7 @@
 use super::DiskCache;
 use crate::BlockKey;
 use crate::temporary::{is_temporary, remove_left_over};
+use jfs_types::descriptors;
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -42,7 +43,7 @@ impl DiskCache {
     }
 
     fn walk(&self, dir: &Path) -> io::Result<()> {
-        for entry in fs::read_dir(dir)? {
+        for entry in descriptors::retry(|| fs::read_dir(dir))? {
             let entry = entry?;
             let kind = entry.file_type()?;
             if kind.is_dir() {

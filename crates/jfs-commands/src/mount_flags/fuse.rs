@@ -47,13 +47,8 @@ pub struct FuseFlags {
     #[arg(long, value_name = "SIZE", value_parser = values::bytes, default_value = "128K")]
     pub max_fuse_io: u64,
     /// Umask of new files and directories in octal, in place of the calling program's.
-    #[arg(
-        long,
-        value_name = "MASK",
-        default_value = "",
-        hide_default_value = true
-    )]
-    pub umask: String,
+    #[arg(long, value_name = "MASK")]
+    pub umask: Option<String>,
     /// Mount options for FUSE, with commas between: -o allow_root,noatime.
     #[arg(
         short = 'o',

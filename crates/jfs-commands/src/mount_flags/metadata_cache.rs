@@ -30,6 +30,6 @@ pub struct MetadataCacheFlags {
     #[arg(long, value_name = "TIME", value_parser = values::duration, default_value = "0s")]
     pub open_cache: Duration,
     /// Files that --open-cache remembers. 0 means as many as there are, 65536 at most.
-    #[arg(long, value_name = "N", value_parser = values::integer, default_value = "10000")]
-    pub open_cache_limit: i64,
+    #[arg(long, value_name = "N", value_parser = values::count, default_value = "10000")]
+    pub open_cache_limit: u64,
 }

@@ -105,6 +105,8 @@ pub(super) fn meaning(e: &Error) -> Meaning {
 /// What it means that no connection could be made to the server at `shown`.
 pub(super) fn no_connection(e: &Error, shown: &str) -> EngineError {
     let fatal = |text: String| EngineError::Fatal(format!("MySQL at {shown}: {text}"));
+    // The next attempt finds a descriptor for its connection then.
+    jfs_types::descriptors::free(e);
     match e {
         Error::Server(e) => match kind(e.code) {
             FailureKind::Transient => {

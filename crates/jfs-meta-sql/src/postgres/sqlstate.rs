@@ -98,6 +98,8 @@ pub(super) fn no_connection(e: &Error, shown: &str) -> EngineError {
             _ => EngineError::Fatal(format!("{text} (at {shown})")),
         };
     }
+    // The next attempt finds a descriptor for its connection then.
+    jfs_types::descriptors::free(e);
     let words = words(e);
     let fatal = |why: &str| EngineError::Fatal(format!("PostgreSQL at {shown}: {why}: {words}"));
     if words.contains("password missing") {

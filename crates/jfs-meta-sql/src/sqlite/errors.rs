@@ -1,7 +1,9 @@
 //! SQLite results as engine errors: the one place that looks at codes.
 
 use jfs_meta::EngineError;
+use jfs_types::descriptors;
 use rusqlite::{Error, ErrorCode};
+use std::fs::File;
 use std::path::Path;
 
 /// Classifies an error of anything but `COMMIT`. Nothing was changed when it is `Transient`.
@@ -20,6 +22,9 @@ pub(crate) fn classify(e: Error) -> EngineError {
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => EngineError::Fatal(format!(
             "the database file cannot be opened for writing: {e}"
         )),
+        Some(ErrorCode::CannotOpen) if no_descriptors() => {
+            EngineError::Transient(format!("too many open files: {e}"))
+        }
         Some(ErrorCode::CannotOpen) => EngineError::Fatal(format!(
             "the database cannot be opened: {e}; its directory must be writable even for reading, \
              for the files -wal and -shm beside it"
@@ -29,6 +34,11 @@ pub(crate) fn classify(e: Error) -> EngineError {
         )),
         _ => EngineError::Fatal(format!("SQLite: {e}")),
     }
+}
+
+/// Whether descriptors are exhausted, which SQLite does not tell. If so, the cached ones are closed.
+fn no_descriptors() -> bool {
+    File::open("/dev/null").is_err_and(|e| descriptors::free(&e))
 }
 
 /// Classifies an error of `COMMIT`, after which the transaction is gone. SQLite has undone it, but
@@ -43,6 +53,9 @@ pub(crate) fn classify_commit(e: Error) -> EngineError {
 /// A database file that cannot be opened.
 pub(crate) fn cannot_open(path: &Path, e: &Error) -> EngineError {
     let shown = path.display();
+    if no_descriptors() {
+        return EngineError::Transient(format!("{shown}: too many open files: {e}"));
+    }
     if path.exists() {
         return EngineError::Fatal(format!("{shown}: {e}"));
     }

@@ -7,6 +7,7 @@
 //! Flushes of one path take turns. Otherwise a second flush could succeed while the first has the failure
 //! and has not recorded it yet. The waiting flushes share the next one.
 
+use jfs_types::descriptors;
 use parking_lot::{Condvar, Mutex};
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
@@ -80,7 +81,7 @@ impl Flushes {
     /// refused from now on; of a directory, every name in it that `is_safe` does not know. Blocks.
     pub(super) fn flush(&self, path: &Path, is_safe: &dyn Fn(&Path) -> bool) -> io::Result<()> {
         // Before anything is waited for: a descriptor hears of the failures since it was opened.
-        let file = File::open(path)?;
+        let file = descriptors::retry(|| File::open(path))?;
         let mut turns = self.turns.lock();
         let turn = turns.entry(path.to_path_buf()).or_default();
         turn.users += 1;
@@ -167,7 +168,7 @@ impl Flushes {
 
 /// Everything in a directory, up to more than can be remembered.
 fn names_in(dir: &Path) -> io::Result<Vec<PathBuf>> {
-    let entries = std::fs::read_dir(dir)?;
+    let entries = descriptors::retry(|| std::fs::read_dir(dir))?;
     let names = entries.map(|entry| entry.map(|e| e.path()));
     names.take(REFUSED_MAX + 1).collect()
 }

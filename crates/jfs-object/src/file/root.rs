@@ -3,6 +3,7 @@
 use super::flush::Flushes;
 use super::sync::Anchored;
 use crate::buffers::Buffer;
+use jfs_types::descriptors;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::ops::Range;
@@ -85,7 +86,7 @@ impl FileRoot {
     ) -> io::Result<()> {
         let target = self.path(key);
         let temp = temp_path(&target);
-        let mut file = create(&temp)?;
+        let mut file = descriptors::retry(|| create(&temp))?;
         let write = || -> io::Result<()> {
             for part in parts {
                 file.write_all(part)?;
@@ -105,7 +106,8 @@ impl FileRoot {
 
     /// Reads what there is of a range, or all. At or past the end that is nothing.
     pub(super) fn get(&self, key: &str, range: Option<Range<u64>>) -> io::Result<Buffer> {
-        let file = File::open(self.path(key))?;
+        let path = self.path(key);
+        let file = descriptors::retry(|| File::open(&path))?;
         let (start, want) = match range {
             Some(r) => (r.start, r.end.saturating_sub(r.start)),
             None => {

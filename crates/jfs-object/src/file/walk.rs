@@ -2,6 +2,7 @@
 
 use super::FileRoot;
 use crate::ObjectInfo;
+use jfs_types::descriptors;
 use std::fs::Metadata;
 use std::io::{self, ErrorKind};
 use std::path::Path;
@@ -39,7 +40,7 @@ struct Walk<'a> {
 impl Walk<'_> {
     /// Adds the files below `dir`, whose keys begin with `base`.
     fn directory(&mut self, dir: &Path, base: &str) -> io::Result<()> {
-        let entries = match std::fs::read_dir(dir) {
+        let entries = match descriptors::retry(|| std::fs::read_dir(dir)) {
             Err(e) if gone(&e) => return Ok(()),
             other => other?,
         };

@@ -32,6 +32,8 @@ pub(crate) fn transport() -> Result<ReqwestTransport, String> {
 
 /// The error of a request that got no answer, or not a whole one.
 pub(crate) fn failure(key: &str, error: reqwest::Error) -> ObjectError {
+    // The next attempt finds descriptors for its connection then.
+    jfs_types::descriptors::free(&error);
     let (malformed, timeout) = (error.is_builder(), error.is_timeout());
     let host = error.url().and_then(|url| url.host_str());
     let host = host.unwrap_or_default().to_string();
