@@ -75,7 +75,8 @@ async fn compare(owners: &mut Owners, seed: u64, is_right: impl Fn(&str, &[Strin
 fn any(model: &Model, owner: char, rng: &mut Rng) -> Operation {
     let open = model.descriptors(owner);
     if open.is_empty() || open.len() < 3 && rng.below(20) == 0 {
-        return Operation::Open(rng.pick(&MODES));
+        let mode = *rng.pick(&MODES);
+        return Operation::Open(mode);
     }
     let fd = *rng.pick(&open);
     let kinds = [LockType::Read, LockType::Write, LockType::Unlock];

@@ -1,3 +1,5 @@
+//! The table of the locks that this client holds and waits for.
+
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use super::*;
