@@ -166,10 +166,7 @@ async fn failures_have_their_kinds() {
     let wide = link.exchange(&[run(Statement::RefsInsert, wide)]).await;
     assert_eq!(failed(wide), (FailureKind::Value, Some(0)));
     // A document that the database's character set lacks, and a name that is no text.
-    let document = run(
-        Statement::SettingInsert,
-        vec![Value::text("中".as_bytes())],
-    );
+    let document = run(Statement::SettingInsert, vec![Value::text("中".as_bytes())]);
     let name_of_bytes = vec![1.into(), Value::text(b"\xff"), Value::bytes(b"v")];
     for step in [document, run(Statement::XattrPut, name_of_bytes)] {
         let put = link.exchange(&[step]).await;
