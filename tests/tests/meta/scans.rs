@@ -159,7 +159,14 @@ async fn long_lists_end_a_page(kind: Kind) {
             let append = Write::AppendSlice { ino, index, record };
             let attempt = v.engine.begin().await.unwrap();
             let writes = vec![append; 5000];
-            attempt.commit(&writes, v.clock_now()).await.unwrap();
+            let committed = attempt.commit(&writes, v.clock_now()).await;
+            if kind == Kind::Mariadb {
+                // A list has 2,730 records there: writers wait for its compaction.
+                let full = committed.unwrap_err().to_string();
+                assert!(full.contains("list of slices is full"), "{full}");
+                return;
+            }
+            committed.unwrap();
         }
     }
     let (found, pages) = scan([&*v.engine, &*v.engine], ScanKind::Chunks).await;
