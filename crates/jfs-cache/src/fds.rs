@@ -284,8 +284,8 @@ mod tests {
             index: 0,
             size: 5,
         };
-        let open = OpenFiles::new(open_max(max * LIMIT_SHARE));
         let max = 64;
+        let open = OpenFiles::new(open_max(max * LIMIT_SHARE));
         for id in 0..max {
             let file = BlockFile::open(&path, &key(id), Checksum::None).unwrap();
             open.put(key(id), Arc::new(file));
