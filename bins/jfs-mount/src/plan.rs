@@ -572,9 +572,9 @@ mod tests {
 
     #[test]
     fn the_daemons_arguments_are_absolute_wherever_they_stand() {
-        let (argv, args) = parsed("-d --log m a.db m --cache-dir m");
+        let (argv, args) = parsed("-d --log m a.db m --subdir m");
         let plan = Plan::read(&args, Path::new("/home/u")).unwrap();
-        let words: Vec<&str> = "-d --log m redis://a.db /home/u/m --cache-dir m"
+        let words: Vec<&str> = "-d --log m redis://a.db /home/u/m --subdir m"
             .split(' ')
             .collect();
         assert_eq!(plan.daemon_args(&argv, &args), words);

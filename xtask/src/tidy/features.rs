@@ -103,6 +103,7 @@ const ROWS: &[(&str, &str, Evidence)] = &[
         "process",
         Words(&["nix::sys::prctl", "nix::unistd::getppid"]),
     ),
+    ("nix", "resource", Words(&["nix::sys::resource"])),
     ("nix", "signal", Words(&["nix::sys::signal"])),
     ("nix", "socket", Words(&["nix::sys::socket"])),
     ("nix", "uio", Words(&["nix::sys::uio"])),
