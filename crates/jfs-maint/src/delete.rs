@@ -22,6 +22,8 @@ pub(crate) async fn run(
 ) {
     let slots = Arc::new(Semaphore::new(max_deletes));
     let mut tasks = JoinSet::new();
+    let (emptied, queue) = mpsc::channel(FORGET_MAX);
+    let finisher = tokio::spawn(crate::background(finish(meta.clone(), queue)));
     let compactor = Compactor::default();
     loop {
         let item = tokio::select! {
@@ -54,11 +56,19 @@ pub(crate) async fn run(
             break;
         };
         let (meta, chunks) = (meta.clone(), chunks.clone());
+        let emptied = emptied.clone();
         tasks.spawn(crate::background(async move {
             let _slot = slot;
             let done = match &item {
                 Work::DeleteFile { ino, length } => {
-                    delete_file(&meta, &chunks, *ino, *length).await
+                    match delete_data(&meta, &chunks, *ino, *length).await {
+                        // The finisher outlives this task.
+                        Ok(file) => {
+                            let _ = emptied.send(file).await;
+                            Ok(())
+                        }
+                        Err(e) => Err(e),
+                    }
                 }
                 Work::DeleteSlices(slices) => delete_slices(&meta, &chunks, slices).await,
                 Work::Compact { .. } => Ok(()),
@@ -69,6 +79,29 @@ pub(crate) async fn run(
         }));
     }
     while tasks.join_next().await.is_some() {}
+    drop(emptied);
+    let _ = finisher.await;
+}
+
+/// A removed file whose data is gone.
+struct Emptied {
+    ino: Ino,
+    length: u64,
+    /// Its last slices. They have no objects any more; their bookkeeping goes with the record of the file.
+    slices: Vec<(u64, u32)>,
+}
+
+/// Removes the records of files whose data is gone: one commit for all that came during the one before.
+async fn finish(meta: Arc<Meta>, mut queue: mpsc::Receiver<Emptied>) {
+    let mut batch = Vec::with_capacity(FORGET_MAX);
+    while queue.recv_many(&mut batch, FORGET_MAX).await > 0 {
+        let files: Vec<(Ino, u64)> = batch.iter().map(|f: &Emptied| (f.ino, f.length)).collect();
+        let slices: Vec<(u64, u32)> = batch.drain(..).flat_map(|f| f.slices).collect();
+        if let Err(e) = meta.finish_deleted_files(&files, &slices).await {
+            let n = files.len();
+            tracing::warn!("the records of {n} removed files are left to the hourly job: {e}");
+        }
+    }
 }
 
 /// Removes all data of a file that was deleted, then its record.
@@ -78,7 +111,19 @@ pub async fn delete_file(
     ino: Ino,
     length: u64,
 ) -> Result<(), Errno> {
-    // Slices without objects. Those of a small file go with its record.
+    let file = delete_data(meta, chunks, ino, length).await?;
+    meta.finish_deleted_files(&[(ino, length)], &file.slices)
+        .await
+}
+
+/// Removes all data of a file that was deleted.
+async fn delete_data(
+    meta: &Meta,
+    chunks: &ChunkStore,
+    ino: Ino,
+    length: u64,
+) -> Result<Emptied, Errno> {
+    // Slices without objects.
     let mut gone = Vec::new();
     for index in meta.chunks_of_deleted(ino, length).await? {
         let unused = meta.delete_chunk(ino, index).await?;
@@ -88,7 +133,11 @@ pub async fn delete_file(
         }
         removed?;
     }
-    meta.finish_deleted_with(ino, length, &gone).await
+    Ok(Emptied {
+        ino,
+        length,
+        slices: gone,
+    })
 }
 
 /// Deletes the objects of slices without users, then their bookkeeping. One that fails does not keep

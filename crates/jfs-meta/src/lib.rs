@@ -27,6 +27,7 @@ mod outage_wait;
 mod owner_quotas;
 mod quotas;
 mod recent_dirs;
+mod recent_names;
 mod run;
 mod session_watch;
 mod stats;

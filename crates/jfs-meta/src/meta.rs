@@ -10,6 +10,7 @@ use crate::open_files::OpenFiles;
 use crate::owner_quotas::OwnerQuotas;
 use crate::quotas::Quotas;
 use crate::recent_dirs::RecentDirs;
+use crate::recent_names::RecentNames;
 use crate::run::patiently;
 use crate::session_watch::SessionWatch;
 use crate::stats::MetaStats;
@@ -94,6 +95,7 @@ pub struct Meta {
     pub(crate) slices: Arc<IdPool>,
     pub(crate) open_files: OpenFiles,
     pub(crate) recent_dirs: RecentDirs,
+    pub(crate) recent_names: RecentNames,
     pub(crate) usage: Usage,
     pub(crate) dir_stats: DirStats,
     pub(crate) quotas: Quotas,
@@ -132,6 +134,7 @@ impl Meta {
             locks: Locks::new(crate::locks::WAIT_MAX),
             open_files: OpenFiles::new(config.open_cache, config.open_cache_limit),
             recent_dirs: RecentDirs::new(config.attr_cache),
+            recent_names: RecentNames::default(),
             usage: Usage::default(),
             dir_stats: DirStats::default(),
             quotas: Quotas::default(),

@@ -449,7 +449,7 @@ async fn bookkeeping_of_slices_goes_together(kind: Kind) {
     assert_eq!(left.len(), rest.len());
     assert!(!left.contains(&first[0]));
     let before = transactions(&c);
-    c.finish_deleted_with(f, length, rest).await.unwrap();
+    c.finish_deleted_files(&[(f, length)], rest).await.unwrap();
     assert_eq!(transactions(&c) - before, 3);
     let census = v.verify().await;
     assert!(census.unused.is_empty() && census.deleted.is_empty());

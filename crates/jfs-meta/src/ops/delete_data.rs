@@ -10,7 +10,7 @@ use crate::txn::{Stop, Txn};
 use crate::wire::{WireError, decode_delayed, decode_records, encode_delayed};
 use jfs_types::{ChunkIndex, Errno, Ino, SliceId};
 
-/// Slices whose bookkeeping one commit drops.
+/// Slices whose bookkeeping one commit drops, and removed files whose records it drops.
 pub const FORGET_MAX: usize = 60;
 
 /// (id, size) of slices.
@@ -51,7 +51,7 @@ impl Meta {
 
     /// Removes the record of a removed file whose chunks are gone.
     pub async fn finish_deleted(&self, ino: Ino, length: u64) -> Result<(), Errno> {
-        self.finish_deleted_with(ino, length, &[]).await
+        self.finish_deleted_files(&[(ino, length)], &[]).await
     }
 
     /// Removed files whose deletion is older than `age_sec`, oldest first.
@@ -98,23 +98,25 @@ impl Meta {
     /// As [`Meta::forget_slice`] for several slices: a commit for each [`FORGET_MAX`] of them.
     pub async fn forget_slices(&self, slices: &[(u64, u32)]) -> Result<(), Errno> {
         for slices in slices.chunks(FORGET_MAX) {
-            self.transact(&ForgetSlices { slices, file: None }).await?;
+            self.transact(&Forget { slices, files: &[] }).await?;
         }
         Ok(())
     }
 
-    /// [`Meta::forget_slices`] and [`Meta::finish_deleted`], a commit less.
-    pub async fn finish_deleted_with(
+    /// [`Meta::forget_slices`], and [`Meta::finish_deleted`] for the files (inode and length) that the slices belonged
+    /// to: one commit for [`FORGET_MAX`] of both.
+    pub async fn finish_deleted_files(
         &self,
-        ino: Ino,
-        length: u64,
+        files: &[(Ino, u64)],
         slices: &[(u64, u32)],
     ) -> Result<(), Errno> {
-        let (before, last) = slices.split_at(slices.len().saturating_sub(FORGET_MAX));
+        let (before, mut slices) = slices.split_at(slices.len().saturating_sub(FORGET_MAX));
         self.forget_slices(before).await?;
-        let file = Some((ino, length));
-        let op = ForgetSlices { slices: last, file };
-        self.transact(&op).await
+        for files in files.chunks(FORGET_MAX) {
+            self.transact(&Forget { slices, files }).await?;
+            slices = &[];
+        }
+        Ok(())
     }
 }
 
@@ -227,19 +229,19 @@ impl Operation for ReleaseDelayed {
     }
 }
 
-/// Drops the bookkeeping of slices, and then the record of the removed file that they belonged to.
-struct ForgetSlices<'a> {
+/// Drops the bookkeeping of slices, and the records of the removed files that they belonged to.
+struct Forget<'a> {
     slices: &'a [(u64, u32)],
-    /// Inode and length of the file.
-    file: Option<(Ino, u64)>,
+    /// Inodes and lengths.
+    files: &'a [(Ino, u64)],
 }
 
-impl Operation for ForgetSlices<'_> {
+impl Operation for Forget<'_> {
     type Out = ();
     const NAME: &'static str = "forget_slices";
 
     fn locks(&self) -> Vec<Ino> {
-        self.file.iter().map(|(ino, _)| *ino).collect()
+        self.files.iter().map(|(ino, _)| *ino).collect()
     }
 
     async fn attempt(&self, _: &Meta, tx: &mut Txn) -> Result<(), Stop> {
@@ -247,7 +249,7 @@ impl Operation for ForgetSlices<'_> {
             tx.log(&Event::DeleteSlice { id, size });
             tx.write(Write::ForgetSlice { id, size })?;
         }
-        if let Some((ino, length)) = self.file {
+        for &(ino, length) in self.files {
             tx.write(Write::ClearDeleted { ino, length })?;
         }
         Ok(())

@@ -56,6 +56,7 @@ impl Meta {
                 );
                 return Ok((entry.ino, nameless(entry.kind)));
             };
+            self.recent_names.note(parent, &name, entry.ino);
             let newer = self.open_files.learn(entry.ino, &attr, asked);
             Ok((entry.ino, newer.unwrap_or(attr)))
         })

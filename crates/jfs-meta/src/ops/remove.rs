@@ -3,7 +3,7 @@
 use super::victim::{Fate, Victim};
 use super::{checked_name, lookup::TRASH_NAME, touch_dir, trash, writable_dir};
 use crate::change_log::Event;
-use crate::engine::{Key, Write, hold, own};
+use crate::engine::{Key, Read, Write, hold, own};
 use crate::meta::Meta;
 use crate::open_files::Removal;
 use crate::perm::{self, EXEC, WRITE};
@@ -26,6 +26,8 @@ struct Remove<'a> {
     name: Name,
     wanted: Wanted,
     trash: Option<Ino>,
+    /// The inode that the name leads to, as far as this client knows: read along with the name.
+    hint: Option<Ino>,
     removal: Removal<'a>,
 }
 
@@ -93,6 +95,7 @@ impl Meta {
         let mut op = Remove {
             caller,
             parent,
+            hint: self.recent_names.take(parent, &name),
             name,
             wanted,
             trash: None,
@@ -121,6 +124,18 @@ impl Meta {
     }
 }
 
+impl Remove<'_> {
+    /// What is read of the inode that the name leads to, and of the trash.
+    fn second_round(&self, ino: Ino) -> Vec<Read> {
+        let mut reads = vec![own(Key::Attr(ino))];
+        if self.wanted == Wanted::Directory {
+            reads.push(hold(Key::DirIsEmpty(ino)));
+        }
+        reads.extend(trash::hour_read(self.trash));
+        reads
+    }
+}
+
 impl Operation for Remove<'_> {
     /// `None`: the hour directory of the trash is gone.
     type Out = Option<Removed>;
@@ -131,23 +146,19 @@ impl Operation for Remove<'_> {
     }
 
     async fn attempt(&self, meta: &Meta, tx: &mut Txn) -> Result<Option<Removed>, Stop> {
-        tx.load(&[
+        let mut reads = vec![
             own(Key::Attr(self.parent)),
             own(Key::Entry(self.parent, self.name.clone())),
-        ])
-        .await?;
+        ];
+        reads.extend(self.hint.into_iter().flat_map(|ino| self.second_round(ino)));
+        tx.load(&reads).await?;
         let entry = tx.entry(self.parent, &self.name)?.ok_or(Errno::ENOENT)?;
         let dir = writable_dir(tx.attr(self.parent)?, true)?;
         self.check_kind(entry.kind)?;
         meta.may(self.caller, &dir, WRITE | EXEC).await?;
 
+        tx.load(&self.second_round(entry.ino)).await?;
         let empty = Key::DirIsEmpty(entry.ino);
-        let mut reads = vec![own(Key::Attr(entry.ino))];
-        if self.wanted == Wanted::Directory {
-            reads.push(hold(empty.clone()));
-        }
-        reads.extend(trash::hour_read(self.trash));
-        tx.load(&reads).await?;
         let child_is_empty = self.wanted == Wanted::File || tx.flag(&empty)?;
         let attr = tx.attr(entry.ino)?;
         check_child(self.caller, &dir, attr.as_ref(), child_is_empty)?;

@@ -35,6 +35,8 @@ struct Rename<'a> {
     tree: (i64, i64),
     /// Hour directory for a replaced inode; `None` until it has been looked up.
     trash: Option<Option<Ino>>,
+    /// The inodes that the names lead to, as far as this client knows: read along with the names.
+    hints: [Option<Ino>; 2],
     removal: Removal<'a>,
 }
 
@@ -90,6 +92,7 @@ impl Meta {
         restore: bool,
     ) -> Result<(Ino, Attr), Errno> {
         let tree = self.tree_that_moves(&from, to.0).await?;
+        let hints = [&from, &to].map(|(dir, name)| self.recent_names.take(*dir, name));
         // The trash is only needed, and its hour directory only made, when something is replaced.
         let mut op = Rename {
             caller,
@@ -99,6 +102,7 @@ impl Meta {
             restore,
             tree,
             trash: self.known_trash_dir(),
+            hints,
             removal: self.open_files.removal(),
         };
         let mut tries = 0;
@@ -143,13 +147,15 @@ impl Operation for Rename<'_> {
 
     async fn attempt(&self, meta: &Meta, tx: &mut Txn) -> Result<Option<Renamed>, Stop> {
         let ((from_dir, from_name), (to_dir, to_name)) = (&self.from, &self.to);
-        tx.load(&[
+        let mut reads = vec![
             own(Key::Attr(*from_dir)),
             own(Key::Attr(*to_dir)),
             own(Key::Entry(*from_dir, from_name.clone())),
             own(Key::Entry(*to_dir, to_name.clone())),
-        ])
-        .await?;
+        ];
+        let hints = self.hints.iter().flatten();
+        reads.extend(hints.map(|ino| own(Key::Attr(*ino))));
+        tx.load(&reads).await?;
         let source = tx.entry(*from_dir, from_name)?.ok_or(Errno::ENOENT)?;
         let target = tx.entry(*to_dir, to_name)?;
         let trash = self.trash.flatten();
@@ -439,6 +445,7 @@ mod tests {
             restore: false,
             tree: (0, 0),
             trash: None,
+            hints: [None, None],
             removal: files.removal(),
         };
         op.plan(
