@@ -41,6 +41,7 @@ impl RedisEngine {
                 usage_in_transaction: true,
                 counts_acl_ids: true,
                 settles_lost_answers: true,
+                is_remote: true,
                 records_max: None,
             },
             script: Script::new(lua::LOOKUP),

@@ -170,6 +170,7 @@ mod tests {
             counts_acl_ids: true,
             usage_in_transaction: true,
             settles_lost_answers: true,
+            is_remote: false,
             records_max: limit,
         })
     }

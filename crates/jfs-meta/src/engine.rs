@@ -51,6 +51,8 @@ pub struct Capabilities {
     /// became of the commit, by better means than the records that others change too. Where true, such an
     /// operation ends with EIO; where false, its proof decides.
     pub settles_lost_answers: bool,
+    /// Whether a batch of reads is a message to a server. Where false, reading ahead saves nothing.
+    pub is_remote: bool,
     /// Most records that one commit may hold and write together, each counted once: what was read with
     /// `Hold` or `Own`, and what [`Write`]s change. An engine that adds records of its own (fences, marks)
     /// names a smaller number than its server. Where there is a limit, it is at least

@@ -46,6 +46,7 @@ impl MemoryEngine {
                 usage_in_transaction: true,
                 counts_acl_ids: true,
                 settles_lost_answers: false,
+                is_remote: false,
                 records_max: None,
             },
         }

@@ -64,6 +64,7 @@ impl<D: Driver> Server<D> {
         Server {
             capabilities: Capabilities {
                 counts_acl_ids: false,
+                is_remote: true,
                 records_max: None,
                 name: driver.names().0,
                 usage_in_transaction: false,

@@ -68,6 +68,7 @@ impl SqliteEngine {
                 usage_in_transaction: false,
                 counts_acl_ids: false,
                 settles_lost_answers: false,
+                is_remote: false,
                 records_max: None,
             },
             scans: Semaphore::new(SCANS_MAX),

@@ -56,11 +56,22 @@ impl Meta {
                 );
                 return Ok((entry.ino, nameless(entry.kind)));
             };
-            self.recent_names.note(parent, &name, entry.ino);
+            if self.engine().capabilities().is_remote {
+                self.recent_names.note(parent, &name, entry.ino);
+            }
             let newer = self.open_files.learn(entry.ino, &attr, asked);
             Ok((entry.ino, newer.unwrap_or(attr)))
         })
         .await
+    }
+
+    /// The inode that a name led to when it was looked up last, for an operation that changes the name. A hint, which may be
+    /// wrong; none where it would save nothing.
+    pub(super) fn known_inode(&self, dir: Ino, name: &Name) -> Option<Ino> {
+        let is_remote = self.engine().capabilities().is_remote;
+        is_remote
+            .then(|| self.recent_names.take(dir, name))
+            .flatten()
     }
 
     async fn lookup_entry(

@@ -95,7 +95,7 @@ impl Meta {
         let mut op = Remove {
             caller,
             parent,
-            hint: self.recent_names.take(parent, &name),
+            hint: self.known_inode(parent, &name),
             name,
             wanted,
             trash: None,

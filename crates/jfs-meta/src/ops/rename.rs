@@ -92,7 +92,7 @@ impl Meta {
         restore: bool,
     ) -> Result<(Ino, Attr), Errno> {
         let tree = self.tree_that_moves(&from, to.0).await?;
-        let hints = [&from, &to].map(|(dir, name)| self.recent_names.take(*dir, name));
+        let hints = [&from, &to].map(|(dir, name)| self.known_inode(*dir, name));
         // The trash is only needed, and its hour directory only made, when something is replaced.
         let mut op = Rename {
             caller,
