@@ -77,15 +77,15 @@ const TABLE: [Row; 8] = [
     // The data of the last file is deleted meanwhile: what was read may have to be checked again.
     row(
         "unlink of a small file",
-        limit(4, 5),
+        limit(3, 5),
         limit(12, 18),
-        limit(4, 5),
+        limit(3, 5),
     ),
     row(
         "rename, target absent",
-        limit(5, 6),
+        limit(4, 6),
         limit(13, 17),
-        limit(5, 6),
+        limit(4, 6),
     ),
     row("mkdir", limit(3, 4), limit(9, 13), limit(3, 4)),
     row("stat, expired", limit(1, 1), limit(1, 1), limit(1, 1)),

@@ -12,7 +12,8 @@ use clap::{Args, Parser, ValueHint};
 #[derive(Parser, Clone, Debug)]
 #[command(name = "format", after_help = EXAMPLES)]
 pub struct FormatCommand {
-    /// Address of the metadata engine: redis://HOST:PORT/DB, unix://SOCKET?db=DB or sqlite3://FILE.
+    /// Address of the metadata engine: redis://HOST:PORT/DB, unix://SOCKET?db=DB, postgres://USER@HOST:PORT/DB,
+    /// mysql://USER@(HOST:PORT)/DB or sqlite3://FILE.
     #[arg(value_name = "META-URL")]
     pub meta_url: String,
     /// Name of the volume, and first part of the name of each object: 3 to 63 of a-z, 0-9 and -.

@@ -14,7 +14,8 @@ use clap::{ArgAction, Parser, ValueHint};
 #[derive(Parser, Clone, Debug)]
 #[command(name = "mount", after_help = EXAMPLES)]
 pub struct MountCommand {
-    /// Address of the metadata engine: redis://HOST:PORT/DB, unix://SOCKET?db=DB or sqlite3://FILE.
+    /// Address of the metadata engine: redis://HOST:PORT/DB, unix://SOCKET?db=DB, postgres://USER@HOST:PORT/DB,
+    /// mysql://USER@(HOST:PORT)/DB or sqlite3://FILE.
     #[arg(value_name = "META-URL")]
     pub meta_url: String,
     /// Directory to mount on. Made if it is missing.
