@@ -52,7 +52,9 @@ impl File {
         self.doing(operation, locked).await
     }
 
-    /// Waits for a lock of a range of bytes, exclusive or shared. Bytes behind the end of the file may be locked, too.
+    /// Waits for a lock of a range of bytes, exclusive or shared. Bytes behind the end of the file may be locked, too. An
+    /// exclusive lock needs a file that is open for writing, a shared one a file that is open for reading:
+    /// [`ErrorKind::NotOpenFor`](crate::ErrorKind::NotOpenFor) otherwise.
     pub async fn lock_range(
         &self,
         range: impl RangeBounds<u64>,

@@ -39,8 +39,13 @@ async fn ranges_are_locked_byte_by_byte() {
     let place = Place::new().await;
     let (here, there) = (place.open().await, place.open().await);
     here.fs().write("/f", "x").await.unwrap();
-    let mine = here.fs().open("/f").await.unwrap();
-    let theirs = there.fs().open("/f").await.unwrap();
+    let reader = here.fs().open("/f").await.unwrap();
+    let refused = kind(reader.try_lock_range(0..1, true).await);
+    assert_eq!(refused, ErrorKind::NotOpenFor);
+    reader.close().await.unwrap();
+    let both = |fs: jfs::Fs| fs.options().read(true).write(true);
+    let mine = both(here.fs()).open("/f").await.unwrap();
+    let theirs = both(there.fs()).open("/f").await.unwrap();
     mine.lock_range(10..20, true).await.unwrap();
     theirs.try_lock_range(..10, true).await.unwrap();
     theirs.try_lock_range(20.., false).await.unwrap();
