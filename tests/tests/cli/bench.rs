@@ -175,7 +175,10 @@ fn an_interrupted_benchmark_leaves_nothing() {
     let dir = scratch_dir().unwrap();
     let ours = Jfs::find().unwrap();
     for (signal, number) in [("INT", 2), ("TERM", 15)] {
-        let mut child = std::process::Command::new(ours.program())
+        // A shell in the background ignores SIGINT, and so does what it starts.
+        let mut child = std::process::Command::new("env")
+            .arg("--default-signal=INT,TERM")
+            .arg(ours.program())
             .args(["bench", "--big-file-size", "1T", "--block-size", "4K"])
             .arg(dir.path())
             .stdout(std::process::Stdio::null())
