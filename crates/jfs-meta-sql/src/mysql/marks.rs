@@ -68,7 +68,7 @@ impl Mark {
         self.made = Some(now);
     }
 
-    /// The number of the last commit is used up, whatever became of it.
+    /// Marks the number of the last commit as used, applied or not.
     pub(super) fn next(&mut self) {
         self.number += STEP;
     }

@@ -1,4 +1,4 @@
-//! Changes outside of attempts. They require the same volume, whatever its setting.
+//! Changes outside of attempts. They require the same volume; its setting may have changed.
 
 use crate::net::commit::fence_step;
 use crate::net::link::{Driver, Failure, FailureKind, Link, Reply, Step};

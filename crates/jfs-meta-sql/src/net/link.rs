@@ -87,7 +87,7 @@ pub(crate) enum LinkState {
 #[async_trait]
 pub(crate) trait Link: Send + 'static {
     /// Sends all steps in one flush and waits for their replies, which come in the order of the steps. Statements behind one that failed
-    /// have no effect: a transaction that they belong to is undone, whatever steps follow.
+    /// have no effect: their transaction is undone, even if a commit follows.
     ///
     /// A parameter that its column cannot hold fails with `Value` before anything is sent.
     ///

@@ -27,7 +27,7 @@ impl Row for rusqlite::Row<'_> {
         }
     }
 
-    /// Raw bytes whatever the storage class: an append turns a blob into text.
+    /// Raw bytes of a blob or a text: an append turns a blob into text.
     fn data(&self, column: usize) -> Result<Option<&[u8]>, EngineError> {
         match self.get_ref(column).map_err(classify)? {
             ValueRef::Blob(data) | ValueRef::Text(data) => Ok(Some(data)),
